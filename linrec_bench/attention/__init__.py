@@ -1,0 +1,98 @@
+"""How tokens mix: one file a mechanism, found by its `SPEC`.
+
+Shapes everywhere: B batch, H heads, N sequence length, D hidden size, d = D / H head size.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from linrec_bench.attention.spec import Spec, Unsupported
+from linrec_bench.registry import Registry
+
+__all__ = ["Spec", "Unsupported", "core", "load_plugin", "registry"]
+
+_plugins: list[Spec] = []
+
+
+@cache
+def registry() -> Registry[Spec]:
+    """Every mechanism by name: the files of this package, installed entry points, loaded plugins."""
+    specs: list[Spec] = []
+    for module in pkgutil.iter_modules(__path__):
+        found = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SPEC", None)
+        if found is not None:
+            specs.append(found)
+    specs.extend(entry.load() for entry in entry_points(group="linrec_bench.attention"))
+    return Registry("attention", [(spec.name, spec) for spec in [*specs, *_plugins]])
+
+
+def load_plugin(path: Path) -> Spec:
+    """Load the `SPEC` of a user's own file; `ValueError` when the file has none."""
+    module_spec = importlib.util.spec_from_file_location(f"linrec_bench_plugin_{path.stem}", path)
+    if module_spec is None or module_spec.loader is None or not path.is_file():
+        raise ValueError(f"plugin {path}: not a Python file")
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    spec = getattr(module, "SPEC", None)
+    if not isinstance(spec, Spec):
+        raise ValueError(f"plugin {path}: expected a module-level SPEC of linrec_bench.attention.Spec")
+    _plugins.append(spec)
+    registry.cache_clear()
+    return spec
+
+
+def core(
+    name: str,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    padding_mask: Tensor | None = None,
+    causal: bool = False,
+    **params: object,
+) -> Tensor:
+    """Mix tokens with the mechanism `name`; stable for use outside this package.
+
+    q, k, v: [B, H, N, d] of one floating dtype; padding_mask: boolean [B, N], True where a token is real.
+    Returns o: [B, H, N, d]. Rows of o at padded positions are finite and carry no meaning.
+
+    Raises `ValueError` for wrong shapes, dtypes or parameters (its subclass `UnknownName` for an unknown
+    mechanism) and `Unsupported` where the mechanism has no such form.
+    """
+    spec = registry()[name]
+    spec.check_params(params)
+    spec.check_direction(causal=causal)
+    check_inputs(q, k, v, padding_mask)
+    if padding_mask is not None and not spec.honours_padding:
+        raise Unsupported(f"attention {name} cannot honour a padding mask")
+    return spec.core(q, k, v, padding_mask=padding_mask, causal=causal, **params)
+
+
+def check_inputs(q: Tensor, k: Tensor, v: Tensor, padding_mask: Tensor | None) -> None:
+    """Raise `ValueError` unless the shapes and dtypes are those that `core` documents."""
+    for name, tensor in (("q", q), ("k", k), ("v", v)):
+        if tensor.ndim != 4:
+            raise ValueError(f"{name} has shape {list(tensor.shape)}; expected [B, H, N, d]")
+        if tensor.shape != q.shape:
+            raise ValueError(f"{name} has shape {list(tensor.shape)}; expected that of q, {list(q.shape)}")
+        if tensor.dtype != q.dtype or not tensor.is_floating_point():
+            raise ValueError(f"{name} has dtype {tensor.dtype}; expected one floating dtype for q, k and v")
+    if padding_mask is not None:
+        expected = [q.shape[0], q.shape[2]]
+        if list(padding_mask.shape) != expected:
+            raise ValueError(
+                f"padding_mask has shape {list(padding_mask.shape)}; expected [B, N] = {expected}"
+            )
+        if padding_mask.dtype != torch.bool:
+            raise ValueError(
+                f"padding_mask has dtype {padding_mask.dtype}; expected bool, True where a token is real"
+            )

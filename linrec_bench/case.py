@@ -1,0 +1,119 @@
+"""One frozen case: what a single process is asked to do. Its id is a hash of all its fields."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+Scalar = str | int | float | bool | None
+Value = Scalar | tuple["Value", ...]
+Params = tuple[tuple[str, Value], ...]
+"""Named parameters as a sorted tuple of pairs: hashable, and equal when the content is equal."""
+
+Task = Literal["core", "layer", "train_step", "recommend"]
+Phase = Literal["forward", "forward_backward", "step", "train_and_rank"]
+
+PHASES_OF_TASK: dict[str, tuple[str, ...]] = {
+    "core": ("forward", "forward_backward"),
+    "layer": ("forward", "forward_backward"),
+    "train_step": ("step",),
+    "recommend": ("train_and_rank",),
+}
+"""The phases that a task can be asked for; the first is not a default, a suite names its own."""
+
+
+def freeze(mapping: dict[str, object]) -> Params:
+    """Sorted, hashable form of a parameter mapping (lists become tuples)."""
+    return tuple((key, _freeze_value(mapping[key])) for key in sorted(mapping))
+
+
+def _freeze_value(value: object) -> Value:
+    if isinstance(value, list | tuple):
+        return tuple(_freeze_value(item) for item in value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise ValueError(f"a parameter must be a scalar or a list of scalars, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What one process does: a value, JSON in and out.
+
+    The defaults are those of the smallest task; `expand` always sets every field explicitly.
+    """
+
+    task: Task
+    phase: Phase
+    attention: str
+    seq_len: int
+    batch_size: int = 1
+    hidden_size: int = 64
+    heads: int = 2
+    layers: int = 1
+    dtype: str = "float32"
+    device: str = "cpu"
+    causal: bool = False
+    seed: int = 0
+    attention_params: Params = ()
+    model: str | None = None
+    model_params: Params = ()
+    dataset: str | None = None
+    dataset_params: Params = ()
+    training: Params = ()
+    evaluation: Params = ()
+
+    def __post_init__(self) -> None:
+        if self.phase not in PHASES_OF_TASK[self.task]:
+            expected = ", ".join(PHASES_OF_TASK[self.task])
+            raise ValueError(f"task {self.task} has no phase {self.phase!r}; expected one of {expected}")
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; "
+                "every head needs the same width"
+            )
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of all fields in canonical JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+    @property
+    def head_size(self) -> int:
+        return self.hidden_size // self.heads
+
+    @property
+    def attention_label(self) -> str:
+        """Name of the mechanism with the parameters that were set: `linrec(padding=ignore)`."""
+        return label(self.attention, self.attention_params)
+
+    @property
+    def model_label(self) -> str:
+        return label(self.model or "", self.model_params)
+
+    @property
+    def dataset_label(self) -> str:
+        return label(self.dataset or "", self.dataset_params)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Case:
+        raw = json.loads(text)
+        for field in fields(cls):
+            if isinstance(raw.get(field.name), list):
+                raw[field.name] = tuple((key, _freeze_value(value)) for key, value in raw[field.name])
+        return cls(**raw)
+
+
+def label(name: str, params: Params) -> str:
+    """`name` alone, or `name(key=value,...)` when parameters were set."""
+    if not params:
+        return name
+    return f"{name}({','.join(f'{key}={_plain(value)}' for key, value in params)})"
+
+
+def _plain(value: Value) -> str:
+    return "|".join(_plain(item) for item in value) if isinstance(value, tuple) else str(value)

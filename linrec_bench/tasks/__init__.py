@@ -1,0 +1,36 @@
+"""What is done with a case: a `Workload` that can be measured, or a training run that reports as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import nn
+
+
+@dataclass
+class Workload:
+    """One phase of one case, ready to be measured.
+
+    `call` runs the phase once and returns its output (the caller drops it). `reset` runs outside every
+    measured span (it drops gradients). `minimum_bytes` is what any implementation must move: each input
+    read once, each output written once, likewise for gradients. `attention_modules` are the mixers whose
+    share of the phase can be told. Builders make every tensor with torch factory calls on `device`, so that
+    they also run under a FakeTensorMode.
+    """
+
+    call: Callable[[], object]
+    device: torch.device
+    minimum_bytes: int
+    reset: Callable[[], None] = lambda: None
+    attention_modules: list[nn.Module] = field(default_factory=list)
+
+
+class Emit(Protocol):
+    """How a task reports a number; the worker turns each call into a row."""
+
+    def __call__(
+        self, measure: str, value: float, unit: str, *, phase: str = "", repeat: int = 0, detail: str = ""
+    ) -> None: ...

@@ -1,0 +1,80 @@
+"""What a process of its own costs: wall time of a trial beyond what is measured in it.
+
+    python benchmarks/isolation.py [--trials 20]
+
+Two trials are compared with their own spans: one that does nothing, and one that builds a small attention
+layer and times one call. Medians and the whole range, in seconds a trial; the limit is 0.15 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from functools import partial
+
+from linrec_bench.case import Case
+from linrec_bench.execution.local import LocalExecutor
+from linrec_bench.execution.worker import measure
+from linrec_bench.suite.expand import Job
+from linrec_bench.suite.schema import Limits, Sampling
+from linrec_bench.tasks import Emit
+
+LIMIT_S = 0.15
+
+
+def nothing(emit: Emit) -> None:
+    emit("inside", 0.0, "s")
+
+
+def one_layer(job: Job, emit: Emit) -> None:
+    started = time.monotonic()
+    measure(job, 1, emit)
+    emit("inside", time.monotonic() - started, "s")
+
+
+def overheads(executor: LocalExecutor, work: object, trials: int) -> list[float]:
+    found = []
+    for _ in range(trials):
+        inside: list[float] = []
+        outcome = executor.run(
+            work,  # type: ignore[arg-type]
+            seconds=60,
+            memory_bytes=None,
+            on_sample=lambda sample, inside=inside: inside.append(sample.value),
+        )
+        if outcome.status != "ok":
+            sys.exit(f"a trial ended as {outcome.status}: {outcome.detail}")
+        found.append(outcome.seconds - inside[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=20)
+    trials = parser.parse_args().trials
+    case = Case(task="layer", phase="forward", attention="softmax", seq_len=128)
+    job = Job(
+        case=case,
+        measures=("time",),
+        rounds=1,
+        limits=Limits(),
+        sampling=Sampling(seconds=0.001, min=1, max=1),
+    )
+    worst = 0.0
+    with LocalExecutor() as executor:
+        executor.run(nothing, seconds=60, memory_bytes=None, on_sample=lambda sample: None)
+        for name, work in (("nothing", nothing), ("one layer", partial(one_layer, job))):
+            spans = overheads(executor, work, trials)
+            worst = max(worst, statistics.median(spans))
+            print(
+                f"{name:<10} overhead a trial: median {statistics.median(spans):.4f} s, "
+                f"range {min(spans):.4f} to {max(spans):.4f} s over {trials} trials"
+            )
+    print(f"limit {LIMIT_S} s: {'holds' if worst <= LIMIT_S else 'broken'}")
+    sys.exit(worst > LIMIT_S)
+
+
+if __name__ == "__main__":
+    main()

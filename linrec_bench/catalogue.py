@@ -1,0 +1,78 @@
+"""What `linrec-bench list` tells: every registry as plain records."""
+
+from __future__ import annotations
+
+Record = dict[str, str]
+
+
+def entries(kind: str) -> list[Record]:
+    """The entries of one kind, each with its name and what a person needs to choose among them."""
+    return {
+        "attention": _attention,
+        "models": _models,
+        "data": _data,
+        "suites": _suites,
+        "measures": _measures,
+    }[kind]()
+
+
+def _attention() -> list[Record]:
+    from linrec_bench import attention
+
+    return [
+        {
+            "name": spec.name,
+            "title": spec.title,
+            "time": _power(spec.time_exponent),
+            "memory": _power(spec.memory_exponent),
+            "causal": "yes" if spec.causal else "no",
+            "parameters": ", ".join(spec.parameters) or "-",
+            "paper": spec.paper,
+        }
+        for spec in attention.registry().values()
+    ]
+
+
+def _power(exponent: float) -> str:
+    return {0: "1", 1: "N"}.get(exponent, f"N^{exponent:g}")
+
+
+def _models() -> list[Record]:
+    from linrec_bench import models
+
+    return [
+        {"name": spec.name, "title": spec.title, "paper": spec.paper} for spec in models.registry().values()
+    ]
+
+
+def _data() -> list[Record]:
+    from linrec_bench import data
+
+    return [
+        {"name": source.name, "title": source.title, "parameters": ", ".join(source.parameters) or "-"}
+        for source in data.registry().values()
+    ]
+
+
+def _suites() -> list[Record]:
+    import yaml
+
+    from linrec_bench.suite.load import shipped_suites
+
+    return [
+        {
+            "name": path.stem,
+            "title": str(yaml.safe_load(path.read_text(encoding="utf-8")).get("title", "")),
+            "file": str(path),
+        }
+        for path in shipped_suites()
+    ]
+
+
+def _measures() -> list[Record]:
+    from linrec_bench.measures import MEASURES
+
+    return [
+        {"name": name, "rows": ", ".join(measure.rows), "title": measure.title}
+        for name, measure in MEASURES.items()
+    ]

@@ -1,0 +1,192 @@
+"""The command line: parse, call one function, print. Heavy imports stand inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="linrec-bench",
+    help="Benchmark of attention for long user histories: time, peak memory and ranking quality.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Data sets: what there is, where it comes from, fetch it.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+NOTHING_MEASURED = 4
+INTERRUPTED = 130
+
+
+class DeviceChoice(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Listing(StrEnum):
+    attention = "attention"
+    models = "models"
+    data = "data"
+    suites = "suites"
+    measures = "measures"
+
+
+ResultsRoot = Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="A suite file, or the name of one that ships with the tool.")],
+    device: Annotated[DeviceChoice, typer.Option(help="Where to measure.")] = DeviceChoice.auto,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Cases to run, such as 'attention=linrec|softmax seq_len<=4096'."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a key of the suite: rounds=1.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--resume", help="Start anew, or finish an unfinished run.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and measure nothing.")] = False,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A Python file with the SPEC of a mechanism of your own.")
+    ] = None,
+    results: ResultsRoot = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Run a suite: a process of its own for each case, rows as they come, a table at the end.
+
+    Example: linrec-bench run suites/long_seq.yaml --only "attention=linrec|softmax"
+    """
+    from linrec_bench import console, runner
+
+    planned = runner.prepare(
+        suite, device=device.value, only=only or [], settings=set_ or [], plugins=plugin or []
+    )
+    if dry_run:
+        console.show_plan(planned)
+        return
+    stored, done = runner.open_store(planned, results, fresh=fresh, now=datetime.now())
+    with console.progress(planned, stored, done) as on_event:
+        summary = runner.execute(planned, stored, on_event)
+    if as_json:
+        print(summary.to_json(orient="records", indent=2))
+    else:
+        console.show_summary(summary, planned.suite)
+    console.show_files(stored)
+    if not (summary["status"] == "ok").any():
+        raise typer.Exit(NOTHING_MEASURED)
+
+
+@app.command()
+def plot(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Runs to draw; without any, the latest of every suite.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the figures; by default `figures` inside each run.")
+    ] = None,
+    results: ResultsRoot = Path("results"),
+) -> None:
+    """Draw the figures of stored runs as PNG and SVG; nothing is measured again.
+
+    Example: linrec-bench plot results/long_seq/20260101-120000-ab12
+    """
+    from linrec_bench import console, figures
+    from linrec_bench.results import store
+
+    runs = [store.open_run(folder) for folder in folders or []] or store.latest_runs(results)
+    if not runs:
+        raise ValueError(f"{results}: no runs to draw; make one with `linrec-bench run quick`")
+    for stored in runs:
+        target = out or stored.folder / "figures"
+        console.show_figures(stored, figures.draw_all(stored.samples(), stored.summary(), target))
+
+
+@app.command(name="list")
+def list_(what: Annotated[Listing, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
+    """List what suites can name.
+
+    Example: linrec-bench list attention
+    """
+    from linrec_bench import catalogue, console
+
+    entries = catalogue.entries(what.value)
+    if as_json:
+        print(json.dumps(entries, indent=2))
+    else:
+        console.show_entries(entries)
+
+
+@app.command()
+def env(device: Annotated[DeviceChoice, typer.Option(help="Which device.")] = DeviceChoice.auto) -> None:
+    """Print the environment that a run would record, as JSON.
+
+    Example: linrec-bench env
+    """
+    from linrec_bench import runner
+    from linrec_bench.execution.local import STEADY_ALLOCATOR
+    from linrec_bench.results import environment
+
+    found = environment.describe(device=runner.resolve_device(device.value), allocator=STEADY_ALLOCATOR)
+    print(json.dumps(found, indent=2))
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="A data set that can be downloaded, such as ml-1m.")],
+    folder: Annotated[Path | None, typer.Option(help="Where to put it; by default the cache.")] = None,
+) -> None:
+    """Download a data set and check its hash.
+
+    Example: linrec-bench data fetch ml-1m
+    """
+    from linrec_bench import data
+
+    print(data.fetch(name, folder=folder))
+
+
+@data_app.command("describe")
+def data_describe(
+    name: Annotated[str, typer.Argument(help="A data set by name.")],
+    param: Annotated[
+        list[str] | None, typer.Option("--param", help="A parameter of the source: path=events.csv.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Count users, items and events, and tell how long the histories are.
+
+    Example: linrec-bench data describe csv --param path=events.csv
+    """
+    from linrec_bench import console, data
+    from linrec_bench.suite.load import assignment
+
+    params = dict(assignment(text, flag="--param") for text in param or [])
+    found = data.describe(data.load(name, **params))
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        console.show_mapping(found)
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and exit code 2, an interruption 130."""
+    try:
+        app()
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command resumes where it was", file=sys.stderr)
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,258 @@
+"""What a person sees in a terminal: progress while a suite runs, tables at its end. 80 columns are enough."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from linrec_bench.case import Case
+from linrec_bench.execution.run import Event
+from linrec_bench.results.store import Run
+from linrec_bench.runner import Plan
+from linrec_bench.suite.schema import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+out = Console(highlight=False)
+talk = Console(stderr=True, highlight=False)
+
+_MARKS = {
+    "ok": "",
+    "skipped": "skip",
+    "unsupported": "n/a",
+    "killed": "kill",
+    "timeout": "time",
+    "error": "err",
+}
+
+
+def seconds(value: float) -> str:
+    """Three significant digits with a unit: `812 µs`, `1.20 ms`, `3.4 min`."""
+    if value is None or math.isnan(value):
+        return "-"
+    for bound, factor, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (120, 1, "s"), (7200, 1 / 60, "min")):
+        if value < bound:
+            return f"{_three(value * factor)} {unit}"
+    return f"{_three(value / 3600)} h"
+
+
+def amount(value: float) -> str:
+    """Bytes with a binary unit, three significant digits."""
+    if value is None or math.isnan(value):
+        return "-"
+    for power, unit in ((0, "B"), (1, "KiB"), (2, "MiB"), (3, "GiB")):
+        if value < 1000 * 1024**power or unit == "GiB":
+            return f"{_three(value / 1024**power)} {unit}"
+    raise AssertionError("unreachable")
+
+
+def _three(value: float) -> str:
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+
+
+def describe_case(case: Case) -> str:
+    """One case in one short line."""
+    shape = f"N {case.seq_len}, B {case.batch_size}, D {case.hidden_size}"
+    direction = "causal" if case.causal else "bidirectional"
+    seed = f", seed {case.seed}" if case.task == "recommend" else ""
+    return f"{case.attention_label}, {case.task} {case.phase}, {direction}, {shape}{seed}"
+
+
+@contextmanager
+def progress(planned: Plan, run: Run, done: int) -> Iterator[Callable[[Event], None]]:
+    """Show trials as they end: a live bar with an ETA in a terminal, plain lines elsewhere.
+
+    The bar is redrawn between trials only, never while something is timed.
+    """
+    total = len(planned.trials)
+    eta = Eta(total - done)
+    cases = len(planned.jobs)
+    talk.print(
+        f"{planned.suite.title or planned.suite.name}: {cases} cases, {total} trials on {planned.device}"
+    )
+    if done:
+        talk.print(f"resuming {run.folder}: {done} trials are stored; --fresh starts anew")
+    counts: Counter[str] = Counter()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[eta]}"),
+        console=talk,
+        auto_refresh=False,
+        disable=not talk.is_terminal,
+    )
+    line = bar.add_task("starting", total=total, completed=done, eta="")
+
+    def on_event(event: Event) -> None:
+        outcome = event.outcome
+        counts[outcome.status] += 1
+        left = eta.update(event)
+        text = describe_case(event.trial.job.case)
+        if outcome.status not in ("ok", "skipped"):
+            talk.print(f"{outcome.status}: {text}: {outcome.detail}")
+        if talk.is_terminal:
+            bar.update(line, advance=1, description=text[:36], eta=f"{seconds(left)} left")
+            bar.refresh()
+        elif _worth_a_line(sum(counts.values()), total - done):
+            talk.print(
+                f"[{done + sum(counts.values())}/{total}] {outcome.status} {text}, {seconds(left)} left",
+                soft_wrap=True,
+            )
+
+    with bar:
+        yield on_event
+    if len(counts) > 1 or "ok" not in counts:
+        talk.print("trials: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()))
+
+
+def _worth_a_line(finished: int, total: int) -> bool:
+    """About forty lines a run in a log, and each trial of a short one."""
+    return total <= 40 or finished == total or finished % (total // 40 + 1) == 0
+
+
+class Eta:
+    """Time left from the pace so far: a case that was measured before takes as long again."""
+
+    def __init__(self, trials: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._left = trials
+        self._clock = clock
+        self._started = clock()
+        self._finished = 0
+
+    def update(self, event: Event) -> float:
+        del event
+        self._finished += 1
+        self._left -= 1
+        return (self._clock() - self._started) / self._finished * self._left
+
+
+def show_plan(planned: Plan) -> None:
+    """The plan of a dry run: what each mechanism would be asked, and how often."""
+    table = Table("task", "phase", "attention", "cases", "rounds", "seq_len", box=None, pad_edge=False)
+    groups: dict[tuple[str, str, str, int], list[int]] = {}
+    for job in planned.jobs:
+        key = (job.case.task, job.case.phase, job.case.attention_label, job.rounds)
+        groups.setdefault(key, []).append(job.case.seq_len)
+    for (task, phase, attention, rounds), lengths in groups.items():
+        span = f"{min(lengths)}..{max(lengths)}" if len(set(lengths)) > 1 else str(lengths[0])
+        table.add_row(task, phase, attention, str(len(lengths)), str(rounds), span)
+    out.print(table)
+    out.print(
+        f"{len(planned.jobs)} cases, {len(planned.trials)} trials on {planned.device}; nothing was measured"
+    )
+
+
+def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
+    """The end of a run: one table a question, then the findings."""
+    from linrec_bench.analysis.summary import headline
+
+    costs = summary[summary["task"] != "recommend"]
+    for (task, phase, causal), part in costs.groupby(["task", "phase", "causal"], sort=False):
+        panel, panels = _largest_panel(part)
+        direction = "causal" if causal else "bidirectional"
+        batch, hidden = panel["batch_size"].iloc[0], panel["hidden_size"].iloc[0]
+        name = f"{task} {phase}, {direction}, batch {batch}, hidden {hidden}".replace("_", " ")
+        if panels > 1:
+            name += f" (one of {panels} shapes, all in summary.csv)"
+        _show_panel(name, panel)
+    quality = summary[summary["task"] == "recommend"]
+    if len(quality):
+        _show_quality(quality)
+    for sentence in headline(summary, suite.reference_attention()):
+        out.print(sentence)
+
+
+def _largest_panel(part: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The rows of the largest batch and width, and the number of such panels."""
+    shapes = part[["batch_size", "hidden_size"]].drop_duplicates().sort_values(["batch_size", "hidden_size"])
+    batch, hidden = shapes.iloc[-1]
+    return part[(part["batch_size"] == batch) & (part["hidden_size"] == hidden)], len(shapes)
+
+
+def _show_panel(title: str, panel: pd.DataFrame) -> None:
+    lengths = sorted(panel["seq_len"].unique())
+    shown = lengths if len(lengths) <= 6 else lengths[:: -(-len(lengths) // 6)]
+    if lengths[-1] not in shown:
+        shown = [*shown[:-1], lengths[-1]]
+    memory = "peak_allocated_bytes" if "peak_allocated_bytes" in panel else "peak_live_bytes"
+    for column, meaning, formatted in (
+        ("time_s", "median time a call", seconds),
+        (memory, "peak memory", amount),
+    ):
+        if column not in panel or panel[column].isna().all():
+            continue
+        table = Table(title=f"{title}: {meaning}", box=None, pad_edge=False, title_justify="left")
+        table.add_column("N", no_wrap=True)
+        for length in shown:
+            table.add_column(str(length), justify="right", no_wrap=True)
+        for attention, rows in panel.groupby("attention", sort=False):
+            cells = rows.set_index("seq_len")
+            table.add_row(str(attention), *(_cell(cells, length, column, formatted) for length in shown))
+        out.print(table)
+        out.print()
+
+
+def _cell(rows: pd.DataFrame, length: int, column: str, formatted: Callable[[float], str]) -> str:
+    if length not in rows.index:
+        return ""
+    row = rows.loc[length]
+    value = row[column]
+    if value == value:
+        return formatted(float(value))
+    return _MARKS.get(str(row["status"]), str(row["status"]))
+
+
+def _show_quality(quality: pd.DataFrame) -> None:
+    table = Table(title="Ranking quality on test", box=None, pad_edge=False, title_justify="left")
+    columns = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in quality]
+    for name in ("attention", "N", "seed", *columns, "epochs", "training"):
+        table.add_column(name, justify="left" if name == "attention" else "right", no_wrap=True)
+    for _, row in quality.iterrows():
+        known = row["status"] == "ok"
+        cells = [f"{row[name]:.4f}" if known else str(row["status"]) for name in columns]
+        epochs = f"{row['epochs']:.0f}" if known else "-"
+        training = seconds(row["train_time_s"]) if known else "-"
+        table.add_row(str(row["attention"]), str(row["seq_len"]), str(row["seed"]), *cells, epochs, training)
+    out.print(table)
+    out.print()
+
+
+def show_files(run: Run) -> None:
+    talk.print(f"samples, summary and environment: {run.folder}", soft_wrap=True)
+    talk.print(f"figures: linrec-bench plot {run.folder}", soft_wrap=True)
+
+
+def show_figures(run: Run, drawn: Mapping[str, Sequence[Path] | str]) -> None:
+    """Name each figure's files, or why it was not drawn."""
+    for name, result in drawn.items():
+        if isinstance(result, str):
+            talk.print(f"{run.id}: no {name} figure: {result}", soft_wrap=True)
+        else:
+            for path in result:
+                out.print(str(path), soft_wrap=True)
+
+
+def show_entries(entries: Sequence[Mapping[str, str]]) -> None:
+    """Records as a table; the last column takes what width is left."""
+    table = Table(box=None, pad_edge=False)
+    for key in entries[0] if entries else ():
+        table.add_column(key, overflow="fold", no_wrap=key == "name")
+    for entry in entries:
+        table.add_row(*entry.values())
+    out.print(table)
+
+
+def show_mapping(mapping: Mapping[str, object]) -> None:
+    for key, value in mapping.items():
+        out.print(f"{key:<20}{value}")

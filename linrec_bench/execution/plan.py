@@ -1,0 +1,127 @@
+"""Which trials, in which order, and which of them are not worth starting. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from linrec_bench.case import Case
+from linrec_bench.results.store import Trial
+from linrec_bench.suite.expand import Job
+
+_CALLS_BESIDE_SAMPLES = 4
+"""Calls of a trial that yield no time sample: warm-up, the memory pass and its own warm-up."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One trial: a job in one round, in a process of its own."""
+
+    job: Job
+    round: int
+
+    @property
+    def key(self) -> Trial:
+        return (self.job.case.id, self.round)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What is known of a case before it runs: exact counts on fake tensors, or why it cannot run."""
+
+    flops: int = 0
+    peak_live_bytes: int = 0
+    minimum_bytes: int = 0
+    unsupported: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceilings:
+    """What the device can do: bytes copied a second and floating-point operations a second."""
+
+    copy_bandwidth: float
+    matmul_rate: float
+
+    def seconds(self, prediction: Prediction) -> float:
+        """A yardstick for the time of one call: its products and one pass over its peak of live bytes."""
+        return (
+            prediction.flops / self.matmul_rate
+            + 2 * (prediction.peak_live_bytes + prediction.minimum_bytes) / self.copy_bandwidth
+        )
+
+
+def order(jobs: Sequence[Job], *, seed: int = 0) -> list[Planned]:
+    """Every trial. Rounds are outermost, so that a case's processes are spread over the whole run; within
+    one grid point the mechanisms run side by side in an order drawn anew for each round."""
+    draw = random.Random(seed)
+    trials: list[Planned] = []
+    for round in range(max((job.rounds for job in jobs), default=0)):
+        for _, group in groupby((job for job in jobs if round < job.rounds), key=_grid_point):
+            beside = [Planned(job, round) for job in group]
+            draw.shuffle(beside)
+            trials.extend(beside)
+    return trials
+
+
+def _grid_point(job: Job) -> Case:
+    return replace(job.case, attention="", attention_params=())
+
+
+def remaining(trials: Sequence[Planned], stored: Collection[Trial]) -> list[Planned]:
+    """The trials that a resumed run still owes."""
+    return [trial for trial in trials if trial.key not in stored]
+
+
+def memory_bytes(limit: int | str, free_bytes: int) -> int:
+    """An amount, or a share such as `80%` of what is free."""
+    return limit if isinstance(limit, int) else int(free_bytes * float(limit.rstrip("%")) / 100)
+
+
+@dataclass
+class Pace:
+    """Learns how long calls take, and predicts the next one of the same mechanism from the nearest."""
+
+    ceilings: Ceilings
+    _known: dict[Case, list[tuple[float, float, int]]] = field(default_factory=dict)
+
+    def learn(self, case: Case, prediction: Prediction, call_seconds: float) -> None:
+        yardstick = self.ceilings.seconds(prediction)
+        self._known.setdefault(_curve(case), []).append((yardstick, call_seconds, case.seq_len))
+
+    def predict(self, case: Case, prediction: Prediction) -> tuple[float, int] | None:
+        """Seconds a call, and the sequence length they are extrapolated from; None before any is known."""
+        known = self._known.get(_curve(case))
+        yardstick = self.ceilings.seconds(prediction)
+        if not known or yardstick <= 0:
+            return None
+        nearest, seconds, seq_len = min(known, key=lambda point: abs(point[0] - yardstick))
+        return seconds * yardstick / nearest, seq_len
+
+
+def _curve(case: Case) -> Case:
+    return replace(case, seq_len=0, batch_size=0, hidden_size=0, heads=1, layers=0, seed=0)
+
+
+def skip_reason(
+    job: Job, prediction: Prediction | None, *, pace: Pace | None, memory_limit_bytes: int
+) -> str:
+    """Why the trial is not worth starting; empty when it is, or when nothing is known of it."""
+    if prediction is None:
+        return ""
+    needed = prediction.peak_live_bytes + prediction.minimum_bytes
+    if needed > memory_limit_bytes:
+        return (
+            f"predicted to need {needed / 2**30:.1f} GiB; the limit is {memory_limit_bytes / 2**30:.1f} GiB"
+        )
+    guess = pace.predict(job.case, prediction) if pace else None
+    if guess is not None:
+        call_seconds, seq_len = guess
+        total = call_seconds * (job.sampling.min + _CALLS_BESIDE_SAMPLES)
+        if total > job.limits.case_seconds:
+            return (
+                f"predicted to take {total:.0f} s (from seq_len {seq_len}); "
+                f"the limit is {job.limits.case_seconds:g} s"
+            )
+    return ""

@@ -1,0 +1,15 @@
+"""Imported once by the fork server, so that a trial starts with everything already there.
+
+Nothing here may start a thread or touch an accelerator: the children are forks of this process.
+"""
+
+import torch._subclasses.fake_tensor
+import torch.utils.flop_counter  # noqa: F401
+
+from linrec_bench import attention, data, models
+from linrec_bench.execution import worker  # noqa: F401
+from linrec_bench.tasks import core, layer, recommend, train_step  # noqa: F401
+
+attention.registry()
+models.registry()
+data.registry()

@@ -1,0 +1,80 @@
+"""Inside the process of one trial: build the task, measure it, report sample by sample."""
+
+from __future__ import annotations
+
+import importlib
+
+import torch
+
+from linrec_bench.attention.spec import Unsupported
+from linrec_bench.case import Case
+from linrec_bench.execution.plan import Prediction
+from linrec_bench.measures import ceilings, energy, memory, time
+from linrec_bench.measures.exact import exact
+from linrec_bench.suite.expand import Job
+from linrec_bench.tasks import Emit, Workload
+
+
+def measure(job: Job, round: int, emit: Emit) -> None:
+    """Take every measure of the job; what does not vary between processes is taken in round 0 alone."""
+    torch.manual_seed(job.case.seed)
+    if job.case.task == "recommend":
+        from linrec_bench.tasks import recommend
+
+        recommend.run(job.case, emit)
+        return
+    workload = build(job.case)
+    if "time" in job.measures:
+        _emit_time(workload, job, emit)
+    if "attention_share" in job.measures:
+        for repeat, share in enumerate(time.attention_share(workload)):
+            emit("attention_share", share, "1", repeat=repeat)
+    if "energy" in job.measures:
+        for reading in energy.readings(workload):
+            emit(reading.measure, reading.value, reading.unit, detail=reading.detail)
+    if round == 0 and "peak_memory" in job.measures:
+        for reading in memory.peaks(workload):
+            emit(reading.measure, reading.value, reading.unit, detail=reading.detail)
+
+
+def build(case: Case) -> Workload:
+    """The workload of a case of any task but `recommend`."""
+    task = importlib.import_module(f"linrec_bench.tasks.{case.task}")
+    workload = task.build(case)
+    assert isinstance(workload, Workload)
+    return workload
+
+
+def predict(case: Case) -> Prediction | None:
+    """Exact counts of a case on fake tensors; None for a task that has no fixed shape."""
+    if case.task == "recommend":
+        return None
+    try:
+        counted = exact(case)
+    except Unsupported as reason:
+        return Prediction(unsupported=str(reason))
+    return Prediction(
+        flops=counted.flops,
+        peak_live_bytes=counted.peak_live_bytes,
+        minimum_bytes=counted.minimum_bytes,
+    )
+
+
+def measure_ceilings(device: str, dtypes: tuple[str, ...], emit: Emit) -> None:
+    """What the device can do, measured in the run that is compared with it."""
+    for dtype in dtypes:
+        for reading in ceilings.readings(torch.device(device), getattr(torch, dtype)):
+            emit(reading.measure, reading.value, reading.unit, repeat=reading.repeat, detail=dtype)
+
+
+def _emit_time(workload: Workload, job: Job, emit: Emit) -> None:
+    samples = time.sample(
+        workload,
+        budget_s=job.sampling.seconds,
+        min_samples=job.sampling.min,
+        max_samples=job.sampling.max,
+        cache=job.sampling.cache,
+    )
+    emit("first_call_time", samples.first_call_s, "s")
+    for repeat, value in enumerate(samples.seconds):
+        emit("time", value, "s", repeat=repeat, detail=samples.detail)

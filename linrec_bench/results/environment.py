@@ -1,0 +1,90 @@
+"""Where and how a run is measured: what goes into environment.json, and the fingerprint of what matters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import linrec_bench
+
+_MATTERS = ("linrec_bench", "python", "torch", "machine", "device", "allocator", "threads", "plugins")
+"""The parts whose change makes stored numbers incomparable."""
+
+
+def describe(*, device: str, allocator: Mapping[str, str], plugins: Sequence[Path] = ()) -> dict[str, object]:
+    """The environment of a run on `device`; `allocator` holds the variables that workers run with."""
+    import psutil
+    import torch
+
+    found: dict[str, object] = {
+        "linrec_bench": {"version": linrec_bench.__version__, "code": code_hash()},
+        "python": platform.python_version(),
+        "torch": {
+            "version": torch.__version__,
+            "cuda": torch.version.cuda,
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        },
+        "machine": {
+            "system": f"{platform.system()} {platform.release()}",
+            "libc": " ".join(platform.libc_ver()),
+            "processor": _processor(),
+            "cores": psutil.cpu_count(logical=True),
+            "memory_bytes": psutil.virtual_memory().total,
+        },
+        "device": _device(device),
+        "allocator": dict(allocator),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())),
+        "plugins": {path.name: _hash(path.read_bytes()) for path in plugins},
+    }
+    found["fingerprint"] = fingerprint(found)
+    found["command"] = " ".join(["linrec-bench", *sys.argv[1:]])
+    return found
+
+
+def fingerprint(environment: Mapping[str, object]) -> str:
+    """Twelve hexadecimal digits over the parts that make numbers comparable."""
+    parts = {key: environment[key] for key in _MATTERS}
+    return _hash(json.dumps(parts, sort_keys=True).encode())
+
+
+def code_hash() -> str:
+    """Twelve hexadecimal digits over the package's own source: other code makes other numbers."""
+    package = Path(linrec_bench.__file__).parent
+    sources = sorted(package.rglob("*.py"))
+    return _hash(b"".join(str(path.relative_to(package)).encode() + path.read_bytes() for path in sources))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _device(device: str) -> dict[str, object]:
+    if device != "cuda":
+        return {"kind": device}
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        return {
+            "kind": "cuda",
+            "name": pynvml.nvmlDeviceGetName(handle),
+            "memory_bytes": int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+            "driver": pynvml.nvmlSystemGetDriverVersion(),
+        }
+    finally:
+        pynvml.nvmlShutdown()

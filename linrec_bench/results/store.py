@@ -1,0 +1,233 @@
+"""The only module that touches results/: runs are created whole, appended trial by trial, read back checked.
+
+results/<suite>/<run>/samples.csv        tidy rows, one a raw sample
+                      summary.csv        one row a case and phase
+                      environment.json   where and how it was measured
+                      suite.yaml         the resolved suite
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from linrec_bench.results.rows import COLUMNS, SCHEMA_VERSION, TRIAL, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAMPLES, SUMMARY, ENVIRONMENT, SUITE = "samples.csv", "summary.csv", "environment.json", "suite.yaml"
+
+Trial = tuple[str, int]
+"""A case's id and a round."""
+
+
+class StoreError(ValueError):
+    """A results folder that is damaged, foreign or absent; nothing in it was changed."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One stored run."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    def environment(self) -> dict[str, object]:
+        """The content of environment.json; `StoreError` when it is missing, damaged or of another schema."""
+        path = self.folder / ENVIRONMENT
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a run's folder") from error
+        except ValueError as error:
+            raise StoreError(f"{path}: damaged, not valid JSON; move the folder away to go on") from error
+        version = found.get("schema_version") if isinstance(found, dict) else None
+        if version != SCHEMA_VERSION:
+            raise StoreError(
+                f"{path}: schema_version is {version!r}; expected {SCHEMA_VERSION}; "
+                "read it with the version of linrec-bench that wrote it"
+            )
+        assert isinstance(found, dict)
+        return found
+
+    def suite_text(self) -> str:
+        try:
+            return (self.folder / SUITE).read_text(encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"{self.folder / SUITE}: cannot be read ({error.strerror})") from error
+
+    def finished_trials(self) -> set[Trial]:
+        """The trials whose closing row is stored."""
+        return {
+            (row["case_id"], int(row["round"]))
+            for row in _whole_rows(self.folder / SAMPLES)[0]
+            if row["measure"] == TRIAL
+        }
+
+    def samples(self) -> pd.DataFrame:
+        """Every row of the trials that were closed, typed; cut-off rows are left out."""
+        import pandas as pd
+
+        rows, _ = _whole_rows(self.folder / SAMPLES)
+        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        for column in ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed", "round", "repeat"):
+            frame[column] = frame[column].astype("int64")
+        frame["causal"] = frame["causal"].map({"True": True, "False": False}).astype(bool)
+        frame["value"] = pd.to_numeric(frame["value"])
+        return frame
+
+    def summary(self) -> pd.DataFrame:
+        import pandas as pd
+
+        path = self.folder / SUMMARY
+        if not path.is_file():
+            raise StoreError(f"{path}: missing; the run is unfinished, finish it with `linrec-bench run`")
+        return pd.read_csv(path)
+
+    def write_summary(self, summary: pd.DataFrame) -> Path:
+        """Replace summary.csv whole."""
+        path = self.folder / SUMMARY
+        temporary = path.with_suffix(".csv.partial")
+        summary.to_csv(temporary, index=False, float_format="%.6g")
+        os.replace(temporary, path)
+        return path
+
+
+class Writer:
+    """Appends to one run, which it holds locked: use it as a context."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Writer:
+        path = self.run.folder / SAMPLES
+        with ExitStack() as on_error:
+            self._file = on_error.enter_context(path.open("r+", encoding="utf-8", newline=""))
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(f"{path}: another process is writing this run") from None
+            _, end = _whole_rows(path)
+            on_error.pop_all()
+        # Rows after the last closed trial were cut off by a kill; the trial will be measured again.
+        self._file.truncate(end)
+        self._file.seek(end)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._file is not None
+        self._file.close()
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Add the rows of one trial, the last of which closes it, in one write that has reached the disk."""
+        assert self._file is not None
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writerows(row.as_dict() for row in rows)
+        self._file.write(text.getvalue())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def _whole_rows(path: Path) -> tuple[list[dict[str, str]], int]:
+    """The rows up to the last closed trial, and the byte where they end; `StoreError` for damaged files."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a run's folder") from error
+    lines = data.splitlines(keepends=True)
+    if not lines or lines[0].decode(errors="replace").rstrip("\n") != ",".join(COLUMNS):
+        raise StoreError(f"{path}:1: not the columns of linrec-bench's samples; left untouched")
+    rows: list[dict[str, str]] = []
+    closed_rows, closed_end, end = 0, len(lines[0]), len(lines[0])
+    for number, line in enumerate(lines[1:], start=2):
+        end += len(line)
+        values = next(csv.reader([line.decode(errors="replace").rstrip("\n")]), [])
+        if len(values) != len(COLUMNS) or not line.endswith(b"\n"):
+            if number == len(lines):
+                break
+            raise StoreError(
+                f"{path}:{number}: damaged, {len(values)} columns; expected {len(COLUMNS)}; left untouched"
+            )
+        rows.append(dict(zip(COLUMNS, values, strict=True)))
+        if rows[-1]["measure"] == TRIAL:
+            closed_rows, closed_end = len(rows), end
+    return rows[:closed_rows], closed_end
+
+
+def create(
+    root: Path, *, suite: str, suite_text: str, environment: Mapping[str, object], now: datetime
+) -> Run:
+    """A new, empty run under root/<suite>/, complete or absent: its folder appears by one rename."""
+    parent = root / suite
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{parent}: cannot hold results ({error.strerror})") from error
+    run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    temporary = parent / f".{run_id}.partial"
+    temporary.mkdir()
+    try:
+        (temporary / SAMPLES).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+        (temporary / SUITE).write_text(suite_text, encoding="utf-8")
+        content = {"schema_version": SCHEMA_VERSION, "run_id": run_id, "suite": suite, **environment}
+        (temporary / ENVIRONMENT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        final = parent / run_id
+        os.rename(temporary, final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Run(final)
+
+
+def runs(root: Path, suite: str) -> list[Run]:
+    """The runs of a suite, oldest first; `StoreError` when a folder there is not a run."""
+    folder = root / suite
+    if not folder.is_dir():
+        return []
+    found = [Run(path) for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
+    for run in found:
+        run.environment()
+    return found
+
+
+def unfinished(
+    root: Path, *, suite: str, suite_text: str, fingerprint: str, planned: set[Trial]
+) -> Run | None:
+    """The newest run of the same resolved suite on the same environment that lacks planned trials."""
+    for run in reversed(runs(root, suite)):
+        same = run.environment().get("fingerprint") == fingerprint and run.suite_text() == suite_text
+        if same:
+            return run if planned - run.finished_trials() else None
+    return None
+
+
+def open_run(path: Path) -> Run:
+    """The run in a folder that a person names; `StoreError` when it is none."""
+    run = Run(path)
+    run.environment()
+    _whole_rows(path / SAMPLES)
+    return run
+
+
+def latest_runs(root: Path) -> list[Run]:
+    """The newest run of every suite under `root`; the folder `reference` is not searched."""
+    if not root.is_dir():
+        return []
+    suites = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name != "reference"]
+    return [found[-1] for suite in suites if (found := runs(root, suite.name))]

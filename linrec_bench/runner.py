@@ -1,0 +1,126 @@
+"""`linrec-bench run`, without its printing: suite file -> jobs -> stored run -> summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from linrec_bench import attention
+from linrec_bench.execution import plan
+from linrec_bench.execution.local import STEADY_ALLOCATOR, LocalExecutor
+from linrec_bench.execution.run import Event, run_jobs
+from linrec_bench.results import environment, store
+from linrec_bench.suite import load, select
+from linrec_bench.suite.expand import Job, expand
+from linrec_bench.suite.schema import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A suite made ready for a device."""
+
+    suite: Suite
+    jobs: list[Job]
+    device: str
+    plugins: tuple[Path, ...] = ()
+
+    @property
+    def trials(self) -> list[plan.Planned]:
+        return plan.order(self.jobs)
+
+
+def prepare(
+    name: str,
+    *,
+    device: Device = "auto",
+    only: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    plugins: Sequence[Path] = (),
+) -> Plan:
+    """Load, expand and select. Raises `ValueError` (one line) for a bad suite, flag, device or plugin."""
+    found = resolve_device(device)
+    for plugin in plugins:
+        attention.load_plugin(plugin)
+    path = load.find(name)
+    suite = load.load(path, device=found, settings=settings)
+    try:
+        jobs = expand(suite, device=found)
+    except ValueError as error:
+        raise load.SuiteError(f"{path}: {error}") from error
+    selected = select.select(jobs, only)
+    if not selected:
+        raise ValueError(f"--only {' '.join(only)}: none of the {len(jobs)} cases of {path} matches")
+    return Plan(suite, selected, found, tuple(plugins))
+
+
+def resolve_device(device: Device) -> str:
+    import torch
+
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ValueError("--device cuda: torch sees no CUDA device here; expected cpu or auto")
+    return "cuda" if device == "cuda" or (device == "auto" and available) else "cpu"
+
+
+def open_store(planned: Plan, root: Path, *, fresh: bool, now: datetime) -> tuple[store.Run, int]:
+    """The run to write to, and how many of the planned trials it already holds."""
+    suite_text = load.resolved_text(planned.suite)
+    described = environment.describe(
+        device=planned.device, allocator=STEADY_ALLOCATOR, plugins=planned.plugins
+    )
+    keys = {trial.key for trial in planned.trials}
+    name = planned.suite.name
+    if not fresh:
+        found = store.unfinished(
+            root,
+            suite=name,
+            suite_text=suite_text,
+            fingerprint=str(described["fingerprint"]),
+            planned=keys,
+        )
+        if found is not None:
+            return found, len(keys & found.finished_trials())
+    return store.create(root, suite=name, suite_text=suite_text, environment=described, now=now), 0
+
+
+def execute(planned: Plan, run: store.Run, on_event: Callable[[Event], None]) -> pd.DataFrame:
+    """Measure what the run lacks, then write and return its summary.
+
+    On a KeyboardInterrupt the summary of what was measured is written before it goes on.
+    """
+    from linrec_bench.analysis.summary import summarise
+
+    try:
+        with store.Writer(run) as writer, LocalExecutor(plugins=planned.plugins) as executor:
+            run_jobs(
+                planned.jobs,
+                executor=executor,
+                writer=writer,
+                suite=planned.suite.name,
+                device=planned.device,
+                free_bytes=executor.call(free_bytes, planned.device),
+                on_event=on_event,
+            )
+    finally:
+        summary = summarise(run.samples(), reference=planned.suite.reference_attention())
+        run.write_summary(summary)
+    return summary
+
+
+def free_bytes(device: str) -> int:
+    """Memory of the device that nobody uses now."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)

@@ -1,0 +1,71 @@
+"""Suite -> jobs: the product of every grid, in a fixed order. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from linrec_bench.case import Case, freeze
+from linrec_bench.suite.schema import AXES, Limits, Sampling, Suite, Sweep
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case and how it is to be measured."""
+
+    case: Case
+    measures: tuple[str, ...]
+    rounds: int
+    limits: Limits
+    sampling: Sampling
+
+
+def expand(suite: Suite, *, device: str) -> list[Job]:
+    """Every job of the suite on `device`, each case once.
+
+    Order: sweeps as written, then the grid (axes in the order of `AXES`, first slowest), then phases, then
+    mechanisms, so that the mechanisms of one grid point stand beside each other. Raises `ValueError` when
+    two sweeps ask for the same case, or a combination is impossible (a hidden size that its heads do not
+    divide).
+    """
+    jobs: dict[str, Job] = {}
+    for sweep in suite.sweeps:
+        for job in _jobs_of(sweep, device):
+            if job.case.id in jobs:
+                raise ValueError(
+                    f"two sweeps ask for the same case (task {job.case.task}, attention "
+                    f"{job.case.attention_label}, seq_len {job.case.seq_len}); expected each case once"
+                )
+            jobs[job.case.id] = job
+    return list(jobs.values())
+
+
+def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
+    swept = sweep.grid.axes()
+    fixed = {axis: getattr(sweep.fixed, axis) for axis in AXES if axis not in swept}
+    return [
+        Job(
+            case=Case(
+                task=sweep.task,
+                phase=phase,  # type: ignore[arg-type]
+                attention=entry.name,
+                attention_params=entry.params,
+                model=sweep.model.name if sweep.model else None,
+                model_params=sweep.model.params if sweep.model else (),
+                dataset=sweep.dataset.name if sweep.dataset else None,
+                dataset_params=sweep.dataset.params if sweep.dataset else (),
+                training=freeze(dict(sweep.training)),
+                evaluation=freeze(dict(sweep.evaluation)),
+                device=device,
+                **fixed,
+                **dict(zip(swept, values, strict=True)),
+            ),
+            measures=sweep.measures,
+            rounds=sweep.rounds,
+            limits=sweep.limits,
+            sampling=sweep.sampling,
+        )
+        for values in product(*swept.values())
+        for phase in sweep.all_phases()
+        for entry in sweep.attention
+    ]

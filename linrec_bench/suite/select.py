@@ -1,0 +1,68 @@
+"""`--only "attention=linrec|softmax seq_len<=4096"`: which jobs of a suite to run. Pure."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+
+from linrec_bench.case import Case
+from linrec_bench.registry import did_you_mean
+from linrec_bench.suite.expand import Job
+
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+_CONDITION = re.compile(r"([a-z_]+)\s*(<=|>=|!=|=|<|>)\s*([^\s]+)")
+_FIELDS = tuple(field.name for field in fields(Case))
+_NUMBERS = ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed")
+
+
+def select(jobs: Sequence[Job], expressions: Sequence[str]) -> list[Job]:
+    """The jobs for which every condition of every expression holds.
+
+    A condition is `field=a|b`, `field!=a`, or an order (`<`, `<=`, `>`, `>=`) on a number. Names match with
+    or without their parameters. Raises `ValueError` on anything else.
+    """
+    conditions = [condition for expression in expressions for condition in _parse(expression)]
+    return [job for job in jobs if all(condition(job.case) for condition in conditions)]
+
+
+def _parse(expression: str) -> list[Callable[[Case], bool]]:
+    leftover = _CONDITION.sub("", expression).strip()
+    if leftover or not expression.strip():
+        raise ValueError(
+            f"--only {expression!r}: cannot read {leftover!r}; expected conditions such as "
+            "attention=linrec|softmax or seq_len<=4096"
+        )
+    return [_condition(*match.groups()) for match in _CONDITION.finditer(expression)]
+
+
+def _condition(field: str, sign: str, text: str) -> Callable[[Case], bool]:
+    if field not in _FIELDS:
+        raise ValueError(
+            f"--only: unknown field {field!r}; expected one of: {', '.join(_FIELDS)}."
+            f"{did_you_mean(field, _FIELDS)}"
+        )
+    if sign in _OPERATORS:
+        if field not in _NUMBERS:
+            raise ValueError(f"--only: {field}{sign}{text}: {field} has no order; expected = or !=")
+        try:
+            bound = float(text)
+        except ValueError:
+            raise ValueError(f"--only: {field}{sign}{text}: {text!r} is not a number") from None
+        return lambda case: _OPERATORS[sign](float(getattr(case, field)), bound)
+    wanted = set(text.split("|"))
+    return lambda case: bool(wanted & _spellings(case, field)) == (sign == "=")
+
+
+def _spellings(case: Case, field: str) -> set[str]:
+    value = getattr(case, field)
+    spellings = {str(value), str(value).lower()}
+    if field in ("attention", "model", "dataset"):
+        spellings.add(getattr(case, f"{field}_label"))
+    return spellings

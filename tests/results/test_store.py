@@ -1,0 +1,156 @@
+import json
+import os
+from datetime import datetime
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linrec_bench.case import Case
+from linrec_bench.results import store
+from linrec_bench.results.rows import COLUMNS, STATUSES, TRIAL, row_of
+from linrec_bench.results.store import StoreError, Writer
+
+CASE = Case(task="core", phase="forward", attention="softmax", seq_len=8)
+NOW = datetime(2026, 1, 2, 3, 4, 5)
+
+
+def new_run(root, suite="s", fingerprint="f"):
+    return store.create(
+        root, suite=suite, suite_text="title: T\n", environment={"fingerprint": fingerprint}, now=NOW
+    )
+
+
+def rows(round=0, values=(1.0, 2.0), status="ok", detail="", case=CASE):
+    samples = [
+        row_of(case, run_id="r", suite="s", measure="time", unit="s", value=v, round=round, repeat=i)
+        for i, v in enumerate(values)
+    ]
+    closing = row_of(
+        case,
+        run_id="r",
+        suite="s",
+        measure=TRIAL,
+        unit="s",
+        value=9,
+        round=round,
+        status=status,
+        detail=detail,
+    )
+    return [*samples, closing]
+
+
+TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=30)
+
+
+@given(
+    values=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=4),
+    status=st.sampled_from(STATUSES),
+    detail=TEXT,
+)
+def test_rows_come_back_as_they_went_in(tmp_path_factory, values, status, detail):
+    run = new_run(tmp_path_factory.mktemp("results"))
+    with Writer(run) as writer:
+        writer.append(rows(values=values, status=status, detail=detail))
+    samples = run.samples()
+    assert list(samples.columns) == list(COLUMNS)
+    assert samples[samples["measure"] == "time"]["value"].tolist() == values
+    closing = samples.iloc[-1]
+    assert (closing["status"], closing["detail"]) == (status, " ".join(detail.split()))
+    assert run.finished_trials() == {(CASE.id, 0)}
+    assert not samples["causal"].any()
+
+
+@pytest.mark.parametrize("cut", [1, 40, 200])
+def test_a_kill_in_the_middle_of_a_write_costs_only_that_trial(tmp_path, cut):
+    run = new_run(tmp_path)
+    with Writer(run) as writer:
+        writer.append(rows(round=0))
+        whole = (run.folder / "samples.csv").stat().st_size
+        writer.append(rows(round=1))
+    path = run.folder / "samples.csv"
+    os.truncate(path, path.stat().st_size - cut)
+    assert run.finished_trials() == {(CASE.id, 0)}
+    assert set(run.samples()["round"]) == {0}
+    with Writer(run) as writer:
+        assert path.stat().st_size == whole
+        writer.append(rows(round=1))
+    assert run.finished_trials() == {(CASE.id, 0), (CASE.id, 1)}
+
+
+def test_a_damaged_or_foreign_file_is_refused_and_left_alone(tmp_path):
+    run = new_run(tmp_path)
+    path = run.folder / "samples.csv"
+    for content, expected in (
+        ("a,b\n1,2\n", "not the columns"),
+        (",".join(COLUMNS) + "\n1,2\n" + "x\n", ":2: damaged"),
+        ("", "not the columns"),
+    ):
+        path.write_text(content)
+        with pytest.raises(StoreError, match=expected), Writer(run):
+            pass
+        assert path.read_text() == content
+
+
+def test_a_damaged_environment_is_refused(tmp_path):
+    run = new_run(tmp_path)
+    path = run.folder / "environment.json"
+    for content, expected in (("{", "not valid JSON"), ('{"schema_version": 99}', "99; expected 1")):
+        path.write_text(content)
+        with pytest.raises(StoreError, match=expected):
+            store.runs(tmp_path, "s")
+    path.unlink()
+    with pytest.raises(StoreError, match=r"environment\.json: cannot be read"):
+        store.open_run(run.folder)
+
+
+def test_only_one_process_writes_a_run(tmp_path):
+    run = new_run(tmp_path)
+    with Writer(run), pytest.raises(StoreError, match="another process"), Writer(run):
+        pass
+
+
+def test_a_run_is_resumed_only_for_the_same_suite_environment_and_open_trials(tmp_path):
+    run = new_run(tmp_path)
+    with Writer(run) as writer:
+        writer.append(rows(round=0))
+
+    def find(fingerprint="f", text="title: T\n", planned=((CASE.id, 0), (CASE.id, 1))):
+        return store.unfinished(
+            tmp_path, suite="s", suite_text=text, fingerprint=fingerprint, planned=set(planned)
+        )
+
+    assert find() == run
+    assert find(fingerprint="g") is None
+    assert find(text="title: U\n") is None
+    assert find(planned=[(CASE.id, 0)]) is None
+
+
+def test_create_leaves_nothing_half_made(tmp_path):
+    with pytest.raises(TypeError):
+        store.create(tmp_path, suite="s", suite_text="", environment={"x": object()}, now=NOW)
+    assert list((tmp_path / "s").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot hold results"):
+        new_run(tmp_path / "file")
+
+
+def test_the_latest_run_of_every_suite_but_not_the_references(tmp_path):
+    new_run(tmp_path, suite="a")
+    later = store.create(
+        tmp_path, suite="a", suite_text="", environment={}, now=datetime(2027, 1, 1, 0, 0, 0)
+    )
+    other = new_run(tmp_path, suite="b")
+    (tmp_path / "reference" / "cpu").mkdir(parents=True)
+    assert store.latest_runs(tmp_path) == [later, other]
+    assert store.latest_runs(tmp_path / "none") == []
+
+
+def test_the_summary_is_replaced_whole(tmp_path):
+    run = new_run(tmp_path)
+    with pytest.raises(StoreError, match="unfinished"):
+        run.summary()
+    run.write_summary(pd.DataFrame({"a": [1.25]}))
+    assert run.summary()["a"].tolist() == [1.25]
+    assert json.loads((run.folder / "environment.json").read_text())["run_id"] == run.id

@@ -1,0 +1,129 @@
+import pytest
+
+from linrec_bench.suite import load
+from linrec_bench.suite.expand import expand
+from linrec_bench.suite.load import SuiteError, parse, resolved_text
+
+GOOD = """\
+title: T
+task: core
+attention: [softmax, {name: linrec, padding: ignore}]
+grid: {seq_len: {from: 128, to: 1000, factor: 2}, causal: [false, true]}
+fixed: {heads: 2}
+"""
+
+
+def read(text, **options):
+    return parse(text, name="s.yaml", stem="s", device="cpu", **options)
+
+
+def message(text, **options):
+    with pytest.raises(SuiteError) as caught:
+        read(text, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_good_suite_has_every_default_and_its_axes():
+    suite = read(GOOD)
+    (sweep,) = suite.sweeps
+    assert suite.name == "s"
+    assert sweep.grid.axes() == {"seq_len": (128, 256, 512), "causal": (False, True)}
+    assert sweep.rounds == 3
+    assert sweep.attention[1].params == (("padding", "ignore"),)
+
+
+def test_the_resolved_text_reads_back_to_the_same_suite():
+    suite = read(GOOD)
+    assert parse(resolved_text(suite), name="r", stem="other", device="cpu") == suite
+
+
+@pytest.mark.parametrize("path", load.shipped_suites(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_shipped_suite_loads_expands_and_reads_back(path, device):
+    suite = load.load(path, device=device)
+    again = parse(resolved_text(suite), name="r", stem=path.stem, device=device)
+    assert expand(again, device=device) == expand(suite, device=device) != []
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("grid:", "gird:"), "s.yaml:4:7: unknown key 'gird'; expected one of: .*Did you mean 'grid'"),
+        (("seq_len:", "seqlen:"), "s.yaml:4:16: grid.seqlen: unknown key.*Did you mean 'seq_len'"),
+        (("core", "cores"), "s.yaml:2:7: task: .*'core'.*got 'cores'"),
+        (("[softmax", "[sofmax"), "s.yaml:3:13: attention.0: unknown attention 'sofmax'.*'softmax'"),
+        (("padding: ignore", "pading: ignore"), "s.yaml:3:22: attention.1: .*no parameter 'pading'"),
+        (
+            ("ignore", "zero"),
+            "s.yaml:3:22: attention.1: .*padding is 'zero'; expected one of 'mask', 'ignore'",
+        ),
+        (("to: 1000", "to: 10"), "s.yaml:4:16: grid.seq_len: from 128 is above to 10"),
+        (("heads: 2", "heads: two"), "s.yaml:5:16: fixed.heads: .*integer.*got 'two'"),
+        (("heads: 2", "heads: 2, causal: true"), "causal stands in both grid and fixed"),
+        (("title: T", "title: T\ntitle: U"), "s.yaml:2:1: 'title' stands twice"),
+        (("grid: {", "grid: {{"), "s.yaml:.*not valid YAML"),
+        (("fixed: {heads: 2}", "measures: [tim]"), "s.yaml:5:11: measures: unknown measure 'tim'.*'time'"),
+        (("fixed: {heads: 2}", "phases: [backward]"), "s.yaml:5:9: phases: unknown phase 'backward'"),
+        (("fixed: {heads: 2}", "training: {epoch: 2}"), "s.yaml:5:11: training: .*'epoch'.*'epochs'"),
+        (("fixed: {heads: 2}", "limits: {memory: lots}"), "s.yaml:5:18: limits.memory: 'lots' is no amount"),
+        (("fixed: {heads: 2}", "sweeps: [{rouns: 2}]"), "s.yaml:5:18: sweeps.0.rouns: .*'rounds'"),
+        (("fixed: {heads: 2}", "per_device: {gpu: {}}"), "unknown device 'gpu'"),
+        (("fixed: {heads: 2}", "reference: lin"), "reference 'lin' is not among"),
+        (("task: core", "task: recommend"), "task recommend needs a model"),
+        (("title: T", "name: ../up"), "s.yaml:1:7: name: .*pattern"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place_and_a_hint(change, expected):
+    import re
+
+    found = message(GOOD.replace(*change))
+    assert re.search(expected, found), found
+
+
+def test_empty_and_foreign_files_are_said():
+    assert "empty" in message("")
+    assert "a suite is a mapping" in message("- 1")
+
+
+def test_numbers_in_scientific_notation_are_numbers():
+    suite = read(GOOD + "training: {learning_rate: 1e-3}\n")
+    assert suite.sweeps[0].training["learning_rate"] == 1e-3
+
+
+def test_a_sweep_inherits_from_the_top_and_overrides_it():
+    suite = read(
+        "task: core\nattention: [softmax]\nrounds: 2\nfixed: {seq_len: 8, heads: 1}\n"
+        "sweeps:\n  - {}\n  - {fixed: {seq_len: 16}, rounds: 1}\n"
+    )
+    assert [(s.rounds, s.fixed.seq_len, s.fixed.heads) for s in suite.sweeps] == [(2, 8, 1), (1, 16, 1)]
+
+
+def test_a_device_changes_only_its_own_runs():
+    text = GOOD + "per_device: {cuda: {grid: {seq_len: {to: 4096}}}}\n"
+    on_cuda = parse(text, name="s.yaml", stem="s", device="cuda")
+    assert max(on_cuda.sweeps[0].grid.seq_len) == 4096
+    assert max(read(text).sweeps[0].grid.seq_len) == 512
+
+
+def test_set_wins_over_the_top_and_over_every_sweep():
+    text = "task: core\nattention: [softmax]\nrounds: 2\nfixed: {seq_len: 8}\nsweeps: [{}, {rounds: 5}]\n"
+    assert [sweep.rounds for sweep in read(text, settings=["rounds=1"]).sweeps] == [1, 1]
+    assert read(text, settings=["fixed.seq_len=32"]).sweeps[0].fixed.seq_len == 32
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("rounds", "expected key=value"), ("rounds=0", "--set rounds: "), ("rouns=1", "'rounds'")],
+)
+def test_a_bad_flag_is_said(setting, expected):
+    assert expected in message(GOOD, settings=[setting])
+
+
+def test_a_suite_is_found_by_file_or_by_name(tmp_path):
+    assert load.find("quick").name == "quick.yaml"
+    file = tmp_path / "mine.yaml"
+    file.write_text(GOOD)
+    assert load.find(str(file)) == file
+    with pytest.raises(SuiteError, match=r"no such suite.*Did you mean 'quick'"):
+        load.find("quik")

@@ -1,0 +1,181 @@
+"""The commands as a person types them, on a suite of a few trials."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from linrec_bench import cli
+from linrec_bench.results import store
+
+SUITE = """\
+title: Tiny
+task: core
+attention: [softmax, linrec]
+grid: {seq_len: [16, 32]}
+fixed: {hidden_size: 16, heads: 2}
+phases: [forward]
+rounds: 2
+sampling: {seconds: 0.001, min: 2, max: 3}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(SUITE)
+    return tmp_path
+
+
+def call(monkeypatch, *arguments):
+    """The exit code of `linrec-bench arguments...`."""
+    monkeypatch.setattr(sys, "argv", ["linrec-bench", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return caught.value.code or 0
+
+
+def test_run_then_plot_leave_every_file_and_a_table(folder, monkeypatch, capfd):
+    assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu") == 0
+    (run,) = store.latest_runs(folder / "results")
+    assert {path.name for path in run.folder.iterdir()} == {
+        "samples.csv",
+        "summary.csv",
+        "environment.json",
+        "suite.yaml",
+    }
+    samples = run.samples()
+    assert set(samples["status"]) == {"ok"}
+    assert {"time", "peak_live_bytes", "peak_process_bytes", "flops", "copy_bandwidth"} <= set(
+        samples["measure"]
+    )
+    summary = run.summary()
+    assert len(summary) == 4
+    assert (summary["time_s"] > 0).all()
+    assert run.environment()["allocator"]["MALLOC_MMAP_MAX_"] == "0"
+    printed = capfd.readouterr()
+    assert "linrec" in printed.out
+    assert str(run.id) in printed.err
+    assert max(map(len, printed.out.splitlines())) <= 80
+
+    assert call(monkeypatch, "plot") == 0
+    figures = sorted(path.suffix for path in (run.folder / "figures").iterdir())
+    assert ".png" in figures
+    assert ".svg" in figures
+
+
+def test_json_goes_to_standard_output_alone(folder, monkeypatch, capfd):
+    assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu", "--json", "--set", "rounds=1") == 0
+    assert len(json.loads(capfd.readouterr().out)) == 4
+
+
+def test_a_finished_run_is_not_resumed_and_only_selects(folder, monkeypatch):
+    only = ("--only", "attention=linrec seq_len=16", "--set", "rounds=1", "--device", "cpu")
+    assert call(monkeypatch, "run", "tiny.yaml", *only) == 0
+    assert call(monkeypatch, "run", "tiny.yaml", *only) == 0
+    runs = store.runs(folder / "results", "tiny")
+    assert [len(run.finished_trials()) for run in runs] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("run", "absent.yaml"), "no such suite"),
+        (("run", "tiny.yaml", "--only", "seq_len=7"), "none of the 4 cases"),
+        (("run", "tiny.yaml", "--set", "rouns=2"), "Did you mean 'rounds'"),
+        (("plot",), "no runs to draw"),
+        (("plot", "nowhere"), "cannot be read"),
+        (("data", "fetch", "ml-2m"), "unknown data"),
+    ],
+)
+def test_a_mistake_is_one_line_exit_code_2_and_nothing_written(
+    folder, monkeypatch, capfd, arguments, expected
+):
+    assert call(monkeypatch, *arguments) == 2
+    error = capfd.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert expected in error
+    assert "\n" not in error
+    assert [path.name for path in folder.iterdir()] == ["tiny.yaml"]
+
+
+def test_a_usage_error_has_exit_code_2(folder, monkeypatch):
+    assert call(monkeypatch, "run") == 2
+    assert call(monkeypatch, "run", "tiny.yaml", "--device", "tpu") == 2
+
+
+def test_a_damaged_results_folder_is_refused_and_left_alone(folder, monkeypatch, capfd):
+    damaged = folder / "results" / "tiny" / "20260101-000000-abcd"
+    damaged.mkdir(parents=True)
+    (damaged / "samples.csv").write_text("mine\n")
+    assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu") == 2
+    assert "environment.json" in capfd.readouterr().err
+    assert [path.name for path in damaged.iterdir()] == ["samples.csv"]
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(folder, monkeypatch, capfd):
+    assert call(monkeypatch, "run", "tiny.yaml", "--dry-run", "--device", "cpu") == 0
+    assert "4 cases, 8 trials" in capfd.readouterr().out
+    assert not (folder / "results").exists()
+
+
+@pytest.mark.parametrize("what", ["attention", "models", "data", "suites", "measures"])
+def test_every_listing_has_names(folder, monkeypatch, capfd, what):
+    assert call(monkeypatch, "list", what, "--json") == 0
+    entries = json.loads(capfd.readouterr().out)
+    assert entries
+    assert all(entry["name"] for entry in entries)
+    assert call(monkeypatch, "list", what) == 0
+    assert entries[0]["name"] in capfd.readouterr().out
+
+
+def test_env_is_what_a_run_records(folder, monkeypatch, capfd):
+    assert call(monkeypatch, "env", "--device", "cpu") == 0
+    assert {"fingerprint", "torch", "machine", "allocator"} <= set(json.loads(capfd.readouterr().out))
+
+
+def test_a_mechanism_of_ones_own_runs_beside_the_others(folder, monkeypatch):
+    (folder / "mine.py").write_text(
+        "from dataclasses import replace\n"
+        "from linrec_bench.attention.linrec import SPEC as BASE\n"
+        "SPEC = replace(BASE, name='mine')\n"
+    )
+    arguments = ("--plugin", "mine.py", "--set", "attention=[mine]", "--set", "rounds=1", "--device", "cpu")
+    try:
+        assert call(monkeypatch, "run", "tiny.yaml", *arguments) == 0
+    finally:
+        from linrec_bench import attention
+
+        attention._plugins.clear()
+        attention.registry.cache_clear()
+    (run,) = store.latest_runs(folder / "results")
+    assert set(run.summary()["attention"]) == {"mine"}
+    assert "mine.py" in run.environment()["plugins"]
+
+
+def test_ctrl_c_leaves_a_run_that_the_same_command_finishes(folder):
+    command = [sys.executable, "-m", "linrec_bench", "run", "tiny.yaml", "--device", "cpu"]
+    slow = [*command, "--set", "sampling={seconds: 0.5, min: 1, max: 10000}"]
+    process = subprocess.Popen(slow, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = store.latest_runs(folder / "results")
+        if found and len(found[0].finished_trials()) >= 2:
+            break
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    _, talk = process.communicate(timeout=30)
+    assert process.returncode == 130, talk
+    assert "resumes" in talk
+    (run,) = store.latest_runs(folder / "results")
+    before = run.finished_trials()
+    assert 0 < len(before) < 9
+    again = subprocess.run(slow, capture_output=True, text=True, timeout=120, check=True)
+    assert "resuming" in again.stderr
+    (run,) = store.latest_runs(folder / "results")
+    assert before < run.finished_trials()
+    assert len(run.finished_trials()) == 9

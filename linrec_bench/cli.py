@@ -114,6 +114,60 @@ def plot(
         console.show_figures(stored, figures.draw_all(stored.samples(), stored.summary(), target))
 
 
+@app.command()
+def check(
+    suite: Annotated[str, typer.Argument(help="A suite: its expectations and its mechanisms' contracts.")],
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="Judge a stored run instead of counting and measuring.")
+    ] = None,
+    device: Annotated[DeviceChoice, typer.Option(help="Where to measure.")] = DeviceChoice.auto,
+    only: Annotated[list[str] | None, typer.Option(help="Cases to check, as in `run`.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a key of the suite: rounds=1.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="File of accepted exact counts, compared to the byte and the FLOP.")
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Accept the counts of now: rewrite the baseline.")
+    ] = False,
+    budget: Annotated[
+        float, typer.Option(help="Seconds for measuring undecided timed claims again.", min=0)
+    ] = 300.0,
+    junit: Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A Python file with the SPEC of a mechanism of your own.")
+    ] = None,
+    results: ResultsRoot = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Gate: exit 0 every claim holds, 1 one is broken, 2 usage, 3 undecided, 4 nothing to check.
+
+    Example: linrec-bench check suites/complexity.yaml --baseline complexity-baseline.json
+    """
+    from linrec_bench import check, console, runner
+
+    if update_baseline and baseline is None:
+        raise ValueError("--update-baseline: no file named; expected also --baseline FILE")
+    planned = runner.prepare(
+        suite, device=device.value, only=only or [], settings=set_ or [], plugins=plugin or []
+    )
+    if from_ is not None:
+        found = check.of_run(planned.suite, planned.jobs, from_)
+    else:
+        found = check.of_suite(
+            planned.suite,
+            planned.jobs,
+            measure=lambda jobs: runner.measure(planned, jobs, results, console.progress),
+            budget_s=budget,
+        )
+    if baseline is not None:
+        found += check.against(baseline, planned.jobs, update=update_baseline, whole=not only)
+    console.show_verdicts(found, as_json=as_json)
+    console.write_reports(found, name=planned.suite.name, junit=junit)
+    raise typer.Exit(check.exit_code(found))
+
+
 @app.command(name="list")
 def list_(what: Annotated[Listing, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
     """List what suites can name.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from linrec_bench import formats
+from linrec_bench.analysis.verdicts import Verdict
 from linrec_bench.case import Case
 from linrec_bench.execution.run import Event
 from linrec_bench.results.store import Run
@@ -226,6 +230,46 @@ def _show_quality(quality: pd.DataFrame) -> None:
         table.add_row(str(row["attention"]), str(row["seq_len"]), str(row["seed"]), *cells, epochs, training)
     out.print(table)
     out.print()
+
+
+def show_verdicts(verdicts: Sequence[Verdict], *, as_json: bool) -> None:
+    """What is broken, then what is undecided, each in full; what holds as a count."""
+    if as_json:
+        print(json.dumps(formats.as_records(verdicts), indent=2))
+        return
+    for answer in ("broken", "undecided"):
+        for verdict in verdicts:
+            if verdict.answer == answer:
+                out.print(f"{answer}: {verdict.claim}", style=_COLOURS[answer])
+                out.print(f"  {verdict.place}")
+                out.print(f"  found {_found(verdict)}")
+    counts = Counter(verdict.answer for verdict in verdicts)
+    names = ("holds", "broken", "undecided")
+    out.print(", ".join(f"{counts[name]} {name}" for name in names) if verdicts else "nothing to check")
+
+
+_COLOURS = {"broken": "red", "undecided": "yellow"}
+
+
+def _found(verdict: Verdict) -> str:
+    if math.isnan(verdict.found):
+        return verdict.detail
+    interval = "" if verdict.low == verdict.high else f" [{verdict.low:.4g}, {verdict.high:.4g}]"
+    detail = f" ({verdict.detail})" if verdict.detail else ""
+    return f"{verdict.found:,.6g}{interval}{detail}"
+
+
+def write_reports(verdicts: Sequence[Verdict], *, name: str, junit: Path | None) -> None:
+    """JUnit XML where asked for; in GitHub Actions also annotations and the job's summary."""
+    if junit is not None:
+        junit.write_text(formats.junit(verdicts, name), encoding="utf-8")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in formats.annotations(verdicts):
+            talk.print(line, soft_wrap=True, markup=False)
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(formats.markdown(verdicts) + "\n")
 
 
 def show_files(run: Run) -> None:

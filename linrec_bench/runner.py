@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Device = Literal["auto", "cpu", "cuda"]
+OnEvent = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def open_store(planned: Plan, root: Path, *, fresh: bool, now: datetime) -> tupl
     return store.create(root, suite=name, suite_text=suite_text, environment=described, now=now), 0
 
 
-def execute(planned: Plan, run: store.Run, on_event: Callable[[Event], None]) -> pd.DataFrame:
+def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
     """Measure what the run lacks, then write and return its summary.
 
     On a KeyboardInterrupt the summary of what was measured is written before it goes on.
@@ -113,6 +115,17 @@ def execute(planned: Plan, run: store.Run, on_event: Callable[[Event], None]) ->
         summary = summarise(run.samples(), reference=planned.suite.reference_attention())
         run.write_summary(summary)
     return summary
+
+
+def measure(
+    planned: Plan, jobs: Sequence[Job], root: Path, progress: Callable[..., AbstractContextManager[OnEvent]]
+) -> pd.DataFrame:
+    """Samples of some jobs of the plan, at least as many rounds as they ask for; finishes an open run."""
+    part = replace(planned, jobs=list(jobs))
+    run, done = open_store(part, root, fresh=False, now=datetime.now())
+    with progress(part, run, done) as on_event:
+        execute(part, run, on_event)
+    return run.samples()
 
 
 def free_bytes(device: str) -> int:

@@ -29,10 +29,15 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What is known of a case before it runs: exact counts on fake tensors, or why it cannot run."""
+    """What is known of a case before it runs: exact counts on fake tensors, or why it cannot run.
+
+    `operations` are the FLOPs of products and one for each element that anything else touches.
+    """
 
     flops: int = 0
+    operations: int = 0
     peak_live_bytes: int = 0
+    saved_bytes: int = 0
     minimum_bytes: int = 0
     unsupported: str = ""
 

@@ -104,9 +104,10 @@ def _measured(trial: Planned, executor: Executor, memory_limit: int, into: list[
 
 def _predicted_samples(job: Job, prediction: Prediction) -> list[Sample]:
     counts = {"minimum_bytes": prediction.minimum_bytes, "predicted_peak_bytes": prediction.peak_live_bytes}
-    samples = [Sample(measure=name, value=value, unit="bytes") for name, value in counts.items()]
+    samples = [Sample(measure=name, value=value, unit="B") for name, value in counts.items()]
     if "flops" in job.measures:
         samples.append(Sample(measure="flops", value=prediction.flops, unit="FLOP"))
+        samples.append(Sample(measure="operations", value=prediction.operations, unit="FLOP"))
     return samples
 
 
@@ -159,7 +160,7 @@ def _measure_ceilings(
             hidden_size=0,
             heads=0,
             layers=0,
-            dtype="" if sample.measure == TRIAL else sample.detail,
+            dtype=sample.phase,
             device=device,
             causal=False,
             seed=0,
@@ -170,7 +171,7 @@ def _measure_ceilings(
             repeat=sample.repeat,
             value=sample.value,
             status=outcome.status if sample.measure == TRIAL else "ok",
-            detail=sample.detail if sample.measure == TRIAL else "",
+            detail=sample.detail,
         )
 
     closing = Sample(measure=TRIAL, value=outcome.seconds, unit="s", detail=outcome.detail)

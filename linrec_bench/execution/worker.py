@@ -50,12 +50,14 @@ def predict(case: Case) -> Prediction | None:
     if case.task == "recommend":
         return None
     try:
-        counted = exact(case)
+        counted = exact(case, build)
     except Unsupported as reason:
         return Prediction(unsupported=str(reason))
     return Prediction(
         flops=counted.flops,
+        operations=counted.flops + counted.elements,
         peak_live_bytes=counted.peak_live_bytes,
+        saved_bytes=counted.saved_bytes,
         minimum_bytes=counted.minimum_bytes,
     )
 
@@ -64,7 +66,14 @@ def measure_ceilings(device: str, dtypes: tuple[str, ...], emit: Emit) -> None:
     """What the device can do, measured in the run that is compared with it."""
     for dtype in dtypes:
         for reading in ceilings.readings(torch.device(device), getattr(torch, dtype)):
-            emit(reading.measure, reading.value, reading.unit, repeat=reading.repeat, detail=dtype)
+            emit(
+                reading.measure,
+                reading.value,
+                reading.unit,
+                phase=dtype,
+                repeat=reading.repeat,
+                detail=reading.detail,
+            )
 
 
 def _emit_time(workload: Workload, job: Job, emit: Emit) -> None:

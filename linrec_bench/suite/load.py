@@ -17,7 +17,7 @@ from linrec_bench.suite.schema import SWEEP_KEYS, Suite
 
 Location = tuple[str | int, ...]
 
-_SUITE_KEYS = ("name", "title", "reference", "sweeps", "per_device")
+_SUITE_KEYS = ("name", "title", "reference", "sweeps", "expect", "per_device")
 _DEVICES = ("cpu", "cuda")
 
 
@@ -131,6 +131,9 @@ def resolved_text(suite: Suite) -> str:
         for key in ("model", "dataset"):
             if sweep[key] is None:
                 del sweep[key]
+    content["expect"] = [
+        {key: value for key, value in line.items() if value is not None} for line in content["expect"]
+    ]
     return yaml.safe_dump(content, sort_keys=False, width=100)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from linrec_bench.case import PHASES_OF_TASK, Params, Scalar, freeze
+from linrec_bench.case import PHASES_OF_TASK, Params, Scalar, freeze, label
 from linrec_bench.measures import MEASURES
 from linrec_bench.registry import did_you_mean
 
@@ -184,6 +185,73 @@ class Sampling(Strict):
         return self
 
 
+_BOUND = re.compile(r"\s*(<=|>=|==)\s*([-+0-9.eE]+)\s*|\s*([-+0-9.eE]+)\s*\.\.\s*([-+0-9.eE]+)\s*")
+
+
+def _bound(value: Any) -> Any:
+    match = _BOUND.fullmatch(str(value))
+    try:
+        numbers = [float(group) for group in match.groups()[1:] if group] if match else []
+    except ValueError:
+        numbers = []
+    if match is None or not numbers:
+        raise ValueError(f"{value!r} is no bound; expected such as '<= 1.05', '>= 0.9' or '0.9 .. 1.1'")
+    return str(value)
+
+
+BoundText = Annotated[str, BeforeValidator(_bound)]
+
+
+def bound_limits(text: str) -> tuple[float, float]:
+    """The lowest and the highest number that a bound admits."""
+    match = _BOUND.fullmatch(text)
+    assert match is not None
+    sign, number, low, high = match.groups()
+    if sign is None:
+        return float(low), float(high)
+    value = float(number)
+    return {"<=": (-math.inf, value), ">=": (value, math.inf), "==": (value, value)}[sign]
+
+
+QUANTITIES = ("exponent", "value", "ratio", "difference")
+
+
+class Expectation(Strict):
+    """One line of `expect:`: exactly one of the quantities, bounded.
+
+    `{attention: linrec, measure: peak_memory, exponent: "<= 1.05"}` or, against another mechanism,
+    `{attention: linrec, measure: flops, ratio: "<= 0.25", to: softmax, where: "seq_len=4096"}`.
+    """
+
+    attention: str
+    measure: str
+    exponent: BoundText | None = None
+    value: BoundText | None = None
+    ratio: BoundText | None = None
+    difference: BoundText | None = None
+    to: str = ""
+    where: str = ""
+
+    @model_validator(mode="after")
+    def _one_quantity(self) -> Expectation:
+        given = [name for name in QUANTITIES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{len(given)} quantities; expected exactly one of: {', '.join(QUANTITIES)}")
+        compares = given[0] in ("ratio", "difference")
+        if compares != bool(self.to):
+            wanted = "needs `to`, the mechanism to compare with" if compares else "takes no `to`"
+            raise ValueError(f"{given[0]} {wanted}")
+        return self
+
+    @property
+    def quantity(self) -> str:
+        return next(name for name in QUANTITIES if getattr(self, name) is not None)
+
+    @property
+    def bound(self) -> str:
+        return str(getattr(self, self.quantity))
+
+
 class Sweep(Strict):
     """One task over one grid. In a suite file these keys stand at the top, or in a list `sweeps`."""
 
@@ -260,15 +328,21 @@ class Suite(Strict):
     title: str = ""
     reference: str = ""
     sweeps: Annotated[tuple[Sweep, ...], Field(min_length=1)]
+    expect: tuple[Expectation, ...] = ()
 
     @model_validator(mode="after")
-    def _reference_is_measured(self) -> Suite:
-        names = sorted({entry.name for sweep in self.sweeps for entry in sweep.attention})
-        if self.reference and self.reference not in names:
-            raise ValueError(
-                f"reference {self.reference!r} is not among the mechanisms of the suite: "
-                f"{', '.join(names)}.{did_you_mean(self.reference, names)}"
-            )
+    def _names_are_measured(self) -> Suite:
+        entries = [entry for sweep in self.sweeps for entry in sweep.attention]
+        names = sorted({entry.name for entry in entries} | {label(e.name, e.params) for e in entries})
+        asked = [("reference", self.reference)]
+        for number, line in enumerate(self.expect):
+            asked += [(f"expect.{number}.attention", line.attention), (f"expect.{number}.to", line.to)]
+        for where, name in asked:
+            if name and name not in names:
+                raise ValueError(
+                    f"{where}: {name!r} is not among the mechanisms of the suite: {', '.join(names)}."
+                    f"{did_you_mean(name, names)}"
+                )
         return self
 
     def reference_attention(self) -> str:

@@ -39,8 +39,8 @@ class FakeExecutor:
 
     def run(self, work, *, seconds, memory_bytes, on_sample):
         if work.func is worker.measure_ceilings:
-            on_sample(Sample(measure="copy_bandwidth", value=1e9, unit="B/s", detail="float32"))
-            on_sample(Sample(measure="matmul_rate", value=1e9, unit="FLOP/s", detail="float32"))
+            on_sample(Sample(measure="copy_bandwidth", value=1e9, unit="B/s", phase="float32"))
+            on_sample(Sample(measure="matmul_rate", value=1e9, unit="FLOP/s", phase="float32"))
             return Outcome("ok", "", 0.1)
         trial, round = work.args
         if self.interrupt_after is not None and len(self.ran) == self.interrupt_after:

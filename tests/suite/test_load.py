@@ -69,7 +69,20 @@ def test_every_shipped_suite_loads_expands_and_reads_back(path, device):
         (("fixed: {heads: 2}", "limits: {memory: lots}"), "s.yaml:5:18: limits.memory: 'lots' is no amount"),
         (("fixed: {heads: 2}", "sweeps: [{rouns: 2}]"), "s.yaml:5:18: sweeps.0.rouns: .*'rounds'"),
         (("fixed: {heads: 2}", "per_device: {gpu: {}}"), "unknown device 'gpu'"),
-        (("fixed: {heads: 2}", "reference: lin"), "reference 'lin' is not among"),
+        (("fixed: {heads: 2}", "reference: lin"), "reference: 'lin' is not among"),
+        (("fixed: {heads: 2}", "expect: [{attention: softmax, measure: time}]"), "expect.0: 0 quantities"),
+        (
+            ("fixed: {heads: 2}", "expect: [{attention: softmax, measure: time, exponent: 2}]"),
+            "s.yaml:5:.*expect.0.exponent: 2 is no bound",
+        ),
+        (
+            ("fixed: {heads: 2}", "expect: [{attention: softmax, measure: time, ratio: '<= 1'}]"),
+            "ratio needs `to`",
+        ),
+        (
+            ("fixed: {heads: 2}", "expect: [{attention: sdpa, measure: time, value: '<= 1'}]"),
+            "expect.0.attention: 'sdpa' is not among",
+        ),
         (("task: core", "task: recommend"), "task recommend needs a model"),
         (("title: T", "name: ../up"), "s.yaml:1:7: name: .*pattern"),
     ],

@@ -1,0 +1,118 @@
+"""Exact counts that were once accepted, in a file that reads well in a review: one line a count."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from linrec_bench.analysis.verdicts import Verdict
+from linrec_bench.case import Case
+
+SCHEMA_VERSION = 1
+MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes")
+
+Counts = Mapping[str, Mapping[str, int]]
+"""Name of a case -> measure -> count."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Counts and the torch version whose kernels they were counted on."""
+
+    torch: str
+    counts: Counts
+
+
+def name_of(case: Case) -> str:
+    """A case as a person would say it; it stays the same when fields with new names join the case."""
+    direction = "causal" if case.causal else "bidirectional"
+    shape = f"N={case.seq_len} B={case.batch_size} D={case.hidden_size} H={case.heads}"
+    model = f" {case.model_label} L={case.layers}" if case.model else ""
+    return f"{case.attention_label} {case.task} {case.phase} {direction} {shape} {case.dtype}{model}"
+
+
+def release(version: str) -> str:
+    """Major and minor version: what decides which kernels torch has."""
+    return ".".join(version.split(".")[:2])
+
+
+def read(path: Path, *, torch_version: str) -> Baseline:
+    """The baseline in `path`; `ValueError` for another schema or torch release, with what to do."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}); make it with --update-baseline"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid JSON; restore it or make it with --update-baseline") from error
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path}: baseline schema_version is {found!r}; expected {SCHEMA_VERSION}; "
+            "make it anew with --update-baseline"
+        )
+    if release(content["torch"]) != release(torch_version):
+        raise ValueError(
+            f"{path}: counted with torch {content['torch']}, this is torch {torch_version}, whose kernels "
+            "may count otherwise; check with that version, or accept this one with --update-baseline"
+        )
+    return Baseline(content["torch"], content["counts"])
+
+
+def write(path: Path, baseline: Baseline) -> None:
+    """Replace the file whole; cases in alphabetical order, a count on a line of its own."""
+    content = {"schema_version": SCHEMA_VERSION, "torch": baseline.torch, "counts": baseline.counts}
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def compare(counts: Counts, baseline: Baseline, *, whole: bool) -> list[Verdict]:
+    """Equal to the byte and the FLOP or broken, gains included: an unexplained gain is a count gone wrong.
+
+    `whole` says that the suite was counted whole, so that a case of the baseline which is gone is broken too.
+    """
+    verdicts = [
+        _verdict(case, measure, count, baseline.counts.get(case, {}).get(measure))
+        for case, measures in counts.items()
+        for measure, count in measures.items()
+    ]
+    gone = _sorted_without(baseline.counts, counts) if whole else []
+    return verdicts + [
+        _line(
+            case,
+            "every count",
+            "broken",
+            "in the baseline and not in the suite; accept with --update-baseline",
+        )
+        for case in gone
+    ]
+
+
+def _sorted_without(these: Collection[str], those: Collection[str]) -> list[str]:
+    return sorted(set(these) - set(those))
+
+
+def _verdict(case: str, measure: str, count: int, accepted: int | None) -> Verdict:
+    if accepted is None:
+        return _line(case, measure, "broken", "not in the baseline; accept with --update-baseline", count)
+    if count == accepted:
+        return _line(case, measure, "holds", "", count)
+    change = f" ({count / accepted - 1:+.2%})" if accepted else ""
+    return _line(case, measure, "broken", f"{accepted:,} -> {count:,}{change}", count)
+
+
+def _line(case: str, measure: str, answer: str, detail: str, count: float = float("nan")) -> Verdict:
+    return Verdict(
+        claim=f"{measure} as in the baseline",
+        place=case,
+        answer=answer,  # type: ignore[arg-type]
+        found=count,
+        low=count,
+        high=count,
+        detail=detail,
+    )

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from linrec_bench import formats
 from linrec_bench.analysis.verdicts import Verdict
-from linrec_bench.case import Case
+from linrec_bench.case import Case, label
 from linrec_bench.execution.run import Event
 from linrec_bench.results.store import Run
 from linrec_bench.runner import Plan
@@ -159,7 +159,7 @@ def show_plan(planned: Plan) -> None:
 
 def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
     """The end of a run: one table a question, then the findings."""
-    from linrec_bench.analysis.summary import headline
+    from linrec_bench.analysis.headline import headline
 
     costs = summary[summary["task"] != "recommend"]
     for (task, phase, causal), part in costs.groupby(["task", "phase", "causal"], sort=False):
@@ -169,7 +169,7 @@ def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
         name = f"{task} {phase}, {direction}, batch {batch}, hidden {hidden}".replace("_", " ")
         if panels > 1:
             name += f" (one of {panels} shapes, all in summary.csv)"
-        _show_panel(name, panel)
+        _show_panel(name, panel, _attention_order(suite))
     quality = summary[summary["task"] == "recommend"]
     if len(quality):
         _show_quality(quality)
@@ -184,24 +184,30 @@ def _largest_panel(part: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return part[(part["batch_size"] == batch) & (part["hidden_size"] == hidden)], len(shapes)
 
 
-def _show_panel(title: str, panel: pd.DataFrame) -> None:
+def _attention_order(suite: Suite) -> list[str]:
+    return [label(entry.name, entry.params) for sweep in suite.sweeps for entry in sweep.attention]
+
+
+def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
     lengths = sorted(panel["seq_len"].unique())
     shown = lengths if len(lengths) <= 6 else lengths[:: -(-len(lengths) // 6)]
     if lengths[-1] not in shown:
         shown = [*shown[:-1], lengths[-1]]
-    memory = "peak_allocated_bytes" if "peak_allocated_bytes" in panel else "peak_live_bytes"
     for column, meaning, formatted in (
         ("time_s", "median time a call", seconds),
-        (memory, "peak memory", amount),
+        ("memory_bytes", "peak memory", amount),
     ):
         if column not in panel or panel[column].isna().all():
             continue
-        table = Table(title=f"{title}: {meaning}", box=None, pad_edge=False, title_justify="left")
+        out.print(f"{title}: {meaning}", style="bold")
+        table = Table(box=None, pad_edge=False)
         table.add_column("N", no_wrap=True)
         for length in shown:
             table.add_column(str(length), justify="right", no_wrap=True)
-        for attention, rows in panel.groupby("attention", sort=False):
-            cells = rows.set_index("seq_len")
+        for attention in dict.fromkeys([*order, *panel["attention"]]):
+            cells = panel[panel["attention"] == attention].set_index("seq_len")
+            if cells.empty:
+                continue
             table.add_row(str(attention), *(_cell(cells, length, column, formatted) for length in shown))
         out.print(table)
         out.print()
@@ -218,7 +224,8 @@ def _cell(rows: pd.DataFrame, length: int, column: str, formatted: Callable[[flo
 
 
 def _show_quality(quality: pd.DataFrame) -> None:
-    table = Table(title="Ranking quality on test", box=None, pad_edge=False, title_justify="left")
+    out.print("Ranking quality on test, whole catalogue", style="bold")
+    table = Table(box=None, pad_edge=False)
     columns = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in quality]
     for name in ("attention", "N", "seed", *columns, "epochs", "training"):
         table.add_column(name, justify="left" if name == "attention" else "right", no_wrap=True)

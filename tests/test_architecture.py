@@ -21,6 +21,7 @@ FLOORS = [
     {"runner", "catalogue", "check", "testing", "calibrate"},
     {"console"},
     {"cli"},
+    {"__main__"},
 ]
 
 

@@ -99,7 +99,7 @@ def parse(text: str, *, name: str, stem: str, device: str, settings: Sequence[st
     """As `load`, from text; `stem` becomes the name of the suite."""
     source, raw = _read(text, name)
     overrides = [_setting(setting) for setting in settings]
-    _check_top_level(raw, source)
+    _check_top_level(raw, source, flags=[])
     per_device = raw.pop("per_device", None) or {}
     layers: list[Location] = [()]
     if device in per_device:
@@ -107,6 +107,7 @@ def parse(text: str, *, name: str, stem: str, device: str, settings: Sequence[st
         layers.insert(0, ("per_device", device))
     for keys, value in overrides:
         _override(raw, keys, value)
+    _check_top_level(raw, source, flags=[str(keys[0]) for keys, _ in overrides])
     sweeps = raw.pop("sweeps", None)
     defaults = {key: raw.pop(key) for key in list(raw) if key in SWEEP_KEYS}
     resolved = [defaults] if sweeps is None else [_merged(defaults, sweep) for sweep in sweeps]
@@ -176,12 +177,13 @@ def _repeated_keys(node: yaml.Node) -> Iterator[yaml.Node]:
             yield from _repeated_keys(item)
 
 
-def _check_top_level(raw: dict[str, Any], source: Source) -> None:
+def _check_top_level(raw: dict[str, Any], source: Source, *, flags: Sequence[str]) -> None:
     known = (*_SUITE_KEYS, *SWEEP_KEYS)
     for key in raw:
         if key not in known:
+            place = f"--set {key}" if key in flags else source.place((key,))
             raise SuiteError(
-                f"{source.place((key,))}: unknown key {key!r}; expected one of: {', '.join(known)}."
+                f"{place}: unknown key {key!r}; expected one of: {', '.join(known)}."
                 f"{did_you_mean(str(key), known)}"
             )
     for key, kind, expected in (("sweeps", list, "a list of sweeps"), ("per_device", dict, "a mapping")):
@@ -261,6 +263,8 @@ def _describe(
     """One line for the first error, with its place in the file and the number of further errors."""
     first, *more = error.errors()
     location = tuple(first["loc"])
+    # An enclosing value that fails only because of the first error is no error of its own.
+    more = [other for other in more if tuple(other["loc"]) != location[: len(other["loc"])]]
     name = first.get("ctx", {}).get("name")
     if name is not None:
         location = (*location, name)

@@ -58,7 +58,7 @@ def test_every_shipped_suite_loads_expands_and_reads_back(path, device):
             ("ignore", "zero"),
             "s.yaml:3:22: attention.1: .*padding is 'zero'; expected one of 'mask', 'ignore'",
         ),
-        (("to: 1000", "to: 10"), "s.yaml:4:16: grid.seq_len: from 128 is above to 10"),
+        (("to: 1000", "to: 10"), "s.yaml:4:17: grid.seq_len: from 128 is above to 10; expected from <= to$"),
         (("heads: 2", "heads: two"), "s.yaml:5:16: fixed.heads: .*integer.*got 'two'"),
         (("heads: 2", "heads: 2, causal: true"), "causal stands in both grid and fixed"),
         (("title: T", "title: T\ntitle: U"), "s.yaml:2:1: 'title' stands twice"),

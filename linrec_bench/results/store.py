@@ -97,7 +97,7 @@ class Run:
         path = self.folder / SUMMARY
         if not path.is_file():
             raise StoreError(f"{path}: missing; the run is unfinished, finish it with `linrec-bench run`")
-        frame = pd.read_csv(path)
+        frame = pd.read_csv(path, dtype={"case_id": str})
         # A CSV file cannot tell an empty text from a missing value; in a summary every text is known.
         texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
         empty = [column for column in ("model", "dataset", "detail", "reference") if column in frame]

@@ -1,0 +1,116 @@
+"""The length N* from which one mechanism costs less than another."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from linrec_bench.analysis.intervals import Array
+from linrec_bench.analysis.trials import GRID_POINT
+
+LINE = tuple(column for column in GRID_POINT if column != "seq_len")
+"""What the points of one line of a cost figure share."""
+
+
+def crossover(
+    summary: pd.DataFrame, *, challenger: str, incumbent: str, cost: str = "time_s"
+) -> pd.DataFrame:
+    """One row a `LINE`: from which length on `challenger` costs less than `incumbent`.
+
+    `outcome` is `crosses` at `seq_len`, `always` (less at every shared length) or `never` (not less at the
+    longest). `seq_len` is interpolated in log-log between measured lengths, `seq_len_low` and `seq_len_high`
+    are where the ends of the interval of the cost ratio cross one: `seq_len_low` is the shortest shared
+    length, or `seq_len_high` empty, where an end does not cross within `shortest` .. `longest`, the shared
+    range. Lines with fewer than two shared lengths are left out. `said` puts the finding in words.
+    """
+    records = []
+    done = summary[(summary["status"] == "ok") & summary[cost].notna()]
+    for line, rows in done.groupby(list(LINE), sort=False, dropna=False):
+        pair = rows[rows["attention"] == challenger].merge(
+            rows[rows["attention"] == incumbent], on="seq_len", suffixes=("", "_other")
+        )
+        if len(pair) < 2:
+            continue
+        pair = pair.sort_values("seq_len")
+        lengths = pair["seq_len"].to_numpy(dtype=np.float64)
+        ratio, low, high = _ratios(pair, incumbent, cost)
+        at, earliest, latest = (crossing(lengths, values) for values in (ratio, low, high))
+        outcome = "never" if math.isinf(at) else "always" if at == lengths[0] else "crosses"
+        record: dict[str, object] = dict(zip(LINE, line, strict=True))
+        record |= {
+            "challenger": challenger,
+            "incumbent": incumbent,
+            "cost": cost,
+            "outcome": outcome,
+            "seq_len": at if outcome == "crosses" else math.nan,
+            "seq_len_low": math.nan if math.isinf(earliest) else earliest,
+            "seq_len_high": math.nan if math.isinf(latest) else latest,
+            "shortest": int(lengths[0]),
+            "longest": int(lengths[-1]),
+        }
+        record["said"] = _said(record)
+        records.append(record)
+    columns = [*LINE, "challenger", "incumbent", "cost", "outcome", "seq_len", "seq_len_low", "seq_len_high"]
+    return pd.DataFrame.from_records(records, columns=[*columns, "shortest", "longest", "said"])
+
+
+def crossing(lengths: Array, ratio: Array) -> float:
+    """The length from which `ratio` stays below one: interpolated in log-log, the first length when it is
+    below one everywhere, infinite when it is not at the last. A ratio of NaN counts as not below."""
+    above = np.flatnonzero(~(ratio < 1))
+    if len(above) == 0:
+        return float(lengths[0])
+    last = int(above[-1])
+    if last == len(lengths) - 1:
+        return math.inf
+    if math.isnan(ratio[last]):
+        return float(lengths[last + 1])
+    (n0, n1), (r0, r1) = np.log(lengths[last : last + 2]), np.log(ratio[last : last + 2])
+    return float(np.exp(n0 + (n1 - n0) * r0 / (r0 - r1)))
+
+
+def _ratios(pair: pd.DataFrame, incumbent: str, cost: str) -> tuple[Array, Array, Array]:
+    """The cost ratio at each shared length and the ends of its interval (the ratio itself without one).
+
+    Ratios paired by round stand in the summary when the incumbent is its reference; otherwise the intervals
+    of both sides are joined as those of independent measurements.
+    """
+    if cost == "time_s" and (pair["reference"] == incumbent).all():
+        columns = ("time_ratio", "time_ratio_low", "time_ratio_high")
+        ratio, low, high = (pair[column].to_numpy(dtype=np.float64) for column in columns)
+        return ratio, np.where(np.isnan(low), ratio, low), np.where(np.isnan(high), ratio, high)
+    ratio = (pair[cost] / pair[f"{cost}_other"]).to_numpy(dtype=np.float64)
+    if f"{cost}_low" not in pair:
+        return ratio, ratio, ratio
+    down, up = (
+        np.hypot(_reach(pair, cost, end), _reach(pair, f"{cost}_other", opposite, side="_other"))
+        for end, opposite in (("low", "high"), ("high", "low"))
+    )
+    return ratio, ratio * np.exp(-down), ratio * np.exp(up)
+
+
+def _reach(pair: pd.DataFrame, value: str, end: str, side: str = "") -> Array:
+    """How far an end of the interval lies from its value, in log; 0 where there is no interval."""
+    bound = pair[f"{value.removesuffix(side)}_{end}{side}"]
+    reach: Array = np.log((bound / pair[value]).to_numpy(dtype=np.float64, na_value=1.0))
+    return np.abs(reach)
+
+
+def _said(record: dict[str, object]) -> str:
+    if record["outcome"] == "never":
+        return f"none up to {record['longest']:,}"
+    if record["outcome"] == "always":
+        return f"at every length from {record['shortest']:,}"
+    low, high = (_rounded(record[f"seq_len_{end}"]) for end in ("low", "high"))
+    return f"N = {_rounded(record['seq_len'])} [{low}, {high}]"
+
+
+def _rounded(length: object) -> str:
+    """To tens, from 10,000 on to three significant digits: a crossing is not known better."""
+    assert isinstance(length, float)
+    if math.isnan(length):
+        return "?"
+    digits = max(1, math.floor(math.log10(length)) - 2)
+    return f"{round(length, -digits):,.0f}"

@@ -1,0 +1,58 @@
+"""Quality over seeds: mean and t interval of each variant of task recommend."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from linrec_bench.analysis.intervals import LEVEL
+from linrec_bench.analysis.summary import METRIC
+from linrec_bench.analysis.trials import CASE_COLUMNS
+
+VARIANT = tuple(column for column in CASE_COLUMNS if column not in ("case_id", "seed"))
+"""What the seeds of one variant share."""
+
+COSTS = ("train_time_s", "events_per_s", "epochs", "best_epoch", "memory_bytes", "peak_process_bytes")
+"""Columns that are averaged beside the test metrics."""
+
+
+def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
+    """One row a variant of task recommend: `VARIANT`, `seeds`, `failed`, `interval`, and mean, low and high.
+
+    `ndcg@10` is the mean over the seeds that ended ok, `ndcg@10_low` and `ndcg@10_high` the ends of its 95 %
+    t interval; likewise every other metric and `COSTS`. `failed` counts the seeds that did not end ok. With
+    one seed the ends are empty and `interval` says so.
+    """
+    metrics = [column for column in summary.columns if METRIC.fullmatch(column)]
+    records = []
+    recommend = summary[summary["task"] == "recommend"]
+    for variant, rows in recommend.groupby(list(VARIANT), sort=False, dropna=False):
+        done = rows[rows["status"] == "ok"]
+        record: dict[str, object] = dict(zip(VARIANT, variant, strict=True))
+        record |= {"seeds": len(done), "failed": len(rows) - len(done), "interval": _said(len(done))}
+        for column in (*metrics, *COSTS):
+            mean, half = mean_and_half_width(done[column].to_numpy(dtype=np.float64, na_value=math.nan))
+            record |= {column: mean, f"{column}_low": mean - half, f"{column}_high": mean + half}
+        records.append(record)
+    ends = [f"{column}{end}" for column in (*metrics, *COSTS) for end in ("", "_low", "_high")]
+    return pd.DataFrame.from_records(records, columns=[*VARIANT, "seeds", "failed", "interval", *ends])
+
+
+def mean_and_half_width(values: np.ndarray, *, level: float = LEVEL) -> tuple[float, float]:
+    """The mean and the half width of its t interval; NaN where there are no values, or one for the width."""
+    known = values[~np.isnan(values)]
+    if len(known) == 0:
+        return math.nan, math.nan
+    if len(known) == 1:
+        return float(known[0]), math.nan
+    error = float(known.std(ddof=1)) / math.sqrt(len(known))
+    return float(known.mean()), float(stats.t.ppf((1 + level) / 2, len(known) - 1)) * error
+
+
+def _said(seeds: int) -> str:
+    if seeds == 0:
+        return "no seed ended ok"
+    return "one seed: no interval" if seeds == 1 else f"95 % t interval over {seeds} seeds"

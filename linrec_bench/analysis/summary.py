@@ -1,0 +1,209 @@
+"""Raw samples -> one row a case and phase, for people: medians, intervals, ratios, shares of the ceiling."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+
+from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
+from linrec_bench.analysis.trials import (
+    DEVICE_TASK,
+    GRID_POINT,
+    Key,
+    base_name,
+    by_round,
+    measured,
+    outcomes,
+)
+from linrec_bench.results.rows import TRIAL
+
+_CASE_MEANINGS = {
+    "run_id": "the run",
+    "suite": "the suite",
+    "case_id": "hash of all fields of the case",
+    "task": "core, layer, train_step or recommend",
+    "attention": "mechanism, with the parameters that were set",
+    "model": "recommender; empty for core and layer",
+    "dataset": "source of sequences; empty where inputs are random",
+    "seq_len": "N, events in a sequence",
+    "batch_size": "B, sequences in a batch",
+    "hidden_size": "D, width of a token",
+    "heads": "H, attention heads",
+    "layers": "blocks of the model",
+    "dtype": "data type of the inputs",
+    "device": "cpu or cuda",
+    "causal": "whether a token sees earlier tokens only",
+    "seed": "seed of weights, inputs and order",
+    "phase": "what was measured: forward, forward_backward, step or train_and_rank",
+}
+
+MEDIANS: dict[str, tuple[str, str | None, str]] = {
+    "first_call_s": ("first_call_time", "s", "first call of the process, warm-up and compilation included"),
+    "peak_live_bytes": ("peak_live_bytes", "B", "CPU: exact peak of live tensor bytes"),
+    "peak_process_bytes": ("peak_process_bytes", "B", "CPU: peak of the whole process"),
+    "peak_allocated_bytes": ("peak_allocated_bytes", "B", "CUDA: peak of allocated tensors"),
+    "peak_reserved_bytes": ("peak_reserved_bytes", "B", "CUDA: peak reserved by torch's allocator"),
+    "peak_driver_bytes": ("peak_driver_bytes", "B", "CUDA: peak that the driver reports"),
+    "energy_j": ("energy", "J", "energy of one call"),
+    "attention_share": ("attention_share", None, "share of the time that is spent in the mechanism"),
+    "train_time_s": ("train_time", "s", "training until it stopped"),
+    "epochs": ("epochs", None, "epochs trained"),
+    "best_epoch": ("best_epoch", None, "epoch with the best validation metric, the one tested"),
+    "events_per_s": ("events_per_second", None, "events trained on in a second"),
+    "parameters": ("parameters", None, "trainable parameters"),
+}
+"""Columns that are plain medians over all samples: column -> measure, its unit (None: a count), meaning."""
+
+EXACT: dict[str, tuple[str, str | None, str]] = {
+    "flops": ("flops", "FLOP", "exact floating-point operations of one call, one multiply-add = 2"),
+    "minimum_bytes": ("minimum_bytes", "B", "bytes that any implementation must move in one call"),
+    "predicted_peak_bytes": ("predicted_peak_bytes", "B", "peak of live bytes counted before the run"),
+}
+"""Counted on fake tensors, so also known for cases that were skipped or failed."""
+
+COLUMNS: dict[str, str] = {
+    **_CASE_MEANINGS,
+    "status": "ok when every trial was; otherwise the status of the worst trial",
+    "detail": "reason of that status",
+    "trials": "trials that ended, however they did",
+    "rounds": "trials that ended ok: processes that the numbers of this row come from",
+    "samples": "time samples of those rounds",
+    "time_s": "time of one call: median over rounds of the median of each round",
+    "time_s_low": "lower end of its 95 % bootstrap interval",
+    "time_s_high": "upper end",
+    "interval_over": "what the interval resamples: rounds (processes), samples (of one process), nothing",
+    "reference": "mechanism that the ratios refer to",
+    "time_ratio": "time over that of the reference at the same grid point and run, paired by round",
+    "time_ratio_low": "lower end of its 95 % bootstrap interval",
+    "time_ratio_high": "upper end",
+    "memory_bytes": "peak memory to compare: peak_allocated_bytes on CUDA, peak_live_bytes on a CPU",
+    "memory_ratio": "memory_bytes over that of the reference at the same grid point and run",
+    "flops_per_s": "flops / time_s",
+    "ceiling_share": "least time that the device's measured ceilings allow, over time_s",
+    **{column: meaning for column, (_, _, meaning) in (EXACT | MEDIANS).items()},
+}
+"""Every column and its meaning. After these come the test metrics of task recommend, such as `ndcg@10`."""
+
+WHOLE = (
+    "peak_live_bytes",
+    "peak_process_bytes",
+    "peak_allocated_bytes",
+    "peak_reserved_bytes",
+    "peak_driver_bytes",
+    "memory_bytes",
+    "flops",
+    "minimum_bytes",
+    "predicted_peak_bytes",
+    "epochs",
+    "best_epoch",
+    "parameters",
+)
+"""Whole numbers, stored as nullable integers so that no digit is lost in a file."""
+
+METRIC = re.compile(r"[a-z]+@\d+")
+
+
+def summarise(samples: pd.DataFrame, *, reference: str) -> pd.DataFrame:
+    """One row a case and phase with `COLUMNS`, then the test metrics; missing values are empty, never 0.
+
+    `reference` is the mechanism that ratios refer to, by its label or its name. Numbers come from trials that
+    ended ok; `status` tells of those that did not. Raises `ValueError` for a measure in an unexpected unit.
+    """
+    frame = outcomes(samples)
+    rows, counted = measured(samples), measured(samples, status=None)
+    keys: list[Key] = list(zip(frame["run_id"], frame["case_id"], strict=True))
+    times = by_round(rows, "time", unit="s")
+    frame["rounds"] = _rounds(samples, keys)
+    frame["samples"] = [sum(map(len, times.get(key, {}).values())) for key in keys]
+    _put(frame, "time_s", [median_interval(list(times.get(key, {}).values())) for key in keys])
+    for columns, source in ((EXACT, counted), (MEDIANS, rows)):
+        for column, (measure, unit, _) in columns.items():
+            frame[column] = _medians(by_round(source, measure, unit=unit), keys)
+    frame["memory_bytes"] = frame["peak_allocated_bytes"].fillna(frame["peak_live_bytes"])
+    frame["flops_per_s"] = frame["flops"] / frame["time_s"]
+    frame["ceiling_share"] = _least_time_s(frame, samples) / frame["time_s"]
+
+    beside = _references(frame, reference)
+    frame["reference"] = ["" if at is None else str(frame["attention"].iat[at]) for at in beside]
+    _put(frame, "time_ratio", [_time_ratio(times, keys, row, at) for row, at in enumerate(beside)])
+    memory = frame["memory_bytes"].to_numpy(dtype=np.float64)
+    frame["memory_ratio"] = [_quotient(memory, row, at) for row, at in enumerate(beside)]
+
+    test = rows[rows["phase"] == "test"]
+    metrics = sorted({str(measure) for measure in test["measure"] if METRIC.fullmatch(measure)}, key=_natural)
+    for metric in metrics:
+        frame[metric] = _medians(by_round(test, metric, unit=None), keys)
+    for column in WHOLE:
+        frame[column] = frame[column].round().astype("Int64")
+    return frame[[*COLUMNS, *metrics]]
+
+
+def _put(frame: pd.DataFrame, column: str, intervals: list[Interval]) -> None:
+    """Add `column`, `column`_low and `column`_high; for times also what their interval resamples."""
+    frame[column] = [interval.value for interval in intervals]
+    frame[f"{column}_low"] = [interval.low for interval in intervals]
+    frame[f"{column}_high"] = [interval.high for interval in intervals]
+    if column == "time_s":
+        frame["interval_over"] = [interval.over if interval.rounds else "" for interval in intervals]
+
+
+def _rounds(samples: pd.DataFrame, keys: list[Key]) -> list[int]:
+    closing = samples[(samples["measure"] == TRIAL) & (samples["status"] == "ok")]
+    counts = closing.groupby(["run_id", "case_id"])["round"].nunique().to_dict()
+    return [int(counts.get(key, 0)) for key in keys]
+
+
+def _medians(found: dict[Key, dict[int, Array]], keys: list[Key]) -> list[float]:
+    return [
+        float(np.median(np.concatenate(list(found[key].values())))) if key in found else math.nan
+        for key in keys
+    ]
+
+
+def _least_time_s(frame: pd.DataFrame, samples: pd.DataFrame) -> pd.Series[float]:
+    """The time that arithmetic or traffic needs at the device's ceilings, whichever is longer."""
+    device = samples[samples["task"] == DEVICE_TASK]
+    keys = ["run_id", "device", "dtype"]
+    ceilings = device.pivot_table(index=keys, columns="measure", values="value", aggfunc="median")
+    joined = frame[keys].join(ceilings.reindex(columns=["matmul_rate", "copy_bandwidth"]), on=keys)
+    needed = pd.DataFrame(
+        {
+            "arithmetic": frame["flops"] / joined["matmul_rate"],
+            "traffic": frame["minimum_bytes"] / joined["copy_bandwidth"],
+        }
+    )
+    return needed.max(axis=1, skipna=False)
+
+
+def _references(frame: pd.DataFrame, reference: str) -> list[int | None]:
+    """For each row, the position of the reference at its grid point; None where there is not exactly one.
+
+    A row whose label is the reference wins; otherwise one whose name is, whatever its parameters.
+    """
+    points = list(frame[list(GRID_POINT)].itertuples(index=False, name=None))
+    found: dict[object, int | None] = {}
+    for matches in (frame["attention"], frame["attention"].map(base_name)):
+        here: dict[object, int | None] = {}
+        for at in np.flatnonzero(matches == reference):
+            here[points[at]] = None if points[at] in here else int(at)
+        found = here | found
+    return [found.get(point) for point in points]
+
+
+def _time_ratio(times: dict[Key, dict[int, Array]], keys: list[Key], row: int, at: int | None) -> Interval:
+    own = times.get(keys[row], {})
+    if row == at and own:
+        return Interval(1.0, 1.0, 1.0, len(own), "rounds")
+    return ratio_interval(own, times.get(keys[at], {}) if at is not None else {})
+
+
+def _quotient(values: Array, row: int, at: int | None) -> float:
+    return float(values[row] / values[at]) if at is not None else math.nan
+
+
+def _natural(metric: str) -> tuple[str, int]:
+    name, _, k = metric.partition("@")
+    return name, int(k)

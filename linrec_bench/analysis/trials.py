@@ -1,0 +1,91 @@
+"""Rows -> what analysis builds on: how each case ended, and its samples by round."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from linrec_bench.analysis.intervals import Array
+from linrec_bench.results.rows import TRIAL
+
+CASE_COLUMNS = (
+    "run_id",
+    "suite",
+    "case_id",
+    "task",
+    "attention",
+    "model",
+    "dataset",
+    "seq_len",
+    "batch_size",
+    "hidden_size",
+    "heads",
+    "layers",
+    "dtype",
+    "device",
+    "causal",
+    "seed",
+    "phase",
+)
+"""The columns that say what a case is; `phase` is the case's own (that of its closing rows)."""
+
+GRID_POINT = tuple(column for column in CASE_COLUMNS if column not in ("case_id", "attention"))
+"""What two mechanisms must share to be compared."""
+
+SEVERITY = ("ok", "skipped", "unsupported", "timeout", "oom", "killed", "error")
+"""Statuses from best to worst. A round skipped because an earlier one failed does not hide the failure."""
+
+DEVICE_TASK = "device"
+"""The task of rows that measure the device itself; they belong to no case."""
+
+Key = tuple[str, str]
+"""Run and case."""
+
+
+def outcomes(samples: pd.DataFrame) -> pd.DataFrame:
+    """One row a case, in the order of first appearance: its columns, `status`, `detail` and `trials`.
+
+    The status is that of the worst trial, and the detail its reason.
+    """
+    closing = samples[(samples["measure"] == TRIAL) & (samples["task"] != DEVICE_TASK)]
+    ranked = closing.assign(_severity=closing["status"].map(SEVERITY.index), _order=np.arange(len(closing)))
+    worst = ranked.sort_values(["_severity", "_order"], ascending=[False, True]).drop_duplicates(
+        ["run_id", "case_id"]
+    )
+    counts = closing.groupby(["run_id", "case_id"]).size().rename("trials").reset_index()
+    first = closing.drop_duplicates(["run_id", "case_id"])[["run_id", "case_id"]]
+    joined = first.merge(worst, on=["run_id", "case_id"]).merge(counts, on=["run_id", "case_id"])
+    return joined[[*CASE_COLUMNS, "status", "detail", "trials"]]
+
+
+def measured(samples: pd.DataFrame, *, status: str | None = "ok") -> pd.DataFrame:
+    """The samples of cases that belong to a closed trial; with `status`, to a trial that ended so."""
+    cases = samples[samples["task"] != DEVICE_TASK]
+    closing = cases[cases["measure"] == TRIAL]
+    if status is not None:
+        closing = closing[closing["status"] == status]
+    keys = ["run_id", "case_id", "round"]
+    kept = pd.MultiIndex.from_frame(cases[keys]).isin(pd.MultiIndex.from_frame(closing[keys]))
+    return cases[kept & (cases["measure"] != TRIAL) & cases["value"].notna()]
+
+
+def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key, dict[int, Array]]:
+    """The samples of one measure: (run, case) -> round -> values.
+
+    Raises `ValueError` when rows carry another unit than the one expected (None: any).
+    """
+    chosen = rows[rows["measure"] == measure]
+    other = chosen.loc[chosen["unit"] != unit, "unit"]
+    if unit is not None and len(other):
+        raise ValueError(f"measure {measure} has unit {other.iloc[0]!r}; expected {unit!r}")
+    found: dict[Key, dict[int, Array]] = {}
+    for (run_id, case_id), rows_of_case in chosen.groupby(["run_id", "case_id"]):
+        rounds = rows_of_case["round"].to_numpy()
+        values = rows_of_case["value"].to_numpy(dtype=np.float64)
+        found[str(run_id), str(case_id)] = {int(r): values[rounds == r] for r in np.unique(rounds)}
+    return found
+
+
+def base_name(label: str) -> str:
+    """The name in a label with parameters: `linrec(padding=ignore)` -> `linrec`."""
+    return label.partition("(")[0]

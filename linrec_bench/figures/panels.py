@@ -1,0 +1,130 @@
+"""Figures of equal panels, sized in inches, and labels beside their lines that never overlap."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from linrec_bench.figures.style import FAINT, look
+
+LABEL_GAP = 0.165
+CHARACTER, SMALL_CHARACTER = 0.073, 0.063
+"""Inches between labels beside a panel, and the usual width of a character of a label and of small print."""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """A figure of equal panels, sizes in inches; room to the right for `labels`, above for the title."""
+
+    rows: int
+    columns: int
+    labels: Collection[str]
+    width: float = 2.5
+    height: float = 2.15
+    left: float = 1.15
+    bottom: float = 0.55
+    top: float = 0.62
+    gap_x: float = 0.2
+    gap_y: float = 0.32
+
+    def make(self, *, title: str, subtitle: str, share: str = "all") -> tuple[Figure, list[list[Axes]]]:
+        """The figure and its axes [rows][columns], with a title and small print wrapped to its width.
+
+        `share` is `all` for one range of both axes, or `y` for one range a row and one a column.
+        """
+        right = 0.48 + CHARACTER * max(map(len, self.labels))
+        panel_height = max(self.height, LABEL_GAP * len(self.labels))
+        width = self.left + self.columns * self.width + (self.columns - 1) * self.gap_x + right
+        small_print = textwrap.wrap(subtitle, int((width - 0.2) / SMALL_CHARACTER))
+        top = self.top + 0.15 * len(small_print)
+        height = self.bottom + self.rows * panel_height + (self.rows - 1) * self.gap_y + top
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(
+            self.rows,
+            self.columns,
+            squeeze=False,
+            sharex="all" if share == "all" else "col",
+            sharey="all" if share == "all" else "row",
+            gridspec_kw={
+                "left": self.left / width,
+                "right": 1 - right / width,
+                "bottom": self.bottom / height,
+                "top": 1 - top / height,
+                "wspace": self.gap_x / self.width,
+                "hspace": self.gap_y / panel_height,
+            },
+        )
+        at = 0.12 / width
+        figure.text(at, 1 - 0.1 / height, title, va="top", fontsize=11, fontweight="bold")
+        figure.text(
+            at, 1 - 0.33 / height, "\n".join(small_print), va="top", fontsize=8, color=FAINT, linespacing=1.3
+        )
+        return figure, [list(row) for row in axes]
+
+
+def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
+    """Positions near `wanted`, in its order of height, at least `gap` apart and within low .. high.
+
+    Where all do not fit, they are spaced evenly over the range.
+    """
+    if not wanted:
+        return []
+    order = np.argsort(wanted, kind="stable")
+    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
+    # Without the gaps, the nearest ordered positions are an isotonic regression: pool what stands too close.
+    blocks: list[list[float]] = []
+    for rank, index in enumerate(order):
+        blocks.append([wanted[index] - rank * gap, 1])
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            (mean, count), (above, more) = blocks.pop(-2), blocks.pop()
+            blocks.append([(mean * count + above * more) / (count + more), count + more])
+    flat = np.repeat([mean for mean, _ in blocks], [int(count) for _, count in blocks])
+    placed = np.clip(flat, low, high - gap * (len(wanted) - 1)) + gap * np.arange(len(wanted))
+    positions = np.empty(len(wanted))
+    positions[order] = placed
+    return [float(position) for position in positions]
+
+
+def label_beside(axes: Axes, ends: Mapping[str, tuple[float, bool]]) -> None:
+    """Name mechanisms to the right of the panel, each at the height where its line ends, without overlaps.
+
+    `ends` maps a label to its height (a fraction of the panel) and whether its line reaches the right edge,
+    so that a leader joins both.
+    """
+    tall, wide = axes.bbox.height / axes.figure.dpi, axes.bbox.width / axes.figure.dpi
+    places = spread([height for height, _ in ends.values()], gap=LABEL_GAP / tall, low=0.02, high=0.98)
+    # Across, the distance to the panel is in inches, so that panels of any width are labelled alike.
+    leader, key, end, text = (1 + inches / wide for inches in (0.1, 0.12, 0.3, 0.36))
+    for (label, (height, reaches)), place in zip(ends.items(), places, strict=True):
+        found = look(label)
+        if reaches:
+            axes.plot(
+                [1, leader],
+                [height, place],
+                color=found.colour,
+                linewidth=0.6,
+                clip_on=False,
+                transform=axes.transAxes,
+                gid="leader",
+            )
+        axes.plot(
+            [key, (key + end) / 2, end],
+            [place] * 3,
+            color=found.colour,
+            linestyle=found.dashes,
+            marker=found.marker,
+            markevery=[1],
+            clip_on=False,
+            transform=axes.transAxes,
+            gid="key",
+        )
+        axes.text(
+            text, place, label, va="center_baseline", fontsize=8.5, transform=axes.transAxes, gid="label"
+        )

@@ -34,7 +34,9 @@ def _attention() -> list[Record]:
 
 
 def _power(exponent: float) -> str:
-    return {0: "1", 1: "N"}.get(exponent, f"N^{exponent:g}")
+    if exponent in (0, 1):
+        return "N" if exponent else "1"
+    return f"N^{exponent:g}"
 
 
 def _models() -> list[Record]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linrec_bench import baseline
 from linrec_bench.analysis.verdicts import EXACT_MEASURES, Bound, Claim, Verdict, judge
-from linrec_bench.baseline import MEASURES as BASELINE_MEASURES
 from linrec_bench.baseline import Counts, name_of
 from linrec_bench.results.rows import COLUMNS, TRIAL, Row, row_of
 from linrec_bench.results.store import open_run
@@ -59,24 +59,17 @@ def count(jobs: Sequence[Job]) -> pd.DataFrame:
         prediction = predict(job.case)
         if prediction is None:
             continue
-        common = {"run_id": "exact", "suite": ""}
-        if not prediction.unsupported:
-            counts = {name: getattr(prediction, name) for name in BASELINE_MEASURES}
-            for name, value in counts.items():
-                unit = "B" if name.endswith("bytes") else "FLOP"
-                rows.append(row_of(job.case, **common, measure=name, unit=unit, value=value))
-        status = "unsupported" if prediction.unsupported else "ok"
-        rows.append(
-            row_of(
-                job.case,
-                **common,
-                measure=TRIAL,
-                unit="s",
-                value=0.0,
-                status=status,
-                detail=prediction.unsupported,
+        row = partial(row_of, job.case, run_id="exact", suite="")
+        if prediction.unsupported:
+            closing = row(
+                measure=TRIAL, unit="s", value=0.0, status="unsupported", detail=prediction.unsupported
             )
-        )
+        else:
+            for name in baseline.MEASURES:
+                unit = "B" if name.endswith("bytes") else "FLOP"
+                rows.append(row(measure=name, unit=unit, value=getattr(prediction, name)))
+            closing = row(measure=TRIAL, unit="s", value=0.0)
+        rows.append(closing)
     return pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
 
 
@@ -84,8 +77,9 @@ def counts_of(jobs: Sequence[Job], counted: pd.DataFrame) -> Counts:
     """The exact counts in the form of a baseline."""
     names = {job.case.id: name_of(job.case) for job in jobs}
     found: dict[str, dict[str, int]] = {}
-    for row in counted[counted["measure"] != TRIAL].itertuples():
-        found.setdefault(names[row.case_id], {})[row.measure] = int(row.value)
+    counts = counted[counted["measure"] != TRIAL]
+    for case_id, measure, value in zip(counts["case_id"], counts["measure"], counts["value"], strict=True):
+        found.setdefault(names[case_id], {})[measure] = int(value)
     return found
 
 

@@ -177,11 +177,13 @@ def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
         out.print(sentence)
 
 
+_SHAPE = ["batch_size", "hidden_size", "heads", "layers", "dtype", "seed"]
+
+
 def _largest_panel(part: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The rows of the largest batch and width, and the number of such panels."""
-    shapes = part[["batch_size", "hidden_size"]].drop_duplicates().sort_values(["batch_size", "hidden_size"])
-    batch, hidden = shapes.iloc[-1]
-    return part[(part["batch_size"] == batch) & (part["hidden_size"] == hidden)], len(shapes)
+    """The rows of the largest shape, one a mechanism and length, and the number of such panels."""
+    shapes = part[_SHAPE].drop_duplicates().sort_values(_SHAPE)
+    return part.merge(shapes.tail(1), on=_SHAPE), len(shapes)
 
 
 def _attention_order(suite: Suite) -> list[str]:
@@ -216,11 +218,11 @@ def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
 def _cell(rows: pd.DataFrame, length: int, column: str, formatted: Callable[[float], str]) -> str:
     if length not in rows.index:
         return ""
-    row = rows.loc[length]
-    value = row[column]
-    if value == value:
-        return formatted(float(value))
-    return _MARKS.get(str(row["status"]), str(row["status"]))
+    value = float(rows[column].astype(float).at[length])
+    if not math.isnan(value):
+        return formatted(value)
+    status = str(rows["status"].at[length])
+    return _MARKS.get(status, status)
 
 
 def _show_quality(quality: pd.DataFrame) -> None:
@@ -250,7 +252,7 @@ def show_verdicts(verdicts: Sequence[Verdict], *, as_json: bool) -> None:
                 out.print(f"{answer}: {verdict.claim}", style=_COLOURS[answer])
                 out.print(f"  {verdict.place}")
                 out.print(f"  found {_found(verdict)}")
-    counts = Counter(verdict.answer for verdict in verdicts)
+    counts: Counter[str] = Counter(verdict.answer for verdict in verdicts)
     names = ("holds", "broken", "undecided")
     out.print(", ".join(f"{counts[name]} {name}" for name in names) if verdicts else "nothing to check")
 

@@ -218,10 +218,11 @@ def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
 def _cell(rows: pd.DataFrame, length: int, column: str, formatted: Callable[[float], str]) -> str:
     if length not in rows.index:
         return ""
-    value = float(rows[column].astype(float).at[length])
+    at = list(rows.index).index(length)
+    value = rows[column].to_numpy(dtype=float, na_value=math.nan)[at]
     if not math.isnan(value):
-        return formatted(value)
-    status = str(rows["status"].at[length])
+        return formatted(float(value))
+    status = str(rows["status"].iloc[at])
     return _MARKS.get(status, status)
 
 

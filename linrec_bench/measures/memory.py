@@ -1,0 +1,214 @@
+"""Peak memory of one call beyond its inputs. The names of the readings say at which level.
+
+On a CPU: the bytes of live tensors, exact, and those of the process. On CUDA: what the allocator handed
+out, what it reserved, and what the driver lost. Workspaces inside a kernel are no tensors: the process and
+the driver see them, live bytes do not.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.autograd.graph import saved_tensors_hooks
+
+from linrec_bench.measures import Measurable, Reading
+from linrec_bench.measures.operations import Watch, collector_paused, tensors
+
+_RESET_PEAK = "5"
+"""Written to clear_refs, it sets the process's peak to its present size (Linux, proc_pid_clear_refs(5))."""
+
+
+class LiveBytes:
+    """Bytes of the tensor storages that the operations of a `Watch` create: `current` and their `peak`.
+
+    Storages count once, however many tensors share them, from the operation that made them until they
+    die, also after the watch. What existed before counts nothing, even when written to. Real and fake
+    tensors give the same figures. Reference cycles must not be collected meanwhile for the figures to be
+    repeatable: see `collector_paused`.
+    """
+
+    def __init__(self) -> None:
+        self.current = 0
+        self.peak = 0
+        self._sizes: dict[int, int] = {}
+
+    def size_of(self, tensor: Tensor) -> int:
+        """Bytes of the tensor's storage if it was created under the watch, otherwise 0."""
+        return self._sizes.get(_address(tensor), 0)
+
+    def seen(
+        self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+    ) -> None:
+        # A constant (`torch.tensor(2.0)`) is born outside and handed in by lift_fresh, yet it is new.
+        new = func is torch.ops.aten.lift_fresh.default
+        given = set() if new else {_address(tensor) for tensor in tensors((args, kwargs))}
+        for tensor in tensors(out):
+            address = _address(tensor)
+            if address in self._sizes or address not in given:
+                self._record(address, tensor.untyped_storage())
+        self.peak = max(self.peak, self.current)
+
+    def _record(self, address: int, storage: torch.UntypedStorage) -> None:
+        if address not in self._sizes:
+            weakref.finalize(storage, self._forget, address).atexit = False
+        # An operation may have resized a storage that is known.
+        self.current += storage.nbytes() - self._sizes.get(address, 0)
+        self._sizes[address] = storage.nbytes()
+
+    def _forget(self, address: int) -> None:
+        self.current -= self._sizes.pop(address)
+
+
+class SavedBytes:
+    """Bytes that autograd holds for the backward pass: `current` and their `peak`.
+
+    Of the storages that `live` saw being created; inputs and parameters, which exist anyway, count
+    nothing. A storage saved by several operations counts once.
+    """
+
+    def __init__(self, live: LiveBytes) -> None:
+        self.current = 0
+        self.peak = 0
+        self._live = live
+        self._holders: dict[int, int] = {}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Count what is saved inside."""
+        with saved_tensors_hooks(self._pack, lambda held: held.tensor):
+            yield
+
+    def _pack(self, tensor: Tensor) -> _Held:
+        held = _Held(tensor)
+        size = self._live.size_of(tensor)
+        if size:
+            address = _address(tensor)
+            if address not in self._holders:
+                self._holders[address] = 0
+                self.current += size
+                self.peak = max(self.peak, self.current)
+            self._holders[address] += 1
+            weakref.finalize(held, self._release, address, size).atexit = False
+        return held
+
+    def _release(self, address: int, size: int) -> None:
+        self._holders[address] -= 1
+        if not self._holders[address]:
+            del self._holders[address]
+            self.current -= size
+
+
+class _Held:
+    """A saved tensor in a box of its own, whose end tells when autograd lets go of it."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+def _address(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def peaks(workload: Measurable) -> list[Reading]:
+    """Every peak that the workload's device can tell, each from a call of its own."""
+    if workload.device.type == "cuda":
+        return cuda_peaks(workload)
+    # The exact pass comes first and warms up the other: code loaded on first use is not the workload's.
+    return [*live_peaks(workload), process_peak(workload)]
+
+
+def live_peaks(workload: Measurable) -> list[Reading]:
+    """`peak_live_bytes` and `saved_bytes` of one call, exact; works on real and fake tensors."""
+    live = LiveBytes()
+    saved = SavedBytes(live)
+    with collector_paused(), Watch(live), saved.watching():
+        workload.call()
+    workload.reset()
+    return [
+        Reading("peak_live_bytes", live.peak, "B", "storages of tensors"),
+        Reading("saved_bytes", saved.peak, "B", "storages that autograd holds for the backward pass"),
+    ]
+
+
+def peak_live_bytes(workload: Measurable) -> int:
+    """The exact peak of live tensor bytes of one call."""
+    return int(live_peaks(workload)[0].value)
+
+
+def process_peak(workload: Measurable) -> Reading:
+    """`peak_process_bytes`: how far the resident size of this process rises above where one call finds it.
+
+    Where the kernel does not let the peak be reset, it is the peak since the process began less the size
+    before the call, and the detail says so.
+    """
+    _return_free_memory()
+    try:
+        Path("/proc/self/clear_refs").write_text(_RESET_PEAK)
+    except OSError as reason:
+        before = _resident_bytes()
+        workload.call()
+        workload.reset()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        detail = f"ru_maxrss since the process began, less the size before; no reset: {reason.strerror}"
+    else:
+        before = _resident_bytes()
+        workload.call()
+        workload.reset()
+        peak = _status_bytes("VmHWM")
+        detail = "VmHWM after a reset, less the size before"
+    return Reading("peak_process_bytes", max(peak - before, 0), "B", detail)
+
+
+def cuda_peaks(workload: Measurable) -> list[Reading]:
+    """`peak_allocated_bytes`, `peak_reserved_bytes` and `peak_driver_bytes` of one warm call on CUDA."""
+    device = workload.device
+    workload.call()
+    workload.reset()
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    allocated = torch.cuda.memory_allocated(device)
+    reserved = torch.cuda.memory_reserved(device)
+    free, _ = torch.cuda.mem_get_info(device)
+    workload.call()
+    torch.cuda.synchronize(device)
+    # The allocator keeps what it once took, so that the driver's loss after the call is that at the peak.
+    lost = free - torch.cuda.mem_get_info(device)[0]
+    peak_allocated = torch.cuda.max_memory_allocated(device) - allocated
+    peak_reserved = torch.cuda.max_memory_reserved(device) - reserved
+    workload.reset()
+    return [
+        Reading("peak_allocated_bytes", peak_allocated, "B", "caching allocator, beyond inputs"),
+        Reading("peak_reserved_bytes", peak_reserved, "B", "caching allocator, beyond an emptied cache"),
+        Reading("peak_driver_bytes", max(lost, 0), "B", "free memory of the whole device, before less after"),
+    ]
+
+
+def _return_free_memory() -> None:
+    """Have glibc give back what was freed, or the call would reuse it unseen."""
+    # Other C libraries have no such function.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _resident_bytes() -> int:
+    return _status_bytes("VmRSS")
+
+
+def _status_bytes(field: str) -> int:
+    """A size of /proc/self/status (Linux), which tells it in units of 1024 bytes."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        name, _, rest = line.partition(":")
+        if name == field:
+            return int(rest.split()[0]) * 1024
+    raise AssertionError(f"/proc/self/status has no {field}")

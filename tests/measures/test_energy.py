@@ -1,0 +1,162 @@
+"""Readings of an NVML that is made up: what it tells, what it does not, and where it is absent."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from linrec_bench.measures import energy
+from linrec_bench.tasks import Workload
+
+
+class NotSupported(Exception):
+    pass
+
+
+class NotFound(Exception):
+    pass
+
+
+class LibraryNotFound(Exception):
+    pass
+
+
+class InvalidArgument(Exception):
+    pass
+
+
+class FakeDevice:
+    """Draws 50 J a second of its clock; a call takes half a second."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.calls = 0
+        self.resets = 0
+        self.reasons = 0x1
+        self.open = 0
+
+    def clock(self):
+        return self.now
+
+    def call(self):
+        self.now += 0.5
+        self.calls += 1
+
+    def reset(self):
+        self.resets += 1
+
+    def init(self):
+        self.open += 1
+
+    def shutdown(self):
+        self.open -= 1
+
+    def handle(self, uuid):
+        assert uuid == "GPU-1234"
+        return "handle"
+
+
+@pytest.fixture
+def device():
+    return FakeDevice()
+
+
+@pytest.fixture
+def nvml(monkeypatch, device):
+    module = SimpleNamespace(
+        NVMLError_NotSupported=NotSupported,
+        NVMLError_NotFound=NotFound,
+        NVMLError_LibraryNotFound=LibraryNotFound,
+        NVMLError_InvalidArgument=InvalidArgument,
+        NVML_CLOCK_SM=1,
+        NVML_CLOCK_MEM=2,
+        NVML_TEMPERATURE_GPU=0,
+        nvmlInit=device.init,
+        nvmlShutdown=device.shutdown,
+        nvmlDeviceGetHandleByUUID=device.handle,
+        nvmlDeviceGetTotalEnergyConsumption=lambda _: device.now * 50_000,
+        nvmlDeviceGetClockInfo=lambda _, kind: {1: 1980, 2: 2619}[kind],
+        nvmlDeviceGetTemperature=lambda _, __: 41,
+        nvmlDeviceGetCurrentClocksThrottleReasons=lambda _: device.reasons,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", module)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(uuid="1234"))
+    return module
+
+
+def readings(device, kind="cuda"):
+    work = Workload(device.call, torch.device(kind), minimum_bytes=0, reset=device.reset)
+    return energy.readings(work, loop_s=2.0, clock=device.clock)
+
+
+def first(found, measure):
+    return next(reading for reading in found if reading.measure == measure)
+
+
+@pytest.mark.usefixtures("nvml")
+def test_energy_a_call_and_the_state_of_the_device(device):
+    found = readings(device)
+    assert first(found, "energy").value == 25.0
+    assert first(found, "energy").detail == "calls=4 seconds=2.000; the whole device"
+    assert first(found, "power").value == 50.0
+    assert [(r.value, r.repeat) for r in found if r.measure == "sm_clock"] == [(1980, n) for n in range(4)]
+    assert first(found, "memory_clock").value == 2619
+    assert first(found, "temperature").value == 41
+    # An idle device is not throttled.
+    assert first(found, "throttled").value == 0
+    assert device.calls == device.resets == 2 + 4
+    assert device.open == 0
+
+
+@pytest.mark.usefixtures("nvml")
+def test_reasons_of_throttling_are_named(device):
+    device.reasons = 0x4 | 0x40
+    throttled = first(readings(device), "throttled")
+    assert (throttled.value, throttled.detail) == (1, "power_cap thermal_hardware")
+
+
+def test_what_the_device_does_not_tell_is_absent(device, nvml):
+    def refuse(*_):
+        raise NotSupported
+
+    nvml.nvmlDeviceGetTotalEnergyConsumption = refuse
+    nvml.nvmlDeviceGetTemperature = refuse
+    assert {reading.measure for reading in readings(device)} == {"sm_clock", "memory_clock", "throttled"}
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [("nvmlInit", LibraryNotFound), ("nvmlDeviceGetHandleByUUID", NotFound)],
+)
+def test_no_nvml_for_the_device(device, nvml, function, error):
+    def refuse(*_):
+        raise error
+
+    setattr(nvml, function, refuse)
+    assert readings(device) == []
+
+
+def test_nothing_is_asked_of_a_cpu(device, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert readings(device, kind="cpu") == []
+    assert device.calls == 0
+
+
+def test_the_reasons_are_those_of_the_real_module():
+    pynvml = pytest.importorskip("pynvml")
+    bits = {
+        value
+        for name, value in vars(pynvml).items()
+        if name.startswith("nvmlClocksEventReason") and isinstance(value, int) and value.bit_count() == 1
+    }
+    assert set(energy.REASONS) == bits - {pynvml.nvmlClocksEventReasonGpuIdle}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_energy_on_cuda():
+    a = torch.randn(4096, 4096, device="cuda")
+    found = energy.readings(Workload(lambda: a @ a, torch.device("cuda"), minimum_bytes=0), loop_s=1.0)
+    assert all(reading.value >= 0 for reading in found)

@@ -206,9 +206,11 @@ def data_fetch(
 
     Example: linrec-bench data fetch ml-1m
     """
-    from linrec_bench import data
+    from linrec_bench import console, data
 
-    print(data.fetch(name, folder=folder))
+    with console.download(name) as on_bytes:
+        path = data.fetch(name, folder=folder, progress=on_bytes)
+    print(path)
 
 
 @data_app.command("describe")

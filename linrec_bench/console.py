@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from linrec_bench import formats
@@ -139,6 +139,21 @@ class Eta:
         self._finished += 1
         self._left -= 1
         return (self._clock() - self._started) / self._finished * self._left
+
+
+@contextmanager
+def download(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how much of a file has come; silent where nobody watches."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        console=talk,
+        disable=not talk.is_terminal,
+    )
+    with bar:
+        line = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(line, completed=done, total=total or None)
 
 
 def show_plan(planned: Plan) -> None:

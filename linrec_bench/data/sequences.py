@@ -1,0 +1,140 @@
+"""Users' histories as flat arrays: no Python object a user, an event costs twelve bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int32, Int64, Shaped
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """U histories of E events in all, each in time order.
+
+    items: [E] int32 in 1..n_items (0 is padding and never occurs); timestamps: [E] int64, exact;
+    offsets: [U + 1] int64, user u owns the events offsets[u]:offsets[u + 1]. `ordinal` says that timestamps
+    are positions in each history, so that those of two users cannot be compared.
+    """
+
+    items: Int32[np.ndarray, " E"]
+    timestamps: Int64[np.ndarray, " E"]
+    offsets: Int64[np.ndarray, " U+1"]
+    n_items: int
+    ordinal: bool = False
+
+    @property
+    def n_users(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def n_events(self) -> int:
+        return len(self.items)
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " U"]:
+        return np.diff(self.offsets)
+
+    def first(self, counts: Int64[np.ndarray, " Q"], *, user: Int64[np.ndarray, " Q"]) -> Sequences:
+        """Q histories: the first counts[i] events of the user user[i], copied."""
+        offsets = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+        events = np.arange(offsets[-1]) + np.repeat(self.offsets[user] - offsets[:-1], counts)
+        return Sequences(self.items[events], self.timestamps[events], offsets, self.n_items, self.ordinal)
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Q ranking questions: a history and the item that came next. `user` indexes the source's users.
+
+    `no_history` and `unseen_target` count the questions that the split left out: those of users without an
+    earlier event, and those whose answer never occurs in the training data, so that nothing could know it.
+    """
+
+    histories: Sequences
+    targets: Int32[np.ndarray, " Q"]
+    user: Int64[np.ndarray, " Q"]
+    no_history: int = 0
+    unseen_target: int = 0
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class Split:
+    """What may be trained on, what chooses the epoch, and what is reported."""
+
+    train: Sequences
+    validation: Queries
+    test: Queries
+
+
+def from_interactions(
+    user: Shaped[np.ndarray, " E"],
+    item: Shaped[np.ndarray, " E"],
+    timestamp: Shaped[np.ndarray, " E"],
+    *,
+    min_interactions: int = 5,
+) -> Sequences:
+    """Histories of a log of events: who, what, when, in any order.
+
+    Users and items with fewer than `min_interactions` events are removed until none is left (the k-core, both
+    sides; 1 keeps all). Each history is in order of time, then of input. Users come in the order of their
+    ids, items are numbered from 1 in the order of theirs; a repeated event stays an event. Timestamps keep
+    their integer value. They count as positions (`Sequences.ordinal`) when those of every user run on from
+    one and the same number by ones.
+
+    Raises `ValueError` for arrays of unlike length, timestamps that are not whole numbers within int64, a
+    `min_interactions` below 1, and when nothing is left.
+    """
+    if not len(user) == len(item) == len(timestamp):
+        raise ValueError(
+            f"{len(user)} users, {len(item)} items and {len(timestamp)} timestamps; "
+            "expected one of each an event"
+        )
+    if timestamp.dtype.kind not in "iu" or not np.can_cast(timestamp.dtype, np.int64):
+        raise ValueError(f"timestamps are {timestamp.dtype}; expected integers within int64")
+    if min_interactions < 1:
+        raise ValueError(f"min_interactions is {min_interactions}; expected 1 or more")
+    users = np.unique(user, return_inverse=True)[1]
+    items = np.unique(item, return_inverse=True)[1]
+    # lexsort is stable: events of one user at one time stay in the order of the input.
+    order = np.lexsort((timestamp, users))
+    users, items, times = users[order], items[order], timestamp[order].astype(np.int64)
+    ordinal = len(times) > 0 and bool(np.ptp(times - _positions(users)) == 0)
+
+    kept = _core(users, items, min_interactions)
+    if not len(kept):
+        raise ValueError(
+            f"none of {len(user)} events is left when every user and item must have {min_interactions}; "
+            "lower min_interactions"
+        )
+    _, counts = np.unique(users[kept], return_counts=True)
+    known, numbers = np.unique(items[kept], return_inverse=True)
+    return Sequences(
+        items=(numbers + 1).astype(np.int32),
+        timestamps=times[kept],
+        offsets=np.concatenate(([0], counts.cumsum())),
+        n_items=len(known),
+        ordinal=ordinal,
+    )
+
+
+def _positions(users: Int64[np.ndarray, " E"]) -> Int64[np.ndarray, " E"]:
+    """The position of each event in its history; users: 0, 1, ... in order, none missing."""
+    counts = np.bincount(users)
+    return np.arange(len(users)) - np.repeat(counts.cumsum() - counts, counts)
+
+
+def _core(
+    users: Int64[np.ndarray, " E"], items: Int64[np.ndarray, " E"], least: int
+) -> Int64[np.ndarray, " K"]:
+    """The events whose user and item both have `least` of the events that are left."""
+    kept = np.arange(len(users))
+    while True:
+        enough = (np.bincount(users[kept])[users[kept]] >= least) & (
+            np.bincount(items[kept])[items[kept]] >= least
+        )
+        if enough.all():
+            return kept
+        kept = kept[enough]

@@ -1,0 +1,88 @@
+"""`synthetic`: made-up histories in which the next item follows from one that lies `distance` events back.
+
+The catalogue is a ring in random order, so that every item has one successor. A user follows `distance`
+threads in turn and each thread moves along the ring: with sigma the successor,
+
+    x_t = sigma(x_{t - distance})   with probability 1 - noise,   else uniform over the catalogue,
+
+and uniform for t < distance. Items are equally popular, and for distance >= 2 the items before x_t that are
+nearer than `distance` say nothing about it. So Recall@10 on any event is at most
+
+    10 / items                            for a model that sees the current item only, whatever it learns,
+    1 - noise + noise * 10 / items        for one that finds the item `distance` back and knows sigma.
+
+(Where seen items are no candidates the first bound is 10 / (items - history length).) A model that knows
+sigma and which items it has seen, but not when, can still tell the `distance` heads of the threads: a high
+Recall@10 for distance <= 10, and an NDCG@10 of about a third to a half. A model whose window is shorter than
+`distance` is blind.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from linrec_bench.data.sequences import Sequences
+from linrec_bench.data.source import Source
+
+_DAY_S = 24 * 3600
+_ARRIVAL_S = 30 * _DAY_S
+
+
+def load(
+    *,
+    users: int = 500,
+    items: int = 100,
+    length: int = 40,
+    distance: int = 4,
+    noise: float = 0.05,
+    seed: int = 0,
+) -> Sequences:
+    """`users` histories of `length` events on average, uniform from half of it to one and a half times it.
+
+    Times in seconds: each user starts at a moment of the first 30 days and acts once a day on average, so
+    that a global temporal split is meaningful. Equal arguments give equal data.
+
+    Raises `ValueError` for sizes below 1, a noise outside [0, 1] and a distance that the shortest history
+    does not hold.
+    """
+    for name, value, least in (("users", users, 1), ("items", items, 2), ("distance", distance, 1)):
+        if value < least:
+            raise ValueError(f"data synthetic: {name} is {value}; expected {least} or more")
+    if not 0 <= noise <= 1:
+        raise ValueError(f"data synthetic: noise is {noise}; expected a probability between 0 and 1")
+    shortest, longest = length // 2, length + length // 2
+    if shortest <= distance:
+        raise ValueError(
+            f"data synthetic: the shortest history has {shortest} events, too few for distance {distance}; "
+            f"expected a length of {2 * distance + 2} or more"
+        )
+    rng = np.random.default_rng(seed)
+    ring = rng.permutation(items)
+    successor = np.empty(items, dtype=np.int64)
+    successor[ring] = np.roll(ring, -1)
+
+    history = rng.integers(items, size=(users, longest))
+    follows = rng.random((users, longest)) >= noise
+    for t in range(distance, longest):
+        history[:, t] = np.where(follows[:, t], successor[history[:, t - distance]], history[:, t])
+    gaps = rng.exponential(_DAY_S, size=(users, longest)).cumsum(axis=1)
+    times = (rng.uniform(0, _ARRIVAL_S, size=(users, 1)) + gaps).astype(np.int64)
+
+    lengths = rng.integers(shortest, longest + 1, size=users)
+    kept = np.arange(longest) < lengths[:, None]
+    return Sequences(
+        items=(history[kept] + 1).astype(np.int32),
+        timestamps=times[kept],
+        offsets=np.concatenate(([0], lengths.cumsum())),
+        n_items=items,
+    )
+
+
+SOURCES = (
+    Source(
+        name="synthetic",
+        title="threads along a ring of items: the next item follows from one `distance` events back",
+        licence="made up on the spot",
+        load=load,
+    ),
+)

@@ -267,21 +267,13 @@ def show_verdicts(verdicts: Sequence[Verdict], *, as_json: bool) -> None:
             if verdict.answer == answer:
                 out.print(f"{answer}: {verdict.claim}", style=_COLOURS[answer])
                 out.print(f"  {verdict.place}")
-                out.print(f"  found {_found(verdict)}")
+                out.print(f"  found {formats.found(verdict)}")
     counts: Counter[str] = Counter(verdict.answer for verdict in verdicts)
     names = ("holds", "broken", "undecided")
     out.print(", ".join(f"{counts[name]} {name}" for name in names) if verdicts else "nothing to check")
 
 
 _COLOURS = {"broken": "red", "undecided": "yellow"}
-
-
-def _found(verdict: Verdict) -> str:
-    if math.isnan(verdict.found):
-        return verdict.detail
-    interval = "" if verdict.low == verdict.high else f" [{verdict.low:.4g}, {verdict.high:.4g}]"
-    detail = f" ({verdict.detail})" if verdict.detail else ""
-    return f"{verdict.found:,.6g}{interval}{detail}"
 
 
 def write_reports(verdicts: Sequence[Verdict], *, name: str, junit: Path | None) -> None:

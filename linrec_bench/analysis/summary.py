@@ -68,6 +68,7 @@ COLUMNS: dict[str, str] = {
     **_CASE_MEANINGS,
     "status": "ok when every trial was; otherwise the status of the worst trial",
     "detail": "reason of that status",
+    "kernel": "the kernel that a library chose, where it chooses: flash, efficient, cudnn or math",
     "trials": "trials that ended, however they did",
     "rounds": "trials that ended ok: processes that the numbers of this row come from",
     "samples": "time samples of those rounds",
@@ -117,6 +118,7 @@ def summarise(samples: pd.DataFrame, *, reference: str) -> pd.DataFrame:
     keys: list[Key] = list(zip(frame["run_id"], frame["case_id"], strict=True))
     times = by_round(rows, "time", unit="s")
     frame["rounds"] = _rounds(samples, keys)
+    frame["kernel"] = _kernels(rows, keys)
     frame["samples"] = [sum(map(len, times.get(key, {}).values())) for key in keys]
     _put(frame, "time_s", [median_interval(list(times.get(key, {}).values())) for key in keys])
     for columns, source in ((EXACT, counted), (MEDIANS, rows)):
@@ -154,6 +156,13 @@ def _rounds(samples: pd.DataFrame, keys: list[Key]) -> list[int]:
     closing = samples[(samples["measure"] == TRIAL) & (samples["status"] == "ok")]
     counts = closing.groupby(["run_id", "case_id"])["round"].nunique().to_dict()
     return [int(counts.get(key, 0)) for key in keys]
+
+
+def _kernels(rows: pd.DataFrame, keys: list[Key]) -> list[str]:
+    """The kernel of each case; several, joined by a slash, where its rounds differed."""
+    named = rows[rows["measure"] == "kernel"]
+    found = named.groupby(["run_id", "case_id"])["detail"].unique().to_dict()
+    return ["/".join(sorted(found.get(key, []))) for key in keys]
 
 
 def _medians(found: dict[Key, dict[int, Array]], keys: list[Key]) -> list[float]:

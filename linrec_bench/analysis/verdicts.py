@@ -156,7 +156,8 @@ def _exponent(claim: Claim, measure: str, curve: pd.DataFrame, values: Values) -
         counts = {n: int(np.median(np.concatenate(list(rounds.values())))) for n, rounds in found.items()}
         followed = polynomial(counts)
         if followed is not None:
-            return _verdict(claim, place, *([float(followed.degree)] * 3), detail=str(followed))
+            p = float(followed.degree)
+            return _verdict(claim, place, p, p, p, str(followed))
         p = exact_exponent(counts)
         return _verdict(claim, place, p, p, p, "between the two largest lengths")
     fit = fit_scaling({n: list(rounds.values()) for n, rounds in found.items()})

@@ -48,9 +48,10 @@ def run_jobs(
     pace = Pace(ceilings) if ceilings else None
     predictions: dict[str, Prediction | None] = {}
     failed: dict[str, str] = {}
-    for row in samples[samples["measure"] == TRIAL].itertuples():
-        if row.status != "ok":
-            failed.setdefault(row.case_id, row.status)
+    closing = samples[samples["measure"] == TRIAL]
+    for case_id, status in zip(closing["case_id"], closing["status"], strict=True):
+        if status != "ok":
+            failed.setdefault(case_id, status)
 
     def predict(case: Case) -> Prediction | None:
         from linrec_bench.execution.worker import predict as function

@@ -6,6 +6,7 @@ import importlib
 
 import torch
 
+from linrec_bench import attention
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.plan import Prediction
@@ -24,6 +25,10 @@ def measure(job: Job, round: int, emit: Emit) -> None:
         recommend.run(job.case, emit)
         return
     workload = build(job.case)
+    kernel = attention.registry()[job.case.attention].kernel
+    if kernel is not None:
+        emit("kernel", 1, "1", detail=kernel(workload.call))
+        workload.reset()
     if "time" in job.measures:
         _emit_time(workload, job, emit)
     if "attention_share" in job.measures:

@@ -33,7 +33,7 @@ FIGURES: Mapping[str, Kind] = {
     "learning_curves": Kind(learning.draw, ("recommend",)),
 }
 
-_TEXTS = ("model", "dataset", "detail", "reference", "interval_over")
+_TEXTS = ("model", "dataset", "detail", "kernel", "reference", "interval_over")
 """Columns whose empty strings a CSV file cannot tell from missing values."""
 
 

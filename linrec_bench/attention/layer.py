@@ -65,4 +65,5 @@ class AttentionLayer(nn.Module):
         # [B, N, 3D] -> three views of [B, H, N, d]; no copies, the mechanism sees strides.
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = self.mixer(q, k, v, padding_mask)
-        return self.out(mixed.transpose(1, 2).reshape(batch, length, hidden))
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, hidden))
+        return out

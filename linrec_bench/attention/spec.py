@@ -28,7 +28,8 @@ class Spec:
 
     `core` is the fast form, `reference` a plain quadratic or per-step form with the same signature that
     defines correctness. Exponents are those of N at large N: `time_exponent` of the floating-point
-    operations, `memory_exponent` of the peak of live bytes.
+    operations, `memory_exponent` of the peak of live bytes. `kernel`, where a library chooses among several,
+    runs a call and names the one that was used.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Spec:
     time_exponent: float = 1.0
     memory_exponent: float = 1.0
     decode_state: str = ""
+    kernel: Callable[[Callable[[], object]], str] | None = None
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -74,9 +76,7 @@ class Spec:
             elif isinstance(hint, type):
                 wanted = (int, float) if hint is float else hint
                 if not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool):
-                    raise ValueError(
-                        f"attention {self.name}: {name} is {value!r}; expected {hint.__name__}"
-                    )
+                    raise ValueError(f"attention {self.name}: {name} is {value!r}; expected {hint.__name__}")
 
     def check_direction(self, *, causal: bool) -> None:
         """Raise `Unsupported` when the asked direction does not exist for this mechanism."""

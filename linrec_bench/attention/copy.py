@@ -1,0 +1,52 @@
+"""Copy: o = v, one read and one write. The floor that memory bandwidth sets for every mechanism.
+
+No token is mixed with another, so direction and padding mean nothing here and every contract holds.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from linrec_bench.attention.spec import Spec
+
+
+def core(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    padding_mask: Bool[Tensor, "B N"] | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "B H N d"]:
+    """A copy of v in memory of its own; no floating-point operation."""
+    del q, k, padding_mask, causal
+    return v.clone()
+
+
+def reference(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    padding_mask: Bool[Tensor, "B N"] | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "B H N d"]:
+    """The weights of a copy are the identity."""
+    del k, padding_mask, causal
+    return torch.eye(q.shape[2], dtype=v.dtype, device=v.device) @ v
+
+
+SPEC = Spec(
+    name="copy",
+    title="Copy (bandwidth floor)",
+    paper="none",
+    formula="o = v",
+    source="none",
+    deviations=(),
+    core=core,
+    reference=reference,
+    time_exponent=0.0,
+    decode_state="none",
+)

@@ -1,0 +1,66 @@
+"""Row-wise maps of the linear family, written so that their backward is cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+def elu(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+    """x where positive, exp(x) - 1 elsewhere."""
+    # In place on a copy: autograd then keeps the result, from which the derivative needs no exponential.
+    return F.elu(x.clone(), inplace=True)
+
+
+def elu_plus_one(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+    """1 + x where positive, exp(x) elsewhere: positive everywhere, also where elu(x) + 1 rounds to zero."""
+    return x.clamp(max=0).exp().add(x.relu())
+
+
+def reciprocal_root(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """1 / sqrt(x), and 0 (with gradient 0) where x is 0."""
+    return x.masked_fill(x == 0, inf).rsqrt()
+
+
+def drop_padding(
+    features: Float[Tensor, "B H n d"], pad: Bool[Tensor, "B 1 n 1"] | None
+) -> Float[Tensor, "B H n d"]:
+    """Rows of padding set to zero; after every map, because maps need not keep zeros."""
+    return features if pad is None else features.masked_fill(pad, 0)
+
+
+class _UnitRows(torch.autograd.Function):
+    """u = length x / |x|; dx = (length / |x|) (du - u (u . du) / length^2)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, length: float) -> Tensor:
+        norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        scale = length / norm.masked_fill(norm == 0, inf)
+        unit: Tensor = x * scale
+        ctx.save_for_backward(unit, scale)
+        ctx.length = length
+        return unit
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        unit, scale = ctx.saved_tensors
+        along = (unit * grad).sum(dim=-1, keepdim=True) / ctx.length**2
+        dx: Tensor = torch.addcmul(grad, unit, along, value=-1) * scale
+        return dx, None
+
+
+# `apply` is untyped in torch.
+_unit_rows: Callable[..., Tensor] = _UnitRows.apply
+
+
+def unit_rows(x: Float[Tensor, "*rows d"], *, length: float = 1.0) -> Float[Tensor, "*rows d"]:
+    """Each row of x scaled to the L2 norm `length`; a row of zeros stays zero, and so does its gradient."""
+    return _unit_rows(x, length)

@@ -1,0 +1,112 @@
+"""LinRec as the paper states it: ELU features, queries scaled by row, keys scaled by column.
+
+    o = q' (k'^T v),    q'_i = elu(q_i) / (sqrt(d) |elu(q_i)|),    k'_:j = elu(k)_:j / (sqrt(N) |elu(k)_:j|)
+
+The norm of k runs over the sequence axis, one number a feature ("column norm"). Liu et al. 2023, LinRec
+(SIGIR 2023, arXiv 2411.01537), its L2-normalised linear attention; the equation is taken from two
+re-implementations that agree, its number is not known here. The official code computes another function: see
+`linrec`. Every implied row of weights has an L2 norm of at most 1 / sqrt(N).
+
+The column norm is diagonal on the axis that is summed over, so it moves off the keys: with S = elu(k)^T v and
+c_j^2 = sum elu(k)_:j^2 the output is q' diag(1 / (sqrt(N) c)) S. Its causal form is exact: at step t the sums
+run over the first t tokens, o_t = S_t^T (q'_t / (sqrt(t) c_t)), which is the equation applied to the prefix.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from linrec_bench.attention.blockwise import State, scan, state_dtype, sum_then_read
+from linrec_bench.attention.causal_linear import causal_product
+from linrec_bench.attention.features import drop_padding, elu, reciprocal_root, unit_rows
+from linrec_bench.attention.spec import Spec
+
+
+def core(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    padding_mask: Bool[Tensor, "B N"] | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "B H N d"]:
+    """o [B, H, N, d] in O(N d^2) operations; N in the equation is the number of tokens that are real."""
+    batch, heads, length, d = q.shape
+    if causal:
+        zeros = partial(q.new_zeros, dtype=state_dtype(q))
+        state = (zeros(batch, heads, d, d), zeros(batch, heads, 1, d), zeros(batch, 1, 1, 1))
+        return scan(_step, state, q, k, v, padding_mask)
+    count = length if padding_mask is None else padding_mask.sum(dim=1)[:, None, None, None]
+    return sum_then_read(_summarise, partial(_read, count=count), q, k, v, padding_mask)
+
+
+def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
+    features = drop_padding(elu(k), pad)
+    return features.mT @ v, features.square().sum(dim=-2, keepdim=True)
+
+
+def _read(q: Tensor, state: Tensor, squares: Tensor, *, count: Tensor | int) -> Tensor:
+    return unit_rows(elu(q), length=q.shape[-1] ** -0.5) @ (reciprocal_root(count * squares).mT * state)
+
+
+def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> tuple[State, Tensor]:
+    product, squares, count = state
+    features = drop_padding(elu(k), pad)
+    squares = squares + features.square().cumsum(dim=-2)
+    real = torch.ones_like(k[:1, :1, :, :1]) if pad is None else (~pad).to(k.dtype)
+    count = count + real.cumsum(dim=-2)
+    q = unit_rows(elu(q), length=q.shape[-1] ** -0.5) * reciprocal_root(count * squares)
+    out, product = causal_product(q, features, v, product)
+    return (product, squares[..., -1:, :], count[..., -1:, :]), out
+
+
+def reference(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    padding_mask: Bool[Tensor, "B N"] | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "B H N d"]:
+    """The equation as written, on the whole sequence; if causal, on every prefix for its last query."""
+    length, d = q.shape[2:]
+    real = q.new_ones(q.shape[0], length) if padding_mask is None else padding_mask.to(q.dtype)
+    q = F.elu(q)
+    q = _divide(q, d**0.5 * q.norm(dim=3, keepdim=True))
+    k = F.elu(k) * real[:, None, :, None]
+    rows = []
+    for end in range(1, length + 1) if causal else [length]:
+        prefix = k[:, :, :end]
+        count = real[:, :end].sum(dim=1)[:, None, None, None]
+        prefix = _divide(prefix, count.sqrt() * prefix.norm(dim=2, keepdim=True))
+        queries = q[:, :, end - 1 : end] if causal else q
+        rows.append(queries @ (prefix.mT @ v[:, :, :end]))
+    return torch.cat(rows, dim=2)
+
+
+def _divide(x: Tensor, by: Tensor) -> Tensor:
+    """x / by, and 0 where by is 0."""
+    return torch.where(by > 0, x / torch.where(by > 0, by, 1), 0)
+
+
+SPEC = Spec(
+    name="linrec-column",
+    title="LinRec, the paper's equation (column norm)",
+    paper="LinRec, SIGIR 2023, arXiv 2411.01537",
+    formula="q'(k'^T v), q' = elu in rows of length 1/sqrt(d), k' = elu in columns of length 1/sqrt(N)",
+    source="the paper's equation, as two re-implementations agree on it",
+    deviations=(
+        "padded tokens stay out of the norm, of N and of the sum; the paper is silent on padding",
+        "a feature row or column of zeros gives zero",
+        "a causal form: the equation applied to every prefix; the paper has none",
+        "d is the head size, as in re-implementations; the paper does not say which",
+    ),
+    core=core,
+    reference=reference,
+    decode_state="d^2 + d numbers a head and a count",
+)

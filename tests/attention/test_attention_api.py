@@ -1,0 +1,181 @@
+"""The public function, plugins, and the layer around a mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from linrec_bench import attention
+from linrec_bench.attention import Spec, Unsupported, contract, load_plugin, registry
+from linrec_bench.attention.layer import AttentionLayer, Mixer
+from linrec_bench.registry import UnknownName
+
+Q, K, V = contract.inputs(7, torch.float32)
+
+PLUGIN = '''
+"""o = 2 v."""
+from linrec_bench.attention import Spec
+
+
+def core(q, k, v, *, padding_mask=None, causal=False, gain: float = 2.0):
+    return gain * v
+
+
+SPEC = Spec(
+    name="twice", title="Twice", paper="none", formula="2 v", source="none", deviations=(),
+    core=core, reference=core, causal=False, honours_padding=False,
+)
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr(attention, "_plugins", [])
+    path = tmp_path / "twice.py"
+    path.write_text(PLUGIN)
+    yield path
+    registry.cache_clear()
+
+
+def test_the_mechanisms_of_the_package() -> None:
+    assert set(registry()) >= {"copy", "softmax", "sdpa", "linrec", "linrec-column", "linear-transformer"}
+
+
+@pytest.mark.parametrize("spec", registry().values(), ids=lambda spec: spec.name)
+def test_a_spec_says_what_it_is(spec: Spec) -> None:
+    assert spec.title
+    assert spec.formula
+    assert spec.paper
+    assert spec.source
+    assert spec.decode_state
+    assert spec.reference is not spec.core
+    for name, parameter in spec.parameters.items():
+        assert parameter.kind is parameter.KEYWORD_ONLY, name
+        assert parameter.default is not parameter.empty, name
+        spec.check_params({name: parameter.default})
+
+
+def test_core_returns_the_shape_of_v() -> None:
+    assert attention.core("linrec", Q, K, V, causal=True).shape == V.shape
+
+
+def test_an_unknown_name_gets_a_hint() -> None:
+    with pytest.raises(UnknownName, match=r"unknown attention 'linrek'.*Did you mean 'linrec'"):
+        attention.core("linrek", Q, K, V)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("linrec", {"paddin": "mask"}, "no parameter 'paddin'; it has: padding. Did you mean 'padding'"),
+        ("linrec", {"padding": "drop"}, "padding is 'drop'; expected one of 'mask', 'ignore'"),
+        ("linear-transformer", {"eps": "small"}, "eps is 'small'; expected float"),
+        ("softmax", {"eps": 1e-6}, "no parameter 'eps'; it has: none"),
+    ],
+)
+def test_wrong_parameters_are_named(name: str, params: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        attention.core(name, Q, K, V, **params)
+    with pytest.raises(ValueError, match=message):
+        Mixer(name, causal=False, **params)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((Q[0], K, V), r"q has shape \[3, 7, 8\]; expected \[B, H, N, d\]"),
+        ((Q, K[:, :, :5], V), r"k has shape \[2, 3, 5, 8\]; expected that of q"),
+        ((Q, K, V.double()), "v has dtype torch.float64; expected one floating dtype"),
+        ((Q.long(), K.long(), V.long()), "q has dtype torch.int64; expected one floating dtype"),
+    ],
+)
+def test_wrong_inputs_are_named(given: tuple[torch.Tensor, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        attention.core("copy", *given)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (
+            torch.ones(2, 8).bool(),
+            r"padding_mask has shape \[2, 8\]; expected \[B, N\] = \[2, 7\]",
+        ),
+        (torch.ones(2, 7), "padding_mask has dtype torch.float32; expected bool"),
+    ],
+)
+def test_wrong_masks_are_named(mask: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        attention.core("copy", Q, K, V, padding_mask=mask)
+
+
+def test_a_plugin_joins_the_registry(plugin: Path) -> None:
+    assert load_plugin(plugin).name == "twice"
+    torch.testing.assert_close(attention.core("twice", Q, K, V, gain=3.0), 3 * V)
+
+
+def test_what_a_plugin_cannot_do_is_unsupported(plugin: Path) -> None:
+    load_plugin(plugin)
+    with pytest.raises(Unsupported, match="attention twice has no causal form"):
+        attention.core("twice", Q, K, V, causal=True)
+    with pytest.raises(Unsupported, match="attention twice cannot honour a padding mask"):
+        attention.core("twice", Q, K, V, padding_mask=torch.ones(2, 7, dtype=torch.bool))
+    with pytest.raises(Unsupported, match="no causal form"):
+        Mixer("twice", causal=True)
+
+
+def test_a_plugin_may_not_take_a_name_that_exists(plugin: Path) -> None:
+    plugin.write_text(PLUGIN.replace('"twice"', '"copy"'))
+    load_plugin(plugin)
+    with pytest.raises(ValueError, match="two attention entries are named 'copy'"):
+        registry()
+
+
+def test_a_plugin_without_a_spec_is_refused(plugin: Path) -> None:
+    plugin.write_text("SPEC = 3\n")
+    with pytest.raises(ValueError, match=r"twice\.py: expected a module-level SPEC"):
+        load_plugin(plugin)
+
+
+def test_a_plugin_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"absent\.py: not a Python file"):
+        load_plugin(tmp_path / "absent.py")
+
+
+@pytest.mark.parametrize("name", registry())
+def test_a_layer_maps_hidden_to_hidden(name: str) -> None:
+    layer = AttentionLayer(24, 3, attention=name, causal=False)
+    x = torch.randn(2, 7, 24, requires_grad=True)
+    mask = torch.tensor([[True] * 4 + [False] * 3, [True] * 7])
+    out = layer(x, mask)
+    assert out.shape == x.shape
+    out.sum().backward()
+    assert x.grad is not None
+    assert all(p.grad is not None for p in layer.parameters())
+
+
+def test_a_layer_splits_heads_in_order() -> None:
+    """With copy and identity projections the layer is the identity."""
+    layer = AttentionLayer(8, 2, attention="copy", causal=True)
+    with torch.no_grad():
+        layer.qkv.weight.copy_(torch.eye(8).repeat(3, 1))
+        layer.qkv.bias.zero_()
+        layer.out.weight.copy_(torch.eye(8))
+        layer.out.bias.zero_()
+    x = torch.randn(2, 5, 8)
+    torch.testing.assert_close(layer(x), x)
+
+
+def test_a_layer_hands_parameters_on() -> None:
+    layer = AttentionLayer(8, 2, attention="linrec", causal=False, params={"padding": "ignore"})
+    x = torch.randn(1, 5, 8)
+    mask = torch.tensor([[True, True, True, False, False]])
+    torch.testing.assert_close(layer(x, mask), layer(x))
+
+
+def test_a_layer_refuses_uneven_heads() -> None:
+    with pytest.raises(ValueError, match="hidden_size 10 is not a multiple of heads 4"):
+        AttentionLayer(10, 4, attention="copy", causal=False)

@@ -1,0 +1,104 @@
+"""The engine: how sequences are cut, what is kept for backward, and that neither changes the result."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from linrec_bench.attention import blockwise, contract, core
+from linrec_bench.attention.causal_linear import causal_product, chunk_length
+
+LINEAR = ["linrec", "linrec-column", "linear-transformer"]
+
+
+@pytest.mark.parametrize("length", [1, 15, 16, 17, 64, 100])
+def test_chunks_equal_steps(length: int) -> None:
+    q, k, v = contract.inputs(length)
+    first = contract.noise((2, 3, 8, 8), torch.float64, seed=1)
+    out, last = causal_product(q, k, v, first)
+    state = first
+    for t in range(length):
+        state = state + k[:, :, t, :, None] * v[:, :, t, None, :]
+        torch.testing.assert_close(out[:, :, t], (q[:, :, t, None, :] @ state)[:, :, 0])
+    torch.testing.assert_close(last, state)
+
+
+@pytest.mark.parametrize(("batch", "length"), [(1, 1), (1, 100), (4, 5000), (64, 1000), (1, 1 << 20)])
+def test_blocks_cover_the_sequence_in_whole_chunks(batch: int, length: int) -> None:
+    x = torch.empty(batch, 8, length, 16, device="meta")
+    spans = blockwise._spans(x)
+    assert [start for start, _ in spans] == [sum(n for _, n in spans[:i]) for i in range(len(spans))]
+    assert sum(rows for _, rows in spans) == length
+    assert len(spans) <= blockwise.MAX_BLOCKS or spans[0][1] * x[:, :, 0].nbytes <= 1 << 20
+    assert all(rows % chunk_length(16) == 0 for _, rows in spans[:-1])
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blockwise, "BLOCK_BYTES", {"cpu": 1})
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", LINEAR)
+def test_backward_keeps_the_inputs_and_little_else(name: str, causal: bool) -> None:
+    q, k, v = (torch.randn(2, 2, 2048, 16, requires_grad=True) for _ in range(3))
+    own = {x.data_ptr() for x in (q, k, v)}
+    saved: dict[int, int] = {}
+
+    def pack(x: Tensor) -> Tensor:
+        saved[x.data_ptr()] = x.nbytes
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+        core(name, q, k, v, causal=causal)
+    assert own <= set(saved)
+    beside = sum(size for address, size in saved.items() if address not in own)
+    assert 0 < beside <= q.nbytes / 8 * (1.2 if causal else 0.1)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", LINEAR)
+def test_outputs_and_gradients_keep_the_layout_of_a_layer(name: str, causal: bool) -> None:
+    """[B, N, H, d] in memory stays so: the layer's reshape to [B, N, D] is then free."""
+    v = torch.randn(2, 33, 3, 4, 8).permute(2, 0, 3, 1, 4)[2]
+    out = core(name, v, v, v, causal=causal)
+    assert out.transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.parametrize(("given", "inside"), [("bfloat16", "float32"), ("float64", "float64")])
+@pytest.mark.parametrize("causal", [False, True])
+def test_blocks_and_states_are_at_least_float32(causal: bool, given: str, inside: str) -> None:
+    seen: set[torch.dtype] = set()
+
+    def note(*tensors: Tensor) -> Tensor:
+        seen.update(x.dtype for x in tensors)
+        return torch.stack([x.sum() for x in tensors]).sum()
+
+    q = contract.inputs(64, getattr(torch, given))[0].requires_grad_()
+    if causal:
+        first = (torch.zeros((), dtype=blockwise.state_dtype(q)),)
+        out = blockwise.scan(
+            lambda state, q, k, v, pad: ((note(*state, k),), q + note(v)), first, q, q, q, None
+        )
+    else:
+        out = blockwise.sum_then_read(
+            lambda k, v, pad: (note(k, v),), lambda q, state: q + note(q, state), q, q, q, None
+        )
+    out.sum().backward()
+    assert seen == {getattr(torch, inside)}
+    assert out.dtype == q.dtype
+    assert q.grad is not None
+    assert q.grad.dtype == q.dtype
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("causal", [False, True])
+def test_autocast_does_not_reach_the_state(name: str, causal: bool) -> None:
+    q, k, v = (x.requires_grad_() for x in contract.inputs(64, torch.float32))
+    plain = core(name, q, k, v, causal=causal)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = core(name, q, k, v, causal=causal)
+        inside.sum().backward()
+    assert torch.equal(plain, inside)

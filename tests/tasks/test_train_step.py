@@ -1,0 +1,121 @@
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from linrec_bench.case import Case, freeze
+from linrec_bench.registry import UnknownName
+from linrec_bench.tasks import train_step
+from linrec_bench.training.optimizer import make_optimizer
+
+
+def case(**fields) -> Case:
+    defaults = {
+        "task": "train_step",
+        "phase": "step",
+        "attention": "softmax",
+        "model": "sasrec",
+        "seq_len": 8,
+        "batch_size": 3,
+        "hidden_size": 16,
+        "heads": 2,
+        "layers": 2,
+        "causal": True,
+        "training": freeze({"catalogue_size": 50}),
+    }
+    return Case(**{**defaults, **fields})
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_every_call_is_a_step_that_lowers_the_loss(causal):
+    workload = train_step.build(
+        case(causal=causal, training=freeze({"catalogue_size": 50, "learning_rate": 0.01}))
+    )
+    losses = []
+    for _ in range(30):
+        losses.append(float(workload.call()))
+        workload.reset()
+    # The batch stays the same, so it is learnt by heart.
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_reset_drops_the_gradients(monkeypatch):
+    made = []
+
+    def remembered(model, settings):
+        made.append(model)
+        return make_optimizer(model, settings)
+
+    monkeypatch.setattr(train_step, "make_optimizer", remembered)
+    workload = train_step.build(case())
+    (model,) = made
+    assert all(weight.grad is None for weight in model.parameters())
+    workload.call()
+    assert all(weight.grad is not None for weight in model.parameters())
+    workload.reset()
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_the_mixers_of_all_layers_are_told():
+    assert len(train_step.build(case(layers=3)).attention_modules) == 3
+
+
+def test_minimum_bytes_are_weights_gradients_and_moments_both_ways_and_the_items():
+    workload = train_step.build(case(layers=1))
+    width, inner, items, positions = 16, 64, 51, 8
+    attention = 4 * (width * width + width)
+    feed_forward = 2 * width * inner + inner + width
+    weights = (items + positions) * width + attention + feed_forward + 3 * 2 * width
+    assert workload.minimum_bytes == 8 * 4 * weights + 2 * 3 * 8 * 8
+
+
+def test_the_seed_decides_the_step():
+    losses = [float(train_step.build(case(seed=seed)).call()) for seed in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_the_data_type_is_that_of_the_case():
+    workload = train_step.build(case(dtype="bfloat16"))
+    (mixer, *_) = workload.attention_modules
+    seen = []
+    mixer.register_forward_hook(lambda module, args, output: seen.append(output.dtype))
+    workload.call()
+    assert seen == [torch.bfloat16]
+    assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_runs_on_fake_tensors(causal):
+    with FakeTensorMode():
+        # Real tensors of this size would need 4 GiB for the batch's logits alone.
+        large = case(
+            batch_size=4,
+            seq_len=256,
+            hidden_size=64,
+            causal=causal,
+            training=freeze({"catalogue_size": 1_000_000}),
+        )
+        workload = train_step.build(large)
+        workload.call()
+        workload.reset()
+
+
+def test_a_bidirectional_model_under_all_positions_is_refused():
+    training = freeze({"objective": "all_positions"})
+    with pytest.raises(ValueError, match="needs causal: true"):
+        train_step.build(case(causal=False, training=training))
+
+
+def test_unknown_settings_and_models_are_refused():
+    with pytest.raises(ValueError, match="unknown key 'catalog_size'"):
+        train_step.build(case(training=freeze({"catalog_size": 3})))
+    with pytest.raises(UnknownName, match="sasrek"):
+        train_step.build(case(model="sasrek"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_runs_on_cuda():
+    workload = train_step.build(case(device="cuda"))
+    first = float(workload.call())
+    workload.reset()
+    assert float(workload.call()) < first

@@ -78,8 +78,12 @@ def run(
         console.show_plan(planned)
         return
     stored, done = runner.open_store(planned, results, fresh=fresh, now=datetime.now())
-    with console.progress(planned, stored, done) as on_event:
-        summary = runner.execute(planned, stored, on_event)
+    try:
+        with console.progress(planned, stored, done) as on_event:
+            summary = runner.execute(planned, stored, on_event)
+    except KeyboardInterrupt:
+        console.say(f"interrupted; the same command resumes {stored.folder}")
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print(summary.to_json(orient="records", indent=2))
     else:
@@ -237,12 +241,9 @@ def data_describe(
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one line and exit code 2, an interruption 130."""
+    """Entry point: a user's mistake is one line and exit code 2."""
     try:
         app()
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; the same command resumes where it was", file=sys.stderr)
-        sys.exit(INTERRUPTED)

@@ -289,6 +289,11 @@ def write_reports(verdicts: Sequence[Verdict], *, name: str, junit: Path | None)
                 file.write(formats.markdown(verdicts) + "\n")
 
 
+def say(text: str) -> None:
+    """A line for the person who watches, beside whatever goes to standard output."""
+    talk.print(text, soft_wrap=True)
+
+
 def show_files(run: Run) -> None:
     talk.print(f"samples, summary and environment: {run.folder}", soft_wrap=True)
     talk.print(f"figures: linrec-bench plot {run.folder}", soft_wrap=True)

@@ -64,7 +64,7 @@ def main() -> None:
     )
     worst = 0.0
     with LocalExecutor() as executor:
-        executor.run(nothing, seconds=60, memory_bytes=None, on_sample=lambda sample: None)
+        executor.run(nothing, seconds=60, memory_bytes=None, on_sample=lambda _: None)
         for name, work in (("nothing", nothing), ("one layer", partial(one_layer, job))):
             spans = overheads(executor, work, trials)
             worst = max(worst, statistics.median(spans))

@@ -1,13 +1,15 @@
-"""Exact counts that were once accepted, in a file that reads well in a review: one line a count."""
+"""Exact counts and timed ratios that were once accepted, in a file that reads well in a review."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from linrec_bench.analysis.intervals import Interval
+from linrec_bench.analysis.regression import change, compare_ratio
 from linrec_bench.analysis.verdicts import Verdict
 from linrec_bench.case import Case
 
@@ -17,13 +19,17 @@ MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes")
 Counts = Mapping[str, Mapping[str, int]]
 """Name of a case -> measure -> count."""
 
+Ratios = Mapping[str, Interval]
+"""Name of a case -> its time over that of the reference mechanism in the same run."""
+
 
 @dataclass(frozen=True)
 class Baseline:
-    """Counts and the torch version whose kernels they were counted on."""
+    """Counts, the torch version whose kernels they were counted on, and timed ratios."""
 
     torch: str
     counts: Counts
+    ratios: Ratios = field(default_factory=dict)
 
 
 def name_of(case: Case) -> str:
@@ -60,12 +66,15 @@ def read(path: Path, *, torch_version: str) -> Baseline:
             f"{path}: counted with torch {content['torch']}, this is torch {torch_version}, whose kernels "
             "may count otherwise; check with that version, or accept this one with --update-baseline"
         )
-    return Baseline(content["torch"], content["counts"])
+    ratios = {name: Interval(**stored) for name, stored in content.get("ratios", {}).items()}
+    return Baseline(content["torch"], content["counts"], ratios)
 
 
 def write(path: Path, baseline: Baseline) -> None:
     """Replace the file whole; cases in alphabetical order, a count on a line of its own."""
     content = {"schema_version": SCHEMA_VERSION, "torch": baseline.torch, "counts": baseline.counts}
+    if baseline.ratios:
+        content["ratios"] = {name: asdict(ratio) for name, ratio in baseline.ratios.items()}
     temporary = path.with_name(path.name + ".partial")
     temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     os.replace(temporary, path)
@@ -91,6 +100,23 @@ def compare(counts: Counts, baseline: Baseline, *, whole: bool) -> list[Verdict]
         )
         for case in gone
     ]
+
+
+def compare_time(case: str, ratio: Interval, baseline: Baseline, *, margin: float) -> Verdict:
+    """Whether a timed ratio is still the accepted one, within the margin and both intervals."""
+    accepted = baseline.ratios.get(case)
+    if accepted is None:
+        return _line(case, "time ratio", "broken", "not in the baseline; accept with --update-baseline")
+    found = change(ratio, accepted)
+    return Verdict(
+        claim="time ratio as in the baseline",
+        place=case,
+        answer=compare_ratio(ratio, accepted, margin=margin),
+        found=found.value,
+        low=found.low,
+        high=found.high,
+        detail=f"{accepted.value:.3g} -> {ratio.value:.3g}, margin {margin:.0%}",
+    )
 
 
 def _sorted_without(these: Collection[str], those: Collection[str]) -> list[str]:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linrec_bench import baseline
+from linrec_bench.analysis.intervals import Interval, ratio_interval
+from linrec_bench.analysis.trials import by_round, measured
 from linrec_bench.analysis.verdicts import EXACT_MEASURES, Bound, Claim, Verdict, judge
 from linrec_bench.baseline import Counts, name_of
+from linrec_bench.case import Case
 from linrec_bench.results.rows import COLUMNS, TRIAL, Row, row_of
 from linrec_bench.results.store import open_run
 from linrec_bench.suite.expand import Job
@@ -88,30 +91,32 @@ def questions(suite: Suite, jobs: Sequence[Job]) -> list[Question]:
 
     Raises `ValueError` for a `where` that cannot be read or that matches no case of the suite.
     """
-    every = frozenset(job.case.id for job in jobs)
-    found = [Question(claim, every) for claim in _contracts(jobs)]
+    found = contracts(jobs)
     for number, line in enumerate(suite.expect):
         chosen = select(jobs, [line.where]) if line.where else list(jobs)
+        if not chosen:
+            raise ValueError(f"expect.{number}.where: {line.where!r} matches no case that is checked")
         found.append(Question(_claim(line, number), frozenset(job.case.id for job in chosen)))
     return found
 
 
-def _contracts(jobs: Sequence[Job]) -> list[Claim]:
+def contracts(jobs: Sequence[Job]) -> list[Question]:
+    """The exponents that SPECs declare, for every mechanism of the jobs; none without two lengths."""
     from linrec_bench import attention
 
-    claims: list[Claim] = []
+    every = frozenset(job.case.id for job in jobs)
+    found: list[Question] = []
     if len({job.case.seq_len for job in jobs}) < 2:
-        return claims
+        return found
     for name, label in dict.fromkeys((job.case.attention, job.case.attention_label) for job in jobs):
         spec = attention.registry()[name]
         declared = (("operations", spec.time_exponent), ("peak_live_bytes", spec.memory_exponent))
         for measure, exponent in declared:
             low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
             bound = Bound(low, high, f"{exponent:g} as declared")
-            claims.append(
-                Claim(attention=label, measure=measure, quantity="exponent", bound=bound, source="SPEC")
-            )
-    return claims
+            claim = Claim(attention=label, measure=measure, quantity="exponent", bound=bound, source="SPEC")
+            found.append(Question(claim, every))
+    return found
 
 
 def _claim(line: Expectation, number: int) -> Claim:
@@ -139,55 +144,117 @@ def of_run(suite: Suite, jobs: Sequence[Job], folder: Path) -> list[Verdict]:
     return verdicts(questions(suite, jobs), open_run(folder).samples())
 
 
-def of_suite(
-    suite: Suite,
+Measure = Callable[[Sequence[Job]], "pd.DataFrame"]
+"""Samples of some jobs, of at least as many rounds as they ask for."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A question to measurements: the cases that it needs, and its verdicts once they are there."""
+
+    case_ids: frozenset[str]
+    judge: Callable[[pd.DataFrame], list[Verdict]]
+
+
+def of_suite(suite: Suite, jobs: Sequence[Job], *, measure: Measure, budget_s: float) -> list[Verdict]:
+    """Exact questions from exact counts; the others from measuring just the cases that they are about."""
+    asked = questions(suite, jobs)
+    found = verdicts([question for question in asked if question.exact], count(jobs))
+    timed = [
+        Timed(question.case_ids, partial(verdicts, [question])) for question in asked if not question.exact
+    ]
+    return found + settle(timed, jobs, measure=measure, budget_s=budget_s)
+
+
+def settle(
+    timed: Sequence[Timed],
     jobs: Sequence[Job],
     *,
-    measure: Callable[[Sequence[Job]], pd.DataFrame],
+    measure: Measure,
     budget_s: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Verdict]:
-    """Exact questions from exact counts; the others from measuring just the cases that they are about.
-
-    What stays undecided is measured in further rounds, and nothing else is, until `budget_s` is spent.
-    """
-    asked = questions(suite, jobs)
-    found = verdicts([question for question in asked if question.exact], count(jobs))
-    timed = [question for question in asked if not question.exact]
+    """Measure, judge, and measure again in further rounds what is undecided, and nothing else, until
+    `budget_s` is spent."""
+    answers: dict[int, list[Verdict]] = {}
+    pending = list(range(len(timed)))
     rounds = 0
     started = clock()
-    open_questions = timed
-    answers: dict[Question, list[Verdict]] = {}
-    while open_questions:
-        wanted = frozenset().union(*(question.case_ids for question in open_questions))
-        chosen = [replace(job, rounds=job.rounds + rounds) for job in jobs if job.case.id in wanted]
-        samples = measure(chosen)
-        answers |= {question: verdicts([question], samples) for question in open_questions}
+    while pending:
+        wanted = frozenset().union(*(timed[index].case_ids for index in pending))
+        samples = measure([replace(job, rounds=job.rounds + rounds) for job in jobs if job.case.id in wanted])
+        answers |= {index: timed[index].judge(samples) for index in pending}
         if clock() - started >= budget_s:
             break
         rounds += FURTHER_ROUNDS
-        open_questions = [
-            question
-            for question in open_questions
-            if any(verdict.answer == "undecided" for verdict in answers[question])
-        ]
-    return found + [verdict for question in timed for verdict in answers[question]]
+        pending = [i for i in pending if any(verdict.answer == "undecided" for verdict in answers[i])]
+    return [verdict for index in range(len(timed)) for verdict in answers[index]]
 
 
-def against(path: Path, jobs: Sequence[Job], *, update: bool, whole: bool) -> list[Verdict]:
-    """The exact counts of now against the baseline in `path`; with `update` they become the baseline first.
+def against(path: Path, jobs: Sequence[Job], *, whole: bool) -> list[Verdict]:
+    """The exact counts of now against the baseline in `path`.
 
-    `whole` says that `jobs` are the whole suite: only then can a case of the baseline be missing, and only
-    then may the file be rewritten (`ValueError`).
+    `whole` says that `jobs` are the whole suite: only then can a case of the baseline be missing.
     """
     import torch
 
+    accepted = baseline.read(path, torch_version=torch.__version__)
+    return baseline.compare(counts_of(jobs, count(jobs)), accepted, whole=whole)
+
+
+def times_against(
+    path: Path, suite: Suite, jobs: Sequence[Job], *, margin: float, measure: Measure, budget_s: float
+) -> list[Verdict]:
+    """The timed ratios of now against the baseline in `path`, for the jobs that measure time."""
+    import torch
+
+    accepted = baseline.read(path, torch_version=torch.__version__)
+
+    def judge(own: Job, other: Job, samples: pd.DataFrame) -> list[Verdict]:
+        ratio = _ratio(own, other, samples)
+        return [baseline.compare_time(baseline.name_of(own.case), ratio, accepted, margin=margin)]
+
+    timed = [
+        Timed(frozenset((own.case.id, other.case.id)), partial(judge, own, other))
+        for own, other in _pairs(suite, jobs)
+    ]
+    return settle(timed, jobs, measure=measure, budget_s=budget_s)
+
+
+def accept(path: Path, suite: Suite, jobs: Sequence[Job], *, measure: Measure) -> None:
+    """Make the counts and the timed ratios of now the baseline in `path`."""
+    import torch
+
+    ratios = {}
+    pairs = _pairs(suite, jobs)
+    if pairs:
+        wanted = {job.case.id for pair in pairs for job in pair}
+        samples = measure([job for job in jobs if job.case.id in wanted])
+        ratios = {baseline.name_of(own.case): _ratio(own, other, samples) for own, other in pairs}
     counts = counts_of(jobs, count(jobs))
-    if update:
-        if not whole:
-            raise ValueError("--update-baseline with --only would drop the other cases; expected one of them")
-        baseline.write(path, baseline.Baseline(torch.__version__, counts))
-    return baseline.compare(counts, baseline.read(path, torch_version=torch.__version__), whole=whole)
+    baseline.write(path, baseline.Baseline(torch.__version__, counts, ratios))
+
+
+def _pairs(suite: Suite, jobs: Sequence[Job]) -> list[tuple[Job, Job]]:
+    """Every job that measures time, with that of the reference mechanism at the same point."""
+    reference = suite.reference_attention()
+
+    def point(job: Job) -> Case:
+        return replace(job.case, attention="", attention_params=())
+
+    timed = [job for job in jobs if "time" in job.measures and job.case.task != "recommend"]
+    at_point = {point(job): job for job in timed if job.case.attention == reference}
+    return [
+        (job, at_point[point(job)])
+        for job in timed
+        if job.case.attention != reference and point(job) in at_point
+    ]
+
+
+def _ratio(own: Job, other: Job, samples: pd.DataFrame) -> Interval:
+    times = by_round(measured(samples), "time", unit="s")
+    rounds = {case_id: found for (_, case_id), found in times.items()}
+    return ratio_interval(rounds.get(own.case.id, {}), rounds.get(other.case.id, {}))
 
 
 def exit_code(found: Sequence[Verdict]) -> int:

@@ -7,9 +7,16 @@ import sys
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from linrec_bench.suite.expand import Job
 
 app = typer.Typer(
     name="linrec-bench",
@@ -22,6 +29,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Data sets: what there is, where it comes from, fetch it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+CALIBRATION = "calibration.json"
 NOTHING_MEASURED = 4
 INTERRUPTED = 130
 
@@ -138,6 +146,10 @@ def check(
     budget: Annotated[
         float, typer.Option(help="Seconds for measuring undecided timed claims again.", min=0)
     ] = 300.0,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="Timed ratios may differ by this share; by default what `calibrate` found.", min=0),
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")] = None,
     plugin: Annotated[
         list[Path] | None, typer.Option(help="A Python file with the SPEC of a mechanism of your own.")
@@ -151,25 +163,124 @@ def check(
     """
     from linrec_bench import check, console, runner
 
-    if update_baseline and baseline is None:
-        raise ValueError("--update-baseline: no file named; expected also --baseline FILE")
-    planned = runner.prepare(
-        suite, device=device.value, only=only or [], settings=set_ or [], plugins=plugin or []
-    )
+    if update_baseline and (baseline is None or only):
+        raise ValueError("--update-baseline needs --baseline FILE and the whole suite, without --only")
+    try:
+        planned = runner.prepare(
+            suite, device=device.value, only=only or [], settings=set_ or [], plugins=plugin or []
+        )
+    except runner.NothingSelected as reason:
+        console.say(f"nothing to check: {reason}")
+        raise typer.Exit(check.NOTHING) from None
+
+    def measure(jobs: Sequence[Job]) -> pd.DataFrame:
+        return runner.measure(planned, jobs, results, console.progress)
+
     if from_ is not None:
         found = check.of_run(planned.suite, planned.jobs, from_)
     else:
-        found = check.of_suite(
+        found = check.of_suite(planned.suite, planned.jobs, measure=measure, budget_s=budget)
+    if baseline is not None:
+        if update_baseline:
+            check.accept(baseline, planned.suite, planned.jobs, measure=measure)
+            console.say(f"{baseline}: rewritten with the counts of now")
+        found += check.against(baseline, planned.jobs, whole=not only)
+        found += check.times_against(
+            baseline,
             planned.suite,
             planned.jobs,
-            measure=lambda jobs: runner.measure(planned, jobs, results, console.progress),
+            margin=console.margin(results / CALIBRATION, planned.device) if margin is None else margin,
+            measure=measure,
             budget_s=budget,
         )
-    if baseline is not None:
-        found += check.against(baseline, planned.jobs, update=update_baseline, whole=not only)
     console.show_verdicts(found, as_json=as_json)
     console.write_reports(found, name=planned.suite.name, junit=junit)
     raise typer.Exit(check.exit_code(found))
+
+
+@app.command()
+def calibrate(
+    rounds: Annotated[int, typer.Option(help="Fresh processes of each case.", min=2)] = 30,
+    device: Annotated[DeviceChoice, typer.Option(help="Where to measure.")] = DeviceChoice.auto,
+    results: ResultsRoot = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Measure how often timed checks would cry wolf on this machine, and what they would catch.
+
+    The recommended margin goes to RESULTS/calibration.json, where `check` finds it. About three minutes.
+
+    Example: linrec-bench calibrate
+    """
+    from linrec_bench import console, runner
+
+    path = results / CALIBRATION
+    with console.counter("calibrating") as on_trial:
+        found = runner.calibrate(path, device=device.value, rounds=rounds, on_trial=on_trial)
+    if as_json:
+        print(found.to_json())
+    else:
+        console.show_entries(found.entries())
+        console.say(f"margin for timed ratios: {found.margins['time']}; written to {path}")
+
+
+@app.command()
+def predict(
+    suite: Annotated[str, typer.Argument(help="A suite file, or the name of one that ships with the tool.")],
+    memory: Annotated[
+        str | None, typer.Option(help="Memory to fit, such as 80GiB; by default what is free now.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Cases to predict, as in `run`.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a key of the suite: rounds=1.")
+    ] = None,
+    device: Annotated[DeviceChoice, typer.Option(help="Which device's grid.")] = DeviceChoice.auto,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A Python file with the SPEC of a mechanism of your own.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what each case will need and whether it fits, before anything runs.
+
+    Example: linrec-bench predict long_seq --memory 80GiB
+    """
+    from linrec_bench import console, runner
+    from linrec_bench.predict import forecast
+
+    planned = runner.prepare(
+        suite, device=device.value, only=only or [], settings=set_ or [], plugins=plugin or []
+    )
+    limit = runner.memory_limit(memory, planned.device)
+    found = forecast(planned.jobs, memory_bytes=limit, ceilings=runner.measure_ceilings(planned))
+    if as_json:
+        print(json.dumps([each.as_record() for each in found], indent=2))
+    else:
+        console.show_forecast(found, limit)
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Mechanisms to probe; without any, every one.")
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A Python file with the SPEC of a mechanism of your own.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Probe what mechanisms really do and compare it with what they declare; exit 1 on a contradiction.
+
+    Example: linrec-bench verify linrec "linrec(padding=ignore)"
+    """
+    from linrec_bench import console
+    from linrec_bench.verify import cards
+
+    found = cards(names or [], plugins=plugin or [])
+    if as_json:
+        print(json.dumps([card.as_record() for card in found], indent=2))
+    else:
+        console.show_cards(found)
+    if any(card.contradictions for card in found):
+        raise typer.Exit(1)
 
 
 @app.command(name="list")

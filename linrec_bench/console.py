@@ -16,19 +16,26 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from linrec_bench import formats
+from linrec_bench import calibrate, formats
 from linrec_bench.analysis.verdicts import Verdict
 from linrec_bench.case import Case, label
+from linrec_bench.execution.local import STEADY_ALLOCATOR
 from linrec_bench.execution.run import Event
+from linrec_bench.predict import Forecast
+from linrec_bench.results import environment
 from linrec_bench.results.store import Run
 from linrec_bench.runner import Plan
 from linrec_bench.suite.schema import Suite
+from linrec_bench.verify import Card
 
 if TYPE_CHECKING:
     import pandas as pd
 
 out = Console(highlight=False)
 talk = Console(stderr=True, highlight=False)
+
+DEFAULT_MARGIN = 0.25
+"""For timed ratios where nothing was calibrated."""
 
 _MARKS = {
     "ok": "",
@@ -139,6 +146,39 @@ class Eta:
         self._finished += 1
         self._left -= 1
         return (self._clock() - self._started) / self._finished * self._left
+
+
+@contextmanager
+def counter(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Count trials, between which alone it is drawn; silent where nobody watches."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=talk,
+        auto_refresh=False,
+        disable=not talk.is_terminal,
+    )
+    with bar:
+        line = bar.add_task(name, total=None)
+
+        def on_trial(done: int, total: int) -> None:
+            bar.update(line, completed=done, total=total)
+            bar.refresh()
+
+        yield on_trial
+
+
+def margin(path: Path, device: str) -> float:
+    """The calibrated margin for timed ratios, or the default; says which, and what differs since."""
+    if not path.is_file():
+        say(f"timed ratios: margin {DEFAULT_MARGIN:.0%}; `linrec-bench calibrate` finds that of this machine")
+        return DEFAULT_MARGIN
+    found = calibrate.read(path)
+    differs = found.differs(environment.describe(device=device, allocator=STEADY_ALLOCATOR))
+    if differs:
+        say(f"{path}: calibrated elsewhere ({', '.join(differs)} differ); margins may not hold here")
+    return DEFAULT_MARGIN if found.margins["time"] is None else found.margins["time"]
 
 
 @contextmanager
@@ -276,13 +316,44 @@ def show_verdicts(verdicts: Sequence[Verdict], *, as_json: bool) -> None:
 _COLOURS = {"broken": "red", "undecided": "yellow"}
 
 
+def show_forecast(forecasts: Sequence[Forecast], memory_bytes: int) -> None:
+    """For each mechanism and shape the longest sequence that fits, then what does not."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("attention", "phase", "N", "B", "D", "needs", "at least", ""):
+        table.add_column(name, justify="right" if name in ("N", "B", "D", "needs", "at least") else "left")
+    for each in forecasts:
+        case = each.case
+        shape = [str(size) for size in (case.seq_len, case.batch_size, case.hidden_size)]
+        name = f"{case.attention_label}{' causal' if case.causal else ''}"
+        if each.fits is None:
+            table.add_row(name, case.phase, *shape, "-", "-", each.detail)
+            continue
+        least = seconds(each.least_time_s) if each.least_time_s is not None else "-"
+        verdict = "" if each.fits else "does not fit"
+        table.add_row(name, case.phase, *shape, amount(each.needed_bytes), least, verdict)
+    out.print(table)
+    short = sum(each.fits is False for each in forecasts)
+    out.print(f"{short} of {len(forecasts)} cases do not fit {amount(memory_bytes)}; nothing was run")
+
+
+def show_cards(cards: Sequence[Card]) -> None:
+    """A row a property, a column a mechanism and direction; below, every contradiction in words."""
+    for card in cards:
+        direction = "causal" if card.causal else "bidirectional"
+        broken = len(card.contradictions)
+        said = "holds" if not broken else f"{broken} of {len(card.found)} properties contradicted"
+        out.print(f"{card.name}, {direction}: {said}", style="red" if broken else "")
+        for contradiction in card.contradictions:
+            out.print(f"  {contradiction}")
+
+
 def write_reports(verdicts: Sequence[Verdict], *, name: str, junit: Path | None) -> None:
     """JUnit XML where asked for; in GitHub Actions also annotations and the job's summary."""
     if junit is not None:
         junit.write_text(formats.junit(verdicts, name), encoding="utf-8")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in formats.annotations(verdicts):
-            talk.print(line, soft_wrap=True, markup=False)
+            talk.print(line, soft_wrap=True, markup=False, emoji=False)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
             with Path(summary).open("a", encoding="utf-8") as file:

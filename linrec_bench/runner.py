@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -9,20 +10,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import ValidationError
+
 from linrec_bench import attention
+from linrec_bench import calibrate as calibration
 from linrec_bench.execution import plan
 from linrec_bench.execution.local import STEADY_ALLOCATOR, LocalExecutor
 from linrec_bench.execution.run import Event, run_jobs
 from linrec_bench.results import environment, store
 from linrec_bench.suite import load, select
 from linrec_bench.suite.expand import Job, expand
-from linrec_bench.suite.schema import Suite
+from linrec_bench.suite.schema import Limits, Suite
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Device = Literal["auto", "cpu", "cuda"]
 OnEvent = Callable[[Event], None]
+
+
+class NothingSelected(ValueError):
+    """`--only` leaves no case."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def prepare(
         raise load.SuiteError(f"{path}: {error}") from error
     selected = select.select(jobs, only)
     if not selected:
-        raise ValueError(f"--only {' '.join(only)}: none of the {len(jobs)} cases of {path} matches")
+        raise NothingSelected(f"--only {' '.join(only)}: none of the {len(jobs)} cases of {path} matches")
     return Plan(suite, selected, found, tuple(plugins))
 
 
@@ -126,6 +134,52 @@ def measure(
     with progress(part, run, done) as on_event:
         execute(part, run, on_event)
     return run.samples()
+
+
+def calibrate(
+    path: Path, *, device: Device, rounds: int, on_trial: Callable[[int, int], None]
+) -> calibration.Calibration:
+    """Calibrate the timed gate on this machine and write what was found to `path`."""
+    found_device = resolve_device(device)
+    described = environment.describe(device=found_device, allocator=STEADY_ALLOCATOR)
+    with LocalExecutor() as executor:
+        found = calibration.calibrate(
+            executor,
+            device=found_device,
+            environment=described,
+            now=datetime.now(),
+            rounds=rounds,
+            rounds_a_side=max(1, min(5, rounds // 2)),
+            on_trial=on_trial,
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    calibration.write(path, found)
+    return found
+
+
+def memory_limit(given: str | None, device: str) -> int:
+    """Bytes of an amount such as `80GiB` or a share such as `80%` of what is free; for None all of it."""
+    try:
+        limit = Limits.model_validate({"memory": given or "100%"})
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ValueError(f"--memory: {reason}") from None
+    return plan.memory_bytes(limit.memory, free_bytes(device))
+
+
+def measure_ceilings(planned: Plan) -> plan.Ceilings:
+    """What the device here can do, in the type of the plan's first case."""
+    import torch
+
+    from linrec_bench.measures import ceilings
+
+    dtype = getattr(torch, planned.jobs[0].case.dtype)
+    readings = ceilings.readings(torch.device(planned.device), dtype)
+
+    def rate(measure: str) -> float:
+        return statistics.median(reading.value for reading in readings if reading.measure == measure)
+
+    return plan.Ceilings(copy_bandwidth=rate("copy_bandwidth"), matmul_rate=rate("matmul_rate"))
 
 
 def free_bytes(device: str) -> int:

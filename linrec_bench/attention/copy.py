@@ -47,6 +47,5 @@ SPEC = Spec(
     deviations=(),
     core=core,
     reference=reference,
-    time_exponent=0.0,
     decode_state="none",
 )

@@ -56,6 +56,13 @@ class Ceilings:
             + 2 * (prediction.peak_live_bytes + prediction.minimum_bytes) / self.copy_bandwidth
         )
 
+    def least_seconds(self, prediction: Prediction) -> float:
+        """What no implementation can beat: its products, or the bytes that must move, whichever is longer."""
+        return max(
+            prediction.flops / self.matmul_rate,
+            prediction.minimum_bytes / self.copy_bandwidth,
+        )
+
 
 def order(jobs: Sequence[Job], *, seed: int = 0) -> list[Planned]:
     """Every trial. Rounds are outermost, so that a case's processes are spread over the whole run; within

@@ -100,7 +100,7 @@ class Run:
         frame = pd.read_csv(path, dtype={"case_id": str})
         # A CSV file cannot tell an empty text from a missing value; in a summary every text is known.
         texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
-        empty = [column for column in ("model", "dataset", "detail", "kernel", "reference") if column in frame]
+        empty = {"model", "dataset", "detail", "kernel", "reference"} & set(frame.columns)
         return frame.assign(**{c: frame[c].astype(object).fillna("") for c in {*texts, *empty}})
 
     def write_summary(self, summary: pd.DataFrame) -> Path:

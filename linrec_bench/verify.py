@@ -1,0 +1,93 @@
+"""`linrec-bench verify`: the semantics card of a mechanism, probed against what its SPEC declares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from linrec_bench import attention, check
+from linrec_bench.attention.contract import CHECKS, directions
+from linrec_bench.attention.spec import Spec
+from linrec_bench.case import Case, freeze, label
+from linrec_bench.suite.expand import Job
+from linrec_bench.suite.load import assignment
+from linrec_bench.suite.schema import Limits, Sampling
+
+EXPONENTS = "declared exponents"
+PROPERTIES = (*CHECKS, EXPONENTS)
+
+_LABEL = re.compile(r"([^()]+)(?:\((.*)\))?")
+_LENGTHS = (16_384, 65_536, 262_144)
+_BATCH = 16
+"""Large enough that every mechanism has reached the largest number of blocks it will ever use."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One mechanism in one direction: property -> why it does not hold, None where it does."""
+
+    name: str
+    causal: bool
+    found: Mapping[str, str | None]
+
+    @property
+    def contradictions(self) -> list[str]:
+        return [f"{name}: {reason}" for name, reason in self.found.items() if reason is not None]
+
+    def as_record(self) -> dict[str, object]:
+        """Ready for JSON."""
+        direction = "causal" if self.causal else "bidirectional"
+        return {"name": self.name, "direction": direction, "contradicts": dict(self.found)}
+
+
+def cards(names: Sequence[str], *, plugins: Sequence[Path] = ()) -> list[Card]:
+    """A card for each named mechanism and direction that it declares; of every mechanism without names.
+
+    A name may carry parameters, as labels do: `linrec(padding=ignore)`. Raises `ValueError` for unknown ones.
+    """
+    loaded = [attention.load_plugin(plugin).name for plugin in plugins]
+    asked = [_parse(name) for name in names or loaded or attention.registry()]
+    return [_card(spec, params, causal) for spec, params in asked for causal in directions(spec)]
+
+
+def _parse(text: str) -> tuple[Spec, dict[str, object]]:
+    match = _LABEL.fullmatch(text)
+    if match is None:
+        raise ValueError(f"verify {text!r}: expected a name, or name(parameter=value)")
+    spec = attention.registry()[match[1]]
+    given = [part for part in (match[2] or "").split(",") if part]
+    params = dict(assignment(part, flag=spec.name) for part in given)
+    spec.check_params(params)
+    return spec, params
+
+
+def _card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
+    found = {name: probe(spec, causal=causal, params=params) for name, probe in CHECKS.items()}
+    found[EXPONENTS] = _exponents(spec, params, causal)
+    return Card(label(spec.name, freeze(params)), causal, found)
+
+
+def _exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | None:
+    """The first declared exponent that exact counts contradict."""
+    jobs = [
+        Job(
+            case=Case(
+                task="core",
+                phase="forward_backward",
+                attention=spec.name,
+                attention_params=freeze(params),
+                seq_len=length,
+                batch_size=_BATCH,
+                causal=causal,
+            ),
+            measures=("flops", "peak_memory"),
+            rounds=1,
+            limits=Limits(),
+            sampling=Sampling(),
+        )
+        for length in _LENGTHS
+    ]
+    verdicts = check.verdicts(check.contracts(jobs), check.count(jobs))
+    return next((f"{v.claim}, found {v.found:.3f}" for v in verdicts if v.answer != "holds"), None)

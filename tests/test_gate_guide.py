@@ -1,0 +1,60 @@
+"""The files that docs/gate.md shows do what it says."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from linrec_bench import attention, cli
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs/gate.md").read_text(encoding="utf-8")
+PLUGIN, SUITE, PYTEST = re.findall(r"```(?:python|yaml)\n(.*?)```", GUIDE, re.DOTALL)
+
+
+@pytest.fixture
+def gate(tmp_path, monkeypatch):
+    """The exit code of `linrec-bench check` on the files of the guide."""
+    monkeypatch.chdir(tmp_path)
+    Path("my_complexity.yaml").write_text(SUITE)
+
+    def run(plugin, *more):
+        Path("my_attention.py").write_text(plugin)
+        command = "linrec-bench check my_complexity.yaml --plugin my_attention.py --device cpu"
+        monkeypatch.setattr(sys, "argv", [*command.split(), *more])
+        try:
+            with pytest.raises(SystemExit) as caught:
+                cli.main()
+        finally:
+            attention._plugins.clear()
+            attention.registry.cache_clear()
+        return caught.value.code
+
+    return run
+
+
+def test_the_mechanism_holds_and_with_materialised_weights_is_broken(gate, capfd):
+    baseline = ("--baseline", "complexity-baseline.json")
+    assert gate(PLUGIN, *baseline, "--update-baseline") == 0
+    assert gate(PLUGIN, *baseline) == 0
+    core = "    return v.mean(dim=-2, keepdim=True).expand_as(v).clone()\n"
+    assert core in PLUGIN
+    capfd.readouterr()
+    assert gate(PLUGIN.replace(core, "    return (q @ k.mT).softmax(dim=-1) @ v\n")) == 1
+    assert "found 2 (258 N^2)" in capfd.readouterr().out
+
+
+def test_the_assertion_passes_for_the_mechanism():
+    names = {}
+    exec(PLUGIN, names)
+    names["my_attention"] = names["core"]
+    exec(PYTEST, names)
+    names["test_my_attention_keeps_no_square"]()
+
+
+def test_the_workflow_runs_the_gate():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/complexity.yml").read_text())
+    commands = " ".join(step.get("run", "") for step in workflow["jobs"]["gate"]["steps"])
+    assert "linrec-bench check complexity --device cpu --baseline tests/complexity-baseline.json" in commands

@@ -1,0 +1,179 @@
+"""Regressions planted in a copy of each mechanism do not pass the exact gate, and the same code does."""
+
+import contextlib
+import functools
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from linrec_bench import attention, baseline, check
+from linrec_bench.registry import Registry
+from linrec_bench.suite.expand import expand
+from linrec_bench.suite.schema import Suite
+
+SPECS = dict(attention.registry())
+FORMS = [
+    pytest.param(name, causal, id=f"{name}-{'causal' if causal else 'bidirectional'}")
+    for name, spec in SPECS.items()
+    for causal in (False, True)
+    if (spec.causal if causal else spec.bidirectional)
+]
+LINEAR_FORMS = [form for form in FORMS if SPECS[form.values[0]].memory_exponent == 1]
+
+
+def with_square(spec, q, k, v, **more):
+    """An N x N tensor that somebody forgot."""
+    weights = q @ k.mT
+    return spec.core(q, k, v, **more) + 0 * weights[..., :1]
+
+
+def without_chunks(spec, q, k, v, **more):
+    """The plain form in place of the fast one."""
+    return spec.reference(q, k, v, **more)
+
+
+def with_doubled_buffer(spec, q, k, v, **more):
+    """v twice in memory."""
+    copy = v.clone()
+    return spec.core(q, k, copy, **more)
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    """Puts a copy with the regression inside in the place of a mechanism."""
+
+    def use(name, regression):
+        spec = SPECS[name]
+
+        @functools.wraps(spec.core)
+        def core(q, k, v, **more):
+            return regression(spec, q, k, v, **more)
+
+        changed = SPECS | {name: replace(spec, core=core)}
+        monkeypatch.setattr(attention, "registry", lambda: Registry("attention", changed.items()))
+
+    return use
+
+
+def suite_of(name, *, causal, task="core", **more):
+    sweep = {
+        "task": task,
+        "attention": [name],
+        "grid": {"seq_len": [16, 40]},
+        "fixed": {"hidden_size": 16, "causal": causal},
+    }
+    return Suite.model_validate({"name": "planted", "sweeps": [sweep | more]})
+
+
+def jobs_of(name, **more):
+    return expand(suite_of(name, **more), device="cpu")
+
+
+def contract_of_memory(suite):
+    """The gate's answer to the memory exponent that the SPEC declares."""
+    jobs = expand(suite, device="cpu")
+    asked = [q for q in check.questions(suite, jobs) if q.claim.measure == "peak_live_bytes"]
+    (verdict,) = check.verdicts(asked, check.count(jobs))
+    return verdict.answer
+
+
+def counts(jobs):
+    return check.counts_of(jobs, check.count(jobs))
+
+
+def broken(accepted, now):
+    """The measures that the gate calls broken, each with the phase."""
+    found = baseline.compare(now, baseline.Baseline("", accepted), whole=True)
+    assert check.exit_code(found) == (
+        check.BROKEN if any(v.answer == "broken" for v in found) else check.HOLDS
+    )
+    return {(v.place.split()[2], v.claim.split()[0]) for v in found if v.answer == "broken"}
+
+
+@pytest.mark.parametrize("regression", [with_square, without_chunks, with_doubled_buffer])
+@pytest.mark.parametrize(("name", "causal"), FORMS)
+def test_the_baseline_catches_it_in_both_phases(plant, name, causal, regression):
+    jobs = jobs_of(name, causal=causal)
+    accepted = counts(jobs)
+    assert broken(accepted, counts(jobs)) == set()
+    plant(name, regression)
+    caught = broken(accepted, counts(jobs))
+    assert ("forward", "peak_live_bytes") in caught
+    assert {phase for phase, _ in caught} == {"forward", "forward_backward"}
+
+
+@pytest.mark.parametrize(("name", "causal"), LINEAR_FORMS)
+def test_the_declared_memory_exponent_catches_a_square_without_any_baseline(plant, name, causal):
+    # Long enough for every mechanism to have reached its final number of blocks.
+    suite = suite_of(
+        name,
+        causal=causal,
+        grid={"seq_len": [8192, 16384, 32768]},
+        fixed={"batch_size": 16, "hidden_size": 32, "causal": causal},
+        phases=["forward"],
+    )
+    assert contract_of_memory(suite) == "holds"
+    plant(name, with_square)
+    assert contract_of_memory(suite) == "broken"
+
+
+class NoGuard(contextlib.ContextDecorator):
+    """In the place of `torch.inference_mode`: guards nothing."""
+
+    def __init__(self, mode=True):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+@pytest.mark.parametrize(("name", "causal"), FORMS)
+def test_a_graph_kept_in_the_forward_phase_is_caught(monkeypatch, name, causal):
+    jobs = jobs_of(name, causal=causal, task="layer", phases=["forward"])
+    accepted = counts(jobs)
+    assert {case["saved_bytes"] for case in accepted.values()} == {0}
+    monkeypatch.setattr(torch, "inference_mode", NoGuard)
+    assert ("forward", "saved_bytes") in broken(accepted, counts(jobs))
+
+
+@pytest.mark.slow
+def test_a_thousand_checks_of_the_same_code_raise_no_alarm():
+    jobs = jobs_of("sdpa", causal=False, grid={"seq_len": [8]}, phases=["forward"])
+    accepted = counts(jobs)
+    assert not any(broken(accepted, counts(jobs)) for _ in range(1000))
+
+
+COUNT_ALL = """
+import json
+from linrec_bench import attention, check
+from linrec_bench.suite.expand import expand
+from linrec_bench.suite.schema import Suite
+
+sweep = {"task": "core", "attention": list(attention.registry()), "fixed": {"seq_len": 40}}
+jobs = expand(Suite.model_validate({"name": "all", "sweeps": [sweep]}), device="cpu")
+found = check.counts_of(jobs, check.count(jobs))
+"""
+
+
+def test_another_process_counts_the_same():
+    here = {}
+    exec(COUNT_ALL, here)
+    settings = os.environ | {"PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{COUNT_ALL}print(json.dumps(found))"],
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == here["found"]
+    assert len(here["found"]) == 2 * len([spec for spec in SPECS.values() if spec.bidirectional])
+    assert all(case["peak_live_bytes"] > 0 for case in here["found"].values())

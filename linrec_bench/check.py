@@ -156,10 +156,12 @@ class Timed:
     judge: Callable[[pd.DataFrame], list[Verdict]]
 
 
-def of_suite(suite: Suite, jobs: Sequence[Job], *, measure: Measure, budget_s: float) -> list[Verdict]:
+def of_suite(
+    suite: Suite, jobs: Sequence[Job], counted: pd.DataFrame, *, measure: Measure, budget_s: float
+) -> list[Verdict]:
     """Exact questions from exact counts; the others from measuring just the cases that they are about."""
     asked = questions(suite, jobs)
-    found = verdicts([question for question in asked if question.exact], count(jobs))
+    found = verdicts([question for question in asked if question.exact], counted)
     timed = [
         Timed(question.case_ids, partial(verdicts, [question])) for question in asked if not question.exact
     ]
@@ -191,7 +193,7 @@ def settle(
     return [verdict for index in range(len(timed)) for verdict in answers[index]]
 
 
-def against(path: Path, jobs: Sequence[Job], *, whole: bool) -> list[Verdict]:
+def against(path: Path, jobs: Sequence[Job], counted: pd.DataFrame, *, whole: bool) -> list[Verdict]:
     """The exact counts of now against the baseline in `path`.
 
     `whole` says that `jobs` are the whole suite: only then can a case of the baseline be missing.
@@ -199,29 +201,41 @@ def against(path: Path, jobs: Sequence[Job], *, whole: bool) -> list[Verdict]:
     import torch
 
     accepted = baseline.read(path, torch_version=torch.__version__)
-    return baseline.compare(counts_of(jobs, count(jobs)), accepted, whole=whole)
+    return baseline.compare(counts_of(jobs, counted), accepted, whole=whole)
 
 
 def times_against(
-    path: Path, suite: Suite, jobs: Sequence[Job], *, margin: float, measure: Measure, budget_s: float
+    path: Path,
+    suite: Suite,
+    jobs: Sequence[Job],
+    *,
+    margin: Callable[[], float],
+    measure: Measure,
+    budget_s: float,
 ) -> list[Verdict]:
-    """The timed ratios of now against the baseline in `path`, for the jobs that measure time."""
+    """The timed ratios of now against the baseline in `path`, for the jobs that measure time.
+
+    `margin` is asked only where there is such a job.
+    """
     import torch
 
+    pairs = _pairs(suite, jobs)
+    if not pairs:
+        return []
+    allowed = margin()
     accepted = baseline.read(path, torch_version=torch.__version__)
 
     def judge(own: Job, other: Job, samples: pd.DataFrame) -> list[Verdict]:
         ratio = _ratio(own, other, samples)
-        return [baseline.compare_time(baseline.name_of(own.case), ratio, accepted, margin=margin)]
+        return [baseline.compare_time(baseline.name_of(own.case), ratio, accepted, margin=allowed)]
 
     timed = [
-        Timed(frozenset((own.case.id, other.case.id)), partial(judge, own, other))
-        for own, other in _pairs(suite, jobs)
+        Timed(frozenset((own.case.id, other.case.id)), partial(judge, own, other)) for own, other in pairs
     ]
     return settle(timed, jobs, measure=measure, budget_s=budget_s)
 
 
-def accept(path: Path, suite: Suite, jobs: Sequence[Job], *, measure: Measure) -> None:
+def accept(path: Path, suite: Suite, jobs: Sequence[Job], counted: pd.DataFrame, *, measure: Measure) -> None:
     """Make the counts and the timed ratios of now the baseline in `path`."""
     import torch
 
@@ -231,7 +245,7 @@ def accept(path: Path, suite: Suite, jobs: Sequence[Job], *, measure: Measure) -
         wanted = {job.case.id for pair in pairs for job in pair}
         samples = measure([job for job in jobs if job.case.id in wanted])
         ratios = {baseline.name_of(own.case): _ratio(own, other, samples) for own, other in pairs}
-    counts = counts_of(jobs, count(jobs))
+    counts = counts_of(jobs, counted)
     baseline.write(path, baseline.Baseline(torch.__version__, counts, ratios))
 
 

@@ -163,6 +163,8 @@ def check(
     """
     from linrec_bench import check, console, runner
 
+    if from_ is not None and baseline is not None:
+        raise ValueError("--from and --baseline: a baseline is compared with the code of now; expected one")
     if update_baseline and (baseline is None or only):
         raise ValueError("--update-baseline needs --baseline FILE and the whole suite, without --only")
     try:
@@ -179,20 +181,21 @@ def check(
     if from_ is not None:
         found = check.of_run(planned.suite, planned.jobs, from_)
     else:
-        found = check.of_suite(planned.suite, planned.jobs, measure=measure, budget_s=budget)
-    if baseline is not None:
-        if update_baseline:
-            check.accept(baseline, planned.suite, planned.jobs, measure=measure)
+        counted = check.count(planned.jobs)
+        if update_baseline and baseline is not None:
+            check.accept(baseline, planned.suite, planned.jobs, counted, measure=measure)
             console.say(f"{baseline}: rewritten with the counts of now")
-        found += check.against(baseline, planned.jobs, whole=not only)
-        found += check.times_against(
-            baseline,
-            planned.suite,
-            planned.jobs,
-            margin=console.margin(results / CALIBRATION, planned.device) if margin is None else margin,
-            measure=measure,
-            budget_s=budget,
-        )
+        found = check.of_suite(planned.suite, planned.jobs, counted, measure=measure, budget_s=budget)
+        if baseline is not None:
+            found += check.against(baseline, planned.jobs, counted, whole=not only)
+            found += check.times_against(
+                baseline,
+                planned.suite,
+                planned.jobs,
+                margin=lambda: console.margin(margin, results / CALIBRATION, planned.device),
+                measure=measure,
+                budget_s=budget,
+            )
     console.show_verdicts(found, as_json=as_json)
     console.write_reports(found, name=planned.suite.name, junit=junit)
     raise typer.Exit(check.exit_code(found))

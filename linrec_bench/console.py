@@ -169,8 +169,10 @@ def counter(name: str) -> Iterator[Callable[[int, int], None]]:
         yield on_trial
 
 
-def margin(path: Path, device: str) -> float:
-    """The calibrated margin for timed ratios, or the default; says which, and what differs since."""
+def margin(given: float | None, path: Path, device: str) -> float:
+    """The margin for timed ratios: as given, as calibrated in `path`, or the default; says which."""
+    if given is not None:
+        return given
     if not path.is_file():
         say(f"timed ratios: margin {DEFAULT_MARGIN:.0%}; `linrec-bench calibrate` finds that of this machine")
         return DEFAULT_MARGIN

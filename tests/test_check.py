@@ -30,7 +30,7 @@ def prepared(text=SUITE):
 
 def verdicts_of(text):
     suite, jobs = prepared(text)
-    return check.of_suite(suite, jobs, measure=forbidden, budget_s=0)
+    return check.of_suite(suite, jobs, check.count(jobs), measure=forbidden, budget_s=0)
 
 
 def forbidden(jobs):
@@ -220,7 +220,7 @@ def test_in_actions_there_are_annotations_and_a_summary(folder, monkeypatch, cap
 
 
 def test_predict_says_what_does_not_fit(folder, monkeypatch, capfd):
-    arguments = ("predict", "s.yaml", "--device", "cpu", "--memory", "1MiB")
+    arguments = ("predict", "s.yaml", "--device", "cpu", "--memory", "16MiB")
     assert call(monkeypatch, *arguments) == 0
     assert "does not fit" in capfd.readouterr().out
     assert call(monkeypatch, *arguments, "--json") == 0

@@ -28,8 +28,8 @@ class Spec:
 
     `core` is the fast form, `reference` a plain quadratic or per-step form with the same signature that
     defines correctness. Exponents are those of N at large N: `time_exponent` of the operations (products, and
-    elements that anything else touches), `memory_exponent` of the peak of live bytes. `kernel`, where a library
-    chooses among several, runs a call and names the one that was used.
+    elements that anything else touches), `memory_exponent` of the peak of live bytes. `kernel`, where a
+    library chooses among several, runs a call and names the one that was used.
     """
 
     name: str

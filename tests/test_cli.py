@@ -161,7 +161,7 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_finishes(folder):
     command = [sys.executable, "-m", "linrec_bench", "run", "tiny.yaml", "--device", "cpu"]
     slow = [*command, "--set", "sampling={seconds: 0.5, min: 1, max: 10000}"]
     process = subprocess.Popen(slow, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         found = store.latest_runs(folder / "results")
         if found and len(found[0].finished_trials()) >= 2:

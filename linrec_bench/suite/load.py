@@ -333,5 +333,11 @@ def _check_names(suite: Suite, source: Source, layers: list[Location], has_sweep
                 (*at, "dataset"),
                 lambda entry=sweep.dataset: data.registry()[entry.name].check_params(dict(entry.params)),
             )
-        check((*at, "training"), lambda sweep=sweep: TrainingSettings.from_params(sweep.training))
+        for causal in sweep.grid.causal or (sweep.fixed.causal,):
+            check(
+                (*at, "training"),
+                lambda sweep=sweep, causal=causal: TrainingSettings.from_params(sweep.training).objective_for(
+                    causal=causal
+                ),
+            )
         check((*at, "evaluation"), lambda sweep=sweep: EvaluationSettings.from_params(sweep.evaluation))

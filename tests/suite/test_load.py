@@ -94,6 +94,17 @@ def test_a_mistake_is_one_line_with_its_place_and_a_hint(change, expected):
     assert re.search(expected, found), found
 
 
+def test_all_positions_without_causality_is_refused_with_the_reason():
+    text = (
+        "task: recommend\nattention: [softmax]\nmodel: sasrec\ndataset: synthetic\n"
+        "fixed: {seq_len: 8, causal: false}\ntraining: {objective: all_positions}\n"
+    )
+    found = message(text)
+    assert found.startswith("s.yaml:6:11: training: objective all_positions needs causal: true")
+    assert "sees at each position the item that it is to predict" in found
+    read(text.replace("causal: false", "causal: true"))
+
+
 def test_empty_and_foreign_files_are_said():
     assert "empty" in message("")
     assert "a suite is a mapping" in message("- 1")

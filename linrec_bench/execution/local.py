@@ -25,7 +25,8 @@ STEADY_ALLOCATOR: Mapping[str, str] = {
     "MALLOC_TOP_PAD_": str(64 * 2**20),
 }
 
-_PRELOAD = ["linrec_bench.execution.preload"]
+# The command line too: a worker imports the script that started the run, which imports it.
+_PRELOAD = ["linrec_bench.execution.preload", "linrec_bench.cli"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,17 @@
 Nothing here may start a thread or touch an accelerator: the children are forks of this process.
 """
 
-import torch._subclasses.fake_tensor
-import torch.utils.flop_counter  # noqa: F401
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from linrec_bench import attention, data, models
 from linrec_bench.execution import worker  # noqa: F401
+from linrec_bench.measures import operations
 from linrec_bench.tasks import core, layer, recommend, train_step  # noqa: F401
+
+# The first dispatch mode of a process imports several hundred modules of torch and sympy.
+with FakeTensorMode(), operations.Watch():
+    torch.ones(1) + 1
 
 attention.registry()
 models.registry()

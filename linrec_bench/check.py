@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +18,8 @@ from linrec_bench.analysis.trials import by_round, measured
 from linrec_bench.analysis.verdicts import EXACT_MEASURES, Bound, Claim, Verdict, judge
 from linrec_bench.baseline import Counts, name_of
 from linrec_bench.case import Case
+from linrec_bench.execution.local import PRELOAD, load_plugins
+from linrec_bench.execution.plan import Prediction
 from linrec_bench.results.rows import COLUMNS, TRIAL, Row, row_of
 from linrec_bench.results.store import open_run
 from linrec_bench.suite.expand import Job
@@ -29,6 +34,9 @@ HOLDS, BROKEN, USAGE, UNDECIDED, NOTHING = 0, 1, 2, 3, 4
 
 EXPONENT_TOLERANCE = 0.05
 """Exact exponents approach the declared ones from a finite length."""
+
+JOBS_WORTH_A_PROCESS = 24
+"""A process takes some seconds to start and counts about as many cases in that time."""
 
 FURTHER_ROUNDS = 3
 """Rounds that an undecided question gets at a time."""
@@ -48,18 +56,16 @@ class Question:
         return self.claim.measure in _EXACT_WORDS
 
 
-def count(jobs: Sequence[Job]) -> pd.DataFrame:
+def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
     """Exact counts of every job but those of task `recommend`, as tidy rows; nothing is allocated.
 
-    A case that its mechanism cannot do closes as `unsupported`, with the reason.
+    A case that its mechanism cannot do closes as `unsupported`, with the reason. Many jobs are counted on
+    all cores, in processes that load `plugins`.
     """
     import pandas as pd
 
-    from linrec_bench.execution.worker import predict
-
     rows: list[Row] = []
-    for job in jobs:
-        prediction = predict(job.case)
+    for job, prediction in zip(jobs, _predictions(jobs, plugins), strict=True):
         if prediction is None:
             continue
         row = partial(row_of, job.case, run_id="exact", suite="")
@@ -74,6 +80,21 @@ def count(jobs: Sequence[Job]) -> pd.DataFrame:
             closing = row(measure=TRIAL, unit="s", value=0.0)
         rows.append(closing)
     return pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
+
+
+def _predictions(jobs: Sequence[Job], plugins: Sequence[Path]) -> Iterable[Prediction | None]:
+    from linrec_bench.execution.worker import predict
+
+    cases = [job.case for job in jobs]
+    processes = min(os.cpu_count() or 1, len(cases) // JOBS_WORTH_A_PROCESS)
+    if processes < 2:
+        return [predict(case) for case in cases]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=load_plugins, initargs=(tuple(plugins),)
+    ) as pool:
+        return list(pool.map(predict, cases))
 
 
 def counts_of(jobs: Sequence[Job], counted: pd.DataFrame) -> Counts:

@@ -181,7 +181,7 @@ def check(
     if from_ is not None:
         found = check.of_run(planned.suite, planned.jobs, from_)
     else:
-        counted = check.count(planned.jobs)
+        counted = check.count(planned.jobs, plugins=planned.plugins)
         if update_baseline and baseline is not None:
             check.accept(baseline, planned.suite, planned.jobs, counted, measure=measure)
             console.say(f"{baseline}: rewritten with the counts of now")

@@ -223,7 +223,8 @@ def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
         panel, panels = _largest_panel(part)
         direction = "causal" if causal else "bidirectional"
         batch, hidden = panel["batch_size"].iloc[0], panel["hidden_size"].iloc[0]
-        name = f"{task} {phase}, {direction}, batch {batch}, hidden {hidden}".replace("_", " ")
+        what = task if phase == "step" else f"{task} {phase}"
+        name = f"{what}, {direction}, batch {batch}, hidden {hidden}".replace("_", " ")
         if panels > 1:
             name += f" (one of {panels} shapes, all in summary.csv)"
         _show_panel(name, panel, _attention_order(suite))

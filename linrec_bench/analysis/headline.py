@@ -85,7 +85,9 @@ def _against(line: pd.DataFrame, label: str, incumbent: str, where: str) -> Iter
 def _times_memory(ratio: float) -> str:
     if 0.95 < ratio < 1.05:
         return "the same peak memory"
-    return f"{1 / ratio:.2g}x less memory" if ratio < 1 else f"{ratio:.2g}x more memory"
+    factor = max(ratio, 1 / ratio)
+    number = f"{factor:.2g}" if factor < 100 else f"{factor:,.0f}"
+    return f"{number}x {'less' if ratio < 1 else 'more'} memory"
 
 
 def _stops(rows: pd.DataFrame, label: str, where: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ STEADY_ALLOCATOR: Mapping[str, str] = {
 }
 
 # The command line too: a worker imports the script that started the run, which imports it.
-_PRELOAD = ["linrec_bench.execution.preload", "linrec_bench.cli"]
+PRELOAD = ["linrec_bench.execution.preload", "linrec_bench.cli"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class LocalExecutor:
         self._helper: tuple[Connection, Any] | None = None
 
     def __enter__(self) -> LocalExecutor:
-        self._context.set_forkserver_preload(_PRELOAD)
+        self._context.set_forkserver_preload(PRELOAD)
         # glibc reads these once, when a program starts: the server must be born with them.
         with _environment(self.allocator):
             from multiprocessing import forkserver
@@ -233,6 +233,11 @@ def _status_bytes(field: str) -> int:
 def _begin(plugins: Sequence[Path]) -> None:
     # Ctrl-C goes to the whole terminal group; the parent decides what becomes of a trial.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    load_plugins(plugins)
+
+
+def load_plugins(plugins: Sequence[Path]) -> None:
+    """Make a user's own mechanisms known to this process."""
     if plugins:
         from linrec_bench import attention
 

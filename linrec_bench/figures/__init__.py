@@ -40,7 +40,8 @@ _TEXTS = ("model", "dataset", "detail", "kernel", "reference", "interval_over")
 def draw_all(samples: pd.DataFrame, summary: pd.DataFrame, folder: Path) -> dict[str, tuple[Path, ...] | str]:
     """Draw every figure of a run into `folder`: figure -> its files, or why it was left out.
 
-    A cost figure is drawn for each task apart, under names such as `time_layer`.
+    A cost figure is drawn for each task apart, under names such as `time_layer`, and for each direction where
+    a task has both (`time_layer_causal`), since they are rarely swept over the same shapes.
     """
     texts = {column: summary[column].astype(object).fillna("") for column in _TEXTS}
     whole = summary.assign(**texts)
@@ -51,13 +52,23 @@ def draw_all(samples: pd.DataFrame, summary: pd.DataFrame, folder: Path) -> dict
             drawn[name] = f"the run has no case of task {' or '.join(kind.tasks)}"
         for task in tasks:
             stem = f"{name}_{task}" if len(kind.tasks) > 1 else name
-            try:
-                figure = kind.draw(whole[whole["task"] == task], samples[samples["task"] == task])
-            except NothingToDraw as reason:
-                drawn[stem] = str(reason)
-            else:
-                drawn[stem] = save(figure, folder / stem)
+            rows = whole[whole["task"] == task]
+            parts = {stem: rows}
+            if len(kind.tasks) > 1 and rows["causal"].nunique() > 1:
+                parts = {
+                    f"{stem}_causal": rows[rows["causal"]],
+                    f"{stem}_bidirectional": rows[~rows["causal"]],
+                }
+            for part, chosen in parts.items():
+                drawn[part] = _drawn(kind, chosen, samples, folder / part)
     return drawn
+
+
+def _drawn(kind: Kind, rows: pd.DataFrame, samples: pd.DataFrame, stem: Path) -> tuple[Path, ...] | str:
+    try:
+        return save(kind.draw(rows, samples[samples["case_id"].isin(rows["case_id"])]), stem)
+    except NothingToDraw as reason:
+        return str(reason)
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, ...]:

@@ -23,7 +23,7 @@ ROWS = ("phase", "causal")
 COLUMNS = ("model", "dataset", "batch_size", "hidden_size", "heads", "layers", "dtype", "device", "seed")
 """What panels are split by, where it varies."""
 
-WIDEST = 4
+WIDEST = 5
 """Panels beside each other; more go below."""
 
 

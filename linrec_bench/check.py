@@ -256,13 +256,15 @@ def times_against(
     return settle(timed, jobs, measure=measure, budget_s=budget_s)
 
 
-def accept(path: Path, suite: Suite, jobs: Sequence[Job], counted: pd.DataFrame, *, measure: Measure) -> None:
-    """Make the counts and the timed ratios of now the baseline in `path`."""
+def accept(
+    path: Path, suite: Suite, jobs: Sequence[Job], counted: pd.DataFrame, *, measure: Measure | None
+) -> None:
+    """Make the counts of now the baseline in `path`; the timed ratios too where `measure` is given."""
     import torch
 
     ratios = {}
-    pairs = _pairs(suite, jobs)
-    if pairs:
+    pairs = _pairs(suite, jobs) if measure is not None else []
+    if measure is not None and pairs:
         wanted = {job.case.id for pair in pairs for job in pair}
         samples = measure([job for job in jobs if job.case.id in wanted])
         ratios = {baseline.name_of(own.case): _ratio(own, other, samples) for own, other in pairs}

@@ -143,6 +143,9 @@ def check(
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Accept the counts of now: rewrite the baseline.")
     ] = False,
+    timed: Annotated[
+        bool, typer.Option("--timed", help="Measure too: the baseline holds ratios of times as well.")
+    ] = False,
     budget: Annotated[
         float, typer.Option(help="Seconds for measuring undecided timed claims again.", min=0)
     ] = 300.0,
@@ -183,11 +186,12 @@ def check(
     else:
         counted = check.count(planned.jobs, plugins=planned.plugins)
         if update_baseline and baseline is not None:
-            check.accept(baseline, planned.suite, planned.jobs, counted, measure=measure)
+            check.accept(baseline, planned.suite, planned.jobs, counted, measure=measure if timed else None)
             console.say(f"{baseline}: rewritten with the counts of now")
         found = check.of_suite(planned.suite, planned.jobs, counted, measure=measure, budget_s=budget)
         if baseline is not None:
             found += check.against(baseline, planned.jobs, counted, whole=not only)
+        if baseline is not None and timed:
             found += check.times_against(
                 baseline,
                 planned.suite,

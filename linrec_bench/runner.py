@@ -68,7 +68,8 @@ def prepare(
     selected = select.select(jobs, only)
     if not selected:
         raise NothingSelected(f"--only {' '.join(only)}: none of the {len(jobs)} cases of {path} matches")
-    return Plan(suite, selected, found, tuple(plugins))
+    # Workers have a folder of their own.
+    return Plan(suite, selected, found, tuple(plugin.resolve() for plugin in plugins))
 
 
 def resolve_device(device: Device) -> str:

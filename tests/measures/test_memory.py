@@ -104,7 +104,7 @@ SCALARS = 64
 
 def profiled_peak(call):
     """Highest running sum of the allocator's own events, those inside kernels included."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as recorded:
         result = call()
     del result
     events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,10 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from linrec_bench.attention.spec import Spec, Unsupported
+from linrec_bench.attention.spec import Spec, State, Unsupported, accepted
 from linrec_bench.registry import Registry
 
-__all__ = ["Spec", "Unsupported", "core", "load_plugin", "registry"]
+__all__ = ["Spec", "Unsupported", "core", "init_state", "load_plugin", "registry", "step"]
 
 _plugins: list[Spec] = []
 
@@ -63,18 +64,68 @@ def core(
     """Mix tokens with the mechanism `name`; stable for use outside this package.
 
     q, k, v: [B, H, N, d] of one floating dtype; padding_mask: boolean [B, N], True where a token is real.
-    Returns o: [B, H, N, d]. Rows of o at padded positions are finite and carry no meaning.
+    Returns o: [B, H, N, d]. Rows of o at padded positions are finite and carry no meaning. Where the
+    mechanism needs gates or weights that are not among `params`, a companion drawn from a fixed seed makes
+    them from k.
 
     Raises `ValueError` for wrong shapes, dtypes or parameters (its subclass `UnknownName` for an unknown
     mechanism) and `Unsupported` where the mechanism has no such form.
     """
     spec = registry()[name]
-    spec.check_params(params)
+    settings, tensors = _settings_and_tensors(spec, params)
     spec.check_direction(causal=causal)
     check_inputs(q, k, v, padding_mask)
     if padding_mask is not None and not spec.honours_padding:
         raise Unsupported(f"attention {name} cannot honour a padding mask")
-    return spec.core(q, k, v, padding_mask=padding_mask, causal=causal, **params)
+    tensors = tensors or _made_from_keys(spec, k, settings, seq_len=k.shape[2])
+    given = accepted(spec.core, settings)
+    return spec.core(q, k, v, padding_mask=padding_mask, causal=causal, **tensors, **given)
+
+
+def init_state(name: str, like: Tensor, *, seq_len: int, **params: object) -> State:
+    """The state of causal mechanism `name` before the first of at most `seq_len` events.
+
+    like: [B, H, *, d], a tensor whose batch, heads, head size, type and device the events will have. Raises
+    `Unsupported` where there is no recurrent form and no cache.
+    """
+    spec = registry()[name]
+    settings, _ = _settings_and_tensors(spec, params)
+    if spec.init_state is None:
+        raise Unsupported(f"attention {name} has no causal form, so it cannot decode event by event")
+    return spec.init_state(like, **accepted(spec.init_state, settings, seq_len=seq_len))
+
+
+def step(
+    name: str, state: State, q: Tensor, k: Tensor, v: Tensor, *, seq_len: int, **params: object
+) -> tuple[State, Tensor]:
+    """The state after the events q, k, v [B, H, n, d] and their outputs o [B, H, n, d], as `core` gives them.
+
+    `seq_len` is that of `init_state`. The old state must not be used again.
+    """
+    spec = registry()[name]
+    settings, tensors = _settings_and_tensors(spec, params)
+    if spec.step is None:
+        raise Unsupported(f"attention {name} has no causal form, so it cannot decode event by event")
+    check_inputs(q, k, v, None)
+    tensors = tensors or _made_from_keys(spec, k, settings, seq_len=seq_len)
+    return spec.step(state, q, k, v, **accepted(spec.step, settings, seq_len=seq_len), **tensors)
+
+
+def _settings_and_tensors(
+    spec: Spec, params: Mapping[str, object]
+) -> tuple[dict[str, object], dict[str, Tensor]]:
+    """Checked settings apart from the tensors that a companion would otherwise make."""
+    tensors = {name: value for name, value in params.items() if isinstance(value, Tensor)}
+    settings = {name: value for name, value in params.items() if name not in tensors}
+    spec.check_params(settings)
+    return settings, tensors
+
+
+def _made_from_keys(
+    spec: Spec, k: Tensor, settings: Mapping[str, object], *, seq_len: int
+) -> dict[str, Tensor]:
+    x = k.transpose(1, 2).flatten(2)
+    return spec.companion_tensors(x, k.shape[1], seq_len=seq_len, params=settings)
 
 
 def check_inputs(q: Tensor, k: Tensor, v: Tensor, padding_mask: Tensor | None) -> None:

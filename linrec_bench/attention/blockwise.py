@@ -1,21 +1,25 @@
 """Linear mechanisms in blocks of tokens that stay in cache, with gradients by recomputation.
 
 A mechanism says in plain differentiable torch what it does with one block. The two functions here run it over
-the sequence inside one `torch.autograd.Function` that keeps q, k, v and the states, never an intermediate of
-length N: backward visits the blocks again, in reverse where the order matters, and differentiates each alone.
+the sequence inside one `torch.autograd.Function` that keeps its inputs and the states, never an intermediate
+of length N: backward visits the blocks again, in reverse where the order matters, and differentiates each
+alone.
 
-    sum_then_read   bidirectional: state = sum over blocks of summarise(k, v), then o = read(q, state)
+    sum_then_read   bidirectional: state = sum over blocks of summarise(k, v), then o = read(state, q)
     scan            causal: (state, o) = step(state, q, k, v), from the first block to the last
 
 For the product S = sum k v^T that yields dq = do S^T, dk = v dS^T, dv = k dS, and in `scan` the reverse
 recursion dS_t = dS_{t+1} + q_t do_t^T.
+
+Beside q, k, v a mechanism may have further tensors with a row for each token (gates), and weights that are
+the same for all of them; both get their gradients.
 
 Half types are computed and summed in float32, a block at a time: a bfloat16 state loses 6.7 % at N = 8192.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Any
 
@@ -24,14 +28,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linrec_bench.attention.causal_linear import chunk_length
+from linrec_bench.attention.spec import State
 
-State = tuple[Tensor, ...]
 Summarise = Callable[..., State]
-"""(k, v, pad) of a block -> its part of the state, a sum over tokens. pad: [B, 1, n, 1], True at padding."""
+"""(*keys, pad, *weights) of a block -> its part of the state, a sum over tokens. pad: [B, 1, n, 1], True at
+padding."""
 Read = Callable[..., Tensor]
-"""(q, *state) of a block -> o of the block."""
+"""(state, *queries, *weights) of a block -> o of the block."""
 Step = Callable[..., tuple[State, Tensor]]
-"""(state, q, k, v, pad) of a block -> the state after it, o of the block. A block may be a single token."""
+"""(state, *tokens, pad, *weights) of a block -> the state after it, o of the block. A block may be a single
+token."""
 
 BLOCK_BYTES = {"cpu": 1 << 20, "cuda": 1 << 24}
 """Size of one tensor's block: a handful of them should fit the cache next to the arithmetic."""
@@ -59,7 +65,7 @@ def _spans(x: Tensor) -> list[tuple[int, int]]:
     return [(start, min(rows, length - start)) for start in range(0, length, rows)]
 
 
-def _cut(span: tuple[int, int], *tensors: Tensor) -> tuple[Tensor, ...]:
+def _cut(span: tuple[int, int], tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The block `span` of each tensor, in the type of the state."""
     start, rows = span
     return tuple(x.narrow(-2, start, rows).to(state_dtype(x)) for x in tensors)
@@ -69,8 +75,16 @@ def _cut_pad(span: tuple[int, int], pad: Tensor | None) -> Tensor | None:
     return None if pad is None else pad.narrow(-2, span[0], span[1])
 
 
-def _paste(span: tuple[int, int], target: Tensor, block: Tensor) -> None:
-    target.narrow(-2, span[0], span[1]).copy_(block)
+def _paste(span: tuple[int, int], targets: Sequence[Tensor | None], blocks: Sequence[Tensor | None]) -> None:
+    for target, block in zip(targets, blocks, strict=True):
+        if target is not None and block is not None:
+            target.narrow(-2, span[0], span[1]).copy_(block)
+
+
+def _accumulate(totals: Sequence[Tensor | None], parts: Sequence[Tensor | None]) -> None:
+    for total, part in zip(totals, parts, strict=True):
+        if total is not None and part is not None:
+            total.add_(part)
 
 
 def _full_precision(x: Tensor) -> torch.autocast:
@@ -78,12 +92,32 @@ def _full_precision(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 
-def _pull_back(function: Callable[..., State], inputs: Iterable[Tensor], grads: State) -> State:
-    """Gradients at `inputs`, given those at the outputs of `function(*inputs)`."""
+def _pull_back(
+    function: Callable[..., State], inputs: Sequence[Tensor], wanted: Sequence[bool], grads: State
+) -> tuple[Tensor | None, ...]:
+    """Gradients at the `wanted` ones of `inputs`, given those at the outputs of `function(*inputs)`."""
     with torch.enable_grad():
-        leaves = [x.detach().requires_grad_() for x in inputs]
+        leaves = [x.detach().requires_grad_(want) for x, want in zip(inputs, wanted, strict=True)]
         outputs = function(*leaves)
-    return torch.autograd.grad(outputs, leaves, grads)
+    chosen = [leaf for leaf, want in zip(leaves, wanted, strict=True) if want]
+    found = iter(torch.autograd.grad(outputs, chosen, grads, materialize_grads=True))
+    return tuple(next(found) if want else None for want in wanted)
+
+
+def _empty(tensors: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor | None]:
+    return [torch.empty_like(x) if want else None for x, want in zip(tensors, wanted, strict=True)]
+
+
+def _zeros(tensors: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor | None]:
+    """Where sums over blocks go: in the type of the state."""
+    return [
+        torch.zeros_like(x, dtype=state_dtype(x)) if want else None
+        for x, want in zip(tensors, wanted, strict=True)
+    ]
+
+
+def _like(grads: Sequence[Tensor | None], tensors: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    return tuple(None if g is None else g.to(x.dtype) for g, x in zip(grads, tensors, strict=True))
 
 
 def _refuse_second_derivatives() -> None:
@@ -98,83 +132,124 @@ class _SumThenRead(torch.autograd.Function):
     # ctx is Any here and below: torch lets a Function put its own attributes on it.
     @staticmethod
     def forward(
-        ctx: Any, summarise: Summarise, read: Read, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None
+        ctx: Any,
+        summarise: Summarise,
+        read: Read,
+        counts: tuple[int, int],
+        pad: Tensor | None,
+        *tensors: Tensor,
     ) -> Tensor:
-        out = torch.empty_like(v)
-        with _full_precision(q):
-            spans = _spans(q)
-            state = summarise(*_cut(spans[0], k, v), _cut_pad(spans[0], pad))
+        queries, keys, given = _split(tensors, *counts)
+        weights = tuple(x.to(state_dtype(x)) for x in given)
+        out = torch.empty_like(keys[1])
+        with _full_precision(out):
+            spans = _spans(keys[0])
+            state = summarise(*_cut(spans[0], keys), _cut_pad(spans[0], pad), *weights)
             for span in spans[1:]:
-                part = summarise(*_cut(span, k, v), _cut_pad(span, pad))
+                part = summarise(*_cut(span, keys), _cut_pad(span, pad), *weights)
                 state = tuple(total + more for total, more in zip(state, part, strict=True))
             for span in spans:
-                _paste(span, out, read(*_cut(span, q), *state))
-        ctx.save_for_backward(q, k, v, *state)
+                _paste(span, (out,), (read(state, *_cut(span, queries), *weights),))
+        ctx.save_for_backward(*tensors, *state)
         ctx.summarise, ctx.read, ctx.pad = summarise, read, pad
+        ctx.counts, ctx.total = counts, len(tensors)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         _refuse_second_derivatives()
-        q, k, v, *state = ctx.saved_tensors
-        dq, dk, dv = (torch.empty_like(x) for x in (q, k, v))
+        tensors, state = ctx.saved_tensors[: ctx.total], ctx.saved_tensors[ctx.total :]
+        queries, keys, given = _split(tensors, *ctx.counts)
+        weights = tuple(x.to(state_dtype(x)) for x in given)
+        for_queries, for_keys, for_weights = _split(ctx.needs_input_grad[4:], *ctx.counts)
+        dqueries, dkeys = _empty(queries, for_queries), _empty(keys, for_keys)
+        dweights = _zeros(given, for_weights)
         dstate = [torch.zeros_like(x) for x in state]
-        with _full_precision(q):
-            for span in _spans(q):
-                dq_block, *parts = _pull_back(
-                    lambda *x: (ctx.read(*x),), (*_cut(span, q), *state), _cut(span, grad)
+        width, asked = len(state), len(queries)
+
+        def read(*x: Tensor) -> State:
+            return (ctx.read(x[:width], *x[width:]),)
+
+        with _full_precision(grad):
+            for span in _spans(keys[0]):
+                found = _pull_back(
+                    read,
+                    (*state, *_cut(span, queries), *weights),
+                    (*[True] * width, *for_queries, *for_weights),
+                    _cut(span, (grad,)),
                 )
-                _paste(span, dq, dq_block)
-                for total, part in zip(dstate, parts, strict=True):
-                    total.add_(part)
-            for span in _spans(q):
-                pad = _cut_pad(span, ctx.pad)
-                blocks = _pull_back(
-                    lambda k, v, pad=pad: ctx.summarise(k, v, pad), _cut(span, k, v), tuple(dstate)
-                )
-                for target, block in zip((dk, dv), blocks, strict=True):
-                    _paste(span, target, block)
-        return None, None, dq, dk, dv, None
+                _accumulate(dstate, found[:width])
+                _paste(span, dqueries, found[width : width + asked])
+                _accumulate(dweights, found[width + asked :])
+            if any(for_keys) or any(for_weights):
+                for span in _spans(keys[0]):
+                    pad = _cut_pad(span, ctx.pad)
+
+                    def summarise(*x: Tensor, pad: Tensor | None = pad) -> State:
+                        return tuple(ctx.summarise(*x[: len(keys)], pad, *x[len(keys) :]))
+
+                    found = _pull_back(
+                        summarise, (*_cut(span, keys), *weights), (*for_keys, *for_weights), tuple(dstate)
+                    )
+                    _paste(span, dkeys, found[: len(keys)])
+                    _accumulate(dweights, found[len(keys) :])
+        return None, None, None, None, *dqueries, *dkeys, *_like(dweights, given)
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, step: Step, state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None
+        ctx: Any, step: Step, state: State, count: int, pad: Tensor | None, *tensors: Tensor
     ) -> Tensor:
-        out = torch.empty_like(v)
+        tokens, given = tensors[:count], tensors[count:]
+        weights = tuple(x.to(state_dtype(x)) for x in given)
+        out = torch.empty_like(tokens[2])
         before: list[Tensor] = []
-        ctx.width, ctx.step, ctx.pad = len(state), step, pad
-        with _full_precision(q):
-            for span in _spans(q):
+        ctx.width, ctx.step, ctx.pad, ctx.count, ctx.total = len(state), step, pad, count, len(tensors)
+        with _full_precision(out):
+            for span in _spans(tokens[0]):
                 if any(ctx.needs_input_grad):
                     before.extend(state)
-                state, block = step(state, *_cut(span, q, k, v), _cut_pad(span, pad))
-                _paste(span, out, block)
-        ctx.save_for_backward(q, k, v, *before)
+                state, block = step(state, *_cut(span, tokens), _cut_pad(span, pad), *weights)
+                _paste(span, (out,), (block,))
+        ctx.save_for_backward(*tensors, *before)
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         _refuse_second_derivatives()
-        q, k, v, *before = ctx.saved_tensors
-        width = ctx.width
-        dq, dk, dv = (torch.empty_like(x) for x in (q, k, v))
-        dstate = tuple(torch.zeros_like(x) for x in before[:width])
-        with _full_precision(q):
-            for index, span in reversed(list(enumerate(_spans(q)))):
+        tensors, before = ctx.saved_tensors[: ctx.total], ctx.saved_tensors[ctx.total :]
+        width, count = ctx.width, ctx.count
+        tokens, given = tensors[:count], tensors[count:]
+        weights = tuple(x.to(state_dtype(x)) for x in given)
+        wanted = ctx.needs_input_grad[4:]
+        dtokens, dweights = _empty(tokens, wanted[:count]), _zeros(given, wanted[count:])
+        dstate: tuple[Tensor | None, ...] = tuple(torch.zeros_like(x) for x in before[:width])
+        with _full_precision(grad):
+            for index, span in reversed(list(enumerate(_spans(tokens[0])))):
                 pad = _cut_pad(span, ctx.pad)
 
                 def block(*x: Tensor, pad: Tensor | None = pad) -> State:
-                    state, out = ctx.step(x[:width], *x[width:], pad)
-                    return (*state, out)
+                    state, tokens, weights = x[:width], x[width : width + count], x[width + count :]
+                    after, out = ctx.step(state, *tokens, pad, *weights)
+                    return (*after, out)
 
                 state = before[index * width : (index + 1) * width]
-                grads = _pull_back(block, (*state, *_cut(span, q, k, v)), (*dstate, *_cut(span, grad)))
-                dstate = grads[:width]
-                for target, part in zip((dq, dk, dv), grads[width:], strict=True):
-                    _paste(span, target, part)
-        return None, None, dq, dk, dv, None
+                found = _pull_back(
+                    block,
+                    (*state, *_cut(span, tokens), *weights),
+                    (*[True] * width, *wanted),
+                    (*dstate, *_cut(span, (grad,))),  # type: ignore[arg-type]
+                )
+                dstate = found[:width]
+                _paste(span, dtokens, found[width : width + count])
+                _accumulate(dweights, found[width + count :])
+        return None, None, None, None, *dtokens, *_like(dweights, given)
+
+
+def _split(items: Sequence[Any], queries: int, keys: int) -> tuple[Any, Any, Any]:
+    """The items of queries, of keys and of weights."""
+    return tuple(items[:queries]), tuple(items[queries : queries + keys]), tuple(items[queries + keys :])
 
 
 # `apply` is untyped in torch.
@@ -185,22 +260,40 @@ _scan: Callable[..., Tensor] = _Scan.apply
 def sum_then_read(
     summarise: Summarise,
     read: Read,
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    queries: Sequence[Float[Tensor, "B H N _"]],
+    keys: Sequence[Float[Tensor, "B H N _"]],
     padding_mask: Bool[Tensor, "B N"] | None,
+    *,
+    weights: Sequence[Tensor] = (),
 ) -> Float[Tensor, "B H N d"]:
-    """o = read(q, sum over blocks of summarise(k, v)). Differentiable once."""
-    return _sum_then_read(summarise, read, q, k, v, _pad(padding_mask))
+    """o = read(sum over blocks of summarise(*keys), *queries), shaped like the second of the keys: v.
+
+    Queries and keys are tensors with a row for each token, weights are the same for all of them.
+    Differentiable once, at all of them.
+    """
+    counts = (len(queries), len(keys))
+    return _sum_then_read(summarise, read, counts, _pad(padding_mask), *queries, *keys, *weights)
 
 
 def scan(
     step: Step,
     state: State,
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    tokens: Sequence[Float[Tensor, "B H N _"]],
     padding_mask: Bool[Tensor, "B N"] | None,
+    *,
+    weights: Sequence[Tensor] = (),
 ) -> Float[Tensor, "B H N d"]:
-    """o of all blocks, the state handed on from block to block, `state` first. Differentiable once."""
-    return _scan(step, state, q, k, v, _pad(padding_mask))
+    """o of all blocks, shaped like the third of the tokens (q, k, v, ...); the state is handed on from block
+    to block, `state` first. Differentiable once, at tokens and weights.
+    """
+    return _scan(step, state, len(tokens), _pad(padding_mask), *tokens, *weights)
+
+
+def advance(
+    step: Step, state: State, tokens: Sequence[Float[Tensor, "B H n _"]], *, weights: Sequence[Tensor] = ()
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """Decoding: the same `step` on the events that follow, differentiated as any code is."""
+    with _full_precision(tokens[0]):
+        raised = [x.to(state_dtype(x)) for x in (*tokens, *weights)]
+        after, out = step(state, *raised[: len(tokens)], None, *raised[len(tokens) :])
+    return after, out.to(tokens[2].dtype)

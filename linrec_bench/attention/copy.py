@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention.spec import Spec, State
 
 
 def core(
@@ -23,6 +23,20 @@ def core(
     """A copy of v in memory of its own; no floating-point operation."""
     del q, k, padding_mask, causal
     return v.clone()
+
+
+def init_state(like: Float[Tensor, "B H _ d"]) -> State:
+    """Nothing is remembered."""
+    del like
+    return ()
+
+
+def step(
+    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """A copy of v."""
+    del q, k
+    return state, v.clone()
 
 
 def reference(
@@ -47,5 +61,8 @@ SPEC = Spec(
     deviations=(),
     core=core,
     reference=reference,
+    complexity="none",
     decode_state="none",
+    init_state=init_state,
+    step=step,
 )

@@ -1,4 +1,4 @@
-"""x -> x: the projections around a mechanism, the same for every mechanism."""
+"""x -> x: a mechanism between its projections, or inside the layer that its paper publishes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,48 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench import attention
+from linrec_bench.attention.spec import State, accepted
+
+
+def make_layer(
+    name: str,
+    hidden_size: int,
+    heads: int,
+    *,
+    causal: bool,
+    seq_len: int,
+    params: dict[str, object] | None = None,
+) -> nn.Module:
+    """The layer of mechanism `name`: the published one where its SPEC has one, else an `AttentionLayer`.
+
+    Call it with x [B, N, D], padding_mask [B, N] or None and, where the SPEC says `timestamps`, those
+    [B, N + 1]; N is at most `seq_len`. Raises `ValueError` for unknown names, parameters and sizes that do not divide,
+    and `Unsupported` for a direction that does not exist.
+    """
+    spec = attention.registry()[name]
+    params = params or {}
+    spec.check_params(params)
+    spec.check_direction(causal=causal)
+    if spec.layer is None:
+        return AttentionLayer(
+            hidden_size, heads, attention=name, causal=causal, seq_len=seq_len, params=params
+        )
+    check_heads(hidden_size, heads)
+    return spec.layer(hidden_size, heads, **accepted(spec.layer, params, causal=causal, seq_len=seq_len))
+
+
+def check_heads(hidden_size: int, heads: int) -> None:
+    """Raise `ValueError` unless every head gets the same width."""
+    if hidden_size % heads:
+        raise ValueError(f"hidden_size {hidden_size} is not a multiple of heads {heads}")
 
 
 class Mixer(nn.Module):
     """A mechanism as a module without weights: q, k, v [B, H, N, d] -> o [B, H, N, d].
 
-    It is a module of its own so that the share of a step spent in attention can be measured around it.
-    Raises `ValueError` at construction for unknown names, parameters and directions.
+    It is a module of its own so that the share of a step spent in attention can be measured around it;
+    `tensors` are what a companion or a layer makes for `core` beside q, k, v. Raises `ValueError` at
+    construction for unknown names, parameters and directions.
     """
 
     def __init__(self, name: str, *, causal: bool, **params: object) -> None:
@@ -28,17 +63,40 @@ class Mixer(nn.Module):
         k: Float[Tensor, "B H N d"],
         v: Float[Tensor, "B H N d"],
         padding_mask: Bool[Tensor, "B N"] | None = None,
+        **tensors: Tensor,
     ) -> Float[Tensor, "B H N d"]:
-        return attention.core(
-            self.name, q, k, v, padding_mask=padding_mask, causal=self.causal, **self.params
-        )
+        given = {**self.params, **tensors}
+        return attention.core(self.name, q, k, v, padding_mask=padding_mask, causal=self.causal, **given)
+
+    def step(
+        self,
+        state: State,
+        q: Float[Tensor, "B H n d"],
+        k: Float[Tensor, "B H n d"],
+        v: Float[Tensor, "B H n d"],
+        *,
+        seq_len: int,
+        **tensors: Tensor,
+    ) -> tuple[State, Float[Tensor, "B H n d"]]:
+        """The events that follow `state`; see `attention.step`."""
+        return attention.step(self.name, state, q, k, v, seq_len=seq_len, **self.params, **tensors)
+
+
+def split_heads(x: Float[Tensor, "B N D"], heads: int) -> Float[Tensor, "B H N d"]:
+    """A view [B, H, N, d] of x; no copy, the mechanism sees strides."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def join_heads(x: Float[Tensor, "B H N d"]) -> Float[Tensor, "B N D"]:
+    """The heads side by side again."""
+    return x.transpose(1, 2).flatten(2)
 
 
 class AttentionLayer(nn.Module):
     """Multi-head attention: one projection to q, k, v, the mechanism, one projection out.
 
     `hidden_size` D must be a multiple of `heads` H. Vaswani et al. 2017, section 3.2.2, with the mixing
-    exchanged.
+    exchanged. Where the mechanism needs more than q, k, v its companion makes it from x.
     """
 
     def __init__(
@@ -48,22 +106,48 @@ class AttentionLayer(nn.Module):
         *,
         attention: str,
         causal: bool,
+        seq_len: int,
         params: dict[str, object] | None = None,
     ) -> None:
         super().__init__()
-        if hidden_size % heads:
-            raise ValueError(f"hidden_size {hidden_size} is not a multiple of heads {heads}")
-        self.heads = heads
+        check_heads(hidden_size, heads)
+        self.heads, self.seq_len = heads, seq_len
+        params = params or {}
         self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
-        self.mixer = Mixer(attention, causal=causal, **(params or {}))
+        self.mixer = Mixer(attention, causal=causal, **params)
+        self.companion = _companion(attention, hidden_size, heads, seq_len=seq_len, params=params)
         self.out = nn.Linear(hidden_size, hidden_size)
 
     def forward(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N D"]:
-        batch, length, hidden = x.shape
-        # [B, N, 3D] -> three views of [B, H, N, d]; no copies, the mechanism sees strides.
-        q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = self.mixer(q, k, v, padding_mask)
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(batch, length, hidden))
+        out: Tensor = self.out(join_heads(self.mixer(*self._qkv(x), padding_mask, **self._tensors(x))))
         return out
+
+    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
+        """The state before the first of at most `seq_len` events like those of x."""
+        like = split_heads(x, self.heads)
+        return attention.init_state(self.mixer.name, like, seq_len=self.seq_len, **self.mixer.params)
+
+    def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
+        """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
+        state, mixed = self.mixer.step(state, *self._qkv(x), seq_len=self.seq_len, **self._tensors(x))
+        out: Tensor = self.out(join_heads(mixed))
+        return state, out
+
+    def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        return split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads)
+
+    def _tensors(self, x: Tensor) -> dict[str, Tensor]:
+        made: dict[str, Tensor] = {} if self.companion is None else self.companion(x)
+        return made
+
+
+def _companion(
+    name: str, hidden_size: int, heads: int, *, seq_len: int, params: dict[str, object]
+) -> nn.Module | None:
+    companion = attention.registry()[name].companion
+    if companion is None:
+        return None
+    return companion(hidden_size, heads, **accepted(companion, params, seq_len=seq_len))

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.blockwise import State, scan, state_dtype, sum_then_read
+from linrec_bench.attention.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu_plus_one
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention.spec import Spec, State
 
 
 def core(
@@ -33,10 +33,26 @@ def core(
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations. Keys are masked after phi, since phi(0) = 1."""
     if causal:
-        batch, heads, _, d = q.shape
-        state = q.new_zeros(batch, heads, d, d + 1, dtype=state_dtype(q))
-        return scan(partial(_step, eps=eps), (state,), q, k, v, padding_mask)
-    return sum_then_read(_summarise, partial(_read, eps=eps), q, k, v, padding_mask)
+        return scan(partial(_step, eps=eps), init_state(q), (q, k, v), padding_mask)
+    return sum_then_read(_summarise, partial(_read, eps=eps), (q,), (k, v), padding_mask)
+
+
+def init_state(like: Float[Tensor, "B H _ d"]) -> State:
+    """S and z = 0, side by side: [B, H, d, d + 1]."""
+    batch, heads, _, d = like.shape
+    return (like.new_zeros(batch, heads, d, d + 1, dtype=state_dtype(like)),)
+
+
+def step(
+    state: State,
+    q: Float[Tensor, "B H n d"],
+    k: Float[Tensor, "B H n d"],
+    v: Float[Tensor, "B H n d"],
+    *,
+    eps: float = 1e-6,
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """Equations 16 to 20 of the paper, for each event."""
+    return advance(partial(_step, eps=eps), state, (q, k, v))
 
 
 def _with_ones(v: Tensor) -> Tensor:
@@ -51,8 +67,8 @@ def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
     return (drop_padding(elu_plus_one(k), pad).mT @ _with_ones(v),)
 
 
-def _read(q: Tensor, state: Tensor, *, eps: float) -> Tensor:
-    return _normalise(elu_plus_one(q) @ state, eps)
+def _read(state: State, q: Tensor, *, eps: float) -> Tensor:
+    return _normalise(elu_plus_one(q) @ state[0], eps)
 
 
 def _step(
@@ -91,5 +107,8 @@ SPEC = Spec(
     deviations=("padded tokens stay out of both sums",),
     core=core,
     reference=reference,
+    complexity="4 N d^2 a head",
     decode_state="d^2 + d numbers a head",
+    init_state=init_state,
+    step=step,
 )

@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.blockwise import State, scan, state_dtype, sum_then_read
+from linrec_bench.attention.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, unit_rows
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention.spec import Spec, State
 
 
 def core(
@@ -40,19 +40,30 @@ def core(
     """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
     mask = padding_mask if padding == "mask" else None
     if causal:
-        batch, heads, _, d = q.shape
-        state = q.new_zeros(batch, heads, d, d, dtype=state_dtype(q))
-        return scan(_step, (state,), q, k, v, mask)
-    return sum_then_read(_summarise, _read, q, k, v, mask)
+        return scan(_step, init_state(q), (q, k, v), mask)
+    return sum_then_read(_summarise, _read, (q,), (k, v), mask)
+
+
+def init_state(like: Float[Tensor, "B H _ d"]) -> State:
+    """S = 0, [B, H, d, d]."""
+    batch, heads, _, d = like.shape
+    return (like.new_zeros(batch, heads, d, d, dtype=state_dtype(like)),)
+
+
+def step(
+    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """S + k'^T v, and S^T q' / sqrt(d) of it, for each event."""
+    return advance(_step, state, (q, k, v))
 
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
     return (drop_padding(unit_rows(elu(k)), pad).mT @ v,)
 
 
-def _read(q: Tensor, state: Tensor) -> Tensor:
+def _read(state: State, q: Tensor) -> Tensor:
     # The scale 1 / sqrt(d) is the length of the rows of q'.
-    return unit_rows(elu(q), length=q.shape[-1] ** -0.5) @ state
+    return unit_rows(elu(q), length=q.shape[-1] ** -0.5) @ state[0]
 
 
 def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> tuple[State, Tensor]:
@@ -96,5 +107,8 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    complexity="4 N d^2 a head",
     decode_state="d^2 numbers a head",
+    init_state=init_state,
+    step=step,
 )

@@ -21,10 +21,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.blockwise import State, scan, state_dtype, sum_then_read
+from linrec_bench.attention.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, reciprocal_root, unit_rows
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention.spec import Spec, State
 
 
 def core(
@@ -36,13 +36,24 @@ def core(
     causal: bool = False,
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; N in the equation is the number of tokens that are real."""
-    batch, heads, length, d = q.shape
     if causal:
-        zeros = partial(q.new_zeros, dtype=state_dtype(q))
-        state = (zeros(batch, heads, d, d), zeros(batch, heads, 1, d), zeros(batch, 1, 1, 1))
-        return scan(_step, state, q, k, v, padding_mask)
-    count = length if padding_mask is None else padding_mask.sum(dim=1)[:, None, None, None]
-    return sum_then_read(_summarise, partial(_read, count=count), q, k, v, padding_mask)
+        return scan(_step, init_state(q), (q, k, v), padding_mask)
+    count = q.shape[2] if padding_mask is None else padding_mask.sum(dim=1)[:, None, None, None]
+    return sum_then_read(_summarise, partial(_read, count=count), (q,), (k, v), padding_mask)
+
+
+def init_state(like: Float[Tensor, "B H _ d"]) -> State:
+    """Zeros: S [B, H, d, d], c^2 [B, H, 1, d], t [B, 1, 1, 1]."""
+    batch, heads, _, d = like.shape
+    zeros = partial(like.new_zeros, dtype=state_dtype(like))
+    return zeros(batch, heads, d, d), zeros(batch, heads, 1, d), zeros(batch, 1, 1, 1)
+
+
+def step(
+    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """The prefix that ends with each event, from S, c^2 and t."""
+    return advance(_step, state, (q, k, v))
 
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
@@ -50,8 +61,9 @@ def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
     return features.mT @ v, features.square().sum(dim=-2, keepdim=True)
 
 
-def _read(q: Tensor, state: Tensor, squares: Tensor, *, count: Tensor | int) -> Tensor:
-    return unit_rows(elu(q), length=q.shape[-1] ** -0.5) @ (reciprocal_root(count * squares).mT * state)
+def _read(state: State, q: Tensor, *, count: Tensor | int) -> Tensor:
+    product, squares = state
+    return unit_rows(elu(q), length=q.shape[-1] ** -0.5) @ (reciprocal_root(count * squares).mT * product)
 
 
 def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> tuple[State, Tensor]:
@@ -108,5 +120,8 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    complexity="4 N d^2 a head",
     decode_state="d^2 + d numbers a head and a count",
+    init_state=init_state,
+    step=step,
 )

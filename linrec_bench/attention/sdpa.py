@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from linrec_bench.attention import softmax
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention import kv_cache, softmax
+from linrec_bench.attention.spec import Spec, State
 
 
 def core(
@@ -49,6 +49,15 @@ def core(
     blind = ~padding_mask.any(dim=1, keepdim=True)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=(padding_mask | blind)[:, None, None, :])
     return out.masked_fill(blind[:, None, :, None], 0)
+
+
+def step(
+    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """The same kernel over the cached keys and values; its `is_causal` would align the first rows."""
+    state, keys, values = kv_cache.append(state, k, v)
+    mask = None if q.shape[-2] == 1 else kv_cache.visible(q.shape[-2], keys.shape[-2], q.device)
+    return state, F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
 
 
 def _take(x: Tensor, order: Tensor) -> Tensor:
@@ -118,6 +127,9 @@ SPEC = Spec(
     reference=softmax.reference,
     time_exponent=2.0,
     memory_exponent=1.0,
+    complexity="4 N^2 d a head",
     decode_state="2 N d numbers a head (keys and values)",
+    init_state=kv_cache.init_state,
+    step=step,
     kernel=kernel,
 )

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention import kv_cache
+from linrec_bench.attention.spec import Spec, State
 
 
 def core(
@@ -36,6 +37,19 @@ def core(
     scores.masked_fill_(~padding_mask[:, None, None, :], lowest)
     seen = padding_mask.cumsum(dim=1) if causal else padding_mask.sum(dim=1, keepdim=True)
     return torch.matmul(scores.softmax(dim=-1), v).masked_fill(seen[:, None, :, None] == 0, 0)
+
+
+def step(
+    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """The next rows of the same weights, over the cached keys and values."""
+    state, keys, values = kv_cache.append(state, k, v)
+    scores = (q * q.shape[-1] ** -0.5) @ keys.mT
+    if q.shape[-2] > 1:
+        scores.masked_fill_(
+            ~kv_cache.visible(q.shape[-2], keys.shape[-2], q.device), torch.finfo(scores.dtype).min
+        )
+    return state, torch.matmul(scores.softmax(dim=-1), values)
 
 
 def reference(
@@ -71,5 +85,8 @@ SPEC = Spec(
     reference=reference,
     time_exponent=2.0,
     memory_exponent=2.0,
+    complexity="4 N^2 d a head",
     decode_state="2 N d numbers a head (keys and values)",
+    init_state=kv_cache.init_state,
+    step=step,
 )

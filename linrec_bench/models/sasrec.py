@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.attention.layer import AttentionLayer
+from linrec_bench.attention.layer import make_layer
 from linrec_bench.models.spec import ModelSpec, Recommender
 
 _INIT_STD = 0.02
@@ -58,8 +58,8 @@ class SASRec(Recommender):
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
             Block(
-                AttentionLayer(
-                    hidden_size, heads, attention=attention, causal=causal, params=attention_params
+                make_layer(
+                    attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
                 ),
                 hidden_size=hidden_size,
                 inner_size=inner_size,
@@ -92,9 +92,7 @@ class SASRec(Recommender):
 class Block(nn.Module):
     """Attention, then a feed-forward net at each position, each normalised before and added after."""
 
-    def __init__(
-        self, attention: AttentionLayer, *, hidden_size: int, inner_size: int, dropout: float
-    ) -> None:
+    def __init__(self, attention: nn.Module, *, hidden_size: int, inner_size: int, dropout: float) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(hidden_size)
         self.attention = attention

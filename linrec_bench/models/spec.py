@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Bool, Float, Int64
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import Mixer
-from linrec_bench.registry import did_you_mean
+from linrec_bench.parameters import check_parameters, parameters_of
 
 
 class Recommender(nn.Module, ABC):
@@ -56,22 +54,8 @@ class ModelSpec:
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """The keyword parameters beyond `n_items`: name -> typed, defaulted parameter."""
-        signature = inspect.signature(self.build)
-        return {name: p for name, p in signature.parameters.items() if name != "n_items"}
+        return {name: p for name, p in parameters_of(self.build).items() if name != "n_items"}
 
     def check_params(self, params: Mapping[str, object]) -> None:
         """Raise `ValueError` when a parameter is unknown or has a value that its annotation excludes."""
-        hints = typing.get_type_hints(self.build.__init__ if inspect.isclass(self.build) else self.build)
-        for name, value in params.items():
-            if name not in self.parameters:
-                known = ", ".join(self.parameters)
-                raise ValueError(
-                    f"model {self.name} has no parameter {name!r}; it has: {known}."
-                    f"{did_you_mean(name, self.parameters)}"
-                )
-            try:
-                TypeAdapter(hints[name]).validate_python(value, strict=True)
-            except ValidationError as error:
-                raise ValueError(
-                    f"model {self.name}: {name} is {value!r}; {error.errors()[0]['msg']}"
-                ) from None
+        check_parameters(f"model {self.name}", self.parameters, params)

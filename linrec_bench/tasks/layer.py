@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from linrec_bench.attention.layer import AttentionLayer
+from linrec_bench import attention
+from linrec_bench.attention.layer import Mixer, make_layer
+from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.tasks import Workload
 
 
 def build(case: Case) -> Workload:
-    """Random x of [B, N, D] through an `AttentionLayer`, forward or forward and backward.
+    """Random x of [B, N, D] through the layer of the mechanism, forward or forward and backward.
 
     Raises `ValueError` for unknown parameters and `Unsupported` for a direction that does not exist.
     """
     device, dtype = torch.device(case.device), getattr(torch, case.dtype)
     torch.manual_seed(case.seed)
     with factories(device, dtype):
-        layer = AttentionLayer(
+        layer = make_layer(
+            case.attention,
             case.hidden_size,
             case.heads,
-            attention=case.attention,
             causal=case.causal,
+            seq_len=case.seq_len,
             params=dict(case.attention_params),
         )
     shape = (case.batch_size, case.seq_len, case.hidden_size)
     x, grad_output = (torch.randn(shape, device=device, dtype=dtype) for _ in range(2))
     x_bytes = x.numel() * x.element_size()
     weight_bytes = sum(weight.numel() * weight.element_size() for weight in layer.parameters())
+    mixers: list[nn.Module] = [module for module in layer.modules() if isinstance(module, Mixer)]
+    inputs = (x, None, _timestamps(case, device)) if attention.registry()[case.attention].timestamps else (x,)
 
     if case.phase == "forward":
 
         @torch.inference_mode()
         def forward() -> Tensor:
-            output: Tensor = layer(x)
+            output: Tensor = layer(*inputs)
             return output
 
         # Read x and the weights, write y.
-        return Workload(
-            forward, device, minimum_bytes=2 * x_bytes + weight_bytes, attention_modules=[layer.mixer]
-        )
+        return Workload(forward, device, minimum_bytes=2 * x_bytes + weight_bytes, attention_modules=mixers)
 
     x.requires_grad_()
 
     def forward_backward() -> Tensor:
-        output: Tensor = layer(x)
+        output: Tensor = layer(*inputs)
         output.backward(grad_output)
         return output
 
@@ -62,20 +62,11 @@ def build(case: Case) -> Workload:
         device,
         minimum_bytes=5 * x_bytes + 3 * weight_bytes,
         reset=reset,
-        attention_modules=[layer.mixer],
+        attention_modules=mixers,
     )
 
 
-@contextmanager
-def factories(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Modules made inside get their weights on `device` in `dtype` at once.
-
-    Moving them afterwards fails under a FakeTensorMode, and would hold both copies on a device.
-    """
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with device:
-            yield
-    finally:
-        torch.set_default_dtype(before)
+def _timestamps(case: Case, device: torch.device) -> Tensor:
+    """Whole seconds, growing: gaps of a few minutes on average, between N events and a request, [B, N + 1]."""
+    gaps = torch.randint(1, 600, (case.batch_size, case.seq_len + 1), device=device)
+    return gaps.cumsum(dim=1)

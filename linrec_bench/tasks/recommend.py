@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import torch
 
 from linrec_bench import data, models
+from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.data.batches import prefixes, windows
 from linrec_bench.data.sequences import Queries
@@ -15,7 +16,6 @@ from linrec_bench.data.splits import SPLITS
 from linrec_bench.measures.ranking import metrics
 from linrec_bench.models.spec import Recommender
 from linrec_bench.tasks import Emit
-from linrec_bench.tasks.layer import factories
 from linrec_bench.training.evaluate import evaluate
 from linrec_bench.training.fit import CHOSEN_AT, CHOSEN_BY, Epoch, Fit, fit
 from linrec_bench.training.settings import EvaluationSettings, TrainingSettings

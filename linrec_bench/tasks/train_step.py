@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from linrec_bench import models
+from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.tasks import Workload
-from linrec_bench.tasks.layer import factories
 from linrec_bench.training.losses import cross_entropy
 from linrec_bench.training.optimizer import make_optimizer
 from linrec_bench.training.settings import TrainingSettings

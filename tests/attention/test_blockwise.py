@@ -80,17 +80,55 @@ def test_blocks_and_states_are_at_least_float32(causal: bool, given: str, inside
     if causal:
         first = (torch.zeros((), dtype=blockwise.state_dtype(q)),)
         out = blockwise.scan(
-            lambda state, q, k, v, pad: ((note(*state, k),), q + note(v)), first, q, q, q, None
+            lambda state, q, k, v, pad: ((note(*state, k),), q + note(v)), first, (q, q, q), None
         )
     else:
         out = blockwise.sum_then_read(
-            lambda k, v, pad: (note(k, v),), lambda q, state: q + note(q, state), q, q, q, None
+            lambda k, v, pad: (note(k, v),), lambda state, q: q + note(q, *state), (q,), (q, q), None
         )
     out.sum().backward()
     assert seen == {getattr(torch, inside)}
     assert out.dtype == q.dtype
     assert q.grad is not None
     assert q.grad.dtype == q.dtype
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("causal", [False, True])
+def test_gates_and_weights_get_their_gradients(causal: bool) -> None:
+    q, k, v = (x.requires_grad_() for x in contract.inputs(300))
+    gate = contract.noise((2, 3, 300, 1), torch.float64, seed=4).requires_grad_()
+    weight = contract.noise((8, 8), torch.float64, seed=5).requires_grad_()
+    fixed = contract.noise((8,), torch.float64, seed=6)
+
+    def step(
+        state: tuple[Tensor, ...], q: Tensor, k: Tensor, v: Tensor, gate: Tensor, pad: object, *more: Tensor
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        weight, fixed = more
+        out, after = causal_product(q @ weight, gate * k + fixed, v, state[0])
+        return (after,), out
+
+    if causal:
+        first = (torch.zeros(2, 3, 8, 8, dtype=torch.float64),)
+        out = blockwise.scan(step, first, (q, k, v, gate), None, weights=(weight, fixed))
+        plain = ((q @ weight) @ (gate * k + fixed).mT).tril() @ v
+    else:
+        out = blockwise.sum_then_read(
+            lambda k, v, gate, pad, weight, fixed: ((gate * k + fixed).mT @ v,),
+            lambda state, q, weight, fixed: (q @ weight) @ state[0],
+            (q,),
+            (k, v, gate),
+            None,
+            weights=(weight, fixed),
+        )
+        plain = (q @ weight) @ ((gate * k + fixed).mT @ v)
+    given = (q, k, v, gate, weight)
+    slope = contract.noise(v.shape, torch.float64, seed=7)
+    torch.testing.assert_close(out, plain)
+    for found, exact in zip(
+        torch.autograd.grad(out, given, slope), torch.autograd.grad(plain, given, slope), strict=True
+    ):
+        torch.testing.assert_close(found, exact)
 
 
 @pytest.mark.parametrize("name", LINEAR)

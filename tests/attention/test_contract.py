@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import Spec, blockwise, contract, registry, softmax
+from linrec_bench.attention import Spec, blockwise, contract, core, kv_cache, registry, softmax
 
 CASES = [(name, causal) for name, spec in registry().items() for causal in contract.directions(spec)]
 BLOCKWISE = [case for case in CASES if case[0] in ("linrec", "linrec-column", "linear-transformer")]
@@ -49,10 +50,10 @@ def test_the_contract_holds_across_blocks(
 def test_gradcheck(name: str, causal: bool) -> None:
     q, k, v = (contract.noise((1, 2, 5, 3), torch.float64, seed=seed).requires_grad_() for seed in range(3))
     mask = torch.tensor([[True, False, True, True, False]])
+    given = mask if registry()[name].honours_padding else None
 
     def real(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        out = registry()[name].core(q, k, v, padding_mask=mask, causal=causal)
-        return out[:, :, mask[0]]
+        return core(name, q, k, v, padding_mask=given, causal=causal)[:, :, mask[0]]
 
     assert torch.autograd.gradcheck(real, (q, k, v))
 
@@ -172,7 +173,13 @@ def depends_on_length(
     return sound(q, k, v, padding_mask=padding_mask, causal=causal) * q.shape[2]
 
 
+def forgets(state: tuple[Tensor, ...], q: Tensor, k: Tensor, v: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Decodes each event as if it were the first."""
+    return state, softmax.reference(q, k, v, causal=True)
+
+
 PLANTED = [
+    ("decode", forgets, True),
     ("causal", sees_the_future, True),
     ("pad content", pads_leak, False),
     ("pad length", counts_pads, False),
@@ -190,20 +197,44 @@ PLANTED = [
 ]
 
 
-def spec_of(core: object) -> Spec:
-    assert callable(core)
-    return Spec(
-        name="planted", title="", paper="", formula="", source="", deviations=(), core=core, reference=sound
-    )
+SOUND = Spec(
+    name="planted",
+    title="",
+    paper="",
+    formula="",
+    source="",
+    deviations=(),
+    core=sound,
+    reference=sound,
+    init_state=kv_cache.init_state,
+    step=softmax.step,
+)
+
+
+def spec_with(fault: object) -> Spec:
+    assert callable(fault)
+    return replace(SOUND, step=fault) if fault is forgets else replace(SOUND, core=fault)
 
 
 @pytest.mark.parametrize(
     ("check", "fault", "causal"), PLANTED, ids=[f"{check}-{fault.__name__}" for check, fault, _ in PLANTED]
 )
 def test_a_planted_fault_is_caught(check: str, fault: object, causal: bool) -> None:
-    reason = contract.CHECKS[check](spec_of(fault), causal=causal)
+    reason = contract.CHECKS[check](spec_with(fault), causal=causal)
     assert reason
-    assert contract.CHECKS[check](spec_of(sound), causal=causal) is None
+    assert contract.CHECKS[check](SOUND, causal=causal) is None
+
+
+def test_a_causal_mechanism_without_a_step_is_caught() -> None:
+    reason = contract.CHECKS["decode"](replace(SOUND, step=None), causal=True)
+    assert reason is not None
+    assert "no init_state and step" in reason
+
+
+def test_needless_doubt_about_the_order_is_caught() -> None:
+    reason = contract.CHECKS["permutation"](replace(SOUND, permutation_equivariant=False), causal=False)
+    assert reason is not None
+    assert "but does not" in reason
 
 
 def test_every_check_has_a_planted_fault() -> None:

@@ -1,0 +1,68 @@
+"""What every mechanism must keep, as probes: each runs a SPEC and returns None or the reason why not.
+
+    check_x(spec, causal=..., params=...) -> str | None
+
+Probes are pure: seeded small inputs on torch's default device, no files, no prints. The tests run them over
+the registry, and so can anyone over a mechanism of their own. Tolerances derive from the dtype's epsilon.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from linrec_bench.attention.contract import influence, values
+from linrec_bench.attention.contract.given import NONE, Params, given, inputs, masks, noise
+from linrec_bench.attention.spec import Spec
+
+__all__ = [
+    "CHECKS",
+    "NONE",
+    "Check",
+    "Params",
+    "directions",
+    "given",
+    "inputs",
+    "masks",
+    "noise",
+    "violations",
+]
+
+
+class Check(Protocol):
+    """A probe of one property in one direction."""
+
+    def __call__(self, spec: Spec, *, causal: bool, params: Params = NONE) -> str | None: ...
+
+
+CHECKS: dict[str, Check] = {
+    "shape and dtype": values.check_shape_and_dtype,
+    "fake tensors": values.check_fake,
+    "agreement": values.check_agreement,
+    "gradients": values.check_gradients,
+    "causal": influence.check_causal,
+    "prefix": influence.check_prefix,
+    "decode": values.check_decode,
+    "pad content": influence.check_pad_content,
+    "pad length": influence.check_pad_length,
+    "batch-mates": influence.check_batch_mates,
+    "permutation": influence.check_permutation,
+    "layout": influence.check_layout,
+    "finite": values.check_finite,
+}
+"""Every probe by the name of its property. Those that do not apply to a direction return None."""
+
+
+def directions(spec: Spec) -> tuple[bool, ...]:
+    """The values of `causal` that the SPEC declares."""
+    return (False,) * spec.bidirectional + (True,) * spec.causal
+
+
+def violations(spec: Spec, params: Params = NONE) -> list[str]:
+    """One line for each property that does not hold, in each declared direction; empty when all hold."""
+    found = []
+    for causal in directions(spec):
+        for name, check in CHECKS.items():
+            reason = check(spec, causal=causal, params=params)
+            if reason is not None:
+                found.append(f"{spec.name}, {'causal' if causal else 'bidirectional'}, {name}: {reason}")
+    return found

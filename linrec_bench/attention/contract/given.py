@@ -1,0 +1,155 @@
+"""What probes give to a mechanism, and how they compare what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from linrec_bench.attention.spec import Core, Spec, accepted
+
+Params = Mapping[str, object]
+NONE: Params = {}
+
+LENGTHS = (1, 2, 37, 300)
+"""One token, two, a ragged chunk, many chunks and a ragged one."""
+
+SEQ_LEN = 512
+"""What companions are made for: at least every length that probes use on real tensors."""
+
+HEADS, HEAD_SIZE = 3, 8
+
+STEPS = 8
+"""Roundings of size epsilon that one value may pass through, apart from sums."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The arguments of a core: `tokens` (q, k, v first) have a row for each token, `weights` have not."""
+
+    tokens: dict[str, Tensor]
+    weights: dict[str, Tensor]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Given:
+        """Every tensor changed."""
+        return Given(
+            {name: change(x) for name, x in self.tokens.items()},
+            {name: change(x) for name, x in self.weights.items()},
+        )
+
+    def map_tokens(self, change: Callable[[Tensor], Tensor]) -> Given:
+        """The tensors of tokens changed, the weights kept."""
+        return Given({name: change(x) for name, x in self.tokens.items()}, self.weights)
+
+    def map_qkv(self, change: Callable[[Tensor], Tensor]) -> Given:
+        """q, k and v changed, all else kept."""
+        return Given(
+            {name: change(x) if name in "qkv" else x for name, x in self.tokens.items()}, self.weights
+        )
+
+    def where(self, chosen: Tensor, other: Given) -> Given:
+        """The tokens of `other` where `chosen` (a boolean that broadcasts to [B, 1, N, 1]), else these."""
+        return Given(
+            {name: torch.where(chosen, other.tokens[name], x) for name, x in self.tokens.items()},
+            self.weights,
+        )
+
+    @property
+    def length(self) -> int:
+        return self.tokens["q"].shape[2]
+
+
+def given(
+    spec: Spec, length: int, dtype: torch.dtype = torch.float64, *, params: Params = NONE, seed: int = 0
+) -> Given:
+    """Seeded q, k, v of shape [2, H, length, d], and what the mechanism's companion makes of seeded tokens.
+
+    Another `seed` gives other tokens and the same weights.
+    """
+    tokens = dict(zip("qkv", inputs(length, dtype, seed=seed), strict=True))
+    x = noise((2, length, HEADS * HEAD_SIZE), dtype, seed=seed + 13)
+    made = {
+        name: tensor.detach()
+        for name, tensor in spec.companion_tensors(x, HEADS, seq_len=SEQ_LEN, params=params).items()
+    }
+    tokens |= {name: made.pop(name) for name in spec.tokens}
+    return Given(tokens, made)
+
+
+def inputs(length: int, dtype: torch.dtype = torch.float64, *, seed: int = 0) -> list[Tensor]:
+    """Seeded q, k, v of shape [2, 3, length, 8]."""
+    return [noise((2, HEADS, length, HEAD_SIZE), dtype, seed=seed + more) for more in (10, 11, 12)]
+
+
+def noise(shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -> Tensor:
+    """Seeded standard normal numbers, the same on every device."""
+    generator = torch.Generator().manual_seed(seed)
+    numbers = torch.randn(shape, dtype=torch.float64, generator=generator, device="cpu")
+    return numbers.to(torch.get_default_device()).to(dtype)
+
+
+def masks(spec: Spec, length: int) -> dict[str, Tensor | None]:
+    """No mask and, where the SPEC honours them, padding on either side, in the middle, and of a whole row."""
+    if not spec.honours_padding:
+        return {"none": None}
+    positions = torch.arange(length)
+    kept = max(1, length * 2 // 3)
+    rows = {
+        "right": positions < kept,
+        "left": positions >= length - kept,
+        "holes": positions % 3 != 1,
+        "whole row": positions < 0,
+    }
+    full = positions >= 0
+    return {"none": None, **{name: torch.stack((row, full)) for name, row in rows.items()}}
+
+
+def run(
+    core: Core, having: Given, *, causal: bool, params: Params = NONE, padding_mask: Tensor | None = None
+) -> Tensor:
+    """o of a core or a reference; settings that only a companion or a layer has are left out."""
+    own = accepted(core, params)
+    return core(**having.tokens, padding_mask=padding_mask, causal=causal, **having.weights, **own)
+
+
+def gradients(
+    core: Core,
+    having: Given,
+    weights: Tensor,
+    *,
+    causal: bool,
+    params: Params = NONE,
+    padding_mask: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Gradients of sum(weights * o) at every floating tensor; zeros where one has no part in o."""
+    leaves = having.map(lambda x: x.detach().clone().requires_grad_(x.is_floating_point()))
+    out = run(core, leaves, causal=causal, params=params, padding_mask=padding_mask)
+    named = {name: x for name, x in {**leaves.tokens, **leaves.weights}.items() if x.requires_grad}
+    found = torch.autograd.grad(out, list(named.values()), weights, allow_unused=True, materialize_grads=True)
+    return dict(zip(named, found, strict=True))
+
+
+def real(x: Tensor, mask: Tensor | None) -> Tensor:
+    """x with its padded rows zeroed: they are finite and carry no meaning."""
+    return x if mask is None else x.masked_fill(~mask[:, None, :, None], 0)
+
+
+def difference(
+    found: Tensor, exact: Tensor, dtype: torch.dtype = torch.float64, *, scale: float | None = None
+) -> str | None:
+    """None within the error budget, else the largest difference and what the budget allows.
+
+    In units of `scale`, by default the largest exact value: STEPS roundings of `dtype`, and for each of them
+    the random walk of a sum over N tokens, which half types make in float32: STEPS (eps(dtype) +
+    2 sqrt(N) eps(sum)).
+    """
+    if scale is None:
+        scale = exact.double().abs().max().item()
+    largest = (found.double() - exact.double()).abs().max().item()
+    sums = torch.finfo(torch.promote_types(dtype, torch.float32)).eps
+    allowed = scale * STEPS * (torch.finfo(dtype).eps + 2 * sqrt(exact.shape[-2]) * sums)
+    # Not "largest > allowed": a NaN must count as a difference.
+    return None if largest <= allowed else f"{largest:.1e}, allowed {allowed:.1e}"

@@ -1,0 +1,155 @@
+"""Probes of what is computed: shapes, agreement with the reference, gradients, decoding, finite numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+from linrec_bench.attention.contract.given import (
+    LENGTHS,
+    NONE,
+    SEQ_LEN,
+    Given,
+    Params,
+    difference,
+    given,
+    gradients,
+    masks,
+    noise,
+    real,
+    run,
+)
+from linrec_bench.attention.spec import Spec, accepted
+
+
+def check_shape_and_dtype(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None:
+    """The output has the shape and dtype of v, for every length, floating type and layout."""
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        for length in LENGTHS:
+            having = given(spec, length, dtype, params=params)
+            out = run(spec.core, having, causal=causal, params=params)
+            v = having.tokens["v"]
+            if out.shape != v.shape or out.dtype != dtype:
+                return f"{list(v.shape)} {dtype} gives {list(out.shape)} {out.dtype}"
+    return None
+
+
+def check_fake(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None:
+    """Forward and backward run on fake tensors at N = 4096 with the right shapes: nothing reads a value."""
+    shape = (1, 2, 4096, 8)
+    with FakeTensorMode():
+        q, k, v = (torch.randn(shape, requires_grad=True) for _ in range(3))
+        x = torch.randn(shape[0], shape[2], shape[1] * shape[3])
+        made = spec.companion_tensors(x, shape[1], seq_len=shape[2], params=params)
+        mask = torch.ones(shape[0], shape[2], dtype=torch.bool)
+        having = Given({"q": q, "k": k, "v": v}, made)
+        for padding_mask in (None, mask) if spec.honours_padding else (None,):
+            try:
+                out = run(spec.core, having, causal=causal, params=params, padding_mask=padding_mask)
+                out.sum().backward()
+            except DataDependentOutputException as error:
+                return f"reads a value of a tensor, which a fake tensor does not have: {error}"
+            if out.shape != shape or v.grad is None or v.grad.shape != shape:
+                return f"fake tensors of shape {list(shape)} give {list(out.shape)}"
+    return None
+
+
+def check_agreement(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None:
+    """The fast form equals the float64 reference within the error budget of its dtype, with any mask."""
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        for length in LENGTHS:
+            having = given(spec, length, dtype, params=params)
+            for name, mask in masks(spec, length).items():
+                out = run(spec.core, having, causal=causal, params=params, padding_mask=mask)
+                exact = run(
+                    spec.reference, having.map(_double), causal=causal, params=params, padding_mask=mask
+                )
+                found = difference(real(out, mask), real(exact, mask), dtype)
+                if found:
+                    return f"{dtype}, N = {length}, mask {name}: differs from the reference by {found}"
+    return None
+
+
+def check_gradients(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None:
+    """Gradients at q, k, v, gates and weights equal those of the float64 reference, with any mask."""
+    for dtype in (torch.float64, torch.float32):
+        for length in LENGTHS:
+            having = given(spec, length, dtype, params=params)
+            for name, mask in masks(spec, length).items():
+                weights = real(noise(having.tokens["v"].shape, dtype, seed=1), mask)
+                ask = {"causal": causal, "params": params, "padding_mask": mask}
+                fast = gradients(spec.core, having, weights, **ask)  # type: ignore[arg-type]
+                exact = gradients(spec.reference, having.map(_double), weights.double(), **ask)  # type: ignore[arg-type]
+                # q, k, v against one scale: a gradient that cancels to zero leaves rounding errors.
+                scale = max(exact[which].abs().max().item() for which in "qkv")
+                for which, value in exact.items():
+                    size = max(scale, value.abs().max().item())
+                    found = difference(fast[which], value, dtype, scale=size)
+                    if found:
+                        return f"{dtype}, N = {length}, mask {name}: gradient at {which} is off by {found}"
+    return None
+
+
+def check_decode(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None:
+    """One event after another, or a few at a time, gives what the whole sequence gives at once."""
+    if not causal:
+        return None
+    if spec.init_state is None or spec.step is None:
+        return "has a causal form, but no init_state and step to decode with"
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        having = given(spec, 37, dtype, params=params)
+        whole = run(spec.core, having, causal=True, params=params)
+        for sizes in ([1] * 37, [20, 1, 1, 15], [37]):
+            start = accepted(spec.init_state, params, seq_len=SEQ_LEN)
+            state = spec.init_state(having.tokens["q"], **start)
+            own = accepted(spec.step, params, seq_len=SEQ_LEN)
+            rows, done = [], 0
+            with torch.no_grad():
+                for size in sizes:
+                    part = {name: x.narrow(2, done, size) for name, x in having.tokens.items()}
+                    state, out = spec.step(state, **part, **having.weights, **own)
+                    rows.append(out)
+                    done += size
+            decoded = torch.cat(rows, dim=2)
+            if decoded.dtype != dtype:
+                return f"{dtype}: decoding gives {decoded.dtype}"
+            found = difference(decoded, whole, dtype)
+            if found:
+                return f"{dtype}: events in parts of {sizes[0]} give outputs that differ by {found}"
+    return None
+
+
+def check_finite(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None:
+    """Zero tokens, zero inputs, padding alone, large values: outputs and gradients are finite numbers."""
+    for dtype in (torch.float32, torch.bfloat16):
+        plain = given(spec, 37, dtype, params=params)
+        cases: dict[str, tuple[Given, Tensor | None]] = {
+            "rows of zeros": (plain.map_qkv(_holes), None),
+            "zeros everywhere": (plain.map_qkv(torch.zeros_like), None),
+            "values of 1000": (plain.map_qkv(lambda x: 1000 * x), None),
+        }
+        if spec.honours_padding:
+            mask = torch.ones(2, 37, dtype=torch.bool)
+            mask[0] = False
+            mask[1, :9] = False
+            cases["rows of padding alone"] = (plain, mask)
+        for name, (having, mask_or_none) in cases.items():
+            ask = {"causal": causal, "params": params, "padding_mask": mask_or_none}
+            out = run(spec.core, having, **ask)  # type: ignore[arg-type]
+            found = gradients(spec.core, having, torch.ones_like(out), **ask)  # type: ignore[arg-type]
+            for what, x in {"output": out, **{f"gradient at {key}": g for key, g in found.items()}}.items():
+                if not x.isfinite().all():
+                    return f"{dtype}, {name}: {what} is not finite"
+    return None
+
+
+def _double(x: Tensor) -> Tensor:
+    return x.double() if x.is_floating_point() else x
+
+
+def _holes(x: Tensor) -> Tensor:
+    x = x.clone()
+    x[:, :, ::5] = 0
+    x[:, :, :3] = 0
+    return x

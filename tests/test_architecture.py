@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "linrec_bench"
 # From the ground up. A module may import from lower floors and from its own room.
 FLOORS = [
     {"registry", "case"},
+    {"parameters"},
     {"measures", "attention", "data", "results"},
     {"models", "analysis"},
     {"training", "figures", "baseline", "formats"},

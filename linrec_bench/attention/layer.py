@@ -21,8 +21,8 @@ def make_layer(
     """The layer of mechanism `name`: the published one where its SPEC has one, else an `AttentionLayer`.
 
     Call it with x [B, N, D], padding_mask [B, N] or None and, where the SPEC says `timestamps`, those
-    [B, N + 1]; N is at most `seq_len`. Raises `ValueError` for unknown names, parameters and sizes that do not divide,
-    and `Unsupported` for a direction that does not exist.
+    [B, N + 1]; N is at most `seq_len`. Raises `ValueError` for unknown names, parameters and sizes that do not
+    divide, and `Unsupported` for a direction that does not exist.
     """
     spec = attention.registry()[name]
     params = params or {}
@@ -66,7 +66,10 @@ class Mixer(nn.Module):
         **tensors: Tensor,
     ) -> Float[Tensor, "B H N d"]:
         given = {**self.params, **tensors}
-        return attention.core(self.name, q, k, v, padding_mask=padding_mask, causal=self.causal, **given)
+        out: Tensor = attention.core(
+            self.name, q, k, v, padding_mask=padding_mask, causal=self.causal, **given
+        )
+        return out
 
     def step(
         self,

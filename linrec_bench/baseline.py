@@ -14,7 +14,7 @@ from linrec_bench.analysis.verdicts import Verdict
 from linrec_bench.case import Case
 
 SCHEMA_VERSION = 1
-MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes")
+MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "state_bytes")
 
 Counts = Mapping[str, Mapping[str, int]]
 """Name of a case -> measure -> count."""

@@ -12,13 +12,14 @@ Value = Scalar | tuple["Value", ...]
 Params = tuple[tuple[str, Value], ...]
 """Named parameters as a sorted tuple of pairs: hashable, and equal when the content is equal."""
 
-Task = Literal["core", "layer", "train_step", "recommend"]
+Task = Literal["core", "layer", "train_step", "decode", "recommend"]
 Phase = Literal["forward", "forward_backward", "step", "train_and_rank"]
 
 PHASES_OF_TASK: dict[str, tuple[str, ...]] = {
     "core": ("forward", "forward_backward"),
     "layer": ("forward", "forward_backward"),
     "train_step": ("step",),
+    "decode": ("step",),
     "recommend": ("train_and_rank",),
 }
 """The phases that a task can be asked for; the first is not a default, a suite names its own."""

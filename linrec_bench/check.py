@@ -29,6 +29,8 @@ from linrec_bench.suite.select import select
 if TYPE_CHECKING:
     import pandas as pd
 
+    from linrec_bench.attention.spec import Spec
+
 HOLDS, BROKEN, USAGE, UNDECIDED, NOTHING = 0, 1, 2, 3, 4
 """Exit codes."""
 
@@ -76,7 +78,9 @@ def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
         else:
             for name in baseline.MEASURES:
                 unit = "B" if name.endswith("bytes") else "FLOP"
-                rows.append(row(measure=name, unit=unit, value=getattr(prediction, name)))
+                value = getattr(prediction, name)
+                if value is not None:
+                    rows.append(row(measure=name, unit=unit, value=value))
             closing = row(measure=TRIAL, unit="s", value=0.0)
         rows.append(closing)
     return pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
@@ -125,19 +129,28 @@ def contracts(jobs: Sequence[Job]) -> list[Question]:
     """The exponents that SPECs declare, for every mechanism of the jobs; none without two lengths."""
     from linrec_bench import attention
 
-    every = frozenset(job.case.id for job in jobs)
     found: list[Question] = []
-    if len({job.case.seq_len for job in jobs}) < 2:
-        return found
-    for name, label in dict.fromkeys((job.case.attention, job.case.attention_label) for job in jobs):
-        spec = attention.registry()[name]
-        declared = (("operations", spec.time_exponent), ("peak_live_bytes", spec.memory_exponent))
-        for measure, exponent in declared:
-            low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
-            bound = Bound(low, high, f"{exponent:g} as declared")
-            claim = Claim(attention=label, measure=measure, quantity="exponent", bound=bound, source="SPEC")
-            found.append(Question(claim, every))
+    for decoding in (False, True):
+        asked = [job for job in jobs if (job.case.task == "decode") == decoding]
+        if len({job.case.seq_len for job in asked}) < 2:
+            continue
+        every = frozenset(job.case.id for job in asked)
+        for name, label in dict.fromkeys((job.case.attention, job.case.attention_label) for job in asked):
+            for measure, exponent in _declared(attention.registry()[name], decoding=decoding):
+                low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
+                bound = Bound(low, high, f"{exponent:g} as declared")
+                claim = Claim(
+                    attention=label, measure=measure, quantity="exponent", bound=bound, source="SPEC"
+                )
+                found.append(Question(claim, every))
     return found
+
+
+def _declared(spec: Spec, *, decoding: bool) -> tuple[tuple[str, float], ...]:
+    """Exact counts and the exponents of N that the SPEC declares for them."""
+    if decoding:
+        return ("operations", spec.state_exponent), ("state_bytes", spec.state_exponent)
+    return ("operations", spec.time_exponent), ("peak_live_bytes", spec.memory_exponent)
 
 
 def _claim(line: Expectation, number: int) -> Claim:

@@ -22,7 +22,7 @@ from linrec_bench.analysis.trials import CASE_COLUMNS, base_name, by_round, meas
 Answer = Literal["holds", "broken", "undecided"]
 Quantity = Literal["exponent", "value", "ratio", "difference"]
 
-EXACT_MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "minimum_bytes")
+EXACT_MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "minimum_bytes", "state_bytes")
 """Counts: the same on every run, so that they need no interval."""
 
 COLUMN_OF = {"peak_memory": ("peak_live_bytes", "peak_allocated_bytes"), "saved_memory": ("saved_bytes",)}

@@ -21,8 +21,8 @@ def make_layer(
     """The layer of mechanism `name`: the published one where its SPEC has one, else an `AttentionLayer`.
 
     Call it with x [B, N, D], padding_mask [B, N] or None and, where the SPEC says `timestamps`, those
-    [B, N + 1]; N is at most `seq_len`. Raises `ValueError` for unknown names, parameters and sizes that do not
-    divide, and `Unsupported` for a direction that does not exist.
+    [B, N + 1]; N is at most `seq_len`. Raises `ValueError` for unknown names, parameters and sizes that do
+    not divide, and `Unsupported` for a direction that does not exist.
     """
     spec = attention.registry()[name]
     params = params or {}
@@ -87,7 +87,8 @@ class Mixer(nn.Module):
 
 def split_heads(x: Float[Tensor, "B N D"], heads: int) -> Float[Tensor, "B H N d"]:
     """A view [B, H, N, d] of x; no copy, the mechanism sees strides."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    heads_apart: Tensor = x.unflatten(-1, (heads, -1))
+    return heads_apart.transpose(1, 2)
 
 
 def join_heads(x: Float[Tensor, "B H N d"]) -> Float[Tensor, "B N D"]:

@@ -55,7 +55,8 @@ def step(
     state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """The same kernel over the cached keys and values; its `is_causal` would align the first rows."""
-    state, keys, values = kv_cache.append(state, k, v)
+    state = kv_cache.remember(state, k, v)
+    keys, values = state
     mask = None if q.shape[-2] == 1 else kv_cache.visible(q.shape[-2], keys.shape[-2], q.device)
     return state, F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
 
@@ -129,7 +130,9 @@ SPEC = Spec(
     memory_exponent=1.0,
     complexity="4 N^2 d a head",
     decode_state="2 N d numbers a head (keys and values)",
+    state_exponent=1.0,
     init_state=kv_cache.init_state,
+    remember=kv_cache.remember,
     step=step,
     kernel=kernel,
 )

@@ -43,7 +43,8 @@ def step(
     state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """The next rows of the same weights, over the cached keys and values."""
-    state, keys, values = kv_cache.append(state, k, v)
+    state = kv_cache.remember(state, k, v)
+    keys, values = state
     scores = (q * q.shape[-1] ** -0.5) @ keys.mT
     if q.shape[-2] > 1:
         scores.masked_fill_(
@@ -87,6 +88,8 @@ SPEC = Spec(
     memory_exponent=2.0,
     complexity="4 N^2 d a head",
     decode_state="2 N d numbers a head (keys and values)",
+    state_exponent=1.0,
     init_state=kv_cache.init_state,
+    remember=kv_cache.remember,
     step=step,
 )

@@ -42,6 +42,9 @@ Step = Callable[..., tuple[State, Tensor]]
 """`(state, q, k, v, **tensors, **params) -> (state, o)` for the n >= 1 events that follow; q, k, v, o:
 [B, H, n, d]. The old state must not be used again: caches are written in place."""
 
+Remember = Callable[..., State]
+"""`(state, k, v, **tensors) -> state` after events whose outputs nobody asks for."""
+
 _CONTRACT = frozenset(
     {"q", "k", "v", "padding_mask", "causal", "hidden_size", "heads", "seq_len", "state", "like"}
 )
@@ -64,7 +67,9 @@ class Spec:
     Where `core` takes tensors beside q, k, v, a `companion` makes them; those named in `tokens` have a row
     for each token, [B, H, N, *], the others are weights. `layer` is the published layer where it is more than
     projections around the core; `timestamps` says that it takes them. `init_state` and `step` decode one
-    event after another; every causal mechanism has them.
+    event after another; every causal mechanism has them. `remember` is there where taking events in costs
+    less than `step`: a cache only stores them. `state_exponent` is that of the length of the history in the
+    bytes of the state and in the operations of a step.
     """
 
     name: str
@@ -83,12 +88,14 @@ class Spec:
     memory_exponent: float = 1.0
     complexity: str = ""
     decode_state: str = ""
+    state_exponent: float = 0.0
     tokens: tuple[str, ...] = ()
     companion: Companion | None = None
     layer: Layer | None = None
     timestamps: bool = False
     init_state: Start | None = None
     step: Step | None = None
+    remember: Remember | None = None
     kernel: Callable[[Callable[[], object]], str] | None = None
 
     @cached_property

@@ -39,6 +39,7 @@ class Prediction:
     peak_live_bytes: int = 0
     saved_bytes: int = 0
     minimum_bytes: int = 0
+    state_bytes: int | None = None
     unsupported: str = ""
 
 

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from linrec_bench import attention, data, models
 from linrec_bench.execution import worker  # noqa: F401
 from linrec_bench.measures import operations
-from linrec_bench.tasks import core, layer, recommend, train_step  # noqa: F401
+from linrec_bench.tasks import core, decode, layer, recommend, train_step  # noqa: F401
 
 # The first dispatch mode of a process imports several hundred modules of torch and sympy.
 with FakeTensorMode(), operations.Watch():

@@ -39,6 +39,8 @@ def measure(job: Job, round: int, emit: Emit) -> None:
     if round == 0 and "peak_memory" in job.measures:
         for reading in memory.peaks(workload):
             emit(reading.measure, reading.value, reading.unit, detail=reading.detail)
+        if workload.state_bytes is not None:
+            emit("state_bytes", workload.state_bytes, "B", detail="after the history, before the event")
 
 
 def _train_and_rank(job: Job, emit: Emit) -> None:
@@ -79,6 +81,7 @@ def predict(case: Case) -> Prediction | None:
         peak_live_bytes=counted.peak_live_bytes,
         saved_bytes=counted.saved_bytes,
         minimum_bytes=counted.minimum_bytes,
+        state_bytes=counted.state_bytes,
     )
 
 

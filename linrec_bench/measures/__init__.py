@@ -34,6 +34,9 @@ class Measurable(Protocol):
     @property
     def attention_modules(self) -> list[nn.Module]: ...
 
+    @property
+    def state_bytes(self) -> int | None: ...
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -68,8 +71,9 @@ MEASURES: Registry[Measure] = Registry(
             "peak_memory",
             Measure(
                 "peak memory beyond the inputs, in a pass of its own: exact live bytes and the process "
-                "on a CPU; allocated, reserved and driver level on CUDA",
+                "on a CPU; allocated, reserved and driver level on CUDA; the state that decoding carries",
                 {
+                    "state_bytes": "B",
                     "peak_live_bytes": "B",
                     "saved_bytes": "B",
                     "peak_process_bytes": "B",

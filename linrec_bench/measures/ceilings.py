@@ -102,3 +102,4 @@ class _Probe:
     minimum_bytes: int = 0
     reset: Callable[[], None] = lambda: None
     attention_modules: list[nn.Module] = field(default_factory=list)
+    state_bytes: int | None = None

@@ -30,7 +30,8 @@ class Exact:
     """Counts of one call: the same on every machine, and on every run.
 
     flops and elements as in `flops.Work`; peak_live_bytes beyond the inputs; saved_bytes the most that
-    autograd holds for the backward pass; minimum_bytes what any implementation must move.
+    autograd holds for the backward pass; minimum_bytes what any implementation must move; state_bytes what
+    decoding carries from event to event, None where nothing is decoded.
     """
 
     flops: int
@@ -38,6 +39,7 @@ class Exact:
     peak_live_bytes: int
     saved_bytes: int
     minimum_bytes: int
+    state_bytes: int | None = None
 
 
 def exact(case: Case, build: Callable[[Case], Measurable]) -> Exact:
@@ -58,7 +60,9 @@ def tally(workload: Measurable) -> Exact:
     with collector_paused(), _KernelLayout(work, live), saved.watching():
         workload.call()
     workload.reset()
-    return Exact(work.flops, work.elements, live.peak, saved.peak, workload.minimum_bytes)
+    return Exact(
+        work.flops, work.elements, live.peak, saved.peak, workload.minimum_bytes, workload.state_bytes
+    )
 
 
 class _KernelLayout(Watch):

@@ -17,8 +17,9 @@ class Workload:
     `call` runs the phase once and returns its output (the caller drops it). `reset` runs outside every
     measured span (it drops gradients). `minimum_bytes` is what any implementation must move: each input
     read once, each output written once, likewise for gradients. `attention_modules` are the mixers whose
-    share of the phase can be told. Builders make every tensor with torch factory calls on `device`, so that
-    they also run under a FakeTensorMode.
+    share of the phase can be told; `state_bytes` is what decoding carries from event to event, None where
+    nothing is decoded. Builders make every tensor with torch factory calls on `device`, so that they also run
+    under a FakeTensorMode.
     """
 
     call: Callable[[], object]
@@ -26,6 +27,7 @@ class Workload:
     minimum_bytes: int
     reset: Callable[[], None] = lambda: None
     attention_modules: list[nn.Module] = field(default_factory=list)
+    state_bytes: int | None = None
 
 
 class Emit(Protocol):

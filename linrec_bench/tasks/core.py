@@ -8,33 +8,38 @@ import torch
 from torch import Tensor
 
 from linrec_bench import attention
+from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case
 from linrec_bench.tasks import Workload
 
 
 def build(case: Case) -> Workload:
-    """Random q, k, v of [B, H, N, d] through the mechanism, forward or forward and backward.
+    """Random q, k, v of [B, H, N, d], and the gates and weights that the mechanism asks for beside them,
+    through the mechanism, forward or forward and backward.
 
     Raises `ValueError` for unknown parameters and `Unsupported` for a direction that does not exist.
     """
+    # Any: settings go by name to whatever mechanism is asked for.
     params: dict[str, Any] = dict(case.attention_params)
     spec = attention.registry()[case.attention]
     spec.check_params(params)
     spec.check_direction(causal=case.causal)
-    device, dtype = torch.device(case.device), getattr(torch, case.dtype)
-    torch.manual_seed(case.seed)
-    shape = (case.batch_size, case.heads, case.seq_len, case.head_size)
-    q, k, v, grad_output = (torch.randn(shape, device=device, dtype=dtype) for _ in range(4))
-    tensor_bytes = q.numel() * q.element_size()
+    q, k, v, grad_output = random_tokens(case, 4)
+    tensors = beside_tokens(case, spec)
+    token_bytes = q.nbytes
+    more_bytes = sum(tensor.nbytes for tensor in tensors.values())
 
     def forward() -> Tensor:
-        return attention.core(case.attention, q, k, v, causal=case.causal, **params)
+        return attention.core(case.attention, q, k, v, causal=case.causal, **params, **tensors)
 
+    device = torch.device(case.device)
     if case.phase == "forward":
-        # Read q, k, v; write o.
-        return Workload(torch.inference_mode()(forward), device, minimum_bytes=4 * tensor_bytes)
+        # Read q, k, v and what comes beside them; write o.
+        return Workload(torch.inference_mode()(forward), device, minimum_bytes=4 * token_bytes + more_bytes)
 
-    inputs = [tensor.requires_grad_() for tensor in (q, k, v)]
+    inputs = [x for x in (q, k, v, *tensors.values()) if x.is_floating_point()]
+    for tensor in inputs:
+        tensor.requires_grad_()
 
     def forward_backward() -> Tensor:
         output = forward()
@@ -45,5 +50,28 @@ def build(case: Case) -> Workload:
         for tensor in inputs:
             tensor.grad = None
 
-    # Forward as above; backward reads q, k, v, do and writes dq, dk, dv.
-    return Workload(forward_backward, device, minimum_bytes=11 * tensor_bytes, reset=reset)
+    # Forward as above; backward reads q, k, v, do and writes dq, dk, dv, likewise for the rest.
+    least = 11 * token_bytes + 3 * more_bytes
+    return Workload(forward_backward, device, minimum_bytes=least, reset=reset)
+
+
+def random_tokens(case: Case, count: int, *, length: int | None = None) -> list[Tensor]:
+    """That many normal tensors [B, H, N, d] from the case's seed."""
+    torch.manual_seed(case.seed)
+    shape = (case.batch_size, case.heads, length or case.seq_len, case.head_size)
+    dtype, device = getattr(torch, case.dtype), torch.device(case.device)
+    return [torch.randn(shape, device=device, dtype=dtype) for _ in range(count)]
+
+
+def beside_tokens(case: Case, spec: Spec) -> dict[str, Tensor]:
+    """What the mechanism's companion makes of random tokens: gates and weights, apart from any graph."""
+    if spec.companion is None:
+        return {}
+    x = torch.randn(
+        (case.batch_size, case.seq_len, case.hidden_size),
+        device=torch.device(case.device),
+        dtype=getattr(torch, case.dtype),
+    )
+    params = dict(case.attention_params)
+    made = spec.companion_tensors(x, case.heads, seq_len=case.seq_len, params=params, seed=case.seed)
+    return {name: tensor.detach() for name, tensor in made.items()}

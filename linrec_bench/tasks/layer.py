@@ -67,6 +67,6 @@ def build(case: Case) -> Workload:
 
 
 def _timestamps(case: Case, device: torch.device) -> Tensor:
-    """Whole seconds, growing: gaps of a few minutes on average, between N events and a request, [B, N + 1]."""
+    """Whole seconds, growing by a few minutes on average, of N events and a request: [B, N + 1]."""
     gaps = torch.randint(1, 600, (case.batch_size, case.seq_len + 1), device=device)
     return gaps.cumsum(dim=1)

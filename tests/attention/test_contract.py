@@ -208,6 +208,7 @@ SOUND = Spec(
     reference=sound,
     init_state=kv_cache.init_state,
     step=softmax.step,
+    remember=kv_cache.remember,
 )
 
 

@@ -101,10 +101,10 @@ def test_each_end_has_its_status_and_keeps_what_was_said_before(executor, work, 
 
 
 def test_a_trial_that_hangs_is_stopped_at_its_limit(executor):
-    outcome, samples = run(executor, hang, seconds=0.5)
+    outcome, samples = run(executor, hang, seconds=3)
     assert outcome.status == "timeout"
-    assert "0.5 s" in outcome.detail
-    assert 0.4 < outcome.seconds < 10
+    assert "3 s" in outcome.detail
+    assert 2.9 < outcome.seconds < 30
     assert len(samples) == 1
 
 

@@ -43,7 +43,8 @@ def check_fake(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None
         x = torch.randn(shape[0], shape[2], shape[1] * shape[3])
         made = spec.companion_tensors(x, shape[1], seq_len=shape[2], params=params)
         mask = torch.ones(shape[0], shape[2], dtype=torch.bool)
-        having = Given({"q": q, "k": k, "v": v}, made)
+        tokens = {"q": q, "k": k, "v": v} | {name: made.pop(name) for name in spec.tokens}
+        having = Given(tokens, made)
         for padding_mask in (None, mask) if spec.honours_padding else (None,):
             try:
                 out = run(spec.core, having, causal=causal, params=params, padding_mask=padding_mask)
@@ -52,6 +53,17 @@ def check_fake(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None
                 return f"reads a value of a tensor, which a fake tensor does not have: {error}"
             if out.shape != shape or v.grad is None or v.grad.shape != shape:
                 return f"fake tensors of shape {list(shape)} give {list(out.shape)}"
+        if causal and spec.init_state is not None and spec.step is not None:
+            start = accepted(spec.init_state, params, seq_len=shape[2])
+            own = accepted(spec.step, params, seq_len=shape[2])
+            first = having.map_tokens(lambda x: x[:, :, :1])
+            try:
+                with torch.no_grad():
+                    state = spec.init_state(q, **start)
+                    for _ in range(2):
+                        state, _ = spec.step(state, **first.tokens, **first.weights, **own)
+            except DataDependentOutputException as error:
+                return f"decoding reads a value of a tensor, which a fake tensor does not have: {error}"
     return None
 
 

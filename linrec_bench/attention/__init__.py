@@ -124,6 +124,8 @@ def _settings_and_tensors(
 def _made_from_keys(
     spec: Spec, k: Tensor, settings: Mapping[str, object], *, seq_len: int
 ) -> dict[str, Tensor]:
+    if spec.companion is None:
+        return {}
     x = k.transpose(1, 2).flatten(2)
     return spec.companion_tensors(x, k.shape[1], seq_len=seq_len, params=settings)
 

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from linrec_bench.attention.products import inner, sum_of_outer
+
 
 def chunk_length(head_size: int) -> int:
     """Tokens of one chunk. Extra numbers a token are C + d^2 / C, least at C = d; below 16 the products are
@@ -40,6 +42,6 @@ def causal_product(
         rest, state = causal_product(q[..., whole:, :], k[..., whole:, :], v[..., whole:, :], state)
         return torch.cat((chunks, rest), dim=-2), state
     q, k, v = (x.unflatten(-2, (-1, chunk)) for x in (q, k, v))
-    states = torch.cat((state.unsqueeze(-3), k.mT @ v), dim=-3).cumsum(dim=-3)
-    out = (q @ k.mT).tril_() @ v + q @ states[..., :-1, :, :]
+    states = torch.cat((state.unsqueeze(-3), sum_of_outer(k, v)), dim=-3).cumsum(dim=-3)
+    out = inner(q, k).tril_() @ v + q @ states[..., :-1, :, :]
     return out.flatten(-3, -2), states[..., -1, :, :]

@@ -19,6 +19,7 @@ from torch import Tensor
 from linrec_bench.attention.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu_plus_one
+from linrec_bench.attention.products import sum_of_outer
 from linrec_bench.attention.spec import Spec, State
 
 
@@ -64,7 +65,7 @@ def _normalise(sums: Tensor, eps: float) -> Tensor:
 
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
-    return (drop_padding(elu_plus_one(k), pad).mT @ _with_ones(v),)
+    return (sum_of_outer(drop_padding(elu_plus_one(k), pad), _with_ones(v)),)
 
 
 def _read(state: State, q: Tensor, *, eps: float) -> Tensor:

@@ -25,6 +25,7 @@ from torch import Tensor
 from linrec_bench.attention.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, unit_rows
+from linrec_bench.attention.products import sum_of_outer
 from linrec_bench.attention.spec import Spec, State
 
 
@@ -58,7 +59,7 @@ def step(
 
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
-    return (drop_padding(unit_rows(elu(k)), pad).mT @ v,)
+    return (sum_of_outer(drop_padding(unit_rows(elu(k)), pad), v),)
 
 
 def _read(state: State, q: Tensor) -> Tensor:

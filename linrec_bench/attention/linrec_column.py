@@ -24,6 +24,7 @@ from torch import Tensor
 from linrec_bench.attention.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, reciprocal_root, unit_rows
+from linrec_bench.attention.products import sum_of_outer
 from linrec_bench.attention.spec import Spec, State
 
 
@@ -58,7 +59,7 @@ def step(
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
     features = drop_padding(elu(k), pad)
-    return features.mT @ v, features.square().sum(dim=-2, keepdim=True)
+    return sum_of_outer(features, v), features.square().sum(dim=-2, keepdim=True)
 
 
 def _read(state: State, q: Tensor, *, count: Tensor | int) -> Tensor:

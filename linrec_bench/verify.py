@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,17 @@ def cards(names: Sequence[str], *, plugins: Sequence[Path] = ()) -> list[Card]:
     loaded = [attention.load_plugin(plugin).name for plugin in plugins]
     asked = [_parse(name) for name in names or loaded or attention.registry()]
     return [_card(spec, params, causal) for spec, params in asked for causal in directions(spec)]
+
+
+def cards_of(cases: Iterable[Case]) -> list[Card]:
+    """A card for each mechanism, with its parameters, in each direction that the cases ask for and it has."""
+    asked = dict.fromkeys((case.attention, case.attention_params, case.causal) for case in cases)
+    found = []
+    for name, params, causal in asked:
+        spec = attention.registry()[name]
+        if causal in directions(spec):
+            found.append(_card(spec, dict(params), causal))
+    return found
 
 
 def _parse(text: str) -> tuple[Spec, dict[str, object]]:

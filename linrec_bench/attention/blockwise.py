@@ -19,7 +19,8 @@ Half types are computed and summed in float32, a block at a time: a bfloat16 sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
@@ -46,6 +47,24 @@ MAX_BLOCKS = 16
 """Bounds the number of calls at any N; longer sequences get longer blocks."""
 
 
+_counted_as: str | None = None
+
+
+@contextmanager
+def blocks_as_on(device_type: str) -> Iterator[None]:
+    """Inside, every sequence is cut as on `device_type`: for counts of another device on fake CPU tensors."""
+    global _counted_as
+    before, _counted_as = _counted_as, device_type
+    try:
+        yield
+    finally:
+        _counted_as = before
+
+
+def _block_bytes(x: Tensor) -> int:
+    return BLOCK_BYTES.get(_counted_as or x.device.type, BLOCK_BYTES["cpu"])
+
+
 def state_dtype(x: Tensor) -> torch.dtype:
     """The type that states and sums have for inputs like `x`: float32 for half types, else that of `x`."""
     return torch.promote_types(x.dtype, torch.float32)
@@ -55,12 +74,15 @@ def _pad(padding_mask: Tensor | None) -> Tensor | None:
     return None if padding_mask is None else ~padding_mask[:, None, :, None]
 
 
-def _spans(x: Tensor) -> list[tuple[int, int]]:
-    """Start and length of every block of x [B, H, N, d], whole chunks but for the last."""
+def _spans(x: Tensor, width: int | None = None) -> list[tuple[int, int]]:
+    """Start and length of every block of x [B, H, N, d], whole chunks but for the last.
+
+    `width`: the numbers a token that the widest tensor of a block has, d if None.
+    """
     batch, heads, length, head_size = x.shape
     # A block of at least eight chunks: the states kept for backward stay below an eighth of one input.
     unit = 8 * chunk_length(head_size)
-    in_cache = BLOCK_BYTES.get(x.device.type, BLOCK_BYTES["cpu"]) // max(4 * batch * heads * head_size, 1)
+    in_cache = _block_bytes(x) // max(4 * batch * heads * (width or head_size), 1)
     rows = unit * max(1, in_cache // unit, ceil(length / (MAX_BLOCKS * unit)))
     return [(start, min(rows, length - start)) for start in range(0, length, rows)]
 
@@ -136,6 +158,7 @@ class _SumThenRead(torch.autograd.Function):
         summarise: Summarise,
         read: Read,
         counts: tuple[int, int],
+        width: int | None,
         pad: Tensor | None,
         *tensors: Tensor,
     ) -> Tensor:
@@ -143,7 +166,7 @@ class _SumThenRead(torch.autograd.Function):
         weights = tuple(x.to(state_dtype(x)) for x in given)
         out = torch.empty_like(keys[1])
         with _full_precision(out):
-            spans = _spans(keys[0])
+            spans = _spans(keys[0], width)
             state = summarise(*_cut(spans[0], keys), _cut_pad(spans[0], pad), *weights)
             for span in spans[1:]:
                 part = summarise(*_cut(span, keys), _cut_pad(span, pad), *weights)
@@ -152,7 +175,7 @@ class _SumThenRead(torch.autograd.Function):
                 _paste(span, (out,), (read(state, *_cut(span, queries), *weights),))
         ctx.save_for_backward(*tensors, *state)
         ctx.summarise, ctx.read, ctx.pad = summarise, read, pad
-        ctx.counts, ctx.total = counts, len(tensors)
+        ctx.counts, ctx.spans, ctx.total = counts, spans, len(tensors)
         return out
 
     @staticmethod
@@ -161,7 +184,7 @@ class _SumThenRead(torch.autograd.Function):
         tensors, state = ctx.saved_tensors[: ctx.total], ctx.saved_tensors[ctx.total :]
         queries, keys, given = _split(tensors, *ctx.counts)
         weights = tuple(x.to(state_dtype(x)) for x in given)
-        for_queries, for_keys, for_weights = _split(ctx.needs_input_grad[4:], *ctx.counts)
+        for_queries, for_keys, for_weights = _split(ctx.needs_input_grad[5:], *ctx.counts)
         dqueries, dkeys = _empty(queries, for_queries), _empty(keys, for_keys)
         dweights = _zeros(given, for_weights)
         dstate = [torch.zeros_like(x) for x in state]
@@ -171,7 +194,7 @@ class _SumThenRead(torch.autograd.Function):
             return (ctx.read(x[:width], *x[width:]),)
 
         with _full_precision(grad):
-            for span in _spans(keys[0]):
+            for span in ctx.spans:
                 found = _pull_back(
                     read,
                     (*state, *_cut(span, queries), *weights),
@@ -182,7 +205,7 @@ class _SumThenRead(torch.autograd.Function):
                 _paste(span, dqueries, found[width : width + asked])
                 _accumulate(dweights, found[width + asked :])
             if any(for_keys) or any(for_weights):
-                for span in _spans(keys[0]):
+                for span in ctx.spans:
                     pad = _cut_pad(span, ctx.pad)
 
                     def summarise(*x: Tensor, pad: Tensor | None = pad) -> State:
@@ -193,21 +216,29 @@ class _SumThenRead(torch.autograd.Function):
                     )
                     _paste(span, dkeys, found[: len(keys)])
                     _accumulate(dweights, found[len(keys) :])
-        return None, None, None, None, *dqueries, *dkeys, *_like(dweights, given)
+        return None, None, None, None, None, *dqueries, *dkeys, *_like(dweights, given)
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, step: Step, state: State, count: int, pad: Tensor | None, *tensors: Tensor
+        ctx: Any,
+        step: Step,
+        state: State,
+        count: int,
+        width: int | None,
+        pad: Tensor | None,
+        *tensors: Tensor,
     ) -> Tensor:
         tokens, given = tensors[:count], tensors[count:]
         weights = tuple(x.to(state_dtype(x)) for x in given)
         out = torch.empty_like(tokens[2])
         before: list[Tensor] = []
+        spans = _spans(tokens[0], width)
         ctx.width, ctx.step, ctx.pad, ctx.count, ctx.total = len(state), step, pad, count, len(tensors)
+        ctx.spans = spans
         with _full_precision(out):
-            for span in _spans(tokens[0]):
+            for span in spans:
                 if any(ctx.needs_input_grad):
                     before.extend(state)
                 state, block = step(state, *_cut(span, tokens), _cut_pad(span, pad), *weights)
@@ -222,11 +253,11 @@ class _Scan(torch.autograd.Function):
         width, count = ctx.width, ctx.count
         tokens, given = tensors[:count], tensors[count:]
         weights = tuple(x.to(state_dtype(x)) for x in given)
-        wanted = ctx.needs_input_grad[4:]
+        wanted = ctx.needs_input_grad[5:]
         dtokens, dweights = _empty(tokens, wanted[:count]), _zeros(given, wanted[count:])
         dstate: tuple[Tensor | None, ...] = tuple(torch.zeros_like(x) for x in before[:width])
         with _full_precision(grad):
-            for index, span in reversed(list(enumerate(_spans(tokens[0])))):
+            for index, span in reversed(list(enumerate(ctx.spans))):
                 pad = _cut_pad(span, ctx.pad)
 
                 def block(*x: Tensor, pad: Tensor | None = pad) -> State:
@@ -244,7 +275,7 @@ class _Scan(torch.autograd.Function):
                 dstate = found[:width]
                 _paste(span, dtokens, found[width : width + count])
                 _accumulate(dweights, found[width + count :])
-        return None, None, None, None, *dtokens, *_like(dweights, given)
+        return None, None, None, None, None, *dtokens, *_like(dweights, given)
 
 
 def _split(items: Sequence[Any], queries: int, keys: int) -> tuple[Any, Any, Any]:
@@ -265,14 +296,16 @@ def sum_then_read(
     padding_mask: Bool[Tensor, "B N"] | None,
     *,
     weights: Sequence[Tensor] = (),
+    width: int | None = None,
 ) -> Float[Tensor, "B H N d"]:
     """o = read(sum over blocks of summarise(*keys), *queries), shaped like the second of the keys: v.
 
     Queries and keys are tensors with a row for each token, weights are the same for all of them.
-    Differentiable once, at all of them.
+    Differentiable once, at all of them. Where a block makes features wider than the head size, `width` says
+    how many numbers a token that is, and blocks get shorter.
     """
     counts = (len(queries), len(keys))
-    return _sum_then_read(summarise, read, counts, _pad(padding_mask), *queries, *keys, *weights)
+    return _sum_then_read(summarise, read, counts, width, _pad(padding_mask), *queries, *keys, *weights)
 
 
 def scan(
@@ -282,11 +315,12 @@ def scan(
     padding_mask: Bool[Tensor, "B N"] | None,
     *,
     weights: Sequence[Tensor] = (),
+    width: int | None = None,
 ) -> Float[Tensor, "B H N d"]:
     """o of all blocks, shaped like the third of the tokens (q, k, v, ...); the state is handed on from block
-    to block, `state` first. Differentiable once, at tokens and weights.
+    to block, `state` first. Differentiable once, at tokens and weights; `width` as in `sum_then_read`.
     """
-    return _scan(step, state, len(tokens), _pad(padding_mask), *tokens, *weights)
+    return _scan(step, state, len(tokens), width, _pad(padding_mask), *tokens, *weights)
 
 
 def advance(

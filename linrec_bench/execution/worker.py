@@ -8,6 +8,7 @@ from functools import partial
 import torch
 
 from linrec_bench import attention
+from linrec_bench.attention.blockwise import blocks_as_on
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.plan import Prediction
@@ -72,7 +73,8 @@ def predict(case: Case) -> Prediction | None:
     if case.task == "recommend":
         return None
     try:
-        counted = exact(case, build)
+        with blocks_as_on(torch.device(case.device).type):
+            counted = exact(case, build)
     except Unsupported as reason:
         return Prediction(unsupported=str(reason))
     return Prediction(

@@ -15,7 +15,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLES, SUMMARY, ENVIRONMENT, SUITE = "samples.csv", "summary.csv", "environment.json", "suite.yaml"
+CARDS = "cards.json"
 
 Trial = tuple[str, int]
 """A case's id and a round."""
@@ -108,6 +109,18 @@ class Run:
         path = self.folder / SUMMARY
         temporary = path.with_suffix(".csv.partial")
         summary.to_csv(temporary, index=False, float_format="%.6g")
+        os.replace(temporary, path)
+        return path
+
+    def has_cards(self) -> bool:
+        """Whether the semantics cards of the run's mechanisms are stored."""
+        return (self.folder / CARDS).is_file()
+
+    def write_cards(self, cards: Sequence[Mapping[str, object]]) -> Path:
+        """Store the semantics cards, in the form of `verify --json`, whole or not at all."""
+        path = self.folder / CARDS
+        temporary = path.with_suffix(".json.partial")
+        temporary.write_text(json.dumps(list(cards), indent=2) + "\n", encoding="utf-8")
         os.replace(temporary, path)
         return path
 

@@ -1,0 +1,48 @@
+"""Semantics cards: which are made for a run, and that a contradiction is on them."""
+
+import json
+
+from linrec_bench.case import Case, freeze
+from linrec_bench.results import store
+from linrec_bench.verify import PROPERTIES, cards, cards_of
+
+
+def case_of(name, *, causal=False, seq_len=16, **params):
+    return Case(
+        task="core",
+        phase="forward",
+        attention=name,
+        attention_params=freeze(params),
+        causal=causal,
+        seq_len=seq_len,
+    )
+
+
+def test_one_card_for_each_mechanism_and_direction_of_a_run():
+    asked = [case_of("copy"), case_of("copy", seq_len=32), case_of("copy", causal=True)]
+    assert [(card.name, card.causal) for card in cards_of(asked)] == [("copy", False), ("copy", True)]
+
+
+def test_the_parameters_of_the_run_are_probed():
+    (card,) = cards_of([case_of("linrec", padding="ignore")])
+    assert card.name == "linrec(padding=ignore)"
+    assert card.found["pad content"]
+    assert card.found["pad length"]
+    assert set(card.found) == set(PROPERTIES)
+
+
+def test_cards_are_stored_whole_and_read_as_json(tmp_path):
+    run = store.Run(tmp_path)
+    assert not run.has_cards()
+    path = run.write_cards([card.as_record() for card in cards_of([case_of("copy")])])
+    assert run.has_cards()
+    (record,) = json.loads(path.read_text())
+    assert record["name"] == "copy"
+    assert record["direction"] == "bidirectional"
+    assert set(record["contradicts"].values()) == {None}
+    assert [file.name for file in tmp_path.iterdir()] == ["cards.json"]
+
+
+def test_a_name_with_parameters_is_understood():
+    (card,) = [card for card in cards(["linrec(padding=ignore)"]) if card.causal]
+    assert card.contradictions

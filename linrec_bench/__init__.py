@@ -15,6 +15,8 @@ when they are first used. For a notebook:
     compare_runs        a run against another: ratios, verdicts, what is missing
     compare_mechanisms  a mechanism against another within a run
     holm                p-values corrected over a family of tests
+
+The rest of the analysis is in `linrec_bench.analysis`, whose modules are imported on first use too.
 """
 
 from importlib import import_module
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from linrec_bench import analysis
     from linrec_bench.analysis.compare import compare_mechanisms, compare_runs
     from linrec_bench.analysis.crossover import crossover
     from linrec_bench.analysis.headline import headline
@@ -51,6 +54,7 @@ _HOME = {
 
 __all__ = [
     "across_seeds",
+    "analysis",
     "compare_mechanisms",
     "compare_runs",
     "crossover",
@@ -66,6 +70,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "analysis":
+        return import_module(f"{__name__}.analysis")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,25 @@
+"""Rows -> tables, intervals and verdicts. Nothing here reads a file or imports torch.
+
+After `import linrec_bench`, `linrec_bench.analysis.<module>` needs no further import. The modules, each of
+which documents its functions:
+
+    summary, headline                   one row a case and phase; the findings in sentences
+    scaling, polynomial                 growth with sequence length: timed, and of exact counts
+    crossover                           the length from which one mechanism costs less than another
+    intervals, seeds                    medians and ratios over processes; quality over seeds
+    compare, comparison                 a run or a mechanism against another, and what that found
+    matching, judging, significance     which cases are compared, which verdict they get; Student's t, Holm
+    verdicts, regression, power         claims, accepted ratios, and how often a gate would cry wolf
+    trials                              how each case ended, and its samples by round
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+
+def __getattr__(name: str) -> ModuleType:
+    module = f"{__name__}.{name}"
+    if name.startswith("_") or find_spec(module) is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(module)

@@ -1,0 +1,97 @@
+"""What a comparison of B with A found: a line a measure and place, failures, and what has no partner."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+import pandas as pd
+
+from linrec_bench.analysis.matching import Place
+
+Verdict = Literal["worse", "better", "same", "undecided"]
+Family = Literal["sampled", "counted", "quality"]
+
+_TIME: dict[Verdict, str] = {"worse": "slower", "better": "faster", "same": "no difference"}
+_AMOUNT: dict[Verdict, str] = {"worse": "more", "better": "less", "same": "no difference"}
+_WORDS: dict[str, dict[Verdict, str]] = {
+    "time": _TIME,
+    "train_time": _TIME,
+    "sampled": _AMOUNT,
+    "counted": _AMOUNT | {"same": "equal"},
+    "quality": {"worse": "worse", "better": "better", "same": "no difference"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One measure at one place. `change` is B / A, for quality B - A, with its 95 % interval.
+
+    `a` and `b` are medians over rounds (means over seeds for quality) in `unit`. `replicates` are rounds or
+    seeds, `p` is the p-value after Holm's correction (NaN where nothing was tested), and `reason` says why a
+    verdict is undecided.
+    """
+
+    place: Place
+    measure: str
+    unit: str
+    family: Family
+    a: float
+    b: float
+    change: float
+    low: float
+    high: float
+    replicates: int = 1
+    p: float = math.nan
+    verdict: Verdict = "undecided"
+    reason: str = ""
+
+    @property
+    def said(self) -> str:
+        """The verdict in a word for this measure: `slower`, `less`, `no difference`."""
+        words = _WORDS.get(self.measure) or _WORDS[self.family]
+        return words.get(self.verdict, self.verdict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A case that did not end ok on at least one side: the status and the reason of each.
+
+    `same` is the verdict where neither side ended ok.
+    """
+
+    place: Place
+    a: str
+    a_detail: str
+    b: str
+    b_detail: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What A and B share, compared, and what they do not share, by name.
+
+    `only_measured` maps (measure, side) to the number of matched cases where that side alone has the measure.
+    """
+
+    lines: tuple[Line, ...]
+    failures: tuple[Failure, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    only_measured: Mapping[tuple[str, str], int]
+
+    def verdicts(self) -> Counter[Verdict]:
+        """How often each verdict was given; a case that failed on both sides says nothing and is left out."""
+        one_sided = [failure.verdict for failure in self.failures if "ok" in (failure.a, failure.b)]
+        return Counter([*(line.verdict for line in self.lines), *one_sided])
+
+    def table(self) -> pd.DataFrame:
+        """One row a line: the columns of `Place`, then those of `Line`, then `said`."""
+        own = [field.name for field in fields(Line) if field.name != "place"]
+        columns = [*(field.name for field in fields(Place)), *own, "said"]
+        records = [asdict(line.place) | asdict(line) | {"said": line.said} for line in self.lines]
+        return pd.DataFrame.from_records(records, columns=columns)

@@ -1,0 +1,47 @@
+"""A table of rows into one file that other tools read: Parquet or CSV, by the ending of its name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def export(frame: pd.DataFrame, path: Path) -> None:
+    """Write `frame` to `path` (.parquet or .csv), replaced whole.
+
+    Raises `ValueError` for another ending, a folder that cannot be written, and Parquet without pyarrow.
+    """
+    write = _WRITERS.get(path.suffix)
+    if write is None:
+        raise ValueError(f"{path}: unknown ending {path.suffix!r}; expected {' or '.join(_WRITERS)}")
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        write(frame, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _parquet(frame: pd.DataFrame, path: Path) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ValueError(
+            'Parquet needs pyarrow; expected pip install "linrec-bench[parquet]", or a name that ends in .csv'
+        ) from error
+    parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), path, compression="zstd")
+
+
+def _csv(frame: pd.DataFrame, path: Path) -> None:
+    frame.to_csv(path, index=False)
+
+
+_WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {".parquet": _parquet, ".csv": _csv}

@@ -1,0 +1,130 @@
+"""Stored runs -> one DataFrame, for a notebook. What cannot be read is named in a warning and left out."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from linrec_bench.results.store import ENVIRONMENT, SAMPLES, SUMMARY, Run, StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAMPLE_COLUMNS = {
+    "run_id": "the run",
+    "suite": "the suite",
+    "case_id": "hash of all fields of the case; empty in rows that measure the device itself",
+    "task": "core, layer, train_step, recommend ...; `device` for the ceilings of the device",
+    "attention": "mechanism, with the parameters that were set",
+    "model": "recommender; empty for core and layer",
+    "dataset": "source of sequences; empty where inputs are random",
+    "seq_len": "N, events in a sequence",
+    "batch_size": "B, sequences in a batch",
+    "hidden_size": "D, width of a token",
+    "heads": "H, attention heads",
+    "layers": "blocks of the model",
+    "dtype": "data type of the inputs",
+    "device": "cpu or cuda",
+    "causal": "whether a token sees earlier tokens only",
+    "seed": "seed of weights, inputs and order",
+    "phase": "what was measured: forward, forward_backward, step; validation or test of a training",
+    "measure": "which number: time, peak_live_bytes, flops, ndcg@10 ...; `trial` closes a trial",
+    "unit": "unit of the value: s, B, FLOP, J; 1 where it has none",
+    "round": "process that took the sample, 0 for the first",
+    "repeat": "number of the sample within its process, or of the epoch",
+    "value": "the raw sample; empty where the status is not ok",
+    "status": "ok oom timeout killed error unsupported skipped; of a `trial` row: how the trial ended",
+    "detail": "why, or how",
+}
+"""Every column of the samples and its meaning."""
+
+Table = Literal["samples", "summary"]
+
+
+class NotLoaded(UserWarning):
+    """A run, or rows of one, that `load_results` leaves out."""
+
+
+def load_results(path: str | os.PathLike[str], *, table: Table = "samples") -> pd.DataFrame:
+    """The stored rows of one run, of all runs of a suite, or of all suites, in one DataFrame.
+
+    `path` is the folder of a run, of a suite, or of the results (whose `reference` is then not searched). The
+    columns `run_id` and `suite` tell rows apart. With `table="samples"` a row is a raw sample, and the
+    columns are `SAMPLE_COLUMNS`; with `"summary"` it is a case and phase, and the columns are those of
+    `linrec_bench.analysis.summary.COLUMNS`, then the test metrics.
+
+    Each run that holds nothing, is damaged or of another schema version, each that is there twice, and rows
+    that a kill cut off are named in a warning `NotLoaded` and left out. Raises `StoreError` (a `ValueError`)
+    when nothing is left.
+    """
+    import pandas as pd
+
+    if table not in _READERS:
+        raise ValueError(f"table {table!r}; expected one of {', '.join(map(repr, _READERS))}")
+    reasons: list[str] = []
+    frames: dict[str, pd.DataFrame] = {}
+    for run in find_runs(Path(path)):
+        try:
+            run.environment()
+            frame = _READERS[table](run)
+        except StoreError as error:
+            reasons.append(str(error))
+            continue
+        if table == "samples" and (cut := _cut_off(run, len(frame))):
+            reasons.append(f"{run.folder / SAMPLES}: {cut} rows of a trial that was cut off")
+        if frame.empty:
+            reasons.append(f"{run.folder}: empty, no trial has ended")
+            continue
+        run_id = str(frame["run_id"].iloc[0])
+        if run_id in frames:
+            reasons.append(f"{run.folder}: run {run_id} is there twice; the first is loaded")
+            continue
+        frames[run_id] = frame
+    if not frames:
+        said = "; ".join(reasons) or "no runs there; expected the folder of a run, a suite or all results"
+        raise StoreError(f"{path}: nothing to load: {said}")
+    _warn(reasons)
+    return pd.concat(frames.values(), ignore_index=True)
+
+
+_READERS: dict[str, Callable[[Run], pd.DataFrame]] = {"samples": Run.samples, "summary": Run.summary}
+
+
+def find_runs(path: Path) -> list[Run]:
+    """The runs at `path`: itself, those of a suite, or those of every suite but `reference`; by name.
+
+    A folder counts as a run when it holds a file of one, so that damaged ones are found too.
+    """
+    if _is_run(path):
+        return [Run(path)]
+    runs: list[Run] = []
+    for folder in _folders(path):
+        if _is_run(folder):
+            runs.append(Run(folder))
+        elif folder.name != "reference":
+            runs += [Run(inner) for inner in _folders(folder) if _is_run(inner)]
+    return runs
+
+
+def _is_run(path: Path) -> bool:
+    return any((path / name).is_file() for name in (ENVIRONMENT, SAMPLES, SUMMARY))
+
+
+def _folders(path: Path) -> list[Path]:
+    if not path.is_dir():
+        raise StoreError(f"{path}: no such folder; expected that of a run, a suite or all results")
+    return sorted(inner for inner in path.iterdir() if inner.is_dir() and inner.name[0] != ".")
+
+
+def _cut_off(run: Run, loaded: int) -> int:
+    """Rows after the last closed trial. A cell never holds a line break, so that lines are rows."""
+    return len((run.folder / SAMPLES).read_bytes().splitlines()) - 1 - loaded
+
+
+def _warn(reasons: Iterable[str]) -> None:
+    for reason in reasons:
+        # 1 is here, 2 is load_results, 3 is who called it.
+        warnings.warn(reason, NotLoaded, stacklevel=3)

@@ -70,7 +70,8 @@ def state_dtype(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def _pad(padding_mask: Tensor | None) -> Tensor | None:
+def pads(padding_mask: Tensor | None) -> Tensor | None:
+    """[B, 1, N, 1], True at padding; None where nothing is padded."""
     return None if padding_mask is None else ~padding_mask[:, None, :, None]
 
 
@@ -121,8 +122,11 @@ def _pull_back(
     with torch.enable_grad():
         leaves = [x.detach().requires_grad_(want) for x, want in zip(inputs, wanted, strict=True)]
         outputs = function(*leaves)
+    # A state may hold numbers that have no gradient, such as the maximum that sums are relative to.
+    followed = [(x, grad) for x, grad in zip(outputs, grads, strict=True) if x.requires_grad]
+    ends, slopes = zip(*followed, strict=True)
     chosen = [leaf for leaf, want in zip(leaves, wanted, strict=True) if want]
-    found = iter(torch.autograd.grad(outputs, chosen, grads, materialize_grads=True))
+    found = iter(torch.autograd.grad(ends, chosen, slopes, materialize_grads=True))
     return tuple(next(found) if want else None for want in wanted)
 
 
@@ -305,7 +309,7 @@ def sum_then_read(
     how many numbers a token that is, and blocks get shorter.
     """
     counts = (len(queries), len(keys))
-    return _sum_then_read(summarise, read, counts, width, _pad(padding_mask), *queries, *keys, *weights)
+    return _sum_then_read(summarise, read, counts, width, pads(padding_mask), *queries, *keys, *weights)
 
 
 def scan(
@@ -320,7 +324,23 @@ def scan(
     """o of all blocks, shaped like the third of the tokens (q, k, v, ...); the state is handed on from block
     to block, `state` first. Differentiable once, at tokens and weights; `width` as in `sum_then_read`.
     """
-    return _scan(step, state, len(tokens), width, _pad(padding_mask), *tokens, *weights)
+    return _scan(step, state, len(tokens), width, pads(padding_mask), *tokens, *weights)
+
+
+def at_once(
+    function: Callable[..., Tensor],
+    tokens: Sequence[Float[Tensor, "B H N _"]],
+    padding_mask: Bool[Tensor, "B N"] | None,
+    *,
+    weights: Sequence[Tensor] = (),
+) -> Float[Tensor, "B H N d"]:
+    """o = function(*tokens, pad, *weights) of a sequence too short for blocks, in the type of the state, shaped
+    like the third of the tokens and differentiated as any code is.
+    """
+    with _full_precision(tokens[0]):
+        raised = [x.to(state_dtype(x)) for x in (*tokens, *weights)]
+        out = function(*raised[: len(tokens)], pads(padding_mask), *raised[len(tokens) :])
+    return out.to(tokens[2].dtype)
 
 
 def advance(

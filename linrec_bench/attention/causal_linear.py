@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linrec_bench.attention.products import inner, sum_of_outer
+from linrec_bench.attention.products import causal_inner, sum_of_outer
 
 
 def chunk_length(head_size: int) -> int:
@@ -28,20 +28,26 @@ def causal_product(
     k: Float[Tensor, "B H N f"],
     v: Float[Tensor, "B H N e"],
     state: Float[Tensor, "B H f e"],
+    *,
+    chunk: int | None = None,
 ) -> tuple[Float[Tensor, "B H N e"], Float[Tensor, "B H f e"]]:
     """o_t = (state + sum_{s <= t} k_s v_s^T)^T q_t for every t, and the state after the last token.
 
     All chunks at once: the number of operations does not depend on N, the extra memory is N (C + f e / C)
-    numbers a head. Floating-point operations: 4 N C e (dense triangle, e = f) + 4 N f e.
+    numbers a head. Floating-point operations: 2 N C (f + e) (dense triangle) + 4 N f e. `chunk` is C, by
+    default that of f; where the features are many more than e, chunks of e tokens do less.
     """
     length = q.shape[-2]
-    chunk = min(chunk_length(q.shape[-1]), length)
+    chunk = min(chunk or chunk_length(q.shape[-1]), length)
     whole = length - length % chunk
     if whole < length:
-        chunks, state = causal_product(q[..., :whole, :], k[..., :whole, :], v[..., :whole, :], state)
-        rest, state = causal_product(q[..., whole:, :], k[..., whole:, :], v[..., whole:, :], state)
+        head, tail = (
+            [x.narrow(-2, *part) for x in (q, k, v)] for part in ((0, whole), (whole, length - whole))
+        )
+        chunks, state = causal_product(*head, state, chunk=chunk)
+        rest, state = causal_product(*tail, state, chunk=chunk)
         return torch.cat((chunks, rest), dim=-2), state
     q, k, v = (x.unflatten(-2, (-1, chunk)) for x in (q, k, v))
     states = torch.cat((state.unsqueeze(-3), sum_of_outer(k, v)), dim=-3).cumsum(dim=-3)
-    out = inner(q, k).tril_() @ v + q @ states[..., :-1, :, :]
+    out = causal_inner(q, k) @ v + q @ states[..., :-1, :, :]
     return out.flatten(-3, -2), states[..., -1, :, :]

@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.blockwise import advance, scan, state_dtype, sum_then_read
+from linrec_bench.attention import compiled
+from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, unit_rows
 from linrec_bench.attention.products import sum_of_outer
@@ -37,9 +38,12 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
+    backend: Literal["eager", "compile"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
     mask = padding_mask if padding == "mask" else None
+    if backend == "compile":
+        return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(mask))
     if causal:
         return scan(_step, init_state(q), (q, k, v), mask)
     return sum_then_read(_summarise, _read, (q,), (k, v), mask)
@@ -56,6 +60,14 @@ def step(
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """S + k'^T v, and S^T q' / sqrt(d) of it, for each event."""
     return advance(_step, state, (q, k, v))
+
+
+def _formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
+    return _read(_summarise(k, v, pad), q)
+
+
+def _causal_formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
+    return _step(init_state(q), q, k, v, pad)[1]
 
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
@@ -81,8 +93,10 @@ def reference(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
+    backend: Literal["eager", "compile"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """The N x N weights written out, scaled, masked, applied."""
+    del backend
     q, k = F.elu(q), F.elu(k)
     products = torch.einsum("bhid,bhjd->bhij", q, k)
     sizes = torch.einsum("bhi,bhj->bhij", q.norm(dim=-1), k.norm(dim=-1))

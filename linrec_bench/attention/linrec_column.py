@@ -15,13 +15,15 @@ run over the first t tokens, o_t = S_t^T (q'_t / (sqrt(t) c_t)), which is the eq
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.blockwise import advance, scan, state_dtype, sum_then_read
+from linrec_bench.attention import compiled
+from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, reciprocal_root, unit_rows
 from linrec_bench.attention.products import sum_of_outer
@@ -35,8 +37,11 @@ def core(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
+    backend: Literal["eager", "compile"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; N in the equation is the number of tokens that are real."""
+    if backend == "compile":
+        return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(padding_mask))
     if causal:
         return scan(_step, init_state(q), (q, k, v), padding_mask)
     count = q.shape[2] if padding_mask is None else padding_mask.sum(dim=1)[:, None, None, None]
@@ -55,6 +60,15 @@ def step(
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """The prefix that ends with each event, from S, c^2 and t."""
     return advance(_step, state, (q, k, v))
+
+
+def _formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
+    count = q.shape[2] if pad is None else (~pad).sum(dim=2, keepdim=True)
+    return _read(_summarise(k, v, pad), q, count=count)
+
+
+def _causal_formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
+    return _step(init_state(q), q, k, v, pad)[1]
 
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
@@ -85,8 +99,10 @@ def reference(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
+    backend: Literal["eager", "compile"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """The equation as written, on the whole sequence; if causal, on every prefix for its last query."""
+    del backend
     length, d = q.shape[2:]
     real = q.new_ones(q.shape[0], length) if padding_mask is None else padding_mask.to(q.dtype)
     q = F.elu(q)

@@ -32,19 +32,23 @@ class _LeftTransposed(torch.autograd.Function):
 
 
 class _RightTransposed(torch.autograd.Function):
-    """c = a b^T; da = dc b, db = dc^T a."""
+    """c = a b^T, all of it or its lower triangle; da = dc b, db = dc^T a, with the same part of dc."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+    def forward(ctx: Any, a: Tensor, b: Tensor, lower: bool) -> Tensor:
         ctx.save_for_backward(a, b)
-        return a @ b.mT
+        ctx.lower = lower
+        product = a @ b.mT
+        return product.tril_() if lower else product
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         a, b = ctx.saved_tensors
-        wants_a, wants_b = ctx.needs_input_grad
-        return grad @ b if wants_a else None, grad.mT @ a if wants_b else None
+        wants_a, wants_b, _ = ctx.needs_input_grad
+        if ctx.lower:
+            grad = grad.tril()
+        return grad @ b if wants_a else None, grad.mT @ a if wants_b else None, None
 
 
 # `apply` is untyped in torch.
@@ -59,4 +63,9 @@ def sum_of_outer(k: Float[Tensor, "*B n f"], v: Float[Tensor, "*B n e"]) -> Floa
 
 def inner(q: Float[Tensor, "*B n f"], k: Float[Tensor, "*B m f"]) -> Float[Tensor, "*B n m"]:
     """q k^T, the inner product of every q_i with every k_j."""
-    return _right_transposed(q, k)
+    return _right_transposed(q, k, False)
+
+
+def causal_inner(q: Float[Tensor, "*B n f"], k: Float[Tensor, "*B n f"]) -> Float[Tensor, "*B n n"]:
+    """The inner product of every q_i with the k_j up to it, zero above."""
+    return _right_transposed(q, k, True)

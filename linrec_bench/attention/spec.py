@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from linrec_bench.registry import did_you_mean
+from linrec_bench.parameters import check_parameters, parameters_of
 
 T = TypeVar("T")
 
@@ -106,33 +106,14 @@ class Spec:
         for function in (self.core, self.companion, self.layer):
             if function is None:
                 continue
-            hints = _hints(function)
-            for name, parameter in inspect.signature(function).parameters.items():
-                if name not in _CONTRACT and not _is_tensor(hints.get(name)):
-                    found.setdefault(name, parameter.replace(annotation=hints.get(name)))
+            for name, parameter in parameters_of(function).items():
+                if name not in _CONTRACT and not _is_tensor(parameter.annotation):
+                    found.setdefault(name, parameter)
         return found
 
     def check_params(self, params: Mapping[str, object]) -> None:
         """Raise `ValueError` when a parameter is unknown or has a value that its annotation excludes."""
-        for name, value in params.items():
-            if name not in self.parameters:
-                known = ", ".join(self.parameters) or "none"
-                raise ValueError(
-                    f"attention {self.name} has no parameter {name!r}; it has: {known}."
-                    f"{did_you_mean(name, self.parameters)}"
-                )
-            hint = self.parameters[name].annotation
-            if typing.get_origin(hint) is typing.Literal:
-                allowed = typing.get_args(hint)
-                if value not in allowed:
-                    raise ValueError(
-                        f"attention {self.name}: {name} is {value!r}; expected one of "
-                        f"{', '.join(map(repr, allowed))}"
-                    )
-            elif isinstance(hint, type):
-                wanted = (int, float) if hint is float else hint
-                if not isinstance(value, wanted) or (isinstance(value, bool) and hint is not bool):
-                    raise ValueError(f"attention {self.name}: {name} is {value!r}; expected {hint.__name__}")
+        check_parameters(f"attention {self.name}", self.parameters, params)
 
     def check_direction(self, *, causal: bool) -> None:
         """Raise `Unsupported` when the asked direction does not exist for this mechanism."""
@@ -180,11 +161,6 @@ def accepted(function: Callable[..., object], params: Mapping[str, T], **availab
     """Those of `params` and `available` that `function` has a parameter for."""
     names = inspect.signature(function).parameters
     return {name: value for name, value in {**params, **available}.items() if name in names}
-
-
-def _hints(function: Callable[..., object]) -> dict[str, object]:
-    # The hints of a class are those of its constructor.
-    return typing.get_type_hints(vars(function)["__init__"] if isinstance(function, type) else function)
 
 
 def _is_tensor(hint: object) -> bool:

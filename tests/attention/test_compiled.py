@@ -1,0 +1,51 @@
+"""The backend `compile` computes the same function; what cannot compile says so."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+
+from linrec_bench.attention import Unsupported, contract, core
+from linrec_bench.case import Case, freeze
+from linrec_bench.execution.worker import predict
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", ["linrec", "linrec-column"])
+def test_the_same_outputs_and_gradients(name: str, causal: bool) -> None:
+    mask = torch.arange(70).expand(2, -1) < torch.tensor([[70], [50]])
+    found = []
+    for backend in ("eager", "compile"):
+        q, k, v = (x.requires_grad_() for x in contract.inputs(70))
+        out = core(name, q, k, v, padding_mask=mask, causal=causal, backend=backend)
+        out = out.masked_fill(~mask[:, None, :, None], 0)
+        found.append((out, *torch.autograd.grad(out.square().sum(), (q, k, v))))
+    for eager, compiled in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, eager)
+
+
+def test_counts_are_those_of_the_formula() -> None:
+    case = Case(
+        task="core",
+        phase="forward_backward",
+        attention="linrec",
+        seq_len=4096,
+        attention_params=freeze({"backend": "compile"}),
+    )
+    found = predict(case)
+    assert found is not None
+    assert found.flops == 6 * 2 * 4096 * 2 * 32 * 32
+
+
+def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    q, k, v = contract.inputs(5)
+    with pytest.raises(Unsupported, match="no-such-compiler was not found"):
+        core("linrec", q, k, v, backend="compile")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
+from linrec_bench.case import Case
+
 Record = dict[str, str]
 
 
@@ -42,8 +46,16 @@ def _power(exponent: float) -> str:
 def _models() -> list[Record]:
     from linrec_bench import models
 
+    # What a sweep sets is no parameter of the model to who writes a suite.
+    axes = {field.name for field in fields(Case)}
     return [
-        {"name": spec.name, "title": spec.title, "paper": spec.paper} for spec in models.registry().values()
+        {
+            "name": spec.name,
+            "title": spec.title,
+            "parameters": ", ".join(name for name in spec.parameters if name not in axes) or "-",
+            "paper": spec.paper,
+        }
+        for spec in models.registry().values()
     ]
 
 

@@ -20,7 +20,7 @@ FLOORS = [
     {"suite", "tasks"},
     {"execution"},
     {"catalogue", "check", "testing", "calibrate", "predict"},
-    {"runner", "verify"},
+    {"runner", "verify", "compare", "report"},
     {"console"},
     {"cli"},
     {"__main__"},

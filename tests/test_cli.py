@@ -157,6 +157,49 @@ def test_a_mechanism_of_ones_own_runs_beside_the_others(folder, monkeypatch):
     assert "mine.py" in run.environment()["plugins"]
 
 
+def test_init_writes_a_suite_that_runs_and_overwrites_nothing(folder, monkeypatch, capfd):
+    assert call(monkeypatch, "init", "mine.yaml", "--schema", "schemas.json") == 0
+    assert (folder / "mine.yaml").read_text().startswith("# yaml-language-server: $schema=schemas.json\n")
+    assert json.loads((folder / "schemas.json").read_text())["properties"]["task"]
+    assert call(monkeypatch, "run", "mine.yaml", "--dry-run", "--device", "cpu") == 0
+    assert call(monkeypatch, "check", "mine.yaml", "--device", "cpu", "--only", "causal=false") == 0
+    assert "0 broken" in capfd.readouterr().out
+    (folder / "mine.yaml").write_text("mine")
+    assert call(monkeypatch, "init", "mine.yaml") == 2
+    assert capfd.readouterr().err.strip() == "error: mine.yaml exists; expected the name of a new file"
+    assert (folder / "mine.yaml").read_text() == "mine"
+
+
+def test_init_rewrites_a_schema_and_nothing_else(folder, monkeypatch, capfd):
+    assert call(monkeypatch, "init", "--schema", "schema.json") == 0
+    assert call(monkeypatch, "init", "--schema", "schema.json") == 0
+    assert not (folder / "suite.yaml").exists()
+    assert call(monkeypatch, "init", "--schema", "tiny.yaml") == 2
+    assert (folder / "tiny.yaml").read_text() == SUITE
+    assert call(monkeypatch, "init", "absent/mine.yaml") == 2
+    assert "cannot be written" in capfd.readouterr().err
+
+
+def test_a_terminal_without_utf_8_gets_plain_characters(folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "linrec_bench", "run", "tiny.yaml", "--device", "cpu", "--set", "rounds=1"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "NO_COLOR": "1", "COLUMNS": "80"},
+        capture_output=True,
+        check=True,
+    )
+    printed = (done.stdout + done.stderr).decode("ascii")
+    assert " us" in printed
+    assert "growth" not in printed
+    assert "\x1b" not in printed
+
+
+def test_help_has_the_verbs_in_the_order_of_the_work(folder, monkeypatch, capfd):
+    assert call(monkeypatch, "--help") == 0
+    words = capfd.readouterr().out.split()
+    verbs = list(cli.VERBS)
+    assert [word for word in dict.fromkeys(words) if word in verbs] == verbs
+
+
 def test_ctrl_c_leaves_a_run_that_the_same_command_finishes(folder):
     command = [sys.executable, "-m", "linrec_bench", "run", "tiny.yaml", "--device", "cpu"]
     slow = [*command, "--set", "sampling={seconds: 0.5, min: 1, max: 10000}"]

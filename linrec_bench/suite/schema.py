@@ -2,277 +2,78 @@
 
 from __future__ import annotations
 
-import math
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from linrec_bench.case import PHASES_OF_TASK, Params, Scalar, freeze, label
+from linrec_bench.case import PHASES_OF_TASK, Scalar, Task, label
 from linrec_bench.measures import MEASURES
 from linrec_bench.registry import did_you_mean
+from linrec_bench.suite.expectation import Expectation, bound_limits
+from linrec_bench.suite.grid import AXES, Fixed, Grid
+from linrec_bench.suite.limits import Limits, Sampling
+from linrec_bench.suite.words import Named, Strict, distinct
 
-AXES = ("seq_len", "batch_size", "hidden_size", "heads", "layers", "dtype", "causal", "seed")
-"""What a grid may sweep and `fixed` may hold; the fields of a case that are not names."""
-
-_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-
-
-class Strict(BaseModel):
-    """A frozen model whose unknown keys are errors that name the nearest known key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
-            for key in data:
-                if key not in known:
-                    raise PydanticCustomError(
-                        "unknown_key",
-                        "unknown key {key}; expected one of: {known}.{hint}",
-                        {
-                            "key": repr(key),
-                            "name": key,
-                            "known": ", ".join(known),
-                            "hint": did_you_mean(str(key), known),
-                        },
-                    )
-        return data
+__all__ = [
+    "AXES",
+    "DEVICES",
+    "SUITE_KEYS",
+    "SWEEP_KEYS",
+    "Expectation",
+    "Limits",
+    "Named",
+    "Sampling",
+    "Suite",
+    "Sweep",
+    "bound_limits",
+]
 
 
-class Named(BaseModel):
-    """A name with parameters of its own: `linrec`, or `{name: linrec, padding: ignore}`."""
+_PHASES = sorted({phase for phases in PHASES_OF_TASK.values() for phase in phases})
 
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, data: Any) -> Any:
-        return {"name": data} if isinstance(data, str) else data
-
-    @property
-    def params(self) -> Params:
-        return freeze(dict(self.model_extra or {}))
-
-
-class Geometric(Strict):
-    """`{from: 128, to: 16384, factor: 2}`: from, from * factor, ... up to and including `to`."""
-
-    start: PositiveInt = Field(alias="from")
-    to: PositiveInt
-    factor: Annotated[int, Field(ge=2)] = 2
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Geometric:
-        if self.to < self.start:
-            raise ValueError(f"from {self.start} is above to {self.to}; expected from <= to")
-        return self
-
-    def values(self) -> tuple[int, ...]:
-        values = [self.start]
-        while values[-1] * self.factor <= self.to:
-            values.append(values[-1] * self.factor)
-        return tuple(values)
-
-
-def _as_values(value: Any) -> Any:
-    if isinstance(value, dict):
-        return Geometric.model_validate(value).values()
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(set(values)) != len(values):
-        raise ValueError(f"the values {list(values)} repeat; expected each once")
-    return values
-
-
-def _axis(kind: Any) -> Any:
-    """Values of an axis: one, a list, or (for whole numbers) a geometric range."""
-    return Annotated[tuple[kind, ...], BeforeValidator(_as_values), Field(min_length=1)]
-
-
-Dtype = Literal["float32", "float64", "bfloat16", "float16"]
-
-
-class Grid(Strict):
-    """Axes that are swept: their product, in the order of `AXES`, first slowest."""
-
-    seq_len: _axis(PositiveInt) = ()  # type: ignore[valid-type]
-    batch_size: _axis(PositiveInt) = ()  # type: ignore[valid-type]
-    hidden_size: _axis(PositiveInt) = ()  # type: ignore[valid-type]
-    heads: _axis(PositiveInt) = ()  # type: ignore[valid-type]
-    layers: _axis(PositiveInt) = ()  # type: ignore[valid-type]
-    dtype: _axis(Dtype) = ()  # type: ignore[valid-type]
-    causal: _axis(bool) = ()  # type: ignore[valid-type]
-    seed: _axis(NonNegativeInt) = ()  # type: ignore[valid-type]
-
-    @field_validator("*")
-    @classmethod
-    def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        return _distinct(values)
-
-    def axes(self) -> dict[str, tuple[Any, ...]]:
-        return {name: getattr(self, name) for name in AXES if name in self.model_fields_set}
-
-
-class Fixed(Strict):
-    """Axes that hold one value for every case of the sweep, and those values by default."""
-
-    seq_len: PositiveInt | None = None
-    batch_size: PositiveInt = 1
-    hidden_size: PositiveInt = 64
-    heads: PositiveInt = 2
-    layers: PositiveInt = 1
-    dtype: Dtype = "float32"
-    causal: bool = False
-    seed: NonNegativeInt = 0
-
-
-def _memory(value: Any) -> Any:
-    if isinstance(value, int):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)\s*", str(value))
-    if match is None:
-        raise ValueError(f"{value!r} is no amount of memory; expected such as 80%, 8GiB or 512MiB")
-    number, unit = float(match[1]), match[2]
-    if unit == "%":
-        if not 0 < number <= 100:
-            raise ValueError(f"{value!r}: expected a share above 0% and up to 100%")
-        return f"{number:g}%"
-    return int(number * _UNITS[unit])
-
-
-class Limits(Strict):
-    """What a trial may use. `memory` is an amount, or a share of what is free when the run starts."""
-
-    case_seconds: PositiveFloat = 60.0
-    memory: Annotated[int | str, BeforeValidator(_memory)] = "80%"
-
-
-class Sampling(Strict):
-    """How long a trial is sampled: until `seconds` are spent, within `min` and `max` samples.
-
-    `cache` says whether the device's last-level cache is flushed before each sample (CUDA only).
-    """
-
-    seconds: PositiveFloat = 0.5
-    min: PositiveInt = 3
-    max: PositiveInt = 200
-    cache: Literal["cold", "warm"] = "cold"
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Sampling:
-        if self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}; expected min <= max")
-        return self
-
-
-_BOUND = re.compile(r"\s*(<=|>=|==)\s*([-+0-9.eE]+)\s*|\s*([-+0-9.eE]+)\s*\.\.\s*([-+0-9.eE]+)\s*")
-
-
-def _bound(value: Any) -> Any:
-    match = _BOUND.fullmatch(str(value))
-    try:
-        numbers = [float(group) for group in match.groups()[1:] if group] if match else []
-    except ValueError:
-        numbers = []
-    if match is None or not numbers:
-        raise ValueError(f"{value!r} is no bound; expected such as '<= 1.05', '>= 0.9' or '0.9 .. 1.1'")
-    return str(value)
-
-
-BoundText = Annotated[str, BeforeValidator(_bound)]
-
-
-def bound_limits(text: str) -> tuple[float, float]:
-    """The lowest and the highest number that a bound admits."""
-    match = _BOUND.fullmatch(text)
-    assert match is not None
-    sign, number, low, high = match.groups()
-    if sign is None:
-        return float(low), float(high)
-    value = float(number)
-    return {"<=": (-math.inf, value), ">=": (value, math.inf), "==": (value, value)}[sign]
-
-
-QUANTITIES = ("exponent", "value", "ratio", "difference")
-
-
-class Expectation(Strict):
-    """One line of `expect:`: exactly one of the quantities, bounded.
-
-    `{attention: linrec, measure: peak_memory, exponent: "<= 1.05"}` or, against another mechanism,
-    `{attention: linrec, measure: flops, ratio: "<= 0.25", to: softmax, where: "seq_len=4096"}`.
-    """
-
-    attention: str
-    measure: str
-    exponent: BoundText | None = None
-    value: BoundText | None = None
-    ratio: BoundText | None = None
-    difference: BoundText | None = None
-    to: str = ""
-    where: str = ""
-
-    @model_validator(mode="after")
-    def _one_quantity(self) -> Expectation:
-        given = [name for name in QUANTITIES if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"{len(given)} quantities; expected exactly one of: {', '.join(QUANTITIES)}")
-        compares = given[0] in ("ratio", "difference")
-        if compares != bool(self.to):
-            wanted = "needs `to`, the mechanism to compare with" if compares else "takes no `to`"
-            raise ValueError(f"{given[0]} {wanted}")
-        return self
-
-    @property
-    def quantity(self) -> str:
-        return next(name for name in QUANTITIES if getattr(self, name) is not None)
-
-    @property
-    def bound(self) -> str:
-        return str(getattr(self, self.quantity))
+PhaseName = Annotated[str, WithJsonSchema({"enum": _PHASES})]
+MeasureName = Annotated[str, WithJsonSchema({"enum": list(MEASURES)})]
+"""Checked by validators of their own, whose messages know the task and near misses."""
 
 
 class Sweep(Strict):
     """One task over one grid. In a suite file these keys stand at the top, or in a list `sweeps`."""
 
-    task: Literal["core", "layer", "train_step", "recommend"]
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    task: Task
+    """What one process does: the mechanism alone, its layer, a training step, decoding, or train and rank."""
     attention: Annotated[tuple[Named, ...], Field(min_length=1)]
+    """The mechanisms, by name (`linrec-bench list attention`) or as a mapping of name and parameters."""
     grid: Grid = Grid()
     fixed: Fixed = Fixed()
-    phases: tuple[str, ...] = ()
-    measures: tuple[str, ...] = ("time", "peak_memory", "flops")
+    phases: tuple[PhaseName, ...] = ()
+    """Those of the task that are wanted; without any, all of them."""
+    measures: tuple[MeasureName, ...] = ("time", "peak_memory", "flops")
+    """What is measured (`linrec-bench list measures`)."""
     rounds: PositiveInt = 3
+    """Fresh processes of each case; intervals come from their spread."""
     limits: Limits = Limits()
     sampling: Sampling = Sampling()
     model: Named | None = None
+    """What wraps the mechanism in the tasks train_step and recommend (`linrec-bench list models`)."""
     dataset: Named | None = None
-    training: dict[str, Scalar] = {}
-    evaluation: dict[str, Scalar | list[Scalar]] = {}
+    """What the task recommend trains on (`linrec-bench list data`)."""
+    training: dict[str, Scalar] = Field(default={})
+    evaluation: dict[str, Scalar | list[Scalar]] = Field(default={})
 
     @field_validator("attention")
     @classmethod
     def _attention_once(cls, value: tuple[Named, ...]) -> tuple[Named, ...]:
-        _distinct(tuple((entry.name, entry.params) for entry in value))
+        distinct(tuple((entry.name, entry.params) for entry in value))
         return value
 
     @field_validator("phases")
@@ -285,7 +86,7 @@ class Sweep(Strict):
                     f"unknown phase {phase!r} of task {info.data['task']}; expected one of: "
                     f"{', '.join(known)}.{did_you_mean(phase, known)}"
                 )
-        return _distinct(value)
+        return distinct(value)
 
     @field_validator("measures")
     @classmethod
@@ -296,7 +97,7 @@ class Sweep(Strict):
                     f"unknown measure {measure!r}; expected one of: {', '.join(MEASURES)}."
                     f"{did_you_mean(measure, MEASURES)}"
                 )
-        return _distinct(value)
+        return distinct(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> Sweep:
@@ -324,11 +125,17 @@ SWEEP_KEYS = tuple(Sweep.model_fields)
 class Suite(Strict):
     """A validated suite: what to run, with every default filled in."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Names the folder of its runs; by default the name of the file."""
     title: str = ""
+    """One line for tables and figures."""
     reference: str = ""
+    """The mechanism that ratios refer to; by default softmax, else the first listed."""
     sweeps: Annotated[tuple[Sweep, ...], Field(min_length=1)]
     expect: tuple[Expectation, ...] = ()
+    """Claims that `linrec-bench check` judges."""
 
     @model_validator(mode="after")
     def _names_are_measured(self) -> Suite:
@@ -349,3 +156,8 @@ class Suite(Strict):
         """The mechanism that ratios refer to: the one named, else softmax, else the first listed."""
         names = [entry.name for sweep in self.sweeps for entry in sweep.attention]
         return self.reference or ("softmax" if "softmax" in names else names[0])
+
+
+DEVICES = ("cpu", "cuda")
+SUITE_KEYS = (*Suite.model_fields, "per_device")
+"""The keys of a suite file beside those of a sweep; `per_device` maps a device to what it changes."""

@@ -22,8 +22,8 @@ def test_every_source_says_what_it_is():
     [
         ("synthetik", {}, "unknown data 'synthetik'.*Did you mean 'synthetic'"),
         ("synthetic", {"userz": 5}, "data synthetic has no parameter 'userz'; it has: users.*mean 'users'"),
-        ("synthetic", {"users": "many"}, "data synthetic: users is 'many'; .*integer"),
-        ("synthetic", {"users": True}, "users is True; .*integer"),
+        ("synthetic", {"users": "many"}, "data synthetic: users is 'many'; expected integer"),
+        ("synthetic", {"users": True}, "users is True; expected integer"),
         ("csv", {}, "data csv needs the parameter 'path'"),
         ("ml-1m", {"folder": 3}, "data ml-1m: folder is 3"),
     ],

@@ -1,0 +1,67 @@
+"""The command line: a module a verb, each of which parses, calls one function and prints.
+
+Heavy imports stand inside the verbs' functions: `--help` waits for neither torch nor pandas.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+from typer.core import TyperGroup
+
+from linrec_bench.cli.streams import write_plainly_what_the_encoding_lacks
+
+VERBS = {
+    "run": "run",
+    "plot": "plot",
+    "report": "report",
+    "check": "check",
+    "compare": "compare",
+    "export": "export",
+    "predict": "predict",
+    "calibrate": "calibrate",
+    "verify": "verify",
+    "list": "listing",
+    "data": "data",
+    "env": "env",
+    "init": "init",
+}
+"""Verb -> module of this package, in the order of `--help`. A module's `command` is a function, or a
+`typer.Typer` with verbs of its own."""
+
+
+class _InOrder(TyperGroup):
+    """Verbs in the order of `VERBS`; typer alone would put groups last."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        del ctx
+        return list(VERBS)
+
+
+app = typer.Typer(
+    name="linrec-bench",
+    help="Benchmark of attention for long user histories: time, peak memory and ranking quality.",
+    cls=_InOrder,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _verb, _module in VERBS.items():
+    _command = import_module(f"{__name__}.{_module}").command
+    if isinstance(_command, typer.Typer):
+        app.add_typer(_command, name=_verb)
+    else:
+        app.command(_verb)(_command)
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and exit code 2."""
+    write_plainly_what_the_encoding_lacks()
+    try:
+        app()
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

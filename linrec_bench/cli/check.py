@@ -1,0 +1,124 @@
+"""`linrec-bench check`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from linrec_bench.cli.options import (
+    CALIBRATION,
+    RESULTS,
+    Device,
+    Json,
+    Only,
+    Plugins,
+    ResultsRoot,
+    Settings,
+    SuiteName,
+)
+
+if TYPE_CHECKING:
+    from linrec_bench.analysis.verdicts import Verdict
+    from linrec_bench.runner import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """The file of accepted numbers and what is to be done with it."""
+
+    path: Path
+    update: bool
+    timed: bool
+    whole: bool
+    margin: Callable[[], float]
+
+
+def command(
+    suite: SuiteName,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="Judge a stored run instead of counting and measuring.")
+    ] = None,
+    device: Device = "auto",
+    only: Only = None,
+    set_: Settings = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="File of accepted exact counts, compared to the byte and the FLOP.")
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Accept the counts of now: rewrite the baseline.")
+    ] = False,
+    timed: Annotated[
+        bool, typer.Option("--timed", help="Measure too: the baseline holds ratios of times as well.")
+    ] = False,
+    budget: Annotated[
+        float, typer.Option(help="Seconds for measuring undecided timed claims again.", min=0)
+    ] = 300.0,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="Timed ratios may differ by this share; by default what `calibrate` found.", min=0),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")] = None,
+    plugin: Plugins = None,
+    results: ResultsRoot = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Gate: exit 0 every claim holds, 1 one is broken, 2 usage, 3 undecided, 4 nothing to check.
+
+    Example: linrec-bench check suites/complexity.yaml --baseline complexity-baseline.json
+    """
+    from linrec_bench import check, console, runner
+
+    if from_ is not None and baseline is not None:
+        raise ValueError("--from and --baseline: a baseline is compared with the code of now; expected one")
+    if update_baseline and (baseline is None or only):
+        raise ValueError("--update-baseline needs --baseline FILE and the whole suite, without --only")
+    try:
+        planned = runner.prepare(
+            suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or []
+        )
+    except runner.NothingSelected as reason:
+        console.say(f"nothing to check: {reason}")
+        raise typer.Exit(check.NOTHING) from None
+    if from_ is not None:
+        found = check.of_run(planned.suite, planned.jobs, from_)
+    else:
+        accepted = None
+        if baseline is not None:
+            accepted = Baseline(
+                path=baseline,
+                update=update_baseline,
+                timed=timed,
+                whole=not only,
+                margin=partial(console.margin_for, margin, results / CALIBRATION, planned.device),
+            )
+        found = _of_the_code(planned, accepted, results, budget_s=budget)
+    console.show_verdicts(found, as_json=as_json)
+    console.write_reports(found, name=planned.suite.name, junit=junit)
+    raise typer.Exit(check.exit_code(found))
+
+
+def _of_the_code(
+    planned: Plan, baseline: Baseline | None, results: Path, *, budget_s: float
+) -> list[Verdict]:
+    """Count, measure what the claims of the suite and the baseline need, and judge."""
+    from linrec_bench import check, console, runner
+
+    suite, jobs = planned.suite, planned.jobs
+    measure = partial(runner.measure, planned, root=results, progress=console.progress)
+    counted = check.count(jobs, plugins=planned.plugins)
+    if baseline and baseline.update:
+        check.accept(baseline.path, suite, jobs, counted, measure=measure if baseline.timed else None)
+        console.say(f"{baseline.path}: rewritten with the counts of now")
+    found = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
+    if baseline:
+        found += check.against(baseline.path, jobs, counted, whole=baseline.whole)
+    if baseline and baseline.timed:
+        found += check.times_against(
+            baseline.path, suite, jobs, margin=baseline.margin, measure=measure, budget_s=budget_s
+        )
+    return found

@@ -1,0 +1,66 @@
+"""`linrec-bench compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linrec_bench.cli.options import CALIBRATION, Json
+
+
+def command(
+    a: Annotated[Path, typer.Argument(help="Folder of a run: what B is compared with.", metavar="A")],
+    b: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of another run; leave it out to compare inside A.", metavar="B"),
+    ] = None,
+    attention: Annotated[
+        str | None, typer.Option(help="The mechanism to compare; with two runs, the only one.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="With one run: the mechanism that --attention is compared with.")
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="Times may differ by this share; by default what `calibrate` found.", min=0),
+    ] = None,
+    quality_margin: Annotated[
+        float, typer.Option(help="Metrics on test, such as NDCG@10, may differ by this much.", min=0)
+    ] = 0.005,
+    as_json: Json = False,
+) -> None:
+    """Compare run B with run A, or two mechanisms of one run; nothing is measured.
+
+    Exit 0 nothing is worse in B, 1 something is, 2 usage, 3 undecided, 4 nothing to compare.
+
+    Example: linrec-bench compare results/long_seq/20260101-120000-ab12 results/long_seq/20260102-120000-cd34
+
+    Example: linrec-bench compare results/long_seq/20260101-120000-ab12 --attention linrec --against softmax
+    """
+    if b is not None and against is not None:
+        raise ValueError("--against is for one run; with two, --attention alone keeps one mechanism")
+    if b is None and (attention is None or against is None):
+        raise ValueError("one run: expected a second, or --attention NAME --against NAME")
+    from linrec_bench import compare, console
+    from linrec_bench.console.comparison import show_comparison
+
+    allowed, source = margin, "as given"
+    if allowed is None:
+        allowed, source = compare.margin_of(b or a, CALIBRATION, default=console.DEFAULT_MARGIN)
+    if b is not None:
+        found = compare.runs(a, b, attention=attention, margin=allowed, quality_margin=quality_margin)
+    else:
+        assert attention is not None
+        assert against is not None
+        found = compare.mechanisms(
+            a, attention=attention, against=against, margin=allowed, quality_margin=quality_margin
+        )
+    if as_json:
+        print(json.dumps(found.as_record(), indent=2))
+    else:
+        console.say(f"times within {allowed:.0%} count as no difference ({source})")
+        show_comparison(found)
+    raise typer.Exit(compare.exit_code(found.comparison))

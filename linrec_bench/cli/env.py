@@ -1,0 +1,20 @@
+"""`linrec-bench env`."""
+
+from __future__ import annotations
+
+import json
+
+from linrec_bench.cli.options import Device
+
+
+def command(device: Device = "auto") -> None:
+    """Print the environment that a run would record, as JSON.
+
+    Example: linrec-bench env
+    """
+    from linrec_bench import runner
+    from linrec_bench.execution.local import STEADY_ALLOCATOR
+    from linrec_bench.results import environment
+
+    found = environment.describe(device=runner.resolve_device(device), allocator=STEADY_ALLOCATOR)
+    print(json.dumps(found, indent=2))

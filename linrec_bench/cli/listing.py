@@ -1,0 +1,26 @@
+"""`linrec-bench list`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import typer
+
+from linrec_bench.cli.options import Json
+
+Kind = Literal["attention", "models", "data", "suites", "measures"]
+
+
+def command(what: Annotated[Kind, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
+    """List what suites can name.
+
+    Example: linrec-bench list attention
+    """
+    from linrec_bench import catalogue, console
+
+    entries = catalogue.entries(what)
+    if as_json:
+        print(json.dumps(entries, indent=2))
+    else:
+        console.show_entries(entries)

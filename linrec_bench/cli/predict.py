@@ -1,0 +1,37 @@
+"""`linrec-bench predict`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from linrec_bench.cli.options import Device, Json, Only, Plugins, Settings, SuiteName
+
+
+def command(
+    suite: SuiteName,
+    memory: Annotated[
+        str | None, typer.Option(help="Memory to fit, such as 80GiB; by default what is free now.")
+    ] = None,
+    only: Only = None,
+    set_: Settings = None,
+    device: Device = "auto",
+    plugin: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what each case will need and whether it fits, before anything runs.
+
+    Example: linrec-bench predict long_seq --memory 80GiB
+    """
+    from linrec_bench import console, runner
+    from linrec_bench.predict import forecast
+
+    planned = runner.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
+    limit = runner.memory_limit(memory, planned.device)
+    found = forecast(planned.jobs, memory_bytes=limit, ceilings=runner.measure_ceilings(planned))
+    if as_json:
+        print(json.dumps([each.as_record() for each in found], indent=2))
+    else:
+        console.show_forecast(found, limit)

@@ -1,0 +1,55 @@
+"""`linrec-bench run`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from linrec_bench.cli.options import RESULTS, Device, Json, Only, Plugins, ResultsRoot, Settings, SuiteName
+
+NOTHING_MEASURED = 4
+INTERRUPTED = 130
+
+
+def command(
+    suite: SuiteName,
+    device: Device = "auto",
+    only: Only = None,
+    set_: Settings = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--resume", help="Start anew, or finish an unfinished run.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and measure nothing.")] = False,
+    plugin: Plugins = None,
+    results: ResultsRoot = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Run a suite: a process of its own for each case, rows as they come, a table at the end.
+
+    Example: linrec-bench run suites/long_seq.yaml --only "attention=linrec|softmax"
+    """
+    from linrec_bench import console, runner
+    from linrec_bench.verify import cards_of
+
+    planned = runner.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
+    if dry_run:
+        console.show_plan(planned)
+        return
+    stored, done = runner.open_store(planned, results, fresh=fresh, now=datetime.now())
+    try:
+        with console.progress(planned, stored, done) as on_event:
+            summary = runner.execute(planned, stored, on_event)
+    except KeyboardInterrupt:
+        console.say(f"interrupted; the same command resumes {stored.folder}")
+        raise typer.Exit(INTERRUPTED) from None
+    if not stored.has_cards():
+        stored.write_cards([card.as_record() for card in cards_of(job.case for job in planned.jobs)])
+    if as_json:
+        print(summary.to_json(orient="records", indent=2))
+    else:
+        console.show_summary(summary, planned.suite)
+    console.show_files(stored)
+    if not (summary["status"] == "ok").any():
+        raise typer.Exit(NOTHING_MEASURED)

@@ -1,0 +1,159 @@
+"""The end of a run: one table a question, then the findings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from linrec_bench.case import label
+from linrec_bench.console.growth import sparklines
+from linrec_bench.console.terminal import draws_blocks, listed, out
+from linrec_bench.console.units import amount, seconds
+from linrec_bench.suite.schema import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_LENGTHS = 6
+"""Columns of lengths in a table; the sparkline beside them holds every length."""
+
+_GAP = 2
+
+_MARKS = {
+    "ok": "",
+    "skipped": "skip",
+    "unsupported": "n/a",
+    "killed": "kill",
+    "timeout": "time",
+    "error": "err",
+}
+
+_SHAPE = ["batch_size", "hidden_size", "heads", "layers", "dtype", "seed"]
+
+
+def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
+    """A table of time and one of memory for each task, phase and direction, quality, and the findings."""
+    from linrec_bench.analysis.headline import headline
+
+    costs = summary[summary["task"] != "recommend"]
+    for (task, phase, causal), part in costs.groupby(["task", "phase", "causal"], sort=False):
+        panel, panels = _largest_panel(part)
+        direction = "causal" if causal else "bidirectional"
+        batch, hidden = panel["batch_size"].iloc[0], panel["hidden_size"].iloc[0]
+        what = task if phase == "step" else f"{task} {phase}"
+        name = f"{what}, {direction}, batch {batch}, hidden {hidden}".replace("_", " ")
+        _show_panel(name, panel, _attention_order(suite))
+        if panels > 1:
+            out.print(f"One of {panels} shapes; all of them stand in summary.csv.\n")
+    quality = summary[summary["task"] == "recommend"]
+    for (dataset, model), part in quality.groupby(["dataset", "model"], sort=False):
+        _show_quality(f"{model} on {dataset}", part)
+    for sentence in headline(summary, suite.reference_attention()):
+        listed(sentence)
+
+
+def _largest_panel(part: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The rows of the largest shape, one a mechanism and length, and the number of such panels."""
+    shapes = part[_SHAPE].drop_duplicates().sort_values(_SHAPE)
+    return part.merge(shapes.tail(1), on=_SHAPE), len(shapes)
+
+
+def _attention_order(suite: Suite) -> list[str]:
+    return [label(entry.name, entry.params) for sweep in suite.sweeps for entry in sweep.attention]
+
+
+def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
+    names = [name for name in dict.fromkeys([*order, *panel["attention"]]) if name in set(panel["attention"])]
+    lengths = sorted(int(length) for length in panel["seq_len"].unique())
+    for column, meaning, formatted in (
+        ("time_s", "median time a call", seconds),
+        ("memory_bytes", "peak memory", amount),
+    ):
+        if column not in panel or panel[column].isna().all():
+            continue
+        cells = {
+            (str(name), int(length)): _cell(value, str(status), formatted)
+            for name, length, value, status in zip(
+                panel["attention"], panel["seq_len"], _numbers(panel[column]), panel["status"], strict=True
+            )
+        }
+        out.print(f"{title}: {meaning}", style="bold")
+        out.print(_table(cells, names, lengths, _growth(panel, column, names, lengths)))
+        out.print()
+
+
+def _table(
+    cells: dict[tuple[str, int], str], names: Sequence[str], lengths: Sequence[int], growth: Sequence[str]
+) -> Table:
+    """A row a name with as many of the lengths as the terminal is wide enough for."""
+    widths = {
+        length: max(len(str(length)), *(len(cells.get((name, length), "")) for name in names))
+        for length in lengths
+    }
+    room = out.width - max(map(len, names)) - (_GAP + max(len(lengths), len("growth")) if growth else 0)
+    shown = next(
+        (
+            chosen
+            for chosen in (spread(lengths, most) for most in range(MOST_LENGTHS, 1, -1))
+            if sum(_GAP + widths[length] for length in chosen) <= room
+        ),
+        spread(lengths, 2),
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("N", overflow="fold")
+    for length in shown:
+        table.add_column(str(length), justify="right", no_wrap=True)
+    if growth:
+        table.add_column("growth", no_wrap=True)
+    for index, name in enumerate(names):
+        row = [cells.get((name, length), "") for length in shown]
+        table.add_row(name, *row, *growth[index : index + 1])
+    return table
+
+
+def spread(values: Sequence[int], most: int) -> list[int]:
+    """At most `most` of the values (at least two), evenly spread, with the first and the last."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(index * (len(values) - 1) / (most - 1))] for index in range(most)]
+
+
+def _growth(panel: pd.DataFrame, column: str, names: Sequence[str], lengths: Sequence[int]) -> list[str]:
+    """A sparkline a name; none where one length is all there is, or the terminal has no blocks."""
+    if len(lengths) < 2 or not draws_blocks():
+        return []
+    values = panel.groupby(["attention", "seq_len"])[column].first()
+    rows = [_numbers(values.loc[name].reindex(lengths)) for name in names]
+    return sparklines(lengths, rows)
+
+
+def _numbers(column: pd.Series) -> list[float]:
+    return [float(value) for value in column.to_numpy(dtype=float, na_value=math.nan)]
+
+
+def _cell(value: float, status: str, formatted: Callable[[float], str]) -> str:
+    return _MARKS.get(status, status) if math.isnan(value) else formatted(value)
+
+
+def _show_quality(what: str, quality: pd.DataFrame) -> None:
+    out.print(f"Ranking quality on test, whole catalogue: {what}", style="bold")
+    table = Table(box=None, pad_edge=False)
+    columns = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in quality]
+    for name in ("attention", "N", "seed", *columns, "epochs", "training"):
+        table.add_column(
+            name,
+            justify="left" if name == "attention" else "right",
+            no_wrap=name != "attention",
+            overflow="fold",
+        )
+    for _, row in quality.iterrows():
+        known = row["status"] == "ok"
+        cells = [f"{row[name]:.4f}" if known else str(row["status"]) for name in columns]
+        epochs = f"{row['epochs']:.0f}" if known else "-"
+        training = seconds(row["train_time_s"]) if known else "-"
+        table.add_row(str(row["attention"]), str(row["seq_len"]), str(row["seed"]), *cells, epochs, training)
+    out.print(table)
+    out.print()

@@ -1,0 +1,65 @@
+"""Parameters that functions declare by their signatures, and values that users give for them."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+
+from pydantic import TypeAdapter, ValidationError
+
+from linrec_bench.registry import did_you_mean
+
+
+def parameters_of(function: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """The parameters of a function or class, in order, with their annotations resolved to types."""
+    constructor = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+    hints = typing.get_type_hints(constructor, include_extras=True)
+    return {
+        name: parameter.replace(annotation=hints.get(name, parameter.empty))
+        for name, parameter in inspect.signature(function).parameters.items()
+    }
+
+
+def check_parameters(
+    what: str, declared: Mapping[str, inspect.Parameter], given: Mapping[str, object]
+) -> None:
+    """Raise `ValueError` when a given name is not declared, a value is excluded, or one that is needed lacks.
+
+    `what` begins the message: `attention linrec`. Annotations of `declared` are types, not text. A whole
+    number is accepted where a float is declared; True and False are no numbers; nothing is converted.
+    """
+    for name, value in given.items():
+        if name not in declared:
+            known = ", ".join(declared) or "none"
+            raise ValueError(
+                f"{what} has no parameter {name!r}; it has: {known}.{did_you_mean(name, declared)}"
+            )
+        annotation = declared[name].annotation
+        if annotation in (None, inspect.Parameter.empty):
+            raise ValueError(
+                f"{what}: the parameter {name} has no type annotation to check {value!r} against"
+            )
+        try:
+            TypeAdapter(annotation).validate_python(value, strict=True)
+        except ValidationError:
+            raise ValueError(f"{what}: {name} is {value!r}; expected {_said(annotation)}") from None
+    for name, parameter in declared.items():
+        if parameter.default is parameter.empty and name not in given:
+            raise ValueError(f"{what} needs the parameter {name!r}; it is missing")
+
+
+_SAID: dict[object, str] = {int: "integer", types.NoneType: "None"}
+
+
+def _said(annotation: object) -> str:
+    """What values an annotation admits: `one of 'mask', 'ignore'`, `int`, `float or None`."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return ("one of " if len(inner) > 1 else "") + ", ".join(map(repr, inner))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_said, inner))
+    if annotation in _SAID:
+        return _SAID[annotation]
+    return annotation.__name__ if isinstance(annotation, type) and not inner else str(annotation)

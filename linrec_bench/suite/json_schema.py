@@ -1,0 +1,86 @@
+"""The form of suite files as a JSON Schema, from which editors complete and check them.
+
+It tells words and types. What needs a registry (names of mechanisms and their parameters) or the whole file
+(a key that stands at the top or in every sweep) is left to `load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from linrec_bench.suite.schema import DEVICES, SWEEP_KEYS, Suite
+from linrec_bench.training.settings import EvaluationSettings, TrainingSettings
+
+Schema = dict[str, object]
+
+TITLE = "Suite of linrec-bench"
+
+
+def suite_schema() -> Schema:
+    """The schema (JSON Schema 2020-12) of a suite file.
+
+    The keys of a sweep may stand at the top, in `sweeps` and in `per_device`, which are laid over each other;
+    therefore none of them is required where it could stand elsewhere.
+    """
+    whole = _plain(Suite.model_json_schema())
+    definitions = _mapping(whole["$defs"])
+    for name in SWEEP_KEYS:
+        assert name in _mapping(_mapping(definitions["Sweep"])["properties"]), name
+    sweep_keys = _mapping(_mapping(definitions.pop("Sweep"))["properties"])
+    for section, settings in (("training", TrainingSettings), ("evaluation", EvaluationSettings)):
+        sweep_keys[section] = _plain(settings.model_json_schema())
+    # `per_device` may change one end of a range.
+    _mapping(definitions["Geometric"]).pop("required")
+    own = _mapping(whole["properties"])
+    sweeps = _mapping(own.pop("sweeps")) | {"items": {"$ref": "#/$defs/Sweep"}}
+    anywhere = own | sweep_keys
+    definitions["Sweep"] = _closed(sweep_keys, "One task over one grid; what it lacks stands at the top.")
+    definitions["Changes"] = _closed(anywhere | {"sweeps": sweeps}, "What one device changes.")
+    devices: Schema = {device: {"$ref": "#/$defs/Changes"} for device in DEVICES}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": TITLE,
+        **_closed(
+            anywhere
+            | {"sweeps": sweeps, "per_device": _closed(devices, "What each device changes in the rest.")},
+            "What to run: one sweep at the top, or several in `sweeps` with their common keys at the top.",
+        ),
+        "anyOf": [{"required": ["sweeps"]}, {"required": ["task", "attention"]}],
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _closed(properties: Schema, description: str) -> Schema:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _plain(schema: Mapping[str, object]) -> Schema:
+    """Without the titles and the empty defaults that pydantic makes up, which only clutter an editor."""
+    found: Schema = {}
+    for key, value in schema.items():
+        if (key == "title" and isinstance(value, str)) or (
+            key == "default" and not isinstance(value, bool | int | float | str)
+        ):
+            continue
+        if key == "minLength" and "anyOf" in schema:
+            # Meant for the tuple that an axis becomes.
+            continue
+        found[key] = _plain_value(value)
+    return found
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, dict):
+        return _plain(value)
+    return [_plain_value(item) for item in value] if isinstance(value, list) else value
+
+
+def _mapping(value: object) -> Schema:
+    assert isinstance(value, dict)
+    return cast("Schema", value)

@@ -1,0 +1,62 @@
+"""How much a trial may use, and how it is sampled."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from linrec_bench.suite.words import Strict
+
+_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+_AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)\s*")
+
+
+def _memory(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    match = _AMOUNT.fullmatch(str(value))
+    if match is None:
+        raise ValueError(f"{value!r} is no amount of memory; expected such as 80%, 8GiB or 512MiB")
+    number, unit = float(match[1]), match[2]
+    if unit == "%":
+        if not 0 < number <= 100:
+            raise ValueError(f"{value!r}: expected a share above 0% and up to 100%")
+        return f"{number:g}%"
+    return int(number * _UNITS[unit])
+
+
+Memory = Annotated[
+    int | str,
+    BeforeValidator(
+        _memory, json_schema_input_type=int | Annotated[str, Field(pattern=f"^{_AMOUNT.pattern}$")]
+    ),
+]
+
+
+class Limits(Strict):
+    """What a trial may use. `memory` is an amount, or a share of what is free when the run starts."""
+
+    case_seconds: PositiveFloat = 60.0
+    memory: Memory = "80%"
+
+
+class Sampling(Strict):
+    """How long a trial is sampled: until `seconds` are spent, within `min` and `max` samples.
+
+    `cache` says whether the device's last-level cache is flushed before each sample (CUDA only).
+    """
+
+    seconds: PositiveFloat = 0.5
+    min: PositiveInt = 3
+    max: PositiveInt = 200
+    cache: Literal["cold", "warm"] = "cold"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Sampling:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}; expected min <= max")
+        return self

@@ -1,0 +1,71 @@
+"""What every part of a suite file is made of: mappings without unknown keys, and names with parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from linrec_bench.case import Params, freeze
+from linrec_bench.registry import did_you_mean
+
+
+class Strict(BaseModel):
+    """A frozen model whose unknown keys are errors that name the nearest known key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            for key in data:
+                if key not in known:
+                    raise PydanticCustomError(
+                        "unknown_key",
+                        "unknown key {key}; expected one of: {known}.{hint}",
+                        {
+                            "key": repr(key),
+                            "name": key,
+                            "known": ", ".join(known),
+                            "hint": did_you_mean(str(key), known),
+                        },
+                    )
+        return data
+
+
+class Named(BaseModel):
+    """A name with parameters of its own: `linrec`, or `{name: linrec, padding: ignore}`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, data: Any) -> Any:
+        return {"name": data} if isinstance(data, str) else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        found = handler.resolve_ref_schema(handler(core_schema))
+        mapping = dict(found)
+        found.clear()
+        found |= {"anyOf": [{"type": "string"}, mapping], "description": mapping.pop("description")}
+        return found
+
+    @property
+    def params(self) -> Params:
+        return freeze(dict(self.model_extra or {}))
+
+
+def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values; `ValueError` when one of them repeats."""
+    if len(set(values)) != len(values):
+        raise ValueError(f"the values {list(values)} repeat; expected each once")
+    return values

@@ -1,0 +1,73 @@
+"""Tables from planted rows: what stands where, and that it fits."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from linrec_bench.console import summary as module
+from linrec_bench.console.growth import BLOCKS
+from linrec_bench.console.summary import spread
+from linrec_bench.console.terminal import listed, out
+
+LENGTHS = [2**power for power in range(7, 15)]
+NAMES = ["softmax", "linrec", "a-mechanism-with-a-long-name(features=elu,scale=1.0)"]
+
+
+def panel(names, lengths):
+    rows = [
+        {
+            "attention": name,
+            "seq_len": length,
+            "time_s": math.nan if name == "softmax" and length > 4096 else 1.234e-7 * length**power,
+            "status": "oom" if name == "softmax" and length > 4096 else "ok",
+        }
+        for power, name in zip((2, 1, 1), names, strict=False)
+        for length in lengths
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    monkeypatch.setattr(out, "_width", 80)
+
+
+@pytest.mark.parametrize("names", [NAMES[:2], NAMES])
+def test_a_table_fits_with_the_first_and_the_last_length(names, capsys):
+    module._show_panel("core forward", panel(names, LENGTHS), order=["linrec"])
+    title, head, *rows = capsys.readouterr().out.rstrip().splitlines()
+    assert title == "core forward: median time a call"
+    assert head.split()[0::1][1] == "128"
+    assert head.split()[-2:] == ["16384", "growth"]
+    assert max(map(len, [title, head, *rows])) <= 80
+    # No name is folded to make room for lengths.
+    assert [row.split()[0] for row in rows] == ["linrec", *(name for name in names if name != "linrec")]
+    assert rows[0].startswith("linrec ")
+    assert "15.8 µs" in rows[0]
+    assert "oom" in rows[1]
+    assert rows[1].rstrip().endswith(BLOCKS[-1])
+
+
+def test_without_utf_8_there_are_no_blocks(capsys, monkeypatch):
+    monkeypatch.setattr(module, "draws_blocks", lambda: False)
+    module._show_panel("core forward", panel(NAMES[:2], LENGTHS), order=[])
+    printed = capsys.readouterr().out
+    assert "growth" not in printed
+    assert not set(BLOCKS) & set(printed)
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "expected"), [(3, 6, [0, 1, 2]), (8, 3, [0, 4, 7]), (8, 2, [0, 7]), (1, 2, [0])]
+)
+def test_lengths_are_spread_with_both_ends(count, most, expected):
+    assert spread(range(count), most) == expected
+
+
+def test_findings_hang_under_a_dash_and_break_between_words(capsys):
+    listed("linrec overtakes softmax at N = 700 [610, 820], forward + backward " + "word " * 12)
+    first, second = capsys.readouterr().out.rstrip().splitlines()
+    assert first.startswith("- linrec overtakes")
+    assert "[610, 820]" in first
+    assert second.startswith("  word")
+    assert max(len(first), len(second)) <= 80

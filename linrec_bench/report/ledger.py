@@ -1,0 +1,84 @@
+"""The ledger: a claim, our number beside that of its source, and a verdict in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from linrec_bench import formats
+from linrec_bench.analysis.verdicts import Answer, Verdict
+from linrec_bench.report.table import Cell, Column, Row, Table, Tone, build
+
+Ruling = Literal["reproduced", "not reproduced", "undecided", "not testable on this device"]
+
+_TONES: dict[str, Tone] = {
+    "reproduced": "good",
+    "holds": "good",
+    "not reproduced": "bad",
+    "broken": "bad",
+    "undecided": "open",
+    "not testable on this device": "quiet",
+}
+
+_ORDER = tuple(_TONES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line: `ours` is what was found (with its interval, in words), `theirs` what the source states.
+
+    `ruling` is one of `Ruling` for the claim of a paper, an `Answer` for the expectation of a suite.
+    """
+
+    claim: str
+    ruling: Ruling | Answer
+    ours: str
+    theirs: str = ""
+    source: str = ""
+    place: str = ""
+    sort: float = math.nan
+
+
+def ledger_table(entries: Sequence[Entry], *, caption: str, id: str = "") -> Table:
+    """The ledger as a table, in the order given; columns that no entry fills are left out."""
+    columns = [
+        Column("claim", lambda row: _text(row, "claim"), numeric=False),
+        Column("source", lambda row: _text(row, "source"), numeric=False),
+        Column("where", lambda row: _text(row, "place"), numeric=False),
+        Column("stated", lambda row: _text(row, "theirs"), numeric=False),
+        Column("found here", lambda row: Cell(str(row["ours"]), sort=float(str(row["sort"])))),
+        Column("verdict", _ruling, numeric=False),
+    ]
+    return build(caption, columns, [vars(entry) for entry in entries], id=id)
+
+
+def counted(entries: Sequence[Entry]) -> str:
+    """`3 holds, 1 undecided`: how many entries each ruling has."""
+    rulings = [entry.ruling for entry in entries]
+    return ", ".join(f"{rulings.count(each)} {each}" for each in _ORDER if each in rulings)
+
+
+def of_verdicts(verdicts: Sequence[Verdict]) -> list[Entry]:
+    """The verdicts on a suite's expectations as entries of the ledger."""
+    return [
+        Entry(
+            claim=verdict.claim,
+            place=verdict.place,
+            ours=formats.found(verdict),
+            ruling=verdict.answer,
+            sort=verdict.found,
+        )
+        for verdict in verdicts
+    ]
+
+
+def _ruling(row: Row) -> Cell:
+    ruling = str(row["ruling"])
+    return Cell(ruling, sort=str(_ORDER.index(ruling)), tone=_TONES[ruling])
+
+
+def _text(row: Row, column: str) -> Cell:
+    text = str(row[column])
+    return Cell(text, sort=text)

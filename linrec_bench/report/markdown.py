@@ -1,0 +1,159 @@
+"""Runs -> a short summary in Markdown for a pull request: findings, a compact table, no links."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from linrec_bench.analysis.headline import headline
+from linrec_bench.analysis.seeds import across_seeds
+from linrec_bench.report import facts
+from linrec_bench.report import quantities as say
+from linrec_bench.report.cards import contradictions
+from linrec_bench.report.expectations import expectations
+from linrec_bench.report.frames import (
+    FAILED,
+    Part,
+    cost_parts,
+    outcome,
+    panels,
+    phases,
+    records,
+    shared,
+    told_apart,
+)
+from linrec_bench.report.ledger import counted
+from linrec_bench.report.sources import Source
+from linrec_bench.report.tables import metric_name
+
+_SIGNS = re.compile(r"([\\`*_|<>\[\]~&])")
+_AUTOLINKS = re.compile(r"(@(?=[A-Za-z])|\B@|#(?=\d)|:(?=//)|(?<=\bwww)\.)")
+"""What GitHub would make a mention, a reference to an issue or a link of, even where it is escaped."""
+
+
+def markdown(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
+    """The summary of some runs; `notes` tell of those that were left out."""
+    blocks = [block for source in sources for block in _run(source)]
+    if notes:
+        blocks.append("\n".join(["Left out:", "", *(f"- {_code(note)}" for note in notes)]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _run(source: Source) -> Iterator[str]:
+    summary = source.summary
+    yield f"### {_text(source.title)}"
+    yield f"{outcome(summary)}. {_text(facts.machine(source.environment))}."
+    findings = [each for part in told_apart(headline(summary, source.reference)) for each in part]
+    if findings:
+        yield "\n".join(f"- {_text(sentence)}" for sentence in findings)
+    for part in cost_parts(summary):
+        yield from _costs(part, source.reference)
+    yield from _quality(summary)
+    entries, _ = expectations(source)
+    if entries:
+        yield f"Expectations of the suite: {counted(entries)}."
+        failed = [entry for entry in entries if entry.ruling != "holds"]
+        if failed:
+            rows = [[_text(each.claim), _text(each.place), _text(each.ours), each.ruling] for each in failed]
+            yield _table(["claim", "where", "found here", "verdict"], rows, numbers=False)
+    broken = contradictions(source.cards or ())
+    if broken:
+        yield "\n".join(["Contradicted semantics:", "", *(f"- {_code(each)}" for each in broken)])
+    if source.notes:
+        yield "\n".join(["Notes:", "", *(f"- {_code(note)}" for note in source.notes)])
+    if source.environment.get("command"):
+        yield f"Measured by {_code(str(source.environment['command']))}"
+
+
+def _costs(part: Part, reference: str) -> Iterator[str]:
+    """A row a mechanism: heaviest phase of the fullest shape, at the longest length of the reference."""
+    name, rows = panels(part.rows)[0]
+    _, words, rows = list(phases(rows))[-1]
+    done = rows[rows["status"] == "ok"]
+    if done.empty:
+        return
+    compared = done[done["attention"] == reference]
+    length = int((compared if len(compared) else done)["seq_len"].max())
+    yield f"**{_text(part.name)}, {words}, N = {length:,}** ({_text(shared(rows) or name)})"
+    cells = [
+        [_text(str(label)), *_cells(own[own["seq_len"] == length]), _reach(own)]
+        for label, own in rows.groupby("attention", sort=False)
+    ]
+    yield _table(["mechanism", "time", "time ratio", "peak memory", "memory ratio", "longest N"], cells)
+
+
+def _cells(at: pd.DataFrame) -> list[str]:
+    """Time, its ratio, memory and its ratio of the case at one length; why not, where it did not run."""
+    if at.empty:
+        return [say.MISSING] * 4
+    row: Mapping[str, object] = {str(key): value for key, value in at.iloc[0].items()}
+    status = str(row["status"])
+    if status != "ok":
+        return [FAILED.get(status, status), *[say.MISSING] * 3]
+    time = say.number(row, "time_s")
+    ends = [say.number(row, f"time_s_{end}") for end in ("low", "high")]
+    bounds = [say.number(row, f"time_ratio_{end}") for end in ("low", "high")]
+    ratio = say.ratio(say.number(row, "time_ratio"))
+    return [
+        _text(f"{say.seconds(time)} {say.seconds_interval(time, *ends)}".strip()),
+        _text(f"{ratio} {say.interval(*bounds) if bounds[0] != bounds[1] else ''}".strip()),
+        say.amount(say.number(row, "memory_bytes")),
+        say.ratio(say.number(row, "memory_ratio")),
+    ]
+
+
+def _reach(own: pd.DataFrame) -> str:
+    """The longest length measured, and what stopped the next one."""
+    ordered = own.sort_values("seq_len")
+    done = ordered.loc[ordered["status"] == "ok", "seq_len"]
+    longest = f"{int(done.max()):,}" if len(done) else "none"
+    beyond = ordered[ordered["seq_len"] > (done.max() if len(done) else -math.inf)]
+    if beyond.empty or beyond.iloc[0]["status"] == "ok":
+        return longest
+    status = str(beyond.iloc[0]["status"])
+    return f"{longest}, then {FAILED.get(status, status)}"
+
+
+def _quality(summary: pd.DataFrame) -> Iterator[str]:
+    variants = across_seeds(summary)
+    if variants.empty or "ndcg@10" not in variants:
+        return
+    yield f"**Ranking on test** ({_text(shared(summary[summary['task'] == 'recommend']))})"
+    metrics = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in variants]
+    cells = []
+    for row in records(variants):
+        cells.append(
+            [
+                _text(str(row["attention"])),
+                f"{row['seq_len']:,}",
+                *(_metric(row, name) for name in metrics),
+                say.seconds(say.number(row, "train_time_s")),
+                f"{row['seeds']}" + (f", {row['failed']} failed" if row["failed"] else ""),
+            ]
+        )
+    yield _table(["mechanism", "N", *map(metric_name, metrics), "training", "seeds"], cells)
+
+
+def _metric(row: Mapping[str, object], name: str) -> str:
+    value, low, high = (say.number(row, f"{name}{end}") for end in ("", "_low", "_high"))
+    return _text(f"{say.metric(value)} {say.metric_interval(low, high)}".strip())
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:
+    """A table; columns of `numbers`, all but the first, are flush right."""
+    lines = [head, ["---", *["---:" if numbers else "---"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(text: str) -> str:
+    """Escaped: no sign of Markdown or HTML, no mention and no reference to an issue is left in it."""
+    return _AUTOLINKS.sub(r"\1&#8203;", _SIGNS.sub(r"\\\1", " ".join(text.split())))
+
+
+def _code(text: str) -> str:
+    """As code, in which nothing is a link, a mention or a sign."""
+    plain = " ".join(text.split())
+    return f"`` {plain} ``" if "`" in plain else f"`{plain}`"

@@ -1,0 +1,129 @@
+"""Runs -> one self-contained HTML page: no network, no file beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import jinja2
+
+import linrec_bench
+from linrec_bench.analysis.headline import headline
+from linrec_bench.report import facts, looks
+from linrec_bench.report.cards import cards_table, contradictions
+from linrec_bench.report.charts import Chart
+from linrec_bench.report.cost_charts import Shape, cost_shapes
+from linrec_bench.report.expectations import expectations
+from linrec_bench.report.frames import cost_parts, outcome, told_apart
+from linrec_bench.report.ledger import Entry, counted, ledger_table
+from linrec_bench.report.quality_charts import quality_charts
+from linrec_bench.report.sources import Source
+from linrec_bench.report.table import Table
+from linrec_bench.report.tables import cost_tables, quality_tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Everything that a report says of one run; `id` prefixes every identifier of its part of the page."""
+
+    id: str
+    title: str
+    run_id: str
+    machine: str
+    outcome: str
+    notes: tuple[str, ...]
+    findings: tuple[str, ...]
+    stops: tuple[str, ...]
+    figures: tuple[tuple[str, tuple[Shape, ...]], ...]
+    quality: tuple[Chart, ...]
+    tables: tuple[Table, ...]
+    expectations: Table | None
+    expectations_said: str
+    claims: Table | None
+    claims_said: str
+    cards: Table | None
+    contradictions: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    commands: tuple[tuple[str, str], ...]
+    suite_text: str
+
+
+def section(source: Source, *, id: str, claims: Sequence[Entry] = ()) -> Section:
+    """What is told of one run; `claims` are the lines of a ledger of claims, where there is one."""
+    summary, reference = source.summary, source.reference
+    parts = cost_parts(summary)
+    figures = [(part.name, tuple(cost_shapes(part, reference))) for part in parts]
+    findings, stops = told_apart(headline(summary, reference))
+    expected, said = expectations(source)
+    return Section(
+        id=id,
+        title=source.title,
+        run_id=str(source.environment.get("run_id", source.run.id)),
+        machine=facts.machine(source.environment),
+        outcome=outcome(summary),
+        notes=source.notes,
+        findings=findings,
+        stops=stops,
+        figures=tuple((name, shapes) for name, shapes in figures if shapes),
+        quality=tuple(quality_charts(summary)),
+        tables=(*(table for part in parts for table in cost_tables(part)), *quality_tables(summary)),
+        expectations=ledger_table(expected, caption="Expectations of the suite", id="expectations")
+        if expected
+        else None,
+        expectations_said=said or f"{counted(expected)}.",
+        claims=ledger_table(claims, caption="Claims of the papers", id="claims") if claims else None,
+        claims_said=f"{counted(claims)}." if claims else "No claims are stored with this run.",
+        cards=cards_table(source.cards, id="cards") if source.cards else None,
+        contradictions=tuple(contradictions(source.cards or ())),
+        environment=tuple(facts.environment_lines(source.environment)),
+        commands=tuple(facts.commands(source.environment, source.run.folder)),
+        suite_text=source.suite_text,
+    )
+
+
+def html(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
+    """The page of some runs; `notes` tell of those that were left out."""
+    sections = [section(source, id=f"r{number}") for number, source in enumerate(sources, start=1)]
+    names = [str(name) for source in sources for name in source.summary["attention"].unique()]
+    names += [card.name for source in sources for card in source.cards or ()]
+    script = _text("report.js")
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=sections[0].title if len(sections) == 1 else f"{len(sections)} runs of linrec-bench",
+            sections=sections,
+            notes=list(notes),
+            keys=looks.keys(names),
+            light=looks.LIGHT,
+            dark=looks.DARK,
+            style=_text("report.css"),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            version=linrec_bench.__version__,
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def table_html(table: Table, keys: dict[str, looks.Key]) -> str:
+    """One table as the page shows it."""
+    module = _environment().get_template("table.html").make_module({"keys": keys})
+    return str(module.table(table, prefix=""))  # type: ignore[attr-defined]
+
+
+def _text(name: str) -> str:
+    return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")

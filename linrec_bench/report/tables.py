@@ -1,0 +1,173 @@
+"""The summary as tables: one row a case, with intervals, ratios, predictions, and why nothing ran."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+
+from linrec_bench.analysis.seeds import across_seeds
+from linrec_bench.analysis.summary import METRIC
+from linrec_bench.report import quantities as say
+from linrec_bench.report.frames import FAILED, SETTINGS, Part, phases, records, shared, varying
+from linrec_bench.report.table import Cell, Column, Row, Table, Tone, build
+
+_NAMES = {"batch_size": "batch", "hidden_size": "hidden", "dtype": "type"}
+_NUMBERS = ("batch_size", "hidden_size", "heads", "layers", "seed")
+
+
+def cost_tables(part: Part) -> list[Table]:
+    """A table for each phase of a part, one row a case."""
+    found = []
+    for phase, words, rows in phases(part.rows):
+        references = [name for name in dict.fromkeys(rows["reference"]) if name]
+        note = f"Ratios refer to {', '.join(references)} at the same settings and N." if references else ""
+        caption = f"{part.name}, {words}: {shared(rows)}"
+        ordered = rows.sort_values([*SETTINGS, "seq_len"], kind="stable")
+        slug = f"{part.slug}-{phase}".replace("_", "-")
+        found.append(build(caption, _cost_columns(rows), records(ordered), id=slug, note=note))
+    return found
+
+
+def _cost_columns(rows: pd.DataFrame) -> list[Column]:
+    return [
+        *_case_columns(rows),
+        Column(
+            "time", _with_interval("time_s", say.seconds, say.seconds_interval), meaning="of one call, median"
+        ),
+        Column("time ratio", _with_interval("time_ratio", say.ratio, _ratio_interval)),
+        Column("peak memory", _plain("memory_bytes", say.amount)),
+        Column(
+            "predicted",
+            _plain("predicted_peak_bytes", say.amount),
+            meaning="peak memory, counted before the run",
+        ),
+        Column("memory ratio", _plain("memory_ratio", say.ratio)),
+        Column("of ceiling", _plain("ceiling_share", say.percent), meaning="share of what the device can do"),
+        Column("energy", _plain("energy_j", lambda value: _unit(value, "J"))),
+        Column("attention share", _plain("attention_share", say.percent), meaning="of the time of a call"),
+        Column("kernel", _text("kernel"), numeric=False),
+        Column("status", _status, numeric=False),
+    ]
+
+
+def quality_tables(summary: pd.DataFrame) -> list[Table]:
+    """Task `recommend`: variants over their seeds where there are several, then one row a case."""
+    rows = summary[summary["task"] == "recommend"]
+    if rows.empty:
+        return []
+    metrics = [
+        column for column in summary.columns if METRIC.fullmatch(column) and rows[column].notna().any()
+    ]
+    caption = f"Ranking on test: {shared(rows)}"
+    seeds = across_seeds(rows)
+    found = []
+    if seeds["seeds"].max() > 1 or rows["seed"].nunique() > 1:
+        note = "Means over seeds with 95 % t intervals."
+        columns = _variant_columns(rows, metrics)
+        found.append(build(f"{caption}, over seeds", columns, records(seeds), id="quality-seeds", note=note))
+    note = "" if found else "One seed: no interval, and a small difference means nothing."
+    columns = [
+        *_case_columns(rows),
+        *(Column(metric_name(name), _plain(name, say.metric)) for name in metrics),
+        Column("training", _plain("train_time_s", say.seconds), meaning="until it stopped"),
+        Column("epochs", _plain("epochs", say.whole)),
+        Column("best epoch", _plain("best_epoch", say.whole)),
+        Column("events/s", _plain("events_per_s", say.whole)),
+        Column("peak memory", _plain("memory_bytes", say.amount)),
+        Column("process peak", _plain("peak_process_bytes", say.amount)),
+        Column("parameters", _plain("parameters", say.whole)),
+        Column("status", _status, numeric=False),
+    ]
+    return [*found, build(caption, columns, records(rows), id="quality", note=note)]
+
+
+def _variant_columns(rows: pd.DataFrame, metrics: list[str]) -> list[Column]:
+    setting = [name for name in varying(rows) if name != "seed"]
+    return [
+        Column("mechanism", _mechanism, numeric=False),
+        Column("N", _plain("seq_len", say.whole)),
+        *map(_setting, setting),
+        Column("seeds", _plain("seeds", say.whole)),
+        Column("failed", _plain("failed", say.whole), meaning="seeds that did not end ok"),
+        *(Column(metric_name(name), _with_interval(name, say.metric, _metric_interval)) for name in metrics),
+        Column("training", _with_interval("train_time_s", say.seconds, say.seconds_interval)),
+        Column("peak memory", _with_interval("memory_bytes", say.amount, say.amount_interval)),
+    ]
+
+
+def _case_columns(rows: pd.DataFrame) -> list[Column]:
+    """Mechanism, N, and the settings in which the rows differ."""
+    return [
+        Column("mechanism", _mechanism, numeric=False),
+        Column("N", _plain("seq_len", say.whole), meaning="sequence length"),
+        *map(_setting, varying(rows)),
+    ]
+
+
+def _setting(name: str) -> Column:
+    shown = _NAMES.get(name, name)
+    if name in _NUMBERS:
+        return Column(shown, _plain(name, say.whole))
+    return Column(shown, _text(name), numeric=False)
+
+
+def _mechanism(row: Row) -> Cell:
+    name = str(row["attention"])
+    return Cell(name, sort=name, key=name)
+
+
+def _text(column: str) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        text = str(row[column])
+        return Cell(text, sort=text)
+
+    return cell
+
+
+def _plain(column: str, form: Callable[[float], str]) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        value = say.number(row, column)
+        return Cell(form(value), sort=value)
+
+    return cell
+
+
+def _with_interval(
+    column: str, form: Callable[[float], str], ends: Callable[[float, float, float], str]
+) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        value, low, high = (say.number(row, f"{column}{end}") for end in ("", "_low", "_high"))
+        small = "" if math.isnan(value) or low == high else ends(value, low, high)
+        return Cell(form(value), small=small, sort=value)
+
+    return cell
+
+
+def _ratio_interval(value: float, low: float, high: float) -> str:
+    del value
+    return say.interval(low, high)
+
+
+def _metric_interval(value: float, low: float, high: float) -> str:
+    del value
+    return say.metric_interval(low, high)
+
+
+def _status(row: Row) -> Cell:
+    status = str(row["status"])
+    if status == "ok":
+        return Cell("ok", sort="ok", tone="quiet")
+    tone: Tone = "open" if status == "skipped" else "bad"
+    return Cell(FAILED.get(status, status), small=str(row["detail"]), sort=status, tone=tone)
+
+
+def metric_name(name: str) -> str:
+    """`ndcg@10` -> `NDCG@10`, `recall@10` -> `Recall@10`."""
+    word, _, k = name.partition("@")
+    return f"{word.upper() if len(word) < 5 else word.capitalize()}@{k}"
+
+
+def _unit(value: float, unit: str) -> str:
+    return say.MISSING if math.isnan(value) else f"{say.three(value)} {unit}"

@@ -1,0 +1,136 @@
+"""The page in a real browser: quiet, offline, sortable, and wholly reachable from the keyboard."""
+
+import pytest
+
+from linrec_bench.report import html
+
+TABLE = "document.querySelector('#r1-t-layer-bidirectional-forward')"
+STOPS = "a[href], button, select, summary, pre[tabindex], .scroll, svg .mark[tabindex='0']"
+
+
+@pytest.fixture
+def page(browser, source, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(html([source]), encoding="utf-8")
+    browser.show()
+    browser.forget()
+    browser.open(path)
+    yield browser
+    assert browser.errors == []
+    assert browser.requests == [path.as_uri()]
+
+
+def header(name):
+    return f"Array.from({TABLE}.querySelectorAll('th button')).find(b => b.textContent === '{name}')"
+
+
+def column(page, name):
+    at = f"{header(name)}.parentElement.cellIndex"
+    return page(f"Array.from({TABLE}.tBodies[0].rows, row => row.cells[{at}].dataset.s)")
+
+
+def test_a_table_sorts_by_click_and_by_keyboard(page):
+    before = column(page, "time")
+    page.click(header("time"))
+    rising = column(page, "time")
+    assert rising != before
+    known = [float(value) for value in rising if value]
+    assert known == sorted(known)
+    assert rising[len(known) :] == [""] * 2, "what was not measured stands last"
+    assert page(f"{header('time')}.parentElement.getAttribute('aria-sort')") == "ascending"
+
+    page(f"{header('time')}.focus()")
+    page.press("Enter")
+    falling = column(page, "time")
+    assert [float(value) for value in falling if value] == known[::-1]
+    assert falling[len(known) :] == [""] * 2
+    page.click(header("mechanism"))
+    assert column(page, "mechanism") == sorted(column(page, "mechanism"))
+    assert page(f"{TABLE}.querySelectorAll('[aria-sort]').length") == 1
+
+
+def test_tab_reaches_everything_that_can_be_used(page):
+    page("document.querySelector('details').open = true")
+    visible = f'Array.from(document.querySelectorAll("{STOPS}")).filter(e => e.checkVisibility())'
+    page(f"window.wanted = {visible}; window.met = new Set()")
+    wanted = page("wanted.length")
+    assert wanted > 30
+    for _ in range(wanted + 5):
+        page.press("Tab")
+        page("met.add(document.activeElement)")
+    assert page("wanted.filter(e => !met.has(e)).map(e => e.outerHTML.slice(0, 80))") == []
+
+
+def test_arrows_reach_every_mark_of_a_chart_and_each_answers(page):
+    marks = "document.querySelector('.chart svg').querySelectorAll('.mark')"
+    page(f"{marks}[0].focus()")
+    texts = [page("document.getElementById('tip').textContent")]
+    assert page("document.getElementById('tip').checkVisibility()")
+    for _ in range(page(f"{marks}.length") - 1):
+        page.press("ArrowRight")
+        texts.append(page("document.getElementById('tip').textContent"))
+    assert len(set(texts)) == page(f"{marks}.length") == 9
+    assert texts[0].startswith("softmax at N = 128: ")
+    page.press("Home")
+    page.press("ArrowUp")
+    assert page("document.getElementById('tip').textContent").startswith("linrec at N = 128: ")
+    page.press("Escape")
+    assert page("document.getElementById('tip').hidden")
+    assert page(f"document.activeElement === {marks}[4]")
+    page.press("Tab")
+    assert page("document.activeElement.closest('.chart') !== document.querySelector('.chart')")
+    page.press("Tab", shift=True)
+    assert page(f"document.activeElement === {marks}[4]"), "a chart remembers where one was"
+
+
+def test_a_mark_answers_under_the_pointer(page):
+    page.hover("document.querySelectorAll('.chart svg .mark')[3]")
+    assert page("document.getElementById('tip').textContent").startswith("softmax at N = 1,024: ")
+    assert page("document.querySelectorAll('.chart svg .line.on').length") == 1
+
+
+def test_one_shape_is_shown_and_the_select_changes_it(page):
+    shown = "Array.from(document.querySelectorAll('.shape')).map(e => e.checkVisibility())"
+    assert page(shown) == [True, False]
+    page("document.querySelector('select').focus()")
+    page.press("ArrowDown")
+    assert page(shown) == [False, True]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_contrasts_with_its_ground(page, scheme):
+    """WCAG 2.2, success criterion 1.4.3, for every element with text of its own."""
+    page.show(scheme=scheme)
+    script = """(() => {
+      const linear = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+      const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number);
+        return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b); };
+      const ground = e => { for (; e; e = e.parentElement) {
+        const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(c)) return c; } };
+      const own = e => Array.from(e.childNodes).some(n => n.nodeType === 3 && n.textContent.trim());
+      return Array.from(document.body.querySelectorAll('*')).filter(e => own(e) && e.checkVisibility()
+          && e.tagName !== 'SCRIPT' && e.tagName !== 'title' && e.tagName !== 'desc').map(e => {
+        const style = getComputedStyle(e);
+        const colour = e instanceof SVGElement ? style.fill : style.color;
+        const [a, b] = [light(colour), light(ground(e))].sort((x, y) => y - x);
+        return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 80)]; }).filter(([c]) => c < 4.5);
+    })()"""
+    assert page(script) == []
+
+
+@pytest.mark.parametrize("width", [320, 400, 1280])
+def test_the_page_never_scrolls_sideways(page, width):
+    page.show(width=width)
+    assert page("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_motion_is_left_out_where_it_is_not_wanted(page):
+    still = "getComputedStyle(document.querySelector('.mark')).transitionDuration"
+    assert page(still) != "0s"
+    page.show(motion="reduce")
+    assert page(still) == "0s"
+
+
+def test_the_page_can_be_printed_whole(page, tmp_path):
+    page.pdf(tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")

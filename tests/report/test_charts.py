@@ -1,0 +1,136 @@
+"""Charts hold what was measured, where it was measured, and say what was not."""
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linrec_bench.figures.style import LOOKS
+from linrec_bench.report import charts, looks
+from linrec_bench.report.charts import Log
+from linrec_bench.report.cost_charts import cost_shapes
+from linrec_bench.report.frames import cost_parts
+from linrec_bench.report.quality_charts import quality_charts
+from linrec_bench.report.ticks import byte_ticks, metric_ticks
+
+
+@pytest.fixture(scope="module")
+def shapes(source):
+    (part,) = cost_parts(source.summary)
+    return cost_shapes(part, "softmax")
+
+
+def test_the_shape_with_the_most_measured_cases_comes_first(shapes):
+    assert [shape.name for shape in shapes] == ["batch 1", "batch 4"]
+    assert [chart.title for chart in shapes[0].charts] == [
+        "Time of one call, forward",
+        "Time of one call, forward + backward",
+        "Peak memory, forward",
+        "Peak memory, forward + backward",
+    ]
+
+
+def test_every_case_answers_with_its_number_and_interval(shapes):
+    chart = shapes[0].charts[0]
+    texts = [mark.text for mark in chart.marks if not mark.hollow]
+    assert len(texts) == 9, "eight cases and one crossing"
+    assert texts[7].startswith("linrec at N = 1,024: 2.57 ms [2.47, 2.71]")
+    assert texts[7].endswith("0.391 × softmax")
+
+
+def test_the_planted_crossing_is_marked_where_it_is(shapes):
+    chart = shapes[0].charts[0]
+    crossing = chart.marks[-1]
+    x = {tick.text: tick.at for tick in chart.x_ticks}
+    share = math.log(400 / 128) / math.log(1024 / 128)
+    assert crossing.x == pytest.approx(x["128"] + share * (x["1,024"] - x["128"]), abs=1)
+    assert "linrec is faster than softmax from N = 400" in crossing.text
+    assert chart.note.startswith("Faster than softmax: linrec N = 400")
+    assert len(chart.whiskers) == 1
+
+
+def test_what_was_not_measured_is_a_hollow_mark_with_its_reason(shapes):
+    chart = shapes[1].charts[0]
+    hollow = [mark for mark in chart.marks if mark.hollow]
+    assert [mark.key for mark in hollow] == ["softmax", "linrec"]
+    assert "out of time: stopped after its limit" in hollow[0].text
+    assert {word.text for word in chart.words} >= {"out of time", "out of memory"}
+    assert all(mark.y < chart.shades[0].bottom for mark in hollow)
+    assert [line.path.count("L") for line in chart.lines] == [2, 2], "three measured lengths each"
+
+
+def test_a_chart_is_drawn_only_of_two_lengths_or_more(source):
+    (part,) = cost_parts(source.summary)
+    short = part.rows[part.rows["seq_len"] == 128]
+    assert cost_shapes(type(part)(part.task, part.causal, short), "softmax") == []
+
+
+def test_marks_lie_inside_the_plot(shapes, source):
+    for chart in [*(chart for shape in shapes for chart in shape.charts), *quality_charts(source.summary)]:
+        for mark in chart.marks:
+            assert chart.box.left <= mark.x <= chart.box.right
+            assert chart.box.top <= mark.y <= chart.box.bottom
+
+
+def test_quality_stands_against_both_costs(source):
+    time, memory = quality_charts(source.summary)
+    assert [time.title, memory.title] == ["NDCG@10 against training time", "NDCG@10 against peak memory"]
+    softmax, linrec = time.marks
+    assert softmax.x < linrec.x
+    assert softmax.y < linrec.y
+    assert softmax.text.startswith("softmax: NDCG@10 0.1720 [0.159")
+    assert len(time.whiskers) == 4
+
+
+def test_a_line_breaks_where_nothing_was_measured():
+    assert charts.runs([True, True, False, True]) == [range(2), range(3, 4)]
+    assert charts.runs([]) == []
+    assert charts.polyline([(1, 2)]) == ""
+
+
+def test_a_log_axis_spaces_factors_evenly():
+    axis = Log(1, 100, 0, 10)
+    assert (axis(1), axis(10), axis(100)) == pytest.approx((0, 5, 10))
+
+
+@given(st.lists(st.floats(0, 100), max_size=8))
+def test_labels_keep_their_order_and_distance(wanted):
+    found = charts.spread(wanted, 0, 120, gap=13)
+    ordered = sorted(range(len(wanted)), key=lambda at: wanted[at])
+    heights = [found[at] for at in ordered]
+    assert all(after - before >= 13 - 1e-6 for before, after in itertools.pairwise(heights))
+    assert all(-1e-6 <= height <= 120 + 1e-6 for height in heights)
+
+
+def test_labels_with_room_stay_where_they_belong():
+    assert charts.spread([50, 10], 0, 100, gap=13) == [50, 10]
+
+
+@pytest.mark.parametrize("name", [*LOOKS, "gla", "linrec(padding=ignore)"])
+def test_marks_contrast_with_both_grounds(name):
+    key = looks.keys([name])[name]
+    assert looks.contrast(key.edge, looks.LIGHT) >= 3
+    assert looks.contrast(key.dark_edge, looks.DARK) >= 3
+    assert looks.contrast(key.dark_line, looks.DARK) >= 3
+
+
+def test_lines_keep_the_colours_of_the_figures():
+    assert looks.keys(["linrec"])["linrec"].line == LOOKS["linrec"].colour
+
+
+def test_contrast_is_that_of_wcag():
+    assert looks.contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert looks.contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
+
+
+def test_every_marker_has_a_shape_of_its_own():
+    shapes = [looks.shape(marker) for marker in "xsDo^vPph<>*d"]
+    assert len(set(shapes)) == len(shapes)
+
+
+def test_ticks_of_a_short_range_share_a_unit():
+    assert byte_ticks([1000 * 2**20, 1200 * 2**20]) == ["1,000 MiB", "1,200 MiB"]
+    assert byte_ticks([2**20, 2**30]) == ["1 MiB", "1 GiB"]
+    assert metric_ticks([0.152, 0.16, 0.168]) == ["0.152", "0.160", "0.168"]

@@ -1,0 +1,143 @@
+"""The page: whole, inert, in order, and telling everything that the run holds."""
+
+import base64
+import hashlib
+import itertools
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from linrec_bench.report import html
+from linrec_bench.report.frames import cost_parts
+from linrec_bench.report.ledger import Entry
+from linrec_bench.report.looks import keys
+from linrec_bench.report.page import section, table_html
+from linrec_bench.report.tables import cost_tables
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+class Elements(HTMLParser):
+    """Every start tag with its attributes, and the text of headings."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, *names):
+        return [attributes for tag, attributes in self.tags if tag in names]
+
+
+@pytest.fixture(scope="module")
+def page(source):
+    return html([source])
+
+
+@pytest.fixture(scope="module")
+def elements(page):
+    return Elements(page)
+
+
+def test_the_table_matches_its_golden_file(source):
+    part = cost_parts(source.summary)[0]
+    found = table_html(cost_tables(part)[0], keys(["softmax", "linrec"]))
+    assert found == (GOLDEN / "table.html").read_text(encoding="utf-8")
+
+
+def test_a_detail_that_looks_like_html_is_inert(page):
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "nan &lt;b&gt;at&lt;/b&gt; 3" in page
+
+
+def test_only_the_script_of_the_page_may_run(page, elements):
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert len(scripts) == 1
+    hashed = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    policy = next(meta["content"] for meta in elements.all("meta") if "http-equiv" in meta)
+    assert f"script-src 'sha256-{hashed}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_nothing_outside_the_file_is_named(page, elements):
+    assert not re.search(r"(https?:|//[a-z]|url\(|@import|src=)", page.replace("img-src data:", ""))
+    addresses = [attributes["href"] for attributes in elements.all("a", "link", "use")]
+    assert all(address[0] == "#" or address == "data:," for address in addresses)
+
+
+def test_every_reference_inside_the_page_has_its_target(elements):
+    identifiers = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    for _, attributes in elements.tags:
+        for name in ("href", "aria-labelledby", "aria-describedby"):
+            target = (attributes.get(name) or "").removeprefix("#")
+            assert not target or target in identifiers or target == "data:,", (name, target)
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_headings_are_in_order_and_landmarks_are_there(source, runs):
+    elements = Elements(html([source] * runs))
+    levels = [int(tag[1]) for tag, _ in elements.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    for landmark in ("header", "nav", "main", "footer"):
+        assert len(elements.all(landmark)) == 1
+
+
+def test_tables_have_captions_and_scopes(elements):
+    assert len(elements.all("caption")) == len(elements.all("table")) > 3
+    assert all(attributes.get("scope") in ("col", "row") for attributes in elements.all("th"))
+
+
+def test_every_case_stands_in_a_table(source):
+    found = section(source, id="r1")
+    rows = sum(len(table.rows) for table in found.tables if table.id != "quality-seeds")
+    assert rows == len(source.summary)
+
+
+def test_the_finding_comes_first(page):
+    at = [page.index(part) for part in ('class="findings"', 'class="charts"', "<table")]
+    assert at == sorted(at)
+    assert "linrec overtakes softmax at N = 400" in page
+
+
+def test_expectations_are_judged_and_cards_shown(source):
+    found = section(source, id="r1")
+    assert found.expectations_said == "4 holds, 4 broken, 2 undecided."
+    assert found.contradictions == ("linrec, causal: finite: nan <b>at</b> 3",)
+    bare = section(replace(source, cards=None, samples=None), id="r1")
+    assert bare.cards is None
+    assert "not stored" in bare.expectations_said
+    assert "Not stored" in html([replace(source, cards=None)])
+
+
+def test_a_ledger_of_claims_is_shown_where_there_is_one(source):
+    entry = Entry(
+        claim="linear in N", ruling="reproduced", ours="1.01 [0.98, 1.03]", theirs="1", source="LinRec"
+    )
+    found = section(source, id="r1", claims=[entry])
+    assert found.claims_said == "1 reproduced."
+    assert found.claims is not None
+    assert [cell.text for cell in found.claims.rows[0]] == [
+        "linear in N",
+        "LinRec",
+        "1",
+        "1.01 [0.98, 1.03]",
+        "reproduced",
+    ]
+
+
+def test_notes_on_what_was_left_out_stand_on_the_page(source):
+    assert "runs/x: left out: empty &lt;run&gt;" in html([source], ["runs/x: left out: empty <run>"])
+
+
+def test_the_page_is_small(page):
+    assert len(page) < 200_000

@@ -1,0 +1,151 @@
+"""Numbers, tables, ledger, cards and facts in words."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from linrec_bench.analysis.verdicts import Verdict
+from linrec_bench.report import facts
+from linrec_bench.report import quantities as say
+from linrec_bench.report.cards import CardRow, cards_table
+from linrec_bench.report.frames import told_apart
+from linrec_bench.report.ledger import Entry, counted, ledger_table, of_verdicts
+from linrec_bench.report.table import Cell, Column, build
+from linrec_bench.report.tables import metric_name
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (8.12e-4, "812 µs"),
+        (1.5e-3, "1.50 ms"),
+        (0.9996, "1.00 s"),
+        (590.247, "9.84 min"),
+        (7300, "2.03 h"),
+        (math.nan, "–"),
+    ],
+)
+def test_seconds(value, text):
+    assert say.seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(655360, "640 KiB"), (160, "160 B"), (1023 * 1024, "0.999 MiB"), (0, "0 B"), (2.0**50, "1,024 TiB")],
+)
+def test_amount(value, text):
+    assert say.amount(value) == text
+
+
+def test_an_interval_is_in_the_unit_of_its_value():
+    assert say.seconds_interval(9.2e-4, 7.44e-4, 3.155e-3) == "[744, 3,155]"
+    assert say.seconds_interval(1.0, math.nan, math.nan) == ""
+
+
+def test_shares_and_small_ratios():
+    assert [say.percent(value) for value in (0.123, 0.0243, 0.0085)] == ["12 %", "2.4 %", "0.85 %"]
+    assert say.ratio(0.00012345) == "0.000123 ×"
+
+
+def test_names_of_metrics():
+    assert [metric_name(name) for name in ("ndcg@10", "recall@5")] == ["NDCG@10", "Recall@5"]
+
+
+def test_a_column_that_says_nothing_is_left_out():
+    columns = [
+        Column("a", lambda row: Cell("x")),
+        Column("b", lambda row: Cell("–")),
+        Column("c", lambda row: Cell("", "s")),
+    ]
+    assert [column.name for column in build("t", columns, [{}, {}]).columns] == ["a", "c"]
+
+
+def test_what_a_cell_sorts_by():
+    assert [Cell("", sort=value).sort_text for value in (1.5e-3, math.nan, "b", 123456789.0)] == [
+        "0.0015",
+        "",
+        "b",
+        "123456789",
+    ]
+
+
+PLANTED = [
+    Entry(
+        claim="linear time",
+        source="LinRec",
+        theirs="1",
+        ours="1.01 [0.99, 1.04]",
+        ruling="reproduced",
+        sort=1.01,
+    ),
+    Entry(
+        claim="NDCG@10",
+        source="RecGRELA",
+        theirs="0.1959",
+        ours="0.171 [0.169, 0.173]",
+        ruling="not reproduced",
+        sort=0.171,
+    ),
+    Entry(
+        claim="prefill x7.8",
+        source="FuXi-Linear",
+        theirs="7.8",
+        ours="needs CUDA",
+        ruling="not testable on this device",
+    ),
+    Entry(
+        claim="fewer FLOPs",
+        source="EASRec",
+        theirs="< 1",
+        ours="0.98 [0.9, 1.1]",
+        ruling="undecided",
+        sort=0.98,
+    ),
+]
+
+
+def test_the_ledger_tells_claim_number_and_verdict():
+    table = ledger_table(PLANTED, caption="Claims", id="claims")
+    assert [column.name for column in table.columns] == ["claim", "source", "stated", "found here", "verdict"]
+    assert [row[-1].text for row in table.rows] == [entry.ruling for entry in PLANTED]
+    assert [row[-1].tone for row in table.rows] == ["good", "bad", "quiet", "open"]
+    assert table.rows[2][3].sort_text == ""
+    assert counted(PLANTED) == "1 reproduced, 1 not reproduced, 1 undecided, 1 not testable on this device"
+
+
+def test_verdicts_of_a_suite_take_the_same_form():
+    verdict = Verdict(claim="a", place="b", answer="broken", found=2.0, low=1.9, high=2.1, detail="")
+    (entry,) = of_verdicts([verdict])
+    assert (entry.claim, entry.place, entry.ours, entry.ruling) == ("a", "b", "2 [1.9, 2.1]", "broken")
+
+
+def test_a_card_that_was_not_probed_says_so():
+    cards = [
+        CardRow("a", "causal", {"finite": None}),
+        CardRow("b", "causal", {"causal": "no", "finite": None}),
+    ]
+    table = cards_table(cards)
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["a", "causal", "holds", "not probed"],
+        ["b", "causal", "holds", "contradicted"],
+    ]
+
+
+def test_what_stopped_stands_apart_from_what_compares():
+    findings = ["a is skipped at N = 8, forward", "a overtakes b at N = 4", "b runs out of memory at N = 9"]
+    assert told_apart(findings) == (("a overtakes b at N = 4",), (findings[0], findings[2]))
+
+
+def test_the_environment_is_told_in_full():
+    lines = facts.environment_lines(
+        {"torch": {"version": "2", "cuda": None}, "machine": {"memory_bytes": 2**30}, "command": "x"}
+    )
+    assert lines == [("torch, version", "2"), ("machine, memory", "1.00 GiB")]
+
+
+def test_commands_are_safe_to_paste():
+    commands = dict(
+        facts.commands({"command": "linrec-bench run x", "device": {"kind": "cpu"}}, Path("my runs/a"))
+    )
+    assert list(commands.values())[1] == "linrec-bench run 'my runs/a/suite.yaml' --device cpu --fresh"

@@ -19,7 +19,7 @@ Half types are computed and summed in float32, a block at a time: a bfloat16 sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil
 from typing import Any
@@ -47,6 +47,9 @@ MAX_BLOCKS = 16
 """Bounds the number of calls at any N; longer sequences get longer blocks."""
 
 
+SHORTEST_BLOCK = {"cpu": 1 << 9, "cuda": 1 << 14}
+"""Tokens below which the cost of the calls outweighs what a smaller block saves."""
+
 _counted_as: str | None = None
 
 
@@ -61,8 +64,8 @@ def blocks_as_on(device_type: str) -> Iterator[None]:
         _counted_as = before
 
 
-def _block_bytes(x: Tensor) -> int:
-    return BLOCK_BYTES.get(_counted_as or x.device.type, BLOCK_BYTES["cpu"])
+def _on_device(numbers: Mapping[str, int], x: Tensor) -> int:
+    return numbers.get(_counted_as or x.device.type, numbers["cpu"])
 
 
 def state_dtype(x: Tensor) -> torch.dtype:
@@ -83,8 +86,11 @@ def _spans(x: Tensor, width: int | None = None) -> list[tuple[int, int]]:
     batch, heads, length, head_size = x.shape
     # A block of at least eight chunks: the states kept for backward stay below an eighth of one input.
     unit = 8 * chunk_length(head_size)
-    in_cache = _block_bytes(x) // max(4 * batch * heads * (width or head_size), 1)
-    rows = unit * max(1, in_cache // unit, ceil(length / (MAX_BLOCKS * unit)))
+    in_cache = _on_device(BLOCK_BYTES, x) // max(4 * batch * heads * (width or head_size), 1)
+    # A short sequence is not cut finer than calls are worth, a longer one into eight or more: what a block
+    # needs for a moment then stays a fraction of the whole.
+    wanted = min(in_cache, max(_on_device(SHORTEST_BLOCK, x), length // 8))
+    rows = unit * max(1, wanted // unit, ceil(length / (MAX_BLOCKS * unit)))
     return [(start, min(rows, length - start)) for start in range(0, length, rows)]
 
 
@@ -334,8 +340,8 @@ def at_once(
     *,
     weights: Sequence[Tensor] = (),
 ) -> Float[Tensor, "B H N d"]:
-    """o = function(*tokens, pad, *weights) of a sequence too short for blocks, in the type of the state, shaped
-    like the third of the tokens and differentiated as any code is.
+    """o = function(*tokens, pad, *weights) of a sequence too short for blocks: computed in the type of the
+    state, given in that of the third of the tokens, and differentiated as any code is.
     """
     with _full_precision(tokens[0]):
         raised = [x.to(state_dtype(x)) for x in (*tokens, *weights)]

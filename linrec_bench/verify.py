@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linrec_bench import attention, check
-from linrec_bench.attention.contract import CHECKS, directions
+from linrec_bench.attention.contract import CHECKS, applicable, directions
 from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case, freeze, label
 from linrec_bench.suite.expand import Job
@@ -75,7 +75,8 @@ def _parse(text: str) -> tuple[Spec, dict[str, object]]:
 
 
 def _card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
-    found = {name: probe(spec, causal=causal, params=params) for name, probe in CHECKS.items()}
+    probes = applicable(spec)
+    found = {name: probe(spec, causal=causal, params=params) for name, probe in probes.items()}
     found[EXPONENTS] = _exponents(spec, params, causal)
     return Card(label(spec.name, freeze(params)), causal, found)
 

@@ -135,7 +135,11 @@ class NoGuard(contextlib.ContextDecorator):
         return None
 
 
-@pytest.mark.parametrize(("name", "causal"), FORMS)
+# Linear without weights: autograd has nothing to keep.
+KEEP_SOMETHING = [form for form in FORMS if form.values[0] not in ("fnet",)]
+
+
+@pytest.mark.parametrize(("name", "causal"), KEEP_SOMETHING)
 def test_a_graph_kept_in_the_forward_phase_is_caught(monkeypatch, name, causal):
     jobs = jobs_of(name, causal=causal, task="layer", phases=["forward"])
     accepted = counts(jobs)
@@ -176,4 +180,6 @@ def test_another_process_counts_the_same():
     )
     assert json.loads(done.stdout) == here["found"]
     assert len(here["found"]) == 2 * len([spec for spec in SPECS.values() if spec.bidirectional])
-    assert all(case["peak_live_bytes"] > 0 for case in here["found"].values())
+    assert all(
+        case["peak_live_bytes"] > 0 for name, case in here["found"].items() if "no-op" not in name
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -154,6 +154,9 @@ def _exponent(claim: Claim, measure: str, curve: pd.DataFrame, values: Values) -
         return _missing(claim, place, f"{measure} is known at {len(found)} lengths; two are needed")
     if measure in EXACT_MEASURES:
         counts = {n: int(np.median(np.concatenate(list(rounds.values())))) for n, rounds in found.items()}
+        if not any(counts.values()) and claim.bound.high >= 0:
+            # Nothing, at every length, grows no faster than what is allowed.
+            return replace(_verdict(claim, place, 0.0, 0.0, 0.0, "0 at every length"), answer="holds")
         followed = polynomial(counts)
         if followed is not None:
             p = float(followed.degree)

@@ -91,7 +91,7 @@ def init_state(name: str, like: Tensor, *, seq_len: int, **params: object) -> St
     spec = registry()[name]
     settings, _ = _settings_and_tensors(spec, params)
     if spec.init_state is None:
-        raise Unsupported(f"attention {name} has no causal form, so it cannot decode event by event")
+        raise Unsupported(f"attention {name} has no init_state, so it cannot decode event by event")
     return spec.init_state(like, **accepted(spec.init_state, settings, seq_len=seq_len))
 
 
@@ -105,7 +105,7 @@ def step(
     spec = registry()[name]
     settings, tensors = _settings_and_tensors(spec, params)
     if spec.step is None:
-        raise Unsupported(f"attention {name} has no causal form, so it cannot decode event by event")
+        raise Unsupported(f"attention {name} has no step, so it cannot decode event by event")
     check_inputs(q, k, v, None)
     tensors = tensors or _made_from_keys(spec, k, settings, seq_len=seq_len)
     return spec.step(state, q, k, v, **accepted(spec.step, settings, seq_len=seq_len), **tensors)

@@ -45,6 +45,9 @@ Step = Callable[..., tuple[State, Tensor]]
 Remember = Callable[..., State]
 """`(state, k, v, **tensors) -> state` after events whose outputs nobody asks for."""
 
+Refusal = Callable[..., str | None]
+"""`(device_type, dtype, *, backward) -> why core raises Unsupported for such tensors, or None`."""
+
 _CONTRACT = frozenset(
     {"q", "k", "v", "padding_mask", "causal", "hidden_size", "heads", "seq_len", "state", "like"}
 )
@@ -69,7 +72,8 @@ class Spec:
     projections around the core; `timestamps` says that it takes them. `init_state` and `step` decode one
     event after another; every causal mechanism has them. `remember` is there where taking events in costs
     less than `step`: a cache only stores them. `state_exponent` is that of the length of the history in the
-    bytes of the state and in the operations of a step.
+    bytes of the state and in the operations of a step. `refusal` is there where `core` runs on some devices,
+    or for some dtypes, only.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Spec:
     step: Step | None = None
     remember: Remember | None = None
     kernel: Callable[[Callable[[], object]], str] | None = None
+    refusal: Refusal | None = None
 
     @cached_property
     def parameters(self) -> Mapping[str, inspect.Parameter]:

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from linrec_bench.attention import contract, registry
 from linrec_bench.attention.layer import make_layer
 
-CASES = [(name, causal) for name, spec in registry().items() for causal in contract.directions(spec)]
+CASES = [
+    (name, causal)
+    for name, spec in registry().items()
+    for causal in contract.directions(spec)
+    if contract.unprobed(spec) is None
+]
 CAUSAL = [name for name, causal in CASES if causal]
 WITH_PADDING = [case for case in CASES if registry()[case[0]].honours_padding]
 HIDDEN, HEADS, SEQ_LEN = 24, 3, 64

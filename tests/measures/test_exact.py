@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from linrec_bench import attention
+from linrec_bench.attention import contract
 from linrec_bench.case import Case
 from linrec_bench.measures.exact import count, exact, tally
 from linrec_bench.tasks import Workload, core, layer
@@ -145,7 +146,7 @@ def mechanisms():
         pytest.param(name, causal, id=f"{name}-{'causal' if causal else 'bidirectional'}")
         for name, spec in attention.registry().items()
         for causal in (False, True)
-        if (spec.causal if causal else spec.bidirectional)
+        if (spec.causal if causal else spec.bidirectional) and contract.unprobed(spec) is None
     ]
 
 

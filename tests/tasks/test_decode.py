@@ -6,12 +6,15 @@ import pytest
 import torch
 
 from linrec_bench import attention
+from linrec_bench.attention import contract
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.worker import predict
 from linrec_bench.tasks import core, decode
 
-CAUSAL = [name for name, spec in attention.registry().items() if spec.causal]
+CAUSAL = [
+    name for name, spec in attention.registry().items() if spec.causal and contract.unprobed(spec) is None
+]
 
 
 def case_of(name: str, *, seq_len: int = 50, causal: bool = True) -> Case:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
+
 from linrec_bench.attention.contract import influence, values
 from linrec_bench.attention.contract.given import NONE, Params, given, inputs, masks, noise
 from linrec_bench.attention.spec import Spec
@@ -19,11 +21,13 @@ __all__ = [
     "NONE",
     "Check",
     "Params",
+    "applicable",
     "directions",
     "given",
     "inputs",
     "masks",
     "noise",
+    "unprobed",
     "violations",
 ]
 
@@ -57,11 +61,25 @@ def directions(spec: Spec) -> tuple[bool, ...]:
     return (False,) * spec.bidirectional + (True,) * spec.causal
 
 
+def unprobed(spec: Spec) -> str | None:
+    """Why probes cannot run the mechanism on torch's default device; None where they can."""
+    if spec.refusal is None:
+        return None
+    return spec.refusal(torch.get_default_device().type, torch.float64, backward=True)
+
+
+def applicable(spec: Spec) -> dict[str, Check]:
+    """The probes that can run on torch's default device: those on fake tensors anywhere."""
+    return CHECKS if unprobed(spec) is None else {"fake tensors": values.check_fake}
+
+
 def violations(spec: Spec, params: Params = NONE) -> list[str]:
-    """One line for each property that does not hold, in each declared direction; empty when all hold."""
+    """One line for each property that does not hold, in each declared direction; empty when all hold. Of a
+    mechanism that cannot run here only what fake tensors tell.
+    """
     found = []
     for causal in directions(spec):
-        for name, check in CHECKS.items():
+        for name, check in applicable(spec).items():
             reason = check(spec, causal=causal, params=params)
             if reason is not None:
                 found.append(f"{spec.name}, {'causal' if causal else 'bidirectional'}, {name}: {reason}")

@@ -138,18 +138,23 @@ def real(x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def difference(
-    found: Tensor, exact: Tensor, dtype: torch.dtype = torch.float64, *, scale: float | None = None
+    found: Tensor,
+    exact: Tensor,
+    dtype: torch.dtype = torch.float64,
+    *,
+    scale: float | None = None,
+    tokens: int | None = None,
 ) -> str | None:
     """None within the error budget, else the largest difference and what the budget allows.
 
     In units of `scale`, by default the largest exact value: STEPS roundings of `dtype`, and for each of them
     the random walk of a sum over N tokens, which half types make in float32: STEPS (eps(dtype) +
-    2 sqrt(N) eps(sum)).
+    2 sqrt(N) eps(sum)). N is `tokens`, by default the rows of `exact`.
     """
     if scale is None:
         scale = exact.double().abs().max().item()
     largest = (found.double() - exact.double()).abs().max().item()
     sums = torch.finfo(torch.promote_types(dtype, torch.float32)).eps
-    allowed = scale * STEPS * (torch.finfo(dtype).eps + 2 * sqrt(exact.shape[-2]) * sums)
+    allowed = scale * STEPS * (torch.finfo(dtype).eps + 2 * sqrt(tokens or exact.shape[-2]) * sums)
     # Not "largest > allowed": a NaN must count as a difference.
     return None if largest <= allowed else f"{largest:.1e}, allowed {allowed:.1e}"

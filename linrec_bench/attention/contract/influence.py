@@ -125,8 +125,9 @@ def check_permutation(spec: Spec, *, causal: bool, params: Params = NONE) -> str
     """Without causality, permuting the tokens permutes the outputs, exactly where the SPEC says so."""
     if causal:
         return None
-    having = given(spec, 37, params=params)
-    order = torch.randperm(37, generator=torch.Generator().manual_seed(3))
+    # Longer than a default window or number of landmarks, within which order may not matter.
+    having = given(spec, 300, params=params)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(3))
     order = order.to(having.tokens["q"].device)
     out = run(spec.core, having.map_tokens(lambda x: x[:, :, order]), causal=False, params=params)
     found = difference(out, run(spec.core, having, causal=False, params=params)[:, :, order])

@@ -19,11 +19,11 @@ FLOORS = [
     {"training", "figures", "baseline", "formats"},
     {"suite", "tasks"},
     {"execution"},
-    {"catalogue", "check", "testing", "calibrate", "predict"},
+    {"catalogue", "check", "testing", "calibrate", "predict", "formula"},
     {"runner", "verify", "compare", "report"},
     {"console"},
     {"cli"},
-    {"__main__"},
+    {"__main__", "reference"},
 ]
 
 

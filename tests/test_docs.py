@@ -1,0 +1,322 @@
+"""The documentation says what the code does: generated pages are current, examples run, links lead on."""
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer.main
+import yaml
+
+from linrec_bench import attention, reference, verify
+from linrec_bench.analysis.summary import summarise
+from linrec_bench.case import PHASES_OF_TASK, Case
+from linrec_bench.cli import app
+from linrec_bench.reference import __main__ as writer
+from linrec_bench.reference import mechanisms, verbs
+from linrec_bench.results import store
+from linrec_bench.results.rows import STATUSES, TRIAL, row_of
+from linrec_bench.suite import load
+from linrec_bench.suite.expand import expand
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md"))
+BY_HAND = [path for path in PAGES if path.parent.name != "mechanisms" or path.name == "index.md"]
+TOGETHER = "\n".join(path.read_text(encoding="utf-8") for path in [*BY_HAND, ROOT / "CONTRIBUTING.md"])
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def fenced(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def no_plugins_after():
+    yield
+    attention._plugins.clear()
+    attention.registry.cache_clear()
+
+
+# Generated pages
+
+
+def test_generated_pages_are_current():
+    stale = [
+        path for path, text in reference.files(DOCS).items() if not path.is_file() or path.read_text() != text
+    ]
+    assert not stale + reference.leftovers(DOCS), "run: python -m linrec_bench.reference docs/"
+
+
+def test_every_block_stands_in_one_place():
+    files = [*PAGES, ROOT / "mkdocs.yml"]
+    found = [
+        name
+        for path in files
+        for name in re.findall(r"(?:<!--|#) generated: ([a-z ]+?)(?: -->)?\n", path.read_text())
+    ]
+    assert sorted(found) == sorted(reference.BLOCKS)
+
+
+def test_every_mechanism_of_the_package_has_a_page_and_a_row():
+    table = (DOCS / "mechanisms/index.md").read_text()
+    for spec in attention.registry().values():
+        page = (DOCS / f"mechanisms/{spec.name}.md").read_text()
+        assert f"]({spec.name}.md)" in table
+        assert spec.formula in page
+        assert all(f"`{name}`" in page for name in spec.parameters)
+        assert page.count("\n- ") >= len(spec.deviations)
+
+
+def test_a_plugin_gets_no_page(tmp_path, no_plugins_after):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(fenced("recipes/add-a-mechanism.md", "python")[0])
+    attention.load_plugin(plugin)
+    assert "relu-linear" in attention.registry()
+    assert "relu-linear.md" not in mechanisms.pages()
+
+
+def test_writing_fills_blocks_makes_pages_and_removes_those_of_mechanisms_that_are_gone(tmp_path):
+    docs = tmp_path / "docs"
+    (docs / "mechanisms").mkdir(parents=True)
+    (tmp_path / "mkdocs.yml").write_text("nav:\n      # generated: navigation\n      # end\n")
+    (docs / "page.md").write_text("before\n<!-- generated: models -->\nold\n<!-- end -->\nafter\n")
+    (docs / "plain.md").write_text("plain\n")
+    (docs / "mechanisms/gone.md").write_text("old\n")
+    changed = reference.write(docs)
+    page = (docs / "page.md").read_text()
+    assert page.startswith("before\n<!-- generated: models -->\n")
+    assert page.endswith("<!-- end -->\nafter\n")
+    assert "## sasrec" in page
+    assert "old" not in page
+    assert "      - linrec: mechanisms/linrec.md\n" in (tmp_path / "mkdocs.yml").read_text()
+    assert docs / "mechanisms/gone.md" in changed
+    assert not (docs / "mechanisms/gone.md").exists()
+    assert docs / "plain.md" not in changed
+    assert reference.write(docs) == []
+
+
+def test_an_unknown_block_is_refused():
+    with pytest.raises(ValueError, match="unknown block 'modles'; expected one of: mechanisms"):
+        reference.filled("<!-- generated: modles -->\n<!-- end -->\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-folder"], ["docs", "more"]])
+def test_the_module_refuses_what_is_no_folder(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        writer.main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: python -m linrec_bench.reference FOLDER")
+
+
+# The command line
+
+
+def test_the_page_of_commands_has_every_option_that_the_command_line_takes():
+    documented = {verb.name: verb for verb in verbs.verbs()}
+    real = dict(commands(typer.main.get_command(app)))
+    assert documented.keys() == real.keys()
+    for name, command in real.items():
+        flags = {
+            flag for typed in verbs.options(documented[name]) for flag in typed.split("/") if flag[0] == "-"
+        }
+        assert flags == {
+            flag for p in command.params for flag in (*p.opts, *p.secondary_opts) if flag[0] == "-"
+        }
+        section = verbs.sections().partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        assert all(flag in section for flag in flags)
+
+
+def commands(group, prefix=""):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{name} ")
+        else:
+            yield prefix + name, command
+
+
+def typed_commands():
+    """Every `linrec-bench ...` of the pages, as a list of words."""
+    text = TOGETHER.replace("\\\n", " ")
+    lines = re.findall(r"^ *(linrec-bench .*)$", text, re.MULTILINE) + re.findall(
+        r"`(linrec-bench [^`]+)`", text
+    )
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        ends = [at for at, word in enumerate(words) if word in ("||", "&&", ">", "[OPTIONS]")]
+        yield words[1 : ends[0] if ends else None]
+
+
+def test_commands_in_the_pages_exist():
+    known = {
+        verb.name: {f for typed in verbs.options(verb) for f in typed.split("/")} for verb in verbs.verbs()
+    }
+    seen = 0
+    for words in typed_commands():
+        name = next((n for n in (" ".join(words[:2]), words[0]) if n in known), None)
+        if name is None:
+            assert words[0] in ("VERB", "--help"), words
+            continue
+        unknown = {word for word in words if word.startswith("--")} - known[name] - {"--help"}
+        assert not unknown, f"linrec-bench {' '.join(words)}"
+        seen += 1
+    assert seen > 60
+
+
+def test_suites_named_in_the_pages_ship():
+    shipped = {path.stem for path in load.shipped_suites()}
+    takes_a_suite = ("run", "check", "predict")
+    for words in typed_commands():
+        if words[0] in takes_a_suite and len(words) > 1 and re.fullmatch(r"[a-z_0-9]+", words[1]):
+            assert words[1] in shipped, words
+
+
+# Examples
+
+
+def suites_in_the_pages():
+    for page in ("suites.md", "recipes/compare-as-in-a-paper.md"):
+        for text in fenced(page, "yaml"):
+            if "attention:" in text and not text.startswith("expect:"):
+                yield page, text
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_suites_in_the_pages_are_valid(tmp_path, device):
+    found = list(suites_in_the_pages())
+    assert len(found) == 3
+    for number, (_, text) in enumerate(found):
+        path = tmp_path / f"suite_{number}.yaml"
+        path.write_text(text)
+        assert expand(load.load(path, device=device), device=device)
+
+
+def test_claims_in_the_page_of_suites_are_valid(tmp_path):
+    whole, *_ = (text for _, text in suites_in_the_pages())
+    claims = [text for text in fenced("suites.md", "yaml") if text.startswith("expect:")]
+    assert len(claims) == 1
+    path = tmp_path / "suite.yaml"
+    path.write_text(whole.partition("expect:")[0] + claims[0])
+    assert len(load.load(path, device="cpu").expect) == 3
+
+
+def test_the_mechanism_of_the_recipe_keeps_the_contract(tmp_path, no_plugins_after):
+    plugin = tmp_path / "my_attention.py"
+    plugin.write_text(fenced("recipes/add-a-mechanism.md", "python")[0])
+    cards = verify.cards([], plugins=[plugin])
+    assert [card.causal for card in cards] == [False, True]
+    assert [card.contradictions for card in cards] == [[], []]
+    assert list(attention.registry()["relu-linear"].parameters) == ["scale"]
+
+
+def test_the_notebook_runs_on_a_stored_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    plant_a_run(tmp_path / "results")
+    names = {}
+    for block in fenced("recipes/notebook.md", "python"):
+        exec(block, names)
+    said = capsys.readouterr().out
+    assert "linrec is" in said or "linrec overtakes" in said
+    assert names["fit"].exponent == pytest.approx(1, abs=0.1)
+    assert set(names["faster"]["outcome"]) == {"crosses"}
+    assert len(names["found"].table()) > 0
+
+
+def plant_a_run(root):
+    """Times t = 1 us N of linrec and 1 ns N^2 of softmax, in three rounds with a little noise."""
+    draw = np.random.default_rng(0)
+    run = store.create(
+        root, suite="long_seq", suite_text="title: T\n", environment={}, now=datetime(2026, 1, 1)
+    )
+    with store.Writer(run) as writer:
+        for turn in range(3):
+            for length in (256, 512, 1024, 2048, 4096, 8192):
+                for name, seconds in (("softmax", 1e-9 * length**2), ("linrec", 1e-6 * length)):
+                    case = Case(task="layer", phase="forward", attention=name, seq_len=length)
+                    common = {"run_id": run.id, "suite": "long_seq", "round": turn}
+                    noisy = seconds * draw.lognormal(0, 0.01, size=5)
+                    rows = [
+                        row_of(case, **common, measure="time", unit="s", value=value, repeat=repeat)
+                        for repeat, value in enumerate(noisy)
+                    ]
+                    memory = row_of(case, **common, measure="peak_live_bytes", unit="B", value=1e12 * seconds)
+                    writer.append([*rows, memory, row_of(case, **common, measure=TRIAL, unit="s", value=1)])
+    run.write_summary(summarise(run.samples(), reference="softmax"))
+
+
+def test_tables_written_by_hand_are_complete():
+    rows, suites = ((DOCS / page).read_text() for page in ("rows.md", "suites.md"))
+    assert re.findall(
+        r"^\| `(\w+)` \|", rows.partition("### Status")[2].partition("### ")[0], re.MULTILINE
+    ) == list(STATUSES)
+    tasks = suites.partition("## Tasks")[2].partition("## ")[0]
+    for task, phases in PHASES_OF_TASK.items():
+        assert re.search(rf"\| `{task}` \|.*{', '.join(f'`{phase}`' for phase in phases)} \|", tasks)
+
+
+# The site
+
+
+def anchors(path):
+    """The identifiers of the headings of a page, as mkdocs makes them."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip()) for title in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_links_lead_to_pages_and_headings(path):
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        assert (path.parent / file).exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+def test_the_navigation_has_every_page_once():
+    # mkdocs.yml has tags of its own only where plugins ask for them; this one has none.
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    assert sorted(pages_of(nav)) == sorted(str(path.relative_to(DOCS)) for path in PAGES)
+
+
+def pages_of(entry):
+    if isinstance(entry, str):
+        return [entry]
+    inner = entry.values() if isinstance(entry, dict) else entry
+    return [page for each in inner for page in pages_of(each)]
+
+
+def test_pages_speak_plainly():
+    """No dashes that chain clauses, none of the words that sell."""
+    for path in BY_HAND:
+        text = path.read_text()
+        assert "—" not in text, path
+        found = re.search(
+            r"\b(powerful|seamless|blazing|robust|leverag\w+|cutting-edge|comprehensive)\b", text, re.I
+        )
+        assert not found, f"{path}: {found}"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs the extra docs")
+def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    for page in tmp_path.rglob("*.html"):
+        text = page.read_text()
+        loaded = re.findall(r"<(?:script|img|iframe)[^>]+src=\"?([^\"\s>]+)", text)
+        loaded += re.findall(r"<link[^>]+rel=\"?(?:stylesheet|icon|preconnect)[^>]+href=\"?([^\"\s>]+)", text)
+        assert loaded
+        assert not [address for address in loaded if "//" in address], page
+    assert (tmp_path / "suite.schema.json").read_text() == (DOCS / "suite.schema.json").read_text()

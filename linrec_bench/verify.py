@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linrec_bench import attention, check
-from linrec_bench.attention.contract import CHECKS, applicable, directions
+from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, unprobed
 from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case, freeze, label
 from linrec_bench.suite.expand import Job
@@ -26,11 +26,16 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Card:
-    """One mechanism in one direction: property -> why it does not hold, None where it does."""
+    """One mechanism in one direction: property -> why it does not hold, None where it does.
+
+    Properties that mean nothing for it are not among them, nor those that could not be probed here, for which
+    `unprobed` says why.
+    """
 
     name: str
     causal: bool
     found: Mapping[str, str | None]
+    unprobed: str = ""
 
     @property
     def contradictions(self) -> list[str]:
@@ -39,7 +44,8 @@ class Card:
     def as_record(self) -> dict[str, object]:
         """Ready for JSON."""
         direction = "causal" if self.causal else "bidirectional"
-        return {"name": self.name, "direction": direction, "contradicts": dict(self.found)}
+        found = dict(self.found)
+        return {"name": self.name, "direction": direction, "contradicts": found, "unprobed": self.unprobed}
 
 
 def cards(names: Sequence[str], *, plugins: Sequence[Path] = ()) -> list[Card]:
@@ -76,9 +82,13 @@ def _parse(text: str) -> tuple[Spec, dict[str, object]]:
 
 def _card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
     probes = applicable(spec)
-    found = {name: probe(spec, causal=causal, params=params) for name, probe in probes.items()}
+    found = {
+        name: probe(spec, causal=causal, params=params)
+        for name, probe in probes.items()
+        if applies(name, spec, causal=causal)
+    }
     found[EXPONENTS] = _exponents(spec, params, causal)
-    return Card(label(spec.name, freeze(params)), causal, found)
+    return Card(label(spec.name, freeze(params)), causal, found, unprobed(spec) or "")
 
 
 def _exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | None:

@@ -28,7 +28,9 @@ def test_the_parameters_of_the_run_are_probed():
     assert card.name == "linrec(padding=ignore)"
     assert card.found["pad content"]
     assert card.found["pad length"]
-    assert set(card.found) == set(PROPERTIES)
+    # What means nothing without causality is not on the card.
+    assert set(PROPERTIES) - set(card.found) == {"causal", "prefix", "decode"}
+    assert card.unprobed == ""
 
 
 def test_cards_are_stored_whole_and_read_as_json(tmp_path):
@@ -46,3 +48,9 @@ def test_cards_are_stored_whole_and_read_as_json(tmp_path):
 def test_a_name_with_parameters_is_understood():
     (card,) = [card for card in cards(["linrec(padding=ignore)"]) if card.causal]
     assert card.contradictions
+
+
+def test_what_could_not_be_probed_is_said():
+    for card in cards(["flex-attention"]):
+        assert "torch.float64" in card.unprobed
+        assert set(card.found) == {"fake tensors", "declared exponents"}

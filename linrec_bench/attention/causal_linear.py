@@ -10,6 +10,10 @@ memory and differentiates it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,31 +27,51 @@ def chunk_length(head_size: int) -> int:
     return max(16, head_size)
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """A function of x . y that features have as their inner product, features(x) . features(y).
+
+    of_scores: [*, n, m] -> [*, n, m], by element; features: [*, n, g] -> [*, n, f].
+    """
+
+    of_scores: Callable[[Tensor], Tensor]
+    features: Callable[[Tensor], Tensor]
+
+
+def _itself(x: Tensor) -> Tensor:
+    return x
+
+
+INNER_PRODUCT = Kernel(_itself, _itself)
+
+
 def causal_product(
-    q: Float[Tensor, "B H N f"],
-    k: Float[Tensor, "B H N f"],
+    q: Float[Tensor, "B H N g"],
+    k: Float[Tensor, "B H N g"],
     v: Float[Tensor, "B H N e"],
     state: Float[Tensor, "B H f e"],
     *,
     chunk: int | None = None,
+    kernel: Kernel = INNER_PRODUCT,
 ) -> tuple[Float[Tensor, "B H N e"], Float[Tensor, "B H f e"]]:
-    """o_t = (state + sum_{s <= t} k_s v_s^T)^T q_t for every t, and the state after the last token.
+    """o_t = (state + sum_{s <= t} k_s v_s^T)^T q_t for every t, and the state after the last token, for the
+    features of q and k that `kernel` has: q and k themselves unless it is given.
 
     All chunks at once: the number of operations does not depend on N, the extra memory is N (C + f e / C)
-    numbers a head. Floating-point operations: 2 N C (f + e) (dense triangle) + 4 N f e. `chunk` is C, by
-    default that of f; where the features are many more than e, chunks of e tokens do less.
+    numbers a head. Floating-point operations: 2 N C (g + e) (dense triangle) + 4 N f e. `chunk` is C, by
+    default that of g; where the features are many more than e, chunks of e tokens do less.
     """
     length = q.shape[-2]
     chunk = min(chunk or chunk_length(q.shape[-1]), length)
     whole = length - length % chunk
     if whole < length:
-        head, tail = (
-            [x.narrow(-2, *part) for x in (q, k, v)] for part in ((0, whole), (whole, length - whole))
-        )
-        chunks, state = causal_product(*head, state, chunk=chunk)
-        rest, state = causal_product(*tail, state, chunk=chunk)
+        product = partial(causal_product, chunk=chunk, kernel=kernel)
+        chunks, state = product(q[..., :whole, :], k[..., :whole, :], v[..., :whole, :], state)
+        rest, state = product(q[..., whole:, :], k[..., whole:, :], v[..., whole:, :], state)
         return torch.cat((chunks, rest), dim=-2), state
     q, k, v = (x.unflatten(-2, (-1, chunk)) for x in (q, k, v))
-    states = torch.cat((state.unsqueeze(-3), sum_of_outer(k, v)), dim=-3).cumsum(dim=-3)
-    out = causal_inner(q, k) @ v + q @ states[..., :-1, :, :]
+    parts = sum_of_outer(kernel.features(k), v)
+    states = torch.cat((state.unsqueeze(-3), parts), dim=-3).cumsum(dim=-3)
+    within = causal_inner(q, k) if kernel is INNER_PRODUCT else kernel.of_scores(q @ k.mT).tril()
+    out = within @ v + kernel.features(q) @ states[..., :-1, :, :]
     return out.flatten(-3, -2), states[..., -1, :, :]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
+from math import inf, sqrt
 from typing import Any
 
 import torch
@@ -84,3 +84,38 @@ _unit_rows: Callable[..., Tensor] = _UnitRows.apply
 def unit_rows(x: Float[Tensor, "*rows d"], *, length: float = 1.0) -> Float[Tensor, "*rows d"]:
     """Each row of x scaled to the L2 norm `length`; a row of zeros stays zero, and so does its gradient."""
     return _unit_rows(x, length)
+
+
+class _Squares(torch.autograd.Function):
+    """y_ij = c_ij x_i x_j for i <= j, c_ii = 1, else sqrt(2); dx_i = sum_j c_ij dy_ij x_j + dy_ii x_i."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        first, second = torch.triu_indices(x.shape[-1], x.shape[-1], device=x.device)
+        scale = x.new_full((len(first),), sqrt(2)).masked_fill_(first == second, 1)
+        products: Tensor = x.index_select(-1, first).mul_(x.index_select(-1, second)).mul_(scale)
+        return products
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        size = x.shape[-1]
+        index = torch.arange(size, device=x.device)
+        first, second = torch.minimum(index, index[:, None]), torch.maximum(index, index[:, None])
+        # Where y_ij stands among the pairs in the order of rows, and likewise y_ji.
+        place = first * (2 * size - first - 1) // 2 + second
+        scale = x.new_full((size, size), sqrt(2)).masked_fill_(first == second, 2)
+        whole = grad.index_select(-1, place.flatten()).unflatten(-1, (size, size))
+        dx: Tensor = (whole * scale).mul_(x.unsqueeze(-2)).sum(dim=-1)
+        return dx
+
+
+# `apply` is untyped in torch.
+_squares: Callable[..., Tensor] = _Squares.apply
+
+
+def squares(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows pairs"]:
+    """The d (d + 1) / 2 products of two features, such that squares(x) . squares(y) = (x . y)^2."""
+    return _squares(x)

@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.table import Table
+
 from linrec_bench import formats
 from linrec_bench.analysis.verdicts import Verdict
 from linrec_bench.console.terminal import out, say
-from linrec_bench.verify import Card
+from linrec_bench.verify import PROPERTIES, Card
 
 _COLOURS = {"broken": "red", "undecided": "yellow"}
 
@@ -33,14 +35,36 @@ def show_verdicts(verdicts: Sequence[Verdict], *, as_json: bool) -> None:
 
 
 def show_cards(cards: Sequence[Card]) -> None:
-    """A line a mechanism and direction; below, every contradiction in words."""
+    """A line a mechanism and direction with a mark for every property; below, contradictions in words."""
+    table = Table(box=None, padding=(0, 1, 0, 0), show_header=True, header_style="bold")
+    table.add_column("mechanism", overflow="fold")
+    for number in range(len(PROPERTIES)):
+        table.add_column(str(number + 1), justify="right")
     for card in cards:
-        direction = "causal" if card.causal else "bidirectional"
-        broken = len(card.contradictions)
-        said = "holds" if not broken else f"{broken} of {len(card.found)} properties contradicted"
-        out.print(f"{card.name}, {direction}: {said}", style="red" if broken else "")
+        table.add_row(_card_name(card), *(_mark(card, name) for name in PROPERTIES))
+    out.print(table)
+    names = Table.grid(padding=(0, 3, 0, 0))
+    numbered = [f"{number + 1:2d} {name}" for number, name in enumerate(PROPERTIES)]
+    for start in range(0, len(numbered), 4):
+        names.add_row(*numbered[start : start + 4])
+    out.print()
+    out.print(names)
+    out.print("\n+ holds   X contradicted   - means nothing here   ? could not be probed here")
+    for card in cards:
+        if card.unprobed:
+            out.print(f"{_card_name(card)}: {card.unprobed}")
         for contradiction in card.contradictions:
-            out.print(f"  {contradiction}")
+            out.print(f"{_card_name(card)}: {contradiction}", style="red")
+
+
+def _card_name(card: Card) -> str:
+    return f"{card.name}, {'causal' if card.causal else 'bidirectional'}"
+
+
+def _mark(card: Card, name: str) -> str:
+    if name not in card.found:
+        return "?" if card.unprobed else "-"
+    return "+" if card.found[name] is None else "X"
 
 
 def write_reports(verdicts: Sequence[Verdict], *, name: str, junit: Path | None) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "Check",
     "Params",
     "applicable",
+    "applies",
     "directions",
     "given",
     "inputs",
@@ -59,6 +60,15 @@ CHECKS: dict[str, Check] = {
 def directions(spec: Spec) -> tuple[bool, ...]:
     """The values of `causal` that the SPEC declares."""
     return (False,) * spec.bidirectional + (True,) * spec.causal
+
+
+def applies(name: str, spec: Spec, *, causal: bool) -> bool:
+    """Whether the property means anything for the mechanism in this direction."""
+    if name in ("causal", "prefix", "decode"):
+        return causal
+    if name == "permutation":
+        return not causal
+    return spec.honours_padding if name in ("pad content", "pad length") else True
 
 
 def unprobed(spec: Spec) -> str | None:

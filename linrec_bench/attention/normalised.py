@@ -1,0 +1,146 @@
+"""Linear attention by features whose inner products are the weights, divided by their own sum.
+
+    o_i = phi_q(q_i) S / (phi_q(q_i) . z + eps),    S = sum_j phi_k(k_j) v_j^T,  z = sum_j phi_k(k_j)
+
+What FAVOR+, Based, ReBased and Hedgehog have in common; they differ in phi. The form is that of
+Katharopoulos et al. 2020 (arXiv 2006.16236, section 3.2): j runs over all tokens, or up to i if causal. z is
+the sum of one more column of v, of ones. Features are made inside a block and never for a whole sequence;
+within a chunk, the weights of a `Kernel` come from its scores without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from linrec_bench.attention.blockwise import advance, at_once, scan, state_dtype, sum_then_read
+from linrec_bench.attention.causal_linear import INNER_PRODUCT, Kernel, causal_product, chunk_length
+from linrec_bench.attention.features import drop_padding
+from linrec_bench.attention.products import sum_of_outer
+from linrec_bench.attention.spec import State
+from linrec_bench.attention.weighing import is_short, weigh
+
+Map = Callable[..., Tensor]
+"""(x [B, H, n, d], *weights) -> [B, H, n, g]; both maps are given all the weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMaps:
+    """What becomes of queries and of keys before `kernel` weighs them; `count` is the number of its features,
+    which are the mapped queries and keys themselves where nothing else is said."""
+
+    queries: Map
+    keys: Map
+    count: int
+    kernel: Kernel = INNER_PRODUCT
+
+
+def attend(
+    maps: FeatureMaps,
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    weights: Sequence[Tensor],
+    padding_mask: Bool[Tensor, "B N"] | None,
+    causal: bool,
+    eps: float,
+) -> Float[Tensor, "B H N d"]:
+    """o [B, H, N, d] in 4 N d f operations a head for f features, and the making of the features."""
+    if is_short(q):
+        direct = partial(_direct, maps=maps, causal=causal, eps=eps)
+        return at_once(direct, (q, k, v), padding_mask, weights=weights)
+    if causal:
+        step = partial(_step, maps=maps, eps=eps)
+        start = init_state(q, features=maps.count)
+        return scan(step, start, (q, k, v), padding_mask, weights=weights, width=maps.count)
+    return sum_then_read(
+        partial(_summarise, maps=maps),
+        partial(_read, maps=maps, eps=eps),
+        (q,),
+        (k, v),
+        padding_mask,
+        weights=weights,
+        width=maps.count,
+    )
+
+
+def init_state(like: Float[Tensor, "B H _ d"], *, features: int) -> State:
+    """S and z = 0, side by side: [B, H, f, d + 1]."""
+    batch, heads, _, d = like.shape
+    return (like.new_zeros(batch, heads, features, d + 1, dtype=state_dtype(like)),)
+
+
+def decode(
+    maps: FeatureMaps,
+    state: State,
+    q: Float[Tensor, "B H n d"],
+    k: Float[Tensor, "B H n d"],
+    v: Float[Tensor, "B H n d"],
+    *,
+    weights: Sequence[Tensor],
+    eps: float,
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """S and z after each event, and the quotient that it reads."""
+    return advance(partial(_step, maps=maps, eps=eps), state, (q, k, v), weights=weights)
+
+
+def with_ones(
+    v: Float[Tensor, "B H n d"], pad: Bool[Tensor, "B 1 n 1"] | None
+) -> Float[Tensor, "B H n d_and_1"]:
+    """v and a column of ones, whose weighted sum is the sum of the weights; rows of padding are zeros."""
+    return drop_padding(F.pad(v, (0, 1), value=1.0), pad)
+
+
+def _direct(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    pad: Tensor | None,
+    *weights: Tensor,
+    maps: FeatureMaps,
+    causal: bool,
+    eps: float,
+) -> Tensor:
+    scores = maps.queries(q, *weights) @ maps.keys(k, *weights).mT
+    return weigh(maps.kernel.of_scores(scores), v, pad, causal=causal, eps=eps)
+
+
+def _normalise(sums: Tensor, eps: float) -> Tensor:
+    return sums[..., :-1] / (sums[..., -1:] + eps)
+
+
+def _summarise(k: Tensor, v: Tensor, pad: Tensor | None, *weights: Tensor, maps: FeatureMaps) -> State:
+    features = maps.kernel.features(maps.keys(k, *weights))
+    return (sum_of_outer(features, with_ones(v, pad)),)
+
+
+def _read(state: State, q: Tensor, *weights: Tensor, maps: FeatureMaps, eps: float) -> Tensor:
+    return _normalise(maps.kernel.features(maps.queries(q, *weights)) @ state[0], eps)
+
+
+def _step(
+    state: State,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    pad: Tensor | None,
+    *weights: Tensor,
+    maps: FeatureMaps,
+    eps: float,
+) -> tuple[State, Tensor]:
+    sums, after = causal_product(
+        maps.queries(q, *weights),
+        maps.keys(k, *weights),
+        with_ones(v, pad),
+        state[0],
+        # By the size of v: with many features the triangles of their chunks would outweigh all else.
+        chunk=chunk_length(v.shape[-1]),
+        kernel=maps.kernel,
+    )
+    return (after,), _normalise(sums, eps)

@@ -25,10 +25,11 @@ def remember(state: State, k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n 
 
     Raises `ValueError` when more events come than there is room for.
     """
-    return tuple(_extend(past, new) for past, new in zip(state, (k, v), strict=True))
+    return tuple(extend(past, new) for past, new in zip(state, (k, v), strict=True))
 
 
-def _extend(past: Tensor, new: Tensor) -> Tensor:
+def extend(past: Float[Tensor, "B H t d"], new: Float[Tensor, "B H n d"]) -> Float[Tensor, "B H t+n d"]:
+    """One cached tensor with `new` behind it, as `remember` does it for keys and for values."""
     batch, heads, filled, head_size = past.shape
     room = past.stride(1) // head_size
     if filled + new.shape[2] > room:

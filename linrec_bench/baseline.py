@@ -16,6 +16,13 @@ from linrec_bench.case import Case
 SCHEMA_VERSION = 1
 MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "state_bytes")
 
+
+def counts_in(prediction: object) -> dict[str, int]:
+    """The counts that a prediction holds, by measure; one that does not decode has no state."""
+    found = {name: getattr(prediction, name) for name in MEASURES}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 Counts = Mapping[str, Mapping[str, int]]
 """Name of a case -> measure -> count."""
 

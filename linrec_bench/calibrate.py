@@ -224,5 +224,5 @@ def _counts(cases: Sequence[Case], executor: Executor) -> baseline.Counts:
     found = {}
     for case in cases:
         prediction = executor.call(predict, case)
-        found[baseline.name_of(case)] = {name: getattr(prediction, name) for name in baseline.MEASURES}
+        found[baseline.name_of(case)] = baseline.counts_in(prediction)
     return found

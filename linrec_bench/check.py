@@ -76,11 +76,9 @@ def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
                 measure=TRIAL, unit="s", value=0.0, status="unsupported", detail=prediction.unsupported
             )
         else:
-            for name in baseline.MEASURES:
+            for name, value in baseline.counts_in(prediction).items():
                 unit = "B" if name.endswith("bytes") else "FLOP"
-                value = getattr(prediction, name)
-                if value is not None:
-                    rows.append(row(measure=name, unit=unit, value=value))
+                rows.append(row(measure=name, unit=unit, value=value))
             closing = row(measure=TRIAL, unit="s", value=0.0)
         rows.append(closing)
     return pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))

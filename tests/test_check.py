@@ -12,6 +12,7 @@ from linrec_bench.analysis.intervals import Interval
 from linrec_bench.analysis.verdicts import Bound, Claim, answer, judge
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import parse
+from linrec_bench.suite.schema import Suite
 
 SUITE = """\
 task: core
@@ -239,3 +240,18 @@ def test_verify_exits_with_1_for_a_contradiction_and_names_it(folder, monkeypatc
     assert "pad content" in capfd.readouterr().out
     assert call(monkeypatch, "verify", "linrecc") == 2
     assert call(monkeypatch, "verify", "linrec(padding=zero)") == 2
+
+
+def test_lengths_too_short_for_a_declared_exponent_are_no_alarm():
+    """At these lengths linrec is cut into one block or a few, so that its peak follows no polynomial yet."""
+    sweep = {
+        "task": "core",
+        "attention": ["linrec"],
+        "grid": {"seq_len": [256, 512, 1024, 2048]},
+        "fixed": {"hidden_size": 64},
+    }
+    jobs = expand(Suite.model_validate({"name": "short", "sweeps": [sweep]}), device="cpu")
+    found = check.verdicts(check.contracts(jobs), check.count(jobs))
+    peaks = [verdict for verdict in found if "peak_live_bytes" in verdict.claim]
+    assert min(verdict.found for verdict in peaks) < 0.95
+    assert {verdict.answer for verdict in found} == {"holds"}

@@ -45,6 +45,7 @@ def test_run_then_plot_leave_every_file_and_a_table(folder, monkeypatch, capfd):
     assert {path.name for path in run.folder.iterdir()} == {
         "samples.csv",
         "summary.csv",
+        "cards.json",
         "environment.json",
         "suite.yaml",
     }

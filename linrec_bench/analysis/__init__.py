@@ -5,7 +5,14 @@ which documents its functions:
 
     summary, headline                   one row a case and phase; the findings in sentences
     scaling, polynomial                 growth with sequence length: timed, and of exact counts
+    monomials                           exact counts as polynomials in B, H, N and d
+    growth                              the timed growth of every mechanism of a run
     crossover                           the length from which one mechanism costs less than another
+    frontier                            the longest history, and the largest N x B, that memory holds
+    pareto                              which mechanisms none other beats in quality and cost
+    amdahl                              the share of a step that is attention, and what it can save at most
+    memory_kinds                        peak memory part by part
+    groups                              quality by length of the history and by group of users
     intervals, seeds                    medians and ratios over processes; quality over seeds
     compare, comparison                 a run or a mechanism against another, and what that found
     matching, judging, significance     which cases are compared, which verdict they get; Student's t, Holm

@@ -1,35 +1,86 @@
-"""The length N* from which one mechanism costs less than another."""
+"""The length N* from which one mechanism costs less than another, in time and in memory."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.intervals import Array
-from linrec_bench.analysis.trials import GRID_POINT
+from linrec_bench.analysis.trials import GRID_POINT, base_name
 
 LINE = tuple(column for column in GRID_POINT if column != "seq_len")
-"""What the points of one line of a cost figure share."""
+"""What the points of one line of a cost figure share: shape, direction, device, phase ..."""
+
+COSTS = ("time_s", "memory_bytes")
+
+FLOORS = ("copy", "no-op")
+"""Mechanisms that mix nothing: floors to compare with, never findings."""
+
+_COLUMNS = (
+    "challenger",
+    "incumbent",
+    "cost",
+    "outcome",
+    "seq_len",
+    "seq_len_low",
+    "seq_len_high",
+    "shortest",
+    "longest",
+    "challenger_stops",
+    "incumbent_stops",
+    "said",
+)
+
+
+def crossovers(
+    summary: pd.DataFrame, *, reference: str, costs: Iterable[str] = COSTS, floors: bool = False
+) -> pd.DataFrame:
+    """`crossover` of every mechanism against `reference` (a label, or a name that one label carries).
+
+    Ordered by cost, then by name; columns as there. Mechanisms that mix nothing (`FLOORS`) take part only
+    with `floors`. Empty where the reference was not measured.
+    """
+    labels = sorted(map(str, summary["attention"].unique()))
+    incumbent = one_of(labels, reference)
+    challengers = [
+        label for label in labels if label != incumbent and (floors or base_name(label) not in FLOORS)
+    ]
+    found = [
+        crossover(summary, challenger=challenger, incumbent=incumbent, cost=cost)
+        for cost in costs
+        if incumbent is not None and cost in summary
+        for challenger in challengers
+    ]
+    filled = [table for table in found if len(table)]
+    if not filled:
+        return pd.DataFrame(columns=[*line_of(summary), *_COLUMNS])
+    return pd.concat(filled, ignore_index=True)
 
 
 def crossover(
     summary: pd.DataFrame, *, challenger: str, incumbent: str, cost: str = "time_s"
 ) -> pd.DataFrame:
-    """One row a `LINE`: from which length on `challenger` costs less than `incumbent`.
+    """One row a line (`line_of`): from which length on `challenger` costs less than `incumbent`.
 
     `outcome` is `crosses` at `seq_len`, `always` (less at every shared length) or `never` (not less at the
     longest). `seq_len` is interpolated in log-log between measured lengths, `seq_len_low` and `seq_len_high`
     are where the ends of the interval of the cost ratio cross one: `seq_len_low` is the shortest shared
     length, or `seq_len_high` empty, where an end does not cross within `shortest` .. `longest`, the shared
-    range. Lines with fewer than two shared lengths are left out. `said` puts the finding in words.
+    range. Of a cost without intervals (counted bytes) they are the measured lengths on either side, between
+    which the crossing is interpolated. Lines with fewer than two shared lengths are left out.
+    `challenger_stops` and `incumbent_stops` are the first longer lengths at which that side did not end ok:
+    beyond them there is nothing to compare. `said` puts the finding in words.
     """
     records = []
-    done = summary[(summary["status"] == "ok") & summary[cost].notna()]
-    for line, rows in done.groupby(list(LINE), sort=False, dropna=False):
-        pair = rows[rows["attention"] == challenger].merge(
-            rows[rows["attention"] == incumbent], on="seq_len", suffixes=("", "_other")
+    keys = line_of(summary)
+    both = summary[summary["attention"].isin([challenger, incumbent])]
+    for line, rows in both.groupby(keys, sort=False, dropna=False):
+        done = rows[(rows["status"] == "ok") & rows[cost].notna()]
+        pair = done[done["attention"] == challenger].merge(
+            done[done["attention"] == incumbent], on="seq_len", suffixes=("", "_other")
         )
         if len(pair) < 2:
             continue
@@ -38,7 +89,9 @@ def crossover(
         ratio, low, high = _ratios(pair, incumbent, cost)
         at, earliest, latest = (crossing(lengths, values) for values in (ratio, low, high))
         outcome = "never" if math.isinf(at) else "always" if at == lengths[0] else "crosses"
-        record: dict[str, object] = dict(zip(LINE, line, strict=True))
+        if outcome == "crosses" and f"{cost}_low" not in pair:
+            earliest, latest = _neighbours(lengths, at)
+        record: dict[str, object] = dict(zip(keys, line, strict=True))
         record |= {
             "challenger": challenger,
             "incumbent": incumbent,
@@ -49,11 +102,17 @@ def crossover(
             "seq_len_high": math.nan if math.isinf(latest) else latest,
             "shortest": int(lengths[0]),
             "longest": int(lengths[-1]),
+            "challenger_stops": _stops(rows[rows["attention"] == challenger], lengths[-1]),
+            "incumbent_stops": _stops(rows[rows["attention"] == incumbent], lengths[-1]),
         }
         record["said"] = _said(record)
         records.append(record)
-    columns = [*LINE, "challenger", "incumbent", "cost", "outcome", "seq_len", "seq_len_low", "seq_len_high"]
-    return pd.DataFrame.from_records(records, columns=[*columns, "shortest", "longest", "said"])
+    return pd.DataFrame.from_records(records, columns=[*keys, *_COLUMNS])
+
+
+def line_of(summary: pd.DataFrame) -> list[str]:
+    """The columns that the points of one line share: `LINE`, and the catalogue where the summary tells it."""
+    return [*LINE, *(column for column in ("catalogue_size",) if column in summary)]
 
 
 def crossing(lengths: Array, ratio: Array) -> float:
@@ -69,6 +128,28 @@ def crossing(lengths: Array, ratio: Array) -> float:
         return float(lengths[last + 1])
     (n0, n1), (r0, r1) = np.log(lengths[last : last + 2]), np.log(ratio[last : last + 2])
     return float(np.exp(n0 + (n1 - n0) * r0 / (r0 - r1)))
+
+
+def one_of(labels: Iterable[str], reference: str) -> str | None:
+    """The label of the reference: its own, or the only one that carries its name; None without one."""
+    known = list(labels)
+    named = [label for label in known if base_name(label) == reference]
+    if reference in known:
+        return reference
+    return named[0] if len(named) == 1 else None
+
+
+def _neighbours(lengths: Array, at: float) -> tuple[float, float]:
+    """The measured lengths on either side of a crossing; a length itself where the crossing is one."""
+    # A crossing at a measured length comes back from its logarithm a rounding error away.
+    below = lengths[lengths <= at * (1 + 1e-9)]
+    beyond = lengths[lengths >= at * (1 - 1e-9)]
+    return float(below[-1]), float(beyond[0])
+
+
+def _stops(rows: pd.DataFrame, longest: float) -> float:
+    failed = rows.loc[(rows["status"] != "ok") & (rows["seq_len"] > longest), "seq_len"]
+    return float(failed.min()) if len(failed) else math.nan
 
 
 def _ratios(pair: pd.DataFrame, incumbent: str, cost: str) -> tuple[Array, Array, Array]:
@@ -103,12 +184,13 @@ def _said(record: dict[str, object]) -> str:
         return f"none up to {record['longest']:,}"
     if record["outcome"] == "always":
         return f"at every length from {record['shortest']:,}"
-    low, high = (_rounded(record[f"seq_len_{end}"]) for end in ("low", "high"))
-    return f"N = {_rounded(record['seq_len'])} [{low}, {high}]"
+    low, high = (rounded(record[f"seq_len_{end}"]) for end in ("low", "high"))
+    return f"N = {rounded(record['seq_len'])} [{low}, {high}]"
 
 
-def _rounded(length: object) -> str:
-    """To tens, from 10,000 on to three significant digits: a crossing is not known better."""
+def rounded(length: object) -> str:
+    """A length in words, `?` for an unknown one: to tens, from 10,000 on to three significant digits, since a
+    crossing is not known better."""
     assert isinstance(length, float)
     if math.isnan(length):
         return "?"

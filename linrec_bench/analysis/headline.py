@@ -8,12 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from linrec_bench.analysis.crossover import LINE, crossover
+from linrec_bench.analysis.crossover import FLOORS as FLOORS
+from linrec_bench.analysis.crossover import crossover, line_of, one_of
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
 from linrec_bench.analysis.trials import base_name
 
-FLOORS = ("copy", "no-op")
-"""Mechanisms that mix nothing: floors to compare with, never findings."""
+LONGEST = 160
+"""Characters of a sentence; what does not fit is told without its last clause, then with labels cut short."""
+
+_TASKS = ("core", "layer", "train_step", "decode")
 
 _PHASES = {
     "forward": "forward",
@@ -33,30 +36,56 @@ _FAILURES = {
 def headline(summary: pd.DataFrame, reference: str) -> list[str]:
     """The findings of a run: overtaking lengths, memory, what no longer runs, quality over seeds.
 
-    Costs are told for the largest batch and width of each task and direction, in the phase with the most
-    work, against `reference` (a label, or a name); quality for every variant against it.
+    Costs are told for the largest batch and width of each task and direction at which the reference was
+    measured, in the phase with the most work, against `reference` (a label, or a name); quality for every
+    variant against it. The order is that of
+    tasks, bidirectional before causal, and names (of quality, the reference first): it does not depend on
+    that of the rows. A sentence names its task and direction where the run has several.
     """
-    costs = summary[summary["task"] != "recommend"]
+    costs = summary[summary["task"].isin(_TASKS)]
+    several_tasks, both_directions = (costs[column].nunique() > 1 for column in ("task", "causal"))
     sentences: list[str] = []
-    for _, part in costs.groupby(["task", "causal"], sort=False):
-        sentences += _costs(_heaviest_line(part), reference)
+    for task in _TASKS:
+        for causal in (False, True):
+            part = costs[(costs["task"] == task) & (costs["causal"] == causal)]
+            if len(part):
+                line = _heaviest_line(part, reference)
+                where = _where(line.iloc[0], task=several_tasks, direction=both_directions)
+                sentences += _costs(line, reference, where)
     return [*sentences, *_quality(across_seeds(summary), reference)]
 
 
-def _heaviest_line(part: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the line with the most tokens, width and work."""
-    order = [column for column in ("batch_size", "hidden_size", "layers") if column in part]
-    phases = part["phase"].map(list(_PHASES).index)
-    heaviest = part.assign(_phase=phases).sort_values([*order, "_phase"], kind="stable").iloc[-1]
-    same = np.logical_and.reduce([part[column] == heaviest[column] for column in LINE])
-    return part[same]
+def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """The rows of the line with the most tokens, width and work; ties are broken by what else differs.
+
+    Lines in which the reference was measured at two lengths come first: only there something can be told.
+    """
+    keys = line_of(part)
+    order = [column for column in ("batch_size", "hidden_size", "layers", "catalogue_size") if column in part]
+    incumbent = one_of(sorted(map(str, part["attention"].unique())), reference)
+    told = (part["attention"] == incumbent) & (part["status"] == "ok")
+    counts = told.groupby([part[key] for key in keys], dropna=False).transform("sum")
+    ranked = part.assign(_phase=part["phase"].map(list(_PHASES).index), _told=counts >= 2)
+    others = [key for key in keys if key not in order]
+    by = ["_told", *order, "_phase", *others]
+    heaviest = ranked.sort_values(by, kind="stable", na_position="first").iloc[-1]
+    same = [(part[key] == heaviest[key]) | (part[key].isna() & pd.isna(heaviest[key])) for key in keys]
+    return part[np.logical_and.reduce(same)]
 
 
-def _costs(line: pd.DataFrame, reference: str) -> Iterator[str]:
-    labels = list(dict.fromkeys(line["attention"]))
-    incumbent = _one_of(labels, reference)
-    first = line.iloc[0]
-    where = f"{_PHASES[str(first['phase'])]}, batch {first['batch_size']}, hidden {first['hidden_size']}"
+def _where(first: pd.Series, *, task: bool, direction: bool) -> str:
+    """`layer forward + backward, causal, batch 16, hidden 64`."""
+    name = str(first["task"])
+    work = "decoding step" if name == "decode" else _PHASES[str(first["phase"])]
+    if task and str(first["phase"]) != "step":
+        work = f"{name} {work}"
+    words = [work, *(["causal" if first["causal"] else "bidirectional"] if direction else [])]
+    return ", ".join([*words, f"batch {first['batch_size']}", f"hidden {first['hidden_size']}"])
+
+
+def _costs(line: pd.DataFrame, reference: str, where: str) -> Iterator[str]:
+    labels = sorted(map(str, line["attention"].unique()))
+    incumbent = one_of(labels, reference)
     for label in labels:
         rows = line[line["attention"] == label]
         if incumbent is not None and label != incumbent and base_name(label) not in FLOORS:
@@ -69,25 +98,41 @@ def _against(line: pd.DataFrame, label: str, incumbent: str, where: str) -> Iter
     if found.empty:
         return
     speed = found.iloc[0]
+    names = (label, incumbent)
     if speed["outcome"] == "crosses":
-        text = f"{label} overtakes {incumbent} at {speed['said']}, {where}"
+        text = f"{{}} overtakes {{}} at {speed['said']}, {where}"
     elif speed["outcome"] == "always":
-        text = f"{label} is faster than {incumbent} {speed['said']}, {where}"
+        text = f"{{}} is faster than {{}} {speed['said']}, {where}"
     else:
-        text = f"{label} overtakes {incumbent} at no length up to {speed['longest']:,}, {where}"
-    rows = line[(line["attention"] == label) & line["memory_ratio"].notna()]
-    if len(rows):
-        last = rows.sort_values("seq_len").iloc[-1]
-        text += f"; {_times_memory(float(last['memory_ratio']))} at {last['seq_len']:,}"
-    yield text
+        text = f"{{}} overtakes {{}} at no length up to {speed['longest']:,}, {where}"
+    yield _fitted(text, names, _memory(line, label, incumbent))
 
 
-def _times_memory(ratio: float) -> str:
+def _memory(line: pd.DataFrame, label: str, incumbent: str) -> str:
+    """Beside the speed: the state of decoding, else the peak memory, at the longest length both reached."""
+    own = line[(line["attention"] == label) & (line["status"] == "ok")]
+    if "state_bytes" in own and own["state_bytes"].notna().any():
+        other = line[(line["attention"] == incumbent) & (line["status"] == "ok")]
+        pair = own.merge(other, on="seq_len", suffixes=("", "_other")).sort_values("seq_len")
+        pair = pair[(pair["state_bytes"] > 0) & (pair["state_bytes_other"] > 0)]
+        if len(pair):
+            last = pair.iloc[-1]
+            ratio = float(last["state_bytes"] / last["state_bytes_other"])
+            return f"; {_times(ratio, 'state')} at {last['seq_len']:,}"
+        return ""
+    known = own[own["memory_ratio"].notna()]
+    if known.empty:
+        return ""
+    last = known.sort_values("seq_len").iloc[-1]
+    return f"; {_times(float(last['memory_ratio']), 'memory')} at {last['seq_len']:,}"
+
+
+def _times(ratio: float, what: str) -> str:
     if 0.95 < ratio < 1.05:
-        return "the same peak memory"
+        return "the same peak memory" if what == "memory" else f"the same {what}"
     factor = max(ratio, 1 / ratio)
     number = f"{factor:.2g}" if factor < 100 else f"{factor:,.0f}"
-    return f"{number}x {'less' if ratio < 1 else 'more'} memory"
+    return f"{number}x {'less' if ratio < 1 else 'more'} {what}"
 
 
 def _stops(rows: pd.DataFrame, label: str, where: str) -> Iterator[str]:
@@ -97,22 +142,46 @@ def _stops(rows: pd.DataFrame, label: str, where: str) -> Iterator[str]:
     beyond = ordered[ordered["seq_len"] > (done.max() if len(done) else math.inf)]
     if len(beyond) and beyond.iloc[0]["status"] in _FAILURES:
         first = beyond.iloc[0]
-        yield f"{label} {_FAILURES[str(first['status'])]} at N = {first['seq_len']:,}, {where}"
+        yield _fitted(
+            f"{{}} {_FAILURES[str(first['status'])]} at N = {first['seq_len']:,}, {where}", (label,)
+        )
 
 
 def _quality(variants: pd.DataFrame, reference: str) -> Iterator[str]:
     if "ndcg@10" not in variants:
         return
     settings = [column for column in VARIANT if column != "attention"]
-    for _, rows in variants[variants["seeds"] > 0].groupby(settings, sort=False, dropna=False):
-        incumbent = _one_of(list(rows["attention"]), reference)
-        for _, row in rows.iterrows():
-            text = f"{row['attention']}: test NDCG@10 {_with_interval(row)}"
-            if incumbent is not None and row["attention"] != incumbent:
-                other = rows[rows["attention"] == incumbent].iloc[0]
+    done = variants[variants["seeds"] > 0]
+    for _, rows in done.groupby(settings, sort=True, dropna=False):
+        labels = sorted(map(str, rows["attention"].unique()))
+        incumbent = one_of(labels, reference)
+        by_label = {str(row["attention"]): row for _, row in rows.iterrows()}
+        for label in sorted(labels, key=lambda label: label != incumbent):
+            row = by_label[label]
+            text = f"{{}}: test NDCG@10 {_with_interval(row)}"
+            names: tuple[str, ...] = (label,)
+            beside = ""
+            if incumbent is not None and label != incumbent:
+                other = by_label[incumbent]
+                text += f" against {_with_interval(other)} of {{}}"
+                names = (label, incumbent)
                 share = row["train_time_s"] / other["train_time_s"]
-                text += f" against {_with_interval(other)} of {incumbent}, trained in {share:.2g}x its time"
-            yield f"{text} ({_seeds(row)}, {row['dataset']}, N = {row['seq_len']:,})"
+                beside = "" if math.isnan(share) else f", trained in {share:.2g}x its time"
+            yield _fitted(text, names, beside, f" ({_seeds(row)}, {row['dataset']}, N = {row['seq_len']:,})")
+
+
+def _fitted(text: str, names: tuple[str, ...], optional: str = "", end: str = "") -> str:
+    """The text with its `{}` filled by `names`, within `LONGEST` characters as far as that goes.
+
+    First the optional clause is left out, then the parameters of the names.
+    """
+    short = tuple(name if "(" not in name else f"{base_name(name)}(...)" for name in names)
+    choices = [
+        f"{text.format(*said)}{clause}{end}"
+        for said in (names, short)
+        for clause in dict.fromkeys((optional, ""))
+    ]
+    return next((choice for choice in choices if len(choice) <= LONGEST), choices[-1])
 
 
 def _with_interval(row: pd.Series) -> str:
@@ -122,11 +191,3 @@ def _with_interval(row: pd.Series) -> str:
 
 def _seeds(row: pd.Series) -> str:
     return "1 seed, no interval" if row["seeds"] == 1 else f"{row['seeds']} seeds"
-
-
-def _one_of(labels: list[str], reference: str) -> str | None:
-    """The label of the reference: its own, or the only one that carries its name."""
-    named = [label for label in labels if base_name(label) == reference]
-    if reference in labels:
-        return reference
-    return named[0] if len(named) == 1 else None

@@ -15,7 +15,15 @@ from linrec_bench.analysis.trials import CASE_COLUMNS
 VARIANT = tuple(column for column in CASE_COLUMNS if column not in ("case_id", "seed"))
 """What the seeds of one variant share."""
 
-COSTS = ("train_time_s", "events_per_s", "epochs", "best_epoch", "memory_bytes", "peak_process_bytes")
+COSTS = (
+    "train_time_s",
+    "events_per_s",
+    "epochs",
+    "best_epoch",
+    "memory_bytes",
+    "peak_process_bytes",
+    "energy_j",
+)
 """Columns that are averaged beside the test metrics."""
 
 

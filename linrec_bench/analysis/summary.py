@@ -24,7 +24,7 @@ _CASE_MEANINGS = {
     "run_id": "the run",
     "suite": "the suite",
     "case_id": "hash of all fields of the case",
-    "task": "core, layer, train_step or recommend",
+    "task": "core, layer, train_step, decode or recommend",
     "attention": "mechanism, with the parameters that were set",
     "model": "recommender; empty for core and layer",
     "dataset": "source of sequences; empty where inputs are random",
@@ -64,6 +64,13 @@ EXACT: dict[str, tuple[str, str | None, str]] = {
 }
 """Counted on fake tensors, so also known for cases that were skipped or failed."""
 
+EXTRAS: dict[str, tuple[str, str | None, str]] = {
+    "saved_bytes": ("saved_bytes", "B", "CPU: most bytes that autograd held for the backward pass"),
+    "state_bytes": ("state_bytes", "B", "decoding: bytes carried from event to event"),
+    "catalogue_size": ("catalogue_size", None, "items that a training step without a data set ranks"),
+}
+"""Medians of measures that only some runs take: a summary has such a column where the run has a value."""
+
 COLUMNS: dict[str, str] = {
     **_CASE_MEANINGS,
     "status": "ok when every trial was; otherwise the status of the worst trial",
@@ -86,7 +93,7 @@ COLUMNS: dict[str, str] = {
     "ceiling_share": "least time that the device's measured ceilings allow, over time_s",
     **{column: meaning for column, (_, _, meaning) in (EXACT | MEDIANS).items()},
 }
-"""Every column and its meaning. After these come the test metrics of task recommend, such as `ndcg@10`."""
+"""Every column and its meaning. After these come `EXTRAS`, then the test metrics, such as `ndcg@10`."""
 
 WHOLE = (
     "peak_live_bytes",
@@ -108,7 +115,7 @@ METRIC = re.compile(r"[a-z]+@\d+")
 
 
 def summarise(samples: pd.DataFrame, *, reference: str) -> pd.DataFrame:
-    """One row a case and phase with `COLUMNS`, then the test metrics; missing values are empty, never 0.
+    """One row a case and phase: `COLUMNS`, `EXTRAS`, test metrics; missing values are empty, never 0.
 
     `reference` is the mechanism that ratios refer to, by its label or its name. Numbers come from trials that
     ended ok; `status` tells of those that did not. Raises `ValueError` for a measure in an unexpected unit.
@@ -124,6 +131,10 @@ def summarise(samples: pd.DataFrame, *, reference: str) -> pd.DataFrame:
     for columns, source in ((EXACT, counted), (MEDIANS, rows)):
         for column, (measure, unit, _) in columns.items():
             frame[column] = _medians(by_round(source, measure, unit=unit), keys)
+    extras = [column for column, (measure, _, _) in EXTRAS.items() if (counted["measure"] == measure).any()]
+    for column in extras:
+        measure, unit, _ = EXTRAS[column]
+        frame[column] = _medians(by_round(counted, measure, unit=unit), keys)
     frame["memory_bytes"] = frame["peak_allocated_bytes"].fillna(frame["peak_live_bytes"])
     frame["flops_per_s"] = frame["flops"] / frame["time_s"]
     frame["ceiling_share"] = _least_time_s(frame, samples) / frame["time_s"]
@@ -138,9 +149,9 @@ def summarise(samples: pd.DataFrame, *, reference: str) -> pd.DataFrame:
     metrics = sorted({str(measure) for measure in test["measure"] if METRIC.fullmatch(measure)}, key=_natural)
     for metric in metrics:
         frame[metric] = _medians(by_round(test, metric, unit=None), keys)
-    for column in WHOLE:
+    for column in (*WHOLE, *extras):
         frame[column] = frame[column].round().astype("Int64")
-    return frame[[*COLUMNS, *metrics]]
+    return frame[[*COLUMNS, *extras, *metrics]]
 
 
 def _put(frame: pd.DataFrame, column: str, intervals: list[Interval]) -> None:
@@ -192,7 +203,10 @@ def _references(frame: pd.DataFrame, reference: str) -> list[int | None]:
 
     A row whose label is the reference wins; otherwise one whose name is, whatever its parameters.
     """
-    points = list(frame[list(GRID_POINT)].itertuples(index=False, name=None))
+    # The catalogue of a training step is part of its shape.
+    shape = [*GRID_POINT, *(column for column in ("catalogue_size",) if column in frame)]
+    # A missing value equals no other.
+    points = list(frame[shape].fillna(0).itertuples(index=False, name=None))
     found: dict[object, int | None] = {}
     for matches in (frame["attention"], frame["attention"].map(base_name)):
         here: dict[object, int | None] = {}

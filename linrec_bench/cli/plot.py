@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,11 +17,17 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the figures; by default `figures` inside each run.")
     ] = None,
+    style: Annotated[
+        Literal["paper", "slides"], typer.Option(help="Size of words and lines; slides are read from afar.")
+    ] = "paper",
+    theme: Annotated[
+        Literal["light", "dark"], typer.Option(help="The ground that figures stand on.")
+    ] = "light",
     results: ResultsRoot = RESULTS,
 ) -> None:
-    """Draw the figures of stored runs as PNG and SVG; nothing is measured again.
+    """Draw the figures of stored runs as PNG, SVG and PDF; nothing is measured again.
 
-    Example: linrec-bench plot results/long_seq/20260101-120000-ab12
+    Example: linrec-bench plot results/long_seq/20260101-120000-ab12 --style slides --theme dark
     """
     from linrec_bench import console, figures
     from linrec_bench.results import store
@@ -29,6 +35,8 @@ def command(
     runs = [store.open_run(folder) for folder in folders or []] or store.latest_runs(results)
     if not runs:
         raise ValueError(f"{results}: no runs to draw; make one with `linrec-bench run quick`")
+    looks = figures.style_of(style, theme)
     for stored in runs:
         target = out or stored.folder / "figures"
-        console.show_figures(stored, figures.draw_all(stored.samples(), stored.summary(), target))
+        drawn = figures.draw_all(stored.samples(), stored.summary(), target, style=looks)
+        console.show_figures(stored, drawn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +10,19 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
-from linrec_bench.figures import cost, learning, quality
-from linrec_bench.figures.style import RC, NothingToDraw
+from linrec_bench.figures import amdahl, cost, decode, growth, heat, history, learning, memory_kinds, pareto
+from linrec_bench.figures.style import PAPER, NothingToDraw, Style, style_of
 
-__all__ = ["FIGURES", "Kind", "NothingToDraw", "draw_all", "save"]
+__all__ = ["FIGURES", "PAPER", "Kind", "NothingToDraw", "Style", "draw_all", "save", "style_of"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A figure: `draw(summary, samples)` of the rows of one of its `tasks`."""
+    """A figure: `draw(summary, samples, style)` of the rows of one of its `tasks`."""
 
-    draw: Callable[[pd.DataFrame, pd.DataFrame], Figure]
+    draw: Callable[[pd.DataFrame, pd.DataFrame, Style], Figure]
     tasks: tuple[str, ...]
 
 
@@ -29,19 +31,32 @@ _COSTS = ("core", "layer", "train_step")
 FIGURES: Mapping[str, Kind] = {
     "time": Kind(cost.draw_time, _COSTS),
     "memory": Kind(cost.draw_memory, _COSTS),
-    "quality": Kind(quality.draw, ("recommend",)),
+    "growth": Kind(growth.draw, _COSTS),
+    "speedup": Kind(heat.draw, _COSTS),
+    "memory_kinds": Kind(memory_kinds.draw, _COSTS),
+    "amdahl": Kind(amdahl.draw, ("train_step",)),
+    "latency": Kind(decode.draw_latency, ("decode",)),
+    "state": Kind(decode.draw_state, ("decode",)),
+    "quality": Kind(pareto.draw, ("recommend",)),
     "learning_curves": Kind(learning.draw, ("recommend",)),
+    "quality_by_history": Kind(history.draw_history, ("recommend",)),
+    "quality_by_users": Kind(history.draw_users, ("recommend",)),
 }
+
+DPI = 180
 
 _TEXTS = ("model", "dataset", "detail", "kernel", "reference", "interval_over")
 """Columns whose empty strings a CSV file cannot tell from missing values."""
 
 
-def draw_all(samples: pd.DataFrame, summary: pd.DataFrame, folder: Path) -> dict[str, tuple[Path, ...] | str]:
+def draw_all(
+    samples: pd.DataFrame, summary: pd.DataFrame, folder: Path, *, style: Style = PAPER
+) -> dict[str, tuple[Path, ...] | str]:
     """Draw every figure of a run into `folder`: figure -> its files, or why it was left out.
 
     A cost figure is drawn for each task apart, under names such as `time_layer`, and for each direction where
-    a task has both (`time_layer_causal`), since they are rarely swept over the same shapes.
+    a task has both (`time_layer_causal`), since they are rarely swept over the same shapes. The names of
+    files end in the style where it is not the default (`time_layer_slides_dark.png`).
     """
     texts = {column: summary[column].astype(object).fillna("") for column in _TEXTS}
     whole = summary.assign(**texts)
@@ -60,22 +75,36 @@ def draw_all(samples: pd.DataFrame, summary: pd.DataFrame, folder: Path) -> dict
                     f"{stem}_bidirectional": rows[~rows["causal"]],
                 }
             for part, chosen in parts.items():
-                drawn[part] = _drawn(kind, chosen, samples, folder / part)
+                drawn[part] = _drawn(kind, chosen, samples, folder / f"{part}{style.suffix}", style)
     return drawn
 
 
-def _drawn(kind: Kind, rows: pd.DataFrame, samples: pd.DataFrame, stem: Path) -> tuple[Path, ...] | str:
+def _drawn(
+    kind: Kind, rows: pd.DataFrame, samples: pd.DataFrame, stem: Path, style: Style
+) -> tuple[Path, ...] | str:
     try:
-        return save(kind.draw(rows, samples[samples["case_id"].isin(rows["case_id"])]), stem)
+        figure = kind.draw(rows, samples[samples["case_id"].isin(rows["case_id"])], style)
     except NothingToDraw as reason:
         return str(reason)
+    return save(figure, stem, style=style)
 
 
-def save(figure: Figure, stem: Path) -> tuple[Path, ...]:
-    """Write stem.png and stem.svg, making the folder; the same figure gives the same bytes."""
+def save(figure: Figure, stem: Path, *, style: Style = PAPER, dpi: int = DPI) -> tuple[Path, ...]:
+    """Write stem.png, stem.svg and stem.pdf, making the folder; the same figure gives the same bytes."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    png, svg = stem.parent / f"{stem.name}.png", stem.parent / f"{stem.name}.svg"
-    with matplotlib.rc_context(RC):
-        figure.savefig(png, dpi=200, metadata={"Software": None})
+    png, svg, pdf = (stem.parent / f"{stem.name}.{ending}" for ending in ("png", "svg", "pdf"))
+    with matplotlib.rc_context(style.rc):
+        _save_png(figure, png, dpi)
         figure.savefig(svg, metadata={"Date": None})
-    return png, svg
+        figure.savefig(
+            pdf, metadata={"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}
+        )
+    return png, svg, pdf
+
+
+def _save_png(figure: Figure, path: Path, dpi: int) -> None:
+    """With a palette of 256 colours: a figure has no more to the eye, and the file is a third as large."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    picture = Image.open(buffer).convert("RGB")
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True, dpi=(dpi, dpi))

@@ -6,13 +6,18 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+_TASKS = {"train_step": "Training step", "decode": "Decoding", "recommend": "Training"}
+
 Setting = dict[str, object]
 """Columns that vary, with the values that one panel shows."""
 
 
 def settings(rows: pd.DataFrame, columns: Iterable[str]) -> list[Setting]:
-    """The combinations of those of `columns` that vary, in order; one empty setting when none does."""
-    vary = [column for column in columns if rows[column].nunique(dropna=False) > 1]
+    """The combinations of those of `columns` that vary, in order; one empty setting when none does.
+
+    Columns that the rows lack do not vary.
+    """
+    vary = [column for column in columns if column in rows and rows[column].nunique(dropna=False) > 1]
     if not vary:
         return [{}]
     found = rows[vary].drop_duplicates().sort_values(vary).itertuples(index=False, name=None)
@@ -22,14 +27,24 @@ def settings(rows: pd.DataFrame, columns: Iterable[str]) -> list[Setting]:
 def select(rows: pd.DataFrame, setting: Mapping[str, object]) -> pd.DataFrame:
     """The rows of one setting."""
     for column, value in setting.items():
-        rows = rows[rows[column] == value]
+        rows = rows[rows[column].isna() if pd.isna(value) else rows[column] == value]  # type: ignore[call-overload]
     return rows
 
 
 def fixed(rows: pd.DataFrame, columns: Iterable[str]) -> Setting:
-    """Those of `columns` that do not vary, with their value."""
-    same = [column for column in columns if rows[column].nunique(dropna=False) == 1]
-    return {column: rows[column].iloc[0] for column in same if rows[column].iloc[0] != ""}
+    """Those of `columns` that do not vary, with their value; what is empty or missing is left out."""
+    same = [column for column in columns if column in rows and rows[column].nunique(dropna=False) == 1]
+    values = {column: rows[column].iloc[0] for column in same}
+    return {column: value for column, value in values.items() if value != "" and not pd.isna(value)}
+
+
+def subject(rows: pd.DataFrame, columns: Iterable[str]) -> str:
+    """What all rows share: `Layer: causal, batch 1, hidden 64`; never a phase that is all of the task."""
+    task = str(rows["task"].iloc[0])
+    same = {key: value for key, value in fixed(rows, columns).items() if key != "seed"}
+    if same.get("phase") in ("step", "train_and_rank"):
+        del same["phase"]
+    return ": ".join(filter(None, (_TASKS.get(task, task.capitalize()), named(same))))
 
 
 def named(setting: Mapping[str, object]) -> str:
@@ -44,4 +59,5 @@ def _named(column: str, value: object) -> str:
         return f"N = {value:,}"
     if isinstance(value, str):
         return value.replace("_", " + ") if column == "phase" else value
-    return f"{column.removesuffix('_size')} {value}"
+    number = "unknown" if pd.isna(value) else f"{value:,.0f}"  # type: ignore[call-overload]
+    return f"{column.removesuffix('_size')} {number}"

@@ -3,42 +3,71 @@
 from __future__ import annotations
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from linrec_bench.analysis.trials import measured
-from linrec_bench.figures import facets
-from linrec_bench.figures.panels import Panels, label_beside
-from linrec_bench.figures.quality import ROWS
-from linrec_bench.figures.style import RC, NothingToDraw, look
+from linrec_bench.figures import facets, layout
+from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
+from linrec_bench.figures.pareto import ROWS
+from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
+from linrec_bench.figures.ticks import few, formatter, log_ticks, seconds
 
 METRIC = "ndcg@10"
 
+LINEAR = 8.0
+"""Up to this ratio of the longest training to the shortest, the axis of time is linear."""
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame) -> Figure:
+
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
     """Validation NDCG@10 of every seed against the sum of its epoch times; a mark at the best epoch.
 
     Raises `NothingToDraw` where no trial that ended ok has both.
     """
-    del summary
     curves = learning_curves(samples)
     if curves.empty:
         raise NothingToDraw(f"no trial that ended ok has validation {METRIC} and epoch times")
-    with matplotlib.rc_context(RC):
-        layout = facets.settings(curves, ROWS)
-        figure, grid = Panels(len(layout), 1, list(curves["attention"].unique()), width=5.0, height=2.8).make(
+    curves = curves.assign(reference=layout.reference_of(summary) or "", _best=_best(curves))
+    with matplotlib.rc_context(style.rc):
+        found = layout.lay_out(curves, down=ROWS, across=(), value="_best", higher=True)
+        names = max(len(cell.named) for cell in found.cells)
+        behind = " Mechanisms in groups, best first; grey: all the others." if found.crowded else ""
+        same = facets.subject(curves, ROWS)
+        figure, grid = Panels(
+            rows=len(found.lines),
+            columns=found.columns,
+            labels=sorted({name for cell in found.cells for name in cell.named}),
+            style=style,
+            width=2.7 if found.crowded else 5.0,
+            height=max(2.0 if found.crowded else 2.8, LABEL_GAP * 1.05 * style.scale * names),
+            left=0.95,
+            top=0.48,
+            apart=found.crowded,
+        ).make(
             title="Learning curves",
-            subtitle=f"{facets.named(facets.fixed(curves, ROWS))}; a line a seed, marked at its best epoch.",
+            subtitle=f"{same}; a line a seed, marked at its best epoch.{behind}",
         )
-        for (ax,), setting in zip(grid, layout, strict=True):
-            part = facets.select(curves, setting)
-            _draw_panel(ax, part)
-            ax.set_ylabel("\n".join(filter(None, (facets.named(setting), "validation NDCG@10"))))
-        grid[0][0].set_xlim(left=0)
-        for (ax,), setting in zip(grid, layout, strict=True):
-            label_beside(ax, _heights(ax, facets.select(curves, setting)))
-        grid[-1][0].set_xlabel("training time (s)")
+        cells = list(found.pairs(grid))
+        for ax, cell in cells:
+            looks = cell.looks(style)
+            for label, part in cell.behind():
+                _draw_runs(ax, part, Look(style.quiet, ""), gid=f"behind {label}", style=style)
+            for label in cell.shown:
+                part = cell.rows[cell.rows["attention"] == label]
+                _draw_runs(ax, part, looks[label], gid=f"line {label}", style=style)
+            if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+                ax.set_ylabel("\n".join(filter(None, (cell.side, "validation NDCG@10"))))
+        _time_axis(grid[0][0], curves)
+        # A curve starts low and says little there: the axis is that of what was learnt.
+        low, high = float(np.quantile(curves["quality"], 0.05)), float(curves["quality"].max())
+        grid[0][0].set_ylim(max(0.0, low - 0.1 * (high - low)), high + 0.06 * (high - low))
+        for ax, cell in cells:
+            if cell.named:
+                label_beside(ax, _heights(ax, cell), cell.looks(style), style=style)
+        name_columns(grid, "training time")
     return figure
 
 
@@ -46,31 +75,53 @@ def learning_curves(samples: pd.DataFrame) -> pd.DataFrame:
     """One row a validated epoch of each trial of task recommend: case columns, `seconds` and `quality`."""
     rows = measured(samples[samples["task"] == "recommend"])
     trial = ["run_id", "case_id", "round"]
-    epochs = rows[rows["measure"] == "epoch_time"].sort_values([*trial, "repeat"])
+    epochs = (
+        rows[rows["measure"] == "epoch_time"].astype({"value": "float64"}).sort_values([*trial, "repeat"])
+    )
     spent = epochs[[*trial, "repeat"]].assign(seconds=epochs.groupby(trial)["value"].cumsum())
     quality = rows[(rows["phase"] == "validation") & (rows["measure"] == METRIC)]
     return quality.rename(columns={"value": "quality"}).merge(spent, on=[*trial, "repeat"])
 
 
-def _draw_panel(ax: Axes, part: pd.DataFrame) -> None:
-    for (label, _, _), curve in part.groupby(["attention", "case_id", "round"], sort=False):
+def _time_axis(ax: Axes, curves: pd.DataFrame) -> None:
+    """Linear from 0; logarithmic where the slowest training took many times as long as the quickest."""
+    ends = curves.groupby(["run_id", "case_id", "round"])["seconds"].max()
+    if ends.max() > LINEAR * ends.min():
+        low, high = float(curves["seconds"].min()), float(ends.max())
+        ax.set_xscale("log")
+        ax.set_xlim(low / 1.3, high * 1.3)
+        ax.xaxis.set_major_locator(FixedLocator(few(log_ticks(low / 1.3, high * 1.3, base=10))))
+        ax.xaxis.set_minor_locator(NullLocator())
+    else:
+        ax.set_xlim(0, 1.05 * float(ends.max()))
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.xaxis.set_major_formatter(formatter(seconds))
+
+
+def _best(curves: pd.DataFrame) -> pd.Series:
+    return curves.groupby(["run_id", "case_id", "round"])["quality"].transform("max")
+
+
+def _draw_runs(ax: Axes, part: pd.DataFrame, look: Look, *, gid: str, style: Style) -> None:
+    for _, curve in part.groupby(["case_id", "round"], sort=False):
         ordered = curve.sort_values("seconds")
-        found = look(str(label))
         ax.plot(
             ordered["seconds"],
             ordered["quality"],
-            color=found.colour,
-            linestyle=found.dashes,
-            marker=found.marker,
+            color=look.colour,
+            linestyle=look.dashes,
+            marker=look.marker,
             markevery=[int(ordered["quality"].to_numpy().argmax())],
-            linewidth=1.1,
-            gid=f"line {label}",
+            linewidth=style.points(1.1 if look.marker else 0.8),
+            zorder=2.5 if look.marker else 1.5,
+            gid=gid,
         )
 
 
-def _heights(ax: Axes, part: pd.DataFrame) -> dict[str, tuple[float, bool]]:
+def _heights(ax: Axes, cell: layout.Cell) -> dict[str, tuple[float, bool]]:
     """The height of each mechanism's label: that of the best epoch, the mean over seeds."""
     low, high = ax.get_ylim()
-    best = part.groupby(["attention", "case_id", "round"], sort=False)["quality"].max()
+    best = cell.rows.groupby(["attention", "case_id", "round"], sort=False)["quality"].max()
     means = best.groupby("attention", sort=False).mean()
-    return {str(label): (float((mean - low) / (high - low)), False) for label, mean in means.items()}
+    heights = {str(label): float((mean - low) / (high - low)) for label, mean in means.items()}
+    return {label: (heights.get(label, 0.0), False) for label in cell.named}

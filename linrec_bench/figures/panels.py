@@ -11,20 +11,27 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from linrec_bench.figures.style import FAINT, look
+from linrec_bench.figures.style import PAPER, Look, Style
 
 LABEL_GAP = 0.165
 CHARACTER, SMALL_CHARACTER = 0.073, 0.063
 """Inches between labels beside a panel, and the usual width of a character of a label and of small print."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Panels:
-    """A figure of equal panels, sizes in inches; room to the right for `labels`, above for the title."""
+    """A figure of equal panels, sizes in inches; room to the right for `labels`, above for the title.
+
+    Sizes that hold words are those on paper: they grow with the style. With `apart`, every panel has its own
+    labels, and room for them. `titles` are those that panels will have: there is room for their longest, as
+    `wrapped`.
+    """
 
     rows: int
     columns: int
     labels: Collection[str]
+    titles: Collection[str] = ()
+    style: Style = PAPER
     width: float = 2.5
     height: float = 2.15
     left: float = 1.15
@@ -32,41 +39,75 @@ class Panels:
     top: float = 0.62
     gap_x: float = 0.2
     gap_y: float = 0.32
+    apart: bool = False
+
+    def wrapped(self, title: str) -> str:
+        """The title of a panel in as many lines as its width asks for, broken after commas."""
+        parts = ", ".join(part.replace(" ", "\u00a0") for part in title.split(", "))
+        return textwrap.fill(parts, int((self.width + 0.1) / (CHARACTER * self.style.scale)))
 
     def make(self, *, title: str, subtitle: str, share: str = "all") -> tuple[Figure, list[list[Axes]]]:
         """The figure and its axes [rows][columns], with a title and small print wrapped to its width.
 
-        `share` is `all` for one range of both axes, or `y` for one range a row and one a column.
+        `share` is `all` for one range of both axes, `y` for one range a row and one a column, or `none`.
         """
-        right = 0.48 + CHARACTER * max(map(len, self.labels))
-        panel_height = max(self.height, LABEL_GAP * len(self.labels))
-        width = self.left + self.columns * self.width + (self.columns - 1) * self.gap_x + right
-        small_print = textwrap.wrap(subtitle, int((width - 0.2) / SMALL_CHARACTER))
-        top = self.top + 0.15 * len(small_print)
-        height = self.bottom + self.rows * panel_height + (self.rows - 1) * self.gap_y + top
+        scale = self.style.scale
+        right = (0.48 + CHARACTER * max(map(len, self.labels))) * scale if self.labels else 0.25 * scale
+        gap_x = right + 0.1 if self.apart else self.gap_x * scale
+        headings = max((self.wrapped(title).count("\n") for title in self.titles), default=0)
+        more = 0.15 * headings
+        left, bottom, gap_y = self.left * scale, self.bottom * scale, (self.gap_y + more) * scale
+        panel_height = max(self.height, 0 if self.apart else LABEL_GAP * scale * len(self.labels))
+        width = left + self.columns * self.width + (self.columns - 1) * gap_x + right
+        # A number is not parted from its unit.
+        small_print = textwrap.wrap(
+            subtitle.replace(" %", "\u00a0%"), int((width - 0.2) / (SMALL_CHARACTER * scale))
+        )
+        top = (self.top + more + 0.15 * len(small_print)) * scale
+        height = bottom + self.rows * panel_height + (self.rows - 1) * gap_y + top
         figure = Figure(figsize=(width, height))
         FigureCanvasAgg(figure)
+        shared_x, shared_y = {"all": ("all", "all"), "y": ("col", "row"), "none": ("none", "none")}[share]
         axes = figure.subplots(
             self.rows,
             self.columns,
             squeeze=False,
-            sharex="all" if share == "all" else "col",
-            sharey="all" if share == "all" else "row",
+            sharex=shared_x,  # type: ignore[call-overload]
+            sharey=shared_y,
             gridspec_kw={
-                "left": self.left / width,
+                "left": left / width,
                 "right": 1 - right / width,
-                "bottom": self.bottom / height,
+                "bottom": bottom / height,
                 "top": 1 - top / height,
-                "wspace": self.gap_x / self.width,
-                "hspace": self.gap_y / panel_height,
+                "wspace": gap_x / self.width,
+                "hspace": gap_y / panel_height,
             },
         )
         at = 0.12 / width
-        figure.text(at, 1 - 0.1 / height, title, va="top", fontsize=11, fontweight="bold")
+        size = self.style.points
         figure.text(
-            at, 1 - 0.33 / height, "\n".join(small_print), va="top", fontsize=8, color=FAINT, linespacing=1.3
+            at, 1 - 0.1 * scale / height, title, va="top", fontsize=size(11), fontweight="bold", gid="title"
+        )
+        figure.text(
+            at,
+            1 - 0.33 * scale / height,
+            "\n".join(small_print),
+            va="top",
+            fontsize=size(8),
+            color=self.style.faint,
+            linespacing=1.3,
+            gid="small print",
         )
         return figure, [list(row) for row in axes]
+
+
+def name_columns(grid: Sequence[Sequence[Axes]], label: str) -> None:
+    """Name the horizontal axis under the lowest panel of each column; those below it are blank."""
+    for column in zip(*grid, strict=True):
+        drawn = [ax for ax in column if ax.axison]
+        if drawn:
+            drawn[-1].tick_params(axis="x", labelbottom=True)
+            drawn[-1].set_xlabel(label)
 
 
 def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
@@ -92,24 +133,27 @@ def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> l
     return [float(position) for position in positions]
 
 
-def label_beside(axes: Axes, ends: Mapping[str, tuple[float, bool]]) -> None:
+def label_beside(
+    axes: Axes, ends: Mapping[str, tuple[float, bool]], looks: Mapping[str, Look], *, style: Style = PAPER
+) -> None:
     """Name mechanisms to the right of the panel, each at the height where its line ends, without overlaps.
 
     `ends` maps a label to its height (a fraction of the panel) and whether its line reaches the right edge,
     so that a leader joins both.
     """
     tall, wide = axes.bbox.height / axes.figure.dpi, axes.bbox.width / axes.figure.dpi
-    places = spread([height for height, _ in ends.values()], gap=LABEL_GAP / tall, low=0.02, high=0.98)
+    gap = LABEL_GAP * style.scale / tall
+    places = spread([height for height, _ in ends.values()], gap=gap, low=0.02, high=0.98)
     # Across, the distance to the panel is in inches, so that panels of any width are labelled alike.
-    leader, key, end, text = (1 + inches / wide for inches in (0.1, 0.12, 0.3, 0.36))
+    leader, key, end, text = (1 + inches * style.scale / wide for inches in (0.1, 0.12, 0.3, 0.36))
     for (label, (height, reaches)), place in zip(ends.items(), places, strict=True):
-        found = look(label)
+        found = looks[label]
         if reaches:
             axes.plot(
                 [1, leader],
                 [height, place],
                 color=found.colour,
-                linewidth=0.6,
+                linewidth=style.points(0.6),
                 clip_on=False,
                 transform=axes.transAxes,
                 gid="leader",
@@ -126,5 +170,11 @@ def label_beside(axes: Axes, ends: Mapping[str, tuple[float, bool]]) -> None:
             gid="key",
         )
         axes.text(
-            text, place, label, va="center_baseline", fontsize=8.5, transform=axes.transAxes, gid="label"
+            text,
+            place,
+            label,
+            va="center_baseline",
+            fontsize=style.points(8.5),
+            transform=axes.transAxes,
+            gid="label",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -26,6 +26,11 @@ def log_ticks(low: float, high: float, *, base: int, least: int = 3) -> list[flo
     return [float(tick) * unit for tick in even if low <= tick * unit <= high]
 
 
+def few(ticks: Sequence[float], most: int = 5) -> list[float]:
+    """At most `most` of the ticks, evenly chosen, so that their words stand clear of each other."""
+    return list(ticks[:: -(-len(ticks) // most)])
+
+
 def seconds(value: float) -> str:
     """`50 µs`, `2 ms`, `30 s`: a tick of a time axis."""
     for bound, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1, 1e3, "ms")):
@@ -41,6 +46,14 @@ def amount(value: float) -> str:
         if value < 1024 ** (power + 1) * 0.999 or unit == "TiB":
             return f"{value / 1024**power:.3g} {unit}"
     raise AssertionError("unreachable")
+
+
+def joules(value: float) -> str:
+    """`20 mJ`, `5 J`, `2 kJ`: a tick of an axis of energy."""
+    for bound, factor, unit in ((1e-3, 1e6, "µJ"), (1, 1e3, "mJ"), (1e3, 1, "J"), (1e6, 1e-3, "kJ")):
+        if value < bound * 0.999:
+            return f"{value * factor:.3g} {unit}"
+    return f"{value * 1e-6:,.3g} MJ"
 
 
 def formatter(form: Callable[[float], str]) -> FuncFormatter:

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from linrec_bench.analysis.crossover import crossing, crossover
-from linrec_bench.analysis.headline import headline
+from linrec_bench.analysis.crossover import crossing, crossover, crossovers
+from linrec_bench.analysis.headline import LONGEST, headline
 from linrec_bench.analysis.seeds import across_seeds, mean_and_half_width
 from linrec_bench.analysis.summary import summarise
+from linrec_bench.case import Case
 
 LENGTHS = [128 * 2**k for k in range(8)]
 
@@ -125,3 +126,106 @@ def test_an_empty_summary_has_no_findings(planted):
     summary = summarise(planted.frame(), reference="sdpa")
     assert headline(summary, "sdpa") == []
     assert crossover(summary, challenger="linrec", incumbent="sdpa").empty
+
+
+def test_a_counted_cost_crosses_between_measured_lengths(planted, layer_case):
+    for n in LENGTHS:
+        planted.cost(layer_case("sdpa", n), 1e-5 * n, memory=n**2)
+        planted.cost(layer_case("linrec", n), 1e-5 * n, memory=700 * n)
+    summary = summarise(planted.frame(), reference="sdpa")
+    found = crossover(summary, challenger="linrec", incumbent="sdpa", cost="memory_bytes").iloc[0]
+    assert found["seq_len"] == pytest.approx(700, rel=0.01)
+    assert (found["seq_len_low"], found["seq_len_high"]) == (512, 1024)
+
+
+def test_crossovers_tell_where_either_side_stops(planted, layer_case):
+    plant_pair(planted, layer_case, cross=10**6)
+    planted.close(layer_case("sdpa", 2 * LENGTHS[-1]), status="oom", detail="memory")
+    planted.cost(layer_case("linrec", 2 * LENGTHS[-1]), 1.0)
+    found = crossover(summarise(planted.frame(), reference="sdpa"), challenger="linrec", incumbent="sdpa")
+    first = found.iloc[0]
+    assert first["said"] == "none up to 16,384"
+    assert first["incumbent_stops"] == 32768
+    assert math.isnan(first["challenger_stops"])
+
+
+def test_crossovers_against_the_reference_are_ordered_and_leave_floors_out(planted, layer_case):
+    plant_pair(planted, layer_case, cross=700)
+    for n in LENGTHS:
+        planted.cost(layer_case("copy", n), 1e-8 * n, memory=n)
+        planted.cost(layer_case("based", n), 2e-7 * n, memory=n * 50)
+    rows = planted.frame()
+    summary = summarise(rows, reference="sdpa")
+    found = crossovers(summary, reference="sdpa")
+    assert list(zip(found["cost"], found["challenger"], strict=True)) == [
+        ("time_s", "based"), ("time_s", "linrec"), ("memory_bytes", "based"), ("memory_bytes", "linrec"),
+    ]  # fmt: skip
+    shuffled = summarise(rows.sample(frac=1, random_state=0), reference="sdpa")
+    again = crossovers(shuffled, reference="sdpa")
+    assert list(again["said"]) == list(found["said"])
+    assert set(crossovers(summary, reference="sdpa", floors=True)["challenger"]) == {
+        "based",
+        "copy",
+        "linrec",
+    }
+    assert crossovers(summary, reference="nobody").empty
+
+
+def test_the_headline_names_directions_and_tasks_where_there_are_several(planted, layer_case):
+    plant_pair(planted, layer_case, cross=700)
+    plant_pair(planted, layer_case, cross=3000, causal=True)
+    both = headline(summarise(planted.frame(), reference="sdpa"), "sdpa")
+    assert ["forward, bidirectional, batch" in both[0], "forward, causal, batch" in both[1]] == [True, True]
+    plant_pair(planted, layer_case, cross=500, task="core")
+    found = headline(summarise(planted.frame(), reference="sdpa"), "sdpa")
+    assert "core forward, bidirectional" in found[0]
+    assert "layer forward, causal" in found[2]
+
+
+def test_the_headline_does_not_depend_on_the_order_of_rows(planted, layer_case, recommend_case):
+    plant_pair(planted, layer_case, cross=700)
+    plant_pair(planted, layer_case, cross=900, causal=True)
+    for n in LENGTHS:
+        planted.cost(layer_case("based", n), 2e-7 * n, memory=n * 50)
+    plant_quality(planted, recommend_case, "softmax", [0.2, 0.21])
+    plant_quality(planted, recommend_case, "linrec", [0.19, 0.2])
+    summary = summarise(planted.frame(), reference="sdpa")
+    expected = headline(summary, "sdpa")
+    for seed in range(5):
+        assert headline(summary.sample(frac=1, random_state=seed), "sdpa") == expected
+    assert [sentence.split()[0] for sentence in expected[:3]] == ["based", "linrec", "linrec"]
+
+
+def test_a_sentence_fits_a_line(planted, layer_case):
+    long = "linear-transformer(chunk=128,feature_map=elu,normaliser=running_sum,padding=ignore,scale=0.125)"
+    for n in LENGTHS:
+        planted.cost(layer_case("sdpa", n, causal=True, hidden_size=1024), 1e-9 * n**2, memory=n * 1000)
+        planted.cost(layer_case("linrec", n, causal=True, hidden_size=1024), 1e-6 * n, memory=n * 100)
+        planted.cost(layer_case("sdpa", n), 1e-9 * n**2)
+    frame = planted.frame()
+    frame.loc[frame["attention"] == "linrec", "attention"] = long
+    (sentence,) = headline(summarise(frame, reference="sdpa"), "sdpa")
+    assert len(sentence) <= LONGEST
+    assert sentence.startswith("linear-transformer(...) overtakes sdpa at N = ")
+    assert sentence.endswith("10x less memory at 16,384")
+
+
+def test_decoding_is_told_with_its_state(planted):
+    for n in LENGTHS:
+        for attention, seconds, state in (("sdpa", 1e-7 * n, 100 * n), ("linrec", 7e-5, 5000)):
+            case = Case(task="decode", phase="step", attention=attention, seq_len=n, causal=True)
+            planted.cost(case, seconds)
+            planted.add(case, "state_bytes", state, "B", round=0)
+    (sentence,) = headline(summarise(planted.frame(), reference="sdpa"), "sdpa")
+    assert sentence.startswith("linrec overtakes sdpa at N = ")
+    assert sentence.endswith("decoding step, batch 1, hidden 64; 328x less state at 16,384")
+
+
+def test_a_shape_at_which_the_reference_did_not_run_is_not_told(planted, layer_case):
+    plant_pair(planted, layer_case, cross=700, batch_size=4)
+    for n in LENGTHS:
+        planted.close(layer_case("sdpa", n, batch_size=16), status="oom")
+        planted.cost(layer_case("linrec", n, batch_size=16), 1e-6 * n)
+    (sentence,) = headline(summarise(planted.frame(), reference="sdpa"), "sdpa")
+    assert sentence.startswith("linrec overtakes sdpa at N = ")
+    assert ", batch 4," in sentence

@@ -1,57 +1,28 @@
-"""Planted summaries and samples of a run, with what figures must cope with: failures, seeds, settings."""
+"""Planted runs as fixtures, and the checks that every figure goes through."""
 
 from __future__ import annotations
 
-from itertools import product
+import importlib.util
+from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from linrec_bench.analysis.summary import summarise
-from linrec_bench.case import Case
-from linrec_bench.results.rows import COLUMNS, TRIAL, row_of
-
-LENGTHS = [128 * 2**k for k in range(8)]
-COSTS = {
-    "copy": (1e-5, 1e-9, 1),
-    "softmax": (4e-5, 2e-10, 2),
-    "sdpa": (3e-5, 5e-11, 2),
-    "linrec": (9e-5, 2e-8, 1),
-    "linrec-column": (9e-5, 2.1e-8, 1),
-    "linear-transformer": (1e-4, 2.2e-8, 1),
-}
-
-
-def frame(rows):
-    return pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
 
 
 @pytest.fixture(scope="session")
-def cost_samples():
+def planted():
+    """The module `planted.py` beside this file."""
+    spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def cost_samples(planted):
     """Six mechanisms, eight lengths, four shapes, two phases; softmax fails at the two largest lengths."""
-    rng = np.random.default_rng(0)
-    rows = []
-    shapes = product((1, 16), (64, 128), ("forward", "forward_backward"), LENGTHS, COSTS)
-    for batch, hidden, phase, n, attention in shapes:
-        case = Case(
-            task="layer", phase=phase, attention=attention, seq_len=n, batch_size=batch, hidden_size=hidden
-        )
-
-        def add(measure, value, unit, case=case, **more):
-            rows.append(row_of(case, run_id="r", suite="s", measure=measure, value=value, unit=unit, **more))
-
-        if attention == "softmax" and n >= LENGTHS[-2]:
-            add(TRIAL, 0.0, "s", status="oom" if n == LENGTHS[-2] else "skipped", detail="memory")
-            continue
-        floor, slope, power = COSTS[attention]
-        for round in range(3):
-            for repeat in range(3):
-                value = (floor + slope * batch * n**power) * np.exp(rng.normal(0, 0.02))
-                add("time", float(value), "s", round=round, repeat=repeat)
-            add("peak_live_bytes", 40 * batch * hidden * n**power, "B", round=round)
-            add(TRIAL, 1.0, "s", round=round)
-    return frame(rows)
+    return planted.costs()
 
 
 @pytest.fixture(scope="session")
@@ -60,32 +31,102 @@ def cost_summary(cost_samples):
 
 
 @pytest.fixture(scope="session")
-def quality_samples():
+def zoo_samples(planted):
+    """25 mechanisms, one shape, one phase."""
+    return planted.costs(planted.ZOO, batches=(1,), widths=(64,), phases=("forward",))
+
+
+@pytest.fixture(scope="session")
+def zoo_summary(zoo_samples):
+    return summarise(zoo_samples, reference="softmax")
+
+
+@pytest.fixture(scope="session")
+def step_samples(planted):
+    return planted.steps()
+
+
+@pytest.fixture(scope="session")
+def step_summary(step_samples):
+    return summarise(step_samples, reference="softmax")
+
+
+@pytest.fixture(scope="session")
+def decode_samples(planted):
+    return planted.decoding()
+
+
+@pytest.fixture(scope="session")
+def decode_summary(decode_samples):
+    return summarise(decode_samples, reference="softmax")
+
+
+@pytest.fixture(scope="session")
+def quality_samples(planted):
     """Three mechanisms with three seeds each, ten validated epochs; one seed of softmax ran out of time."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for (attention, seconds), seed in product((("softmax", 900), ("linrec", 300), ("sdpa", 500)), range(3)):
-        case = Case(
-            task="recommend", phase="train_and_rank", attention=attention, seq_len=200, causal=True,
-            model="sasrec", dataset="toy", seed=seed,
-        )  # fmt: skip
-
-        def add(measure, value, unit, case=case, **more):
-            rows.append(row_of(case, run_id="r", suite="s", measure=measure, value=value, unit=unit, **more))
-
-        for epoch in range(10):
-            add("epoch_time", seconds / 10, "s", phase="train", repeat=epoch)
-            add("ndcg@10", 0.2 * (1 - 0.7**epoch), "1", phase="validation", repeat=epoch)
-        if attention == "softmax" and seed == 2:
-            add(TRIAL, 1500.0, "s", status="timeout", detail="1500 s")
-            continue
-        add("ndcg@10", 0.18 + rng.normal(0, 0.003), "1", phase="test")
-        add("train_time", seconds * np.exp(rng.normal(0, 0.1)), "s")
-        add("peak_live_bytes", seconds * 1e6, "B")
-        add(TRIAL, float(seconds), "s")
-    return frame(rows)
+    return planted.trainings(groups=True, energy=True)
 
 
 @pytest.fixture(scope="session")
 def quality_summary(quality_samples):
     return summarise(quality_samples, reference="softmax")
+
+
+@pytest.fixture(scope="session")
+def zoo_training_samples(planted):
+    return planted.zoo_trainings(groups=True)
+
+
+@pytest.fixture(scope="session")
+def artists():
+    """`artists(figure, gid)`: lines, patches and words whose gid begins so."""
+
+    def find(figure, gid):
+        return [
+            artist
+            for ax in figure.axes
+            for artist in (*ax.lines, *ax.texts, *ax.patches)
+            if (artist.get_gid() or "").startswith(gid)
+        ]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def assert_readable():
+    return _assert_readable
+
+
+def _boxes(figure):
+    """Name and extent in pixels of every visible text."""
+    figure.canvas.draw()
+    texts = [*figure.texts]
+    for ax in figure.axes:
+        if ax.axison:
+            texts += [*ax.texts, ax.xaxis.label, ax.yaxis.label, ax._left_title]
+            for axis in (ax.xaxis, ax.yaxis):
+                low, high = sorted(axis.get_view_interval())
+                texts += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    return [(t.get_text(), t.get_window_extent()) for t in texts if t.get_visible() and t.get_text()]
+
+
+def _assert_readable(figure):
+    """All words lie inside the figure and none on another."""
+    found = _boxes(figure)
+    whole = figure.bbox
+    for text, box in found:
+        assert whole.x0 <= box.x0, text
+        assert box.x1 <= whole.x1, text
+        assert whole.y0 <= box.y0, text
+        assert box.y1 <= whole.y1, text
+    for index, (text, box) in enumerate(found):
+        for other, beside in found[index + 1 :]:
+            apart = box.x1 <= beside.x0 or beside.x1 <= box.x0 or box.y1 <= beside.y0 or beside.y1 <= box.y0
+            assert apart or _shallow(box, beside), f"{text!r} overlaps {other!r}"
+
+
+def _shallow(one, other):
+    """Extents include the room for letters below the line: two pixels of overlap are none to the eye."""
+    return (
+        min(one.x1, other.x1) - max(one.x0, other.x0) < 2 or min(one.y1, other.y1) - max(one.y0, other.y0) < 2
+    )

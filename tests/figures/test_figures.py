@@ -3,60 +3,46 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from linrec_bench.figures import FIGURES, NothingToDraw, cost, draw_all, learning, quality, save
+from linrec_bench.analysis.summary import summarise
+from linrec_bench.figures import (
+    FIGURES,
+    PAPER,
+    NothingToDraw,
+    amdahl,
+    cost,
+    decode,
+    draw_all,
+    growth,
+    heat,
+    history,
+    layout,
+    learning,
+    memory_kinds,
+    pareto,
+    save,
+    style_of,
+)
+from linrec_bench.results.rows import COLUMNS as ROW_COLUMNS
 
-
-def artists(figure, gid):
-    found = [a for ax in figure.axes for a in (*ax.lines, *ax.texts) if (a.get_gid() or "").startswith(gid)]
-    return found
-
-
-def boxes(figure):
-    """Name and extent in pixels of every visible text."""
-    figure.canvas.draw()
-    texts = [*figure.texts]
-    for ax in figure.axes:
-        if ax.axison:
-            texts += [*ax.texts, ax.xaxis.label, ax.yaxis.label, ax._left_title]
-            for axis in (ax.xaxis, ax.yaxis):
-                low, high = axis.get_view_interval()
-                texts += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
-    return [(t.get_text(), t.get_window_extent()) for t in texts if t.get_visible() and t.get_text()]
-
-
-def assert_readable(figure):
-    """All words lie inside the figure and none on another."""
-    found = boxes(figure)
-    whole = figure.bbox
-    for text, box in found:
-        assert whole.x0 <= box.x0, text
-        assert box.x1 <= whole.x1, text
-        assert whole.y0 <= box.y0, text
-        assert box.y1 <= whole.y1, text
-    for index, (text, box) in enumerate(found):
-        for other, beside in found[index + 1 :]:
-            apart = box.x1 <= beside.x0 or beside.x1 <= box.x0 or box.y1 <= beside.y0 or beside.y1 <= box.y0
-            assert apart or shallow(box, beside), f"{text!r} overlaps {other!r}"
-
-
-def shallow(one, other):
-    """Extents include the room for letters below the line: two pixels of overlap are none to the eye."""
-    return (
-        min(one.x1, other.x1) - max(one.x0, other.x0) < 2 or min(one.y1, other.y1) - max(one.y0, other.y0) < 2
-    )
+STYLES = [PAPER, style_of("slides", "dark")]
+STYLE_NAMES = [style.suffix or "paper" for style in STYLES]
 
 
 @pytest.mark.parametrize("draw", [cost.draw_time, cost.draw_memory])
-def test_cost_has_a_panel_a_setting_and_a_line_a_mechanism(draw, cost_summary, cost_samples):
+def test_cost_has_a_panel_a_setting_and_a_line_a_mechanism(
+    draw, cost_summary, cost_samples, artists, assert_readable
+):
     figure = draw(cost_summary, cost_samples)
     assert len(figure.axes) == 8
     assert len(artists(figure, "line ")) == 8 * 6
-    assert len(artists(figure, "label")) == 2 * 6
+    # Four panels a phase go in two lines, each of which is labelled.
+    assert len(artists(figure, "label")) == 4 * 6
     assert_readable(figure)
 
 
-def test_lines_show_what_was_measured_and_nothing_else(cost_summary, cost_samples):
+def test_lines_show_what_was_measured_and_nothing_else(cost_summary, cost_samples, artists):
     figure = cost.draw_time(cost_summary, cost_samples)
     drawn = [line.get_ydata() for line in artists(figure, "line softmax")]
     measured = cost_summary.query("attention == 'softmax' and status == 'ok'")["time_s"]
@@ -64,18 +50,47 @@ def test_lines_show_what_was_measured_and_nothing_else(cost_summary, cost_sample
     assert all(np.isnan(y).sum() == 2 for y in drawn)
 
 
-def test_failures_are_hollow_marks_on_top_with_their_reason(cost_summary, cost_samples):
+def test_fits_follow_the_planted_law_inside_what_was_measured(cost_summary, cost_samples, artists, planted):
+    one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
+    figure = cost.draw_time(one, cost_samples)
+    (fit,) = artists(figure, "fit softmax")
+    floor, slope, power = planted.COSTS["softmax"]
+    lengths, times = fit.get_data()
+    assert (lengths[0], lengths[-1]) == pytest.approx((128, 4096))
+    assert times == pytest.approx(floor + slope * lengths**power, rel=0.12)
+
+
+def test_crossings_stand_at_the_planted_lengths(cost_summary, cost_samples, artists, assert_readable):
+    one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
+    figure = cost.draw_time(one, cost_samples)
+    (mark,) = artists(figure, "crossing linrec")[:1]
+    # 3e-5 + 5e-11 N^2 = 9e-5 + 2e-8 N
+    truth = max(np.roots([5e-11, -2e-8, -6e-5]))
+    assert mark.get_xdata()[0] == pytest.approx(truth, rel=0.06)
+    assert not artists(figure, "crossing copy")
+    assert not artists(figure, "crossing softmax")
+    assert_readable(figure)
+
+
+def test_without_a_reference_nothing_crosses(cost_summary, cost_samples, artists):
+    figure = cost.draw_time(cost_summary.assign(reference=""), cost_samples)
+    assert not artists(figure, "crossing")
+
+
+def test_failures_are_hollow_marks_on_top_with_their_reason(cost_summary, cost_samples, artists):
     figure = cost.draw_time(cost_summary, cost_samples)
     marks = artists(figure, "failed ")
     assert len(marks) == 8
     for mark in marks:
         assert mark.get_fillstyle() == "none"
         assert list(mark.get_xdata()) == [8192, 16384]
-        assert set(mark.get_ydata()) == {1 - 0.075 / 2}
+        assert 0.94 < mark.get_ydata()[0] < 1
     assert {text.get_text() for text in artists(figure, "why")} == {"out of memory, skipped"}
 
 
-def test_a_case_that_failed_in_a_later_round_is_not_drawn_as_measured(cost_summary, cost_samples):
+def test_a_case_that_failed_in_a_later_round_is_not_drawn_as_measured(
+    cost_summary, cost_samples, artists, assert_readable
+):
     partly = cost_summary.copy()
     partly.loc[partly["attention"] == "linrec", "status"] = "killed"
     figure = cost.draw_time(partly, cost_samples)
@@ -85,26 +100,52 @@ def test_a_case_that_failed_in_a_later_round_is_not_drawn_as_measured(cost_summa
     assert_readable(figure)
 
 
-def test_all_mechanisms_failing_but_one_leaves_room_for_its_line(cost_summary, cost_samples):
+def test_many_failures_leave_room_for_the_lines(cost_summary, cost_samples, assert_readable):
     rows = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
     many = [rows.query("attention == 'linrec'")]
-    many += [many[0].assign(attention=f"mechanism-{k}", status="unsupported") for k in range(18)]
+    many += [many[0].assign(attention=f"mechanism-{k}", status="unsupported") for k in range(7)]
     figure = cost.draw_time(pd.concat(many), cost_samples)
     low, high = figure.axes[0].get_ylim()
     share = np.log(many[0]["time_s"].max() / low) / np.log(high / low)
-    assert 0.4 < share < 0.6
+    assert 0.6 < share < 0.75
     assert_readable(figure)
 
 
-def test_more_panels_than_fit_beside_each_other_go_below(cost_summary, cost_samples):
+def test_more_panels_than_fit_beside_each_other_go_below(cost_summary, cost_samples, assert_readable):
     rows = cost_summary.query("phase == 'forward' and hidden_size == 64 and batch_size == 1")
-    wide = pd.concat([rows.assign(batch_size=b) for b in (1, 2, 4, 8, 16, 32)])
+    wide = pd.concat([rows.assign(batch_size=b) for b in (1, 2, 4, 8, 16)])
     figure = cost.draw_time(wide, cost_samples)
-    assert [ax.axison for ax in figure.axes] == [True] * 6 + [False] * (2 * cost.WIDEST - 6)
-    assert {ax.get_title(loc="left") for ax in figure.axes[:6]} == {
-        f"batch {b}" for b in (1, 2, 4, 8, 16, 32)
+    assert [ax.axison for ax in figure.axes] == [True] * 5 + [False]
+    assert {ax.get_title(loc="left") for ax in figure.axes[:5]} == {
+        f"batch\u00a0{b}" for b in (1, 2, 4, 8, 16)
     }
+    # The panel above the empty place has the lengths under it.
+    assert [ax.get_xlabel() != "" for ax in figure.axes] == [False, False, True, True, True, False]
     assert_readable(figure)
+
+
+@pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
+def test_many_mechanisms_are_shown_in_groups(style, zoo_summary, zoo_samples, artists, assert_readable):
+    figure = cost.draw_time(zoo_summary, zoo_samples, style)
+    shown = [
+        [text.get_text() for text in ax.texts if text.get_gid() == "label"] for ax in figure.axes if ax.axison
+    ]
+    assert all("softmax" in names for names in shown)
+    assert max(map(len, shown)) <= layout.GROUP + 1
+    others = [name for names in shown for name in names if name != "softmax"]
+    assert sorted(others) == sorted(set(zoo_summary["attention"]) - {"softmax"})
+    for ax, names in zip(figure.axes, shown, strict=True):
+        lines = [line for line in ax.lines if (line.get_gid() or "").startswith("line ")]
+        assert len({line.get_color() for line in lines}) == len(names)
+        assert sum((line.get_gid() or "").startswith("behind ") for line in ax.lines) == 25 - len(names)
+    assert_readable(figure)
+
+
+def test_groups_go_from_the_cheapest_to_the_dearest(zoo_summary):
+    found = layout.lay_out(zoo_summary, down=("phase",), across=(), value="time_s")
+    means = zoo_summary.groupby("attention")["time_s"].median()
+    groups = [means[[n for n in cell.shown if n != "softmax"]].median() for cell in found.cells]
+    assert groups == sorted(groups)
 
 
 @pytest.mark.parametrize("draw", [cost.draw_time, cost.draw_memory])
@@ -116,53 +157,217 @@ def test_nothing_measured_is_said(draw, cost_summary, cost_samples):
         draw(cost_summary.query("seq_len == 128"), cost_samples)
 
 
-def test_quality_shows_means_seed_intervals_and_what_is_missing(quality_summary, quality_samples):
-    figure = quality.draw(quality_summary, quality_samples)
-    assert [ax.get_xlabel() for ax in figure.axes] == ["training time", "peak memory"]
+def test_growth_recovers_the_planted_exponents(cost_summary, cost_samples, artists, assert_readable):
+    figure = growth.draw(cost_summary, cost_samples)
+    assert len(artists(figure, "exponent ")) == 8 * 6
+    for name, power in (("sdpa", 2), ("linrec", 1)):
+        drawn = [line.get_xdata()[0] for line in artists(figure, f"exponent {name}")]
+        assert np.median(drawn) == pytest.approx(power, abs=0.06)
+    assert_readable(figure)
+
+
+def test_growth_without_raw_samples_is_not_guessed(cost_summary, cost_samples):
+    with pytest.raises(NothingToDraw, match="no raw samples"):
+        growth.draw(cost_summary, cost_samples[:0])
+
+
+@pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
+def test_speed_ups_are_written_in_their_cells(style, cost_summary, cost_samples, artists, assert_readable):
+    figure = heat.draw(cost_summary, cost_samples, style)
+    rows = cost_summary.query("attention not in ('copy', 'sdpa')")
+    assert len(artists(figure, "speed")) == rows["time_ratio"].notna().sum()
+    # A cell and its cross.
+    assert len(artists(figure, "failed")) == 2 * (rows["status"] != "ok").sum()
+    assert not artists(figure, "alone")
+    first = next(ax for ax in figure.axes if ax.get_title(loc="left").startswith("linrec,"))
+    one = rows.query("attention == 'linrec' and phase == 'forward' and batch_size == 1 and hidden_size == 64")
+    said = [float(text.get_text()) for text in first.texts[:8]]
+    assert said == pytest.approx(list(1 / one.sort_values("seq_len")["time_ratio"]), rel=0.06)
+    assert_readable(figure)
+
+
+def test_cells_without_the_reference_are_hatched_and_without_a_map_nothing_is_drawn(
+    planted, artists, cost_samples
+):
+    summary = summarise(cost_samples, reference="softmax")
+    figure = heat.draw(summary, cost_samples)
+    alone = artists(figure, "alone")
+    assert len(alone) == 2 * 4 * 2 * 4
+    assert all(patch.get_hatch() for patch in alone)
+    with pytest.raises(NothingToDraw, match="neither batch nor width"):
+        heat.draw(summary.query("batch_size == 1 and hidden_size == 64"), cost_samples)
+    with pytest.raises(NothingToDraw, match="reference"):
+        heat.draw(summary.assign(reference=""), cost_samples)
+
+
+def test_memory_is_stacked_to_the_measured_sum(cost_summary, cost_samples, artists, assert_readable):
+    one = cost_summary.query("phase == 'forward_backward' and batch_size == 16 and hidden_size == 64")
+    figure = memory_kinds.draw(one, cost_samples)
+    left, right = figure.axes
+    # softmax failed at the two longest, so all of them meet at 4,096.
+    assert "N = 4,096" in left.get_title(loc="left").replace("\u00a0", " ")
+    at_length = one.query("seq_len == 4096").set_index("attention")
+    names = [label.get_text() for label in left.get_yticklabels()]
+    for kind in ("saved", "live", "process"):
+        bars = [p for p in left.patches if p.get_gid() == f"bars {kind}"]
+        assert len(bars) == len(names)
+    ends = [max(p.get_x() + p.get_width() for p in left.patches if abs(p.get_y() + 0.36 - at) < 0.01)
+            for at in range(len(names))]  # fmt: skip
+    assert ends == pytest.approx(list(at_length.loc[names, "peak_process_bytes"].astype(float)))
+    assert {round(p.get_x() + p.get_width(), 9) for p in right.patches if p.get_gid() == "bars process"} == {
+        1
+    }
+    assert_readable(figure)
+
+
+def test_memory_that_was_not_split_is_not_stacked(cost_summary, cost_samples):
+    with pytest.raises(NothingToDraw, match="by kind"):
+        memory_kinds.draw(cost_summary.drop(columns="saved_bytes"), cost_samples)
+
+
+@pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
+def test_amdahl_has_a_panel_a_width_and_catalogue(
+    style, step_summary, step_samples, artists, assert_readable
+):
+    figure = amdahl.draw(step_summary, step_samples, style)
+    titles = {ax.get_title(loc="left").replace("\u00a0", " ").replace("\n", " ") for ax in figure.axes}
+    assert titles == {f"hidden {d}, catalogue {n}" for d in (64, 128) for n in ("2,000", "100,000")}
+    drawn = np.concatenate([line.get_ydata() for line in artists(figure, "line ")])
+    assert np.nanmin(drawn) > 0
+    assert np.nanmax(drawn) <= 1
+    assert len(artists(figure, "failed softmax")) == 2
+    assert_readable(figure)
+
+
+@pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
+def test_decoding_shows_latency_and_state(style, decode_summary, decode_samples, artists, assert_readable):
+    latency = decode.draw_latency(decode_summary, decode_samples, style)
+    assert len(artists(latency, "line ")) == 2 * 4
+    assert len(artists(latency, "crossing linrec")) == 1
+    assert latency.axes[0].get_xlabel() == "length of the history N"
+    assert_readable(latency)
+    state = decode.draw_state(decode_summary, decode_samples, style)
+    flat, grows = (artists(state, f"line {name}")[0].get_ydata() for name in ("linrec", "softmax"))
+    assert len(set(flat)) == 1
+    assert grows[-1] / grows[0] == pytest.approx(256)
+    assert "No state at all: copy." in " ".join(state.texts[1].get_text().split())
+    assert not artists(state, "line copy")
+    assert_readable(state)
+
+
+@pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
+def test_quality_shows_means_seed_intervals_and_what_is_missing(
+    style, quality_summary, quality_samples, assert_readable
+):
+    figure = pareto.draw(quality_summary, quality_samples, style)
+    assert [ax.get_xlabel() for ax in figure.axes] == ["training time", "peak memory", "energy"]
     points = [container[0].get_ydata()[0] for container in figure.axes[0].containers]
     means = quality_summary.groupby("attention", sort=False)["ndcg@10"].mean()
-    assert points == pytest.approx(list(means))
+    assert sorted(points) == pytest.approx(sorted(means))
     small_print = " ".join(figure.texts[1].get_text().split())
     assert "over 2 to 3 seeds" in small_print
     assert "Seeds that did not end ok: softmax 1" in small_print
     assert_readable(figure)
 
 
-def test_one_seed_has_no_bars(quality_summary, quality_samples):
-    figure = quality.draw(quality_summary.query("seed == 0"), quality_samples)
+def test_one_seed_has_no_bars_and_nothing_is_called_dominated(quality_summary, quality_samples):
+    figure = pareto.draw(quality_summary.query("seed == 0"), quality_samples)
     assert not any(container.has_xerr or container.has_yerr for container in figure.axes[0].containers)
     assert "one seed, no interval" in figure.texts[1].get_text()
+    assert all(container[0].get_color() != PAPER.quiet for container in figure.axes[0].containers)
 
 
-def test_learning_curves_sum_epoch_times_and_mark_the_best_epoch(quality_summary, quality_samples):
+def test_the_front_joins_the_points_that_no_mean_beats(quality_summary, quality_samples, artists):
+    figure = pareto.draw(quality_summary, quality_samples)
+    front = artists(figure, "front")[0].get_xydata()
+    means = quality_summary.groupby("attention")[["train_time_s", "ndcg@10"]].mean()
+    assert front == pytest.approx(means.loc[["linrec", "sdpa"]].to_numpy())
+
+
+def test_learning_curves_sum_epoch_times_and_mark_the_best_epoch(
+    quality_summary, quality_samples, artists, assert_readable
+):
     figure = learning.draw(quality_summary, quality_samples)
     lines = artists(figure, "line ")
     # The seed that ran out of time is not drawn: its trial did not end ok.
     assert len(lines) == 8
     slow = artists(figure, "line softmax")[0]
-    assert slow.get_xdata() == pytest.approx(np.arange(1, 11) * 90)
+    spent = quality_samples.query("attention == 'softmax' and seed == 0 and measure == 'epoch_time'")["value"]
+    assert slow.get_xdata() == pytest.approx(np.cumsum(spent))
     assert slow.get_markevery() == [9]
     assert_readable(figure)
 
 
-def test_a_run_without_recommend_has_no_quality_figures(cost_summary, cost_samples, tmp_path):
-    drawn = draw_all(cost_samples, cost_summary, tmp_path / "figures")
-    assert set(drawn) == {"time_layer", "memory_layer", "quality", "learning_curves"}
+def test_quality_by_history_has_a_point_a_group(quality_summary, quality_samples, artists, assert_readable):
+    figure = history.draw_history(quality_summary, quality_samples)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [
+        "5-19", "20-49", "50-199", "200+",
+    ]  # fmt: skip
+    linrec = artists(figure, "line linrec")[0].get_ydata()
+    assert all(np.diff(linrec) < 0)
+    assert "Queries: 5-19: 900, 20-49: 700" in " ".join(figure.texts[1].get_text().split())
+    assert_readable(figure)
+    assert len(history.draw_users(quality_summary, quality_samples).axes) == 1
+    with pytest.raises(NothingToDraw, match="by history"):
+        history.draw_history(quality_summary, quality_samples[quality_samples["detail"] == ""])
+
+
+@pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
+@pytest.mark.parametrize("draw", [learning.draw, history.draw_history])
+def test_trainings_of_many_mechanisms_stay_readable(draw, style, zoo_training_samples, assert_readable):
+    summary = summarise(zoo_training_samples, reference="softmax")
+    assert_readable(draw(summary, zoo_training_samples, style))
+
+
+def test_the_pareto_front_of_many_mechanisms_names_every_point(zoo_training_samples, artists):
+    summary = summarise(zoo_training_samples, reference="softmax")
+    figure = pareto.draw(summary, zoo_training_samples)
+    assert len(figure.axes) == 2
+    for ax in figure.axes:
+        assert {t.get_text() for t in ax.texts if t.get_gid() == "label"} == set(summary["attention"])
+
+
+def test_a_run_draws_what_it_has_rows_for(decode_summary, decode_samples, tmp_path):
+    drawn = draw_all(decode_samples, decode_summary, tmp_path, style=style_of("slides", "dark"))
     assert drawn["quality"] == "the run has no case of task recommend"
-    for path in (*drawn["time_layer"], *drawn["memory_layer"]):
-        assert path.stat().st_size > 10_000
+    files = {path.name for paths in drawn.values() if not isinstance(paths, str) for path in paths}
+    assert files == {f"{n}_slides_dark.{e}" for n in ("latency", "state") for e in ("png", "svg", "pdf")}
+    assert {path.name for path in tmp_path.iterdir()} == files
 
 
 def test_a_summary_read_from_a_file_draws_the_same(quality_summary, quality_samples, tmp_path):
     quality_summary.to_csv(tmp_path / "summary.csv", index=False)
     stored = pd.read_csv(tmp_path / "summary.csv", dtype={"case_id": str})
     for name, summary in (("a", quality_summary), ("b", stored)):
-        draw_all(quality_samples, summary, tmp_path / name)
+        drawn = draw_all(quality_samples[:0], summary, tmp_path / name)
+        assert drawn["learning_curves"].startswith("no trial")
     assert (tmp_path / "a/quality.svg").read_bytes() == (tmp_path / "b/quality.svg").read_bytes()
 
 
-def test_the_same_rows_give_the_same_bytes(cost_summary, cost_samples, tmp_path):
+def test_files_are_small_and_the_same_rows_give_the_same_bytes(cost_summary, cost_samples, tmp_path):
     part = cost_summary.query("batch_size == 1 and hidden_size == 64")
-    first, again = (save(FIGURES["time"].draw(part, cost_samples), tmp_path / name / "time") for name in "ab")
+    first, again = (
+        save(FIGURES["time"].draw(part, cost_samples, PAPER), tmp_path / name / "time") for name in "ab"
+    )
     for one, other in zip(first, again, strict=True):
         assert one.read_bytes() == other.read_bytes()
+        assert 5_000 < one.stat().st_size < 150_000
+    with Image.open(first[0]) as picture:
+        assert picture.size[0] > 600
+    assert b"linear-transformer</text>" in first[1].read_bytes()
+
+
+@pytest.mark.parametrize("source", ["cost", "step", "decode", "quality"])
+def test_a_run_whose_samples_are_not_stored_is_drawn_from_its_summary(source, request, tmp_path):
+    summary = request.getfixturevalue(f"{source}_summary")
+    drawn = draw_all(pd.DataFrame(columns=list(ROW_COLUMNS)), summary.query("batch_size != 16"), tmp_path)
+    found = {name.partition("_layer")[0] for name, files in drawn.items() if not isinstance(files, str)}
+    assert (
+        found
+        == {
+            "cost": {"time", "memory", "speedup", "memory_kinds"},
+            "step": {"time_train_step", "speedup_train_step"},
+            "decode": {"latency", "state"},
+            "quality": {"quality"},
+        }[source]
+    )

@@ -1,13 +1,17 @@
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
+from linrec_bench.figures.beside import Name, name_points
+from linrec_bench.figures.contrast import contrast, legible, mixed
 from linrec_bench.figures.panels import spread
-from linrec_bench.figures.style import LOOKS, look
-from linrec_bench.figures.ticks import amount, log_ticks, seconds
+from linrec_bench.figures.style import LOOKS, look, style_of
+from linrec_bench.figures.ticks import amount, few, joules, log_ticks, seconds
 
 
 def test_a_mechanism_looks_the_same_everywhere_and_unlike_the_others():
@@ -74,3 +78,63 @@ def test_ticks_read_as_a_person_would_say_them():
         "1,500 s",
     ]
     assert [amount(v) for v in (512, 2**10, 2**20 * 12, 2**31)] == ["512 B", "1 KiB", "12 MiB", "2 GiB"]
+
+
+def test_ticks_that_are_too_many_are_thinned_evenly():
+    assert few([1, 2, 3]) == [1, 2, 3]
+    assert few(list(range(9)), 5) == [0, 2, 4, 6, 8]
+    assert [joules(v) for v in (2e-4, 0.5, 5, 2e3, 3e6)] == ["200 µJ", "500 mJ", "5 J", "2 kJ", "3 MJ"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_colours_stand_out_from_a_dark_ground_and_words_from_both(theme):
+    style = style_of("paper", theme)
+    assert contrast(style.ink, style.ground) > 12
+    assert contrast(style.faint, style.ground) > 4.5
+    if theme == "dark":
+        names = [*LOOKS, *(f"mechanism-{k}" for k in range(30))]
+        assert min(contrast(style.look(name).colour, style.ground) for name in names) >= 4
+    assert style.look("linrec").marker == look("linrec").marker
+
+
+def test_within_a_panel_no_two_mechanisms_share_a_colour():
+    style = style_of()
+    names = ["linrec", "softmax", *(f"mechanism-{k}" for k in range(5))]
+    found = style.looks(names)
+    assert set(found) == set(names)
+    assert len({each.colour for each in found.values()}) == len(names)
+    # Those whose look is fixed keep it, also when others come first.
+    assert style.looks(names[::-1])["linrec"] == look("linrec")
+
+
+def test_slides_have_larger_words_and_files_say_their_style():
+    assert style_of("slides").rc["font.size"] > 1.3 * style_of("paper").rc["font.size"]
+    assert [
+        style_of(*how).suffix for how in (("paper", "light"), ("slides", "light"), ("paper", "dark"))
+    ] == [
+        "",
+        "_slides",
+        "_dark",
+    ]
+
+
+def test_mixed_colours_and_contrast():
+    assert mixed("#000000", "#FFFFFF", 0.5) == "#808080"
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert legible("#000000", "#111111", toward="#FFFFFF", least=3) != "#000000"
+    assert legible("#FFFFFF", "#111111", toward="#FFFFFF") == "#FFFFFF"
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8, unique=True))
+@settings(max_examples=25, deadline=None)
+def test_names_of_points_do_not_overlap_where_there_is_room(points):
+    figure = Figure(figsize=(8, 8))
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    ax.set_xlim(-0.3, 1.3)
+    ax.set_ylim(-0.3, 1.3)
+    names = [Name(f"name {k}", x, y, "#000000") for k, (x, y) in enumerate(points)]
+    name_points(ax, names, style=style_of())
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_gid() == "label"]
+    assert len(boxes) == len(points)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))

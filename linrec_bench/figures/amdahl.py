@@ -1,0 +1,33 @@
+"""The share of a training step that is attention, against N: what a mechanism can save at most."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from linrec_bench.analysis.amdahl import attention_shares
+from linrec_bench.figures import curves
+from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+
+SHARE = curves.Curve(
+    column="share",
+    title="Share of a training step that is attention",
+    axis="share of the time",
+    form=lambda value: f"{value:.0%}",
+    base=0,
+    interval=True,
+    limits=(0.0, 1.0),
+)
+
+
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+    """The share against N, a panel a hidden size and catalogue size; what failed as hollow marks.
+
+    Raises `NothingToDraw` where no share was measured.
+    """
+    shares = attention_shares(summary, samples)
+    if shares.empty:
+        raise NothingToDraw("no case that ended ok has attention_share")
+    rows = pd.concat([shares, summary[summary["status"] != "ok"]]).sort_index()
+    said = "A share of 50 % means: at most 2 times faster, whatever replaces the mechanism (Amdahl)."
+    return curves.draw(rows, SHARE, style=style, said=said)

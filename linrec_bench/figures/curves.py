@@ -1,0 +1,279 @@
+"""Lines, one a mechanism, against a length: what was measured, its interval, fits, crossings and failures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
+
+from linrec_bench.figures import facets, failures, layout, marks
+from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
+from linrec_bench.figures.style import Look, NothingToDraw, Style
+from linrec_bench.figures.ticks import formatter, log_ticks
+
+DOWN = ("phase", "causal")
+ACROSS = (
+    "model",
+    "dataset",
+    "batch_size",
+    "hidden_size",
+    "catalogue_size",
+    "heads",
+    "layers",
+    "dtype",
+    "device",
+    "seed",
+)
+"""What panels are split by, where it varies."""
+
+ROW = 0.145
+"""Inches of a row of marks above or below what is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A column as the vertical axis, on a log axis of `base`, or linear (`base` 0) within `limits`.
+
+    `interval`: whether the column has `_low` and `_high`. `x` is the horizontal axis: `seq_len` on a log
+    axis, or `rank`, evenly spaced, with the words of column `group`. `higher`: more is better.
+    """
+
+    column: str
+    title: str
+    axis: str
+    form: Callable[[float], str]
+    base: int
+    interval: bool = False
+    limits: tuple[float, float] | None = None
+    x: str = "seq_len"
+    x_axis: str = "sequence length N"
+    higher: bool = False
+    down: tuple[str, ...] = DOWN
+    across: tuple[str, ...] = ACROSS
+
+
+def draw(
+    rows: pd.DataFrame,
+    curve: Curve,
+    *,
+    style: Style,
+    said: str = "",
+    fits: pd.DataFrame | None = None,
+    crossings: pd.DataFrame | None = None,
+) -> Figure:
+    """One line a mechanism and panel; what did not end ok is hollow marks on top.
+
+    `said` ends the small print. `fits` (as of `analysis.growth`) and `crossings` (of `analysis.crossover`)
+    are drawn where they are given. Raises `NothingToDraw` with fewer than two lengths.
+    """
+    done = rows["status"] == "ok"
+    ends = {"_value": curve.column}
+    if curve.interval:
+        ends |= {"_low": f"{curve.column}_low", "_high": f"{curve.column}_high"}
+    table = rows.assign(**{name: rows[column].astype("float64").where(done) for name, column in ends.items()})
+    if table["_value"].isna().all():
+        raise NothingToDraw(f"no case that ended ok has {curve.column}")
+    if table.loc[table["_value"].notna(), curve.x].nunique() < 2:
+        what = "sequence length" if curve.x == "seq_len" else curve.x_axis
+        raise NothingToDraw(f"{curve.column} was measured at one {what} only")
+    with matplotlib.rc_context(style.rc):
+        return _draw(table, curve, style, said=said, fits=fits, crossings=crossings)
+
+
+def _draw(
+    rows: pd.DataFrame,
+    curve: Curve,
+    style: Style,
+    *,
+    said: str,
+    fits: pd.DataFrame | None,
+    crossings: pd.DataFrame | None,
+) -> Figure:
+    found = layout.lay_out(rows, down=curve.down, across=curve.across, value="_value", higher=curve.higher)
+    crossed = [
+        marks.crossed(None if crossings is None else facets.select(crossings, cell.setting), cell.shown)
+        for cell in found.cells
+    ]
+    above = max(len(failures.labels(cell.rows, cell.shown)) for cell in found.cells)
+    below = max(map(len, crossed))
+    height = _plot_inches(found, style) + (above + below) * ROW * style.scale
+    band = ROW * style.scale / height
+    panels = Panels(
+        rows=len(found.lines),
+        titles=[cell.title for cell in found.cells],
+        columns=found.columns,
+        labels=sorted({name for cell in found.cells for name in cell.named}),
+        style=style,
+        width=3.8 if found.columns == 1 else 2.7 if found.crowded else 2.5,
+        height=height,
+        top=0.62 if any(cell.title for cell in found.cells) else 0.48,
+        apart=found.crowded,
+    )
+    figure, grid = panels.make(
+        title=curve.title, subtitle=_small_print(rows, found, curve, said, fits, crossings if below else None)
+    )
+    _scale(grid[0][0], rows, curve, above=band * above, below=band * below)
+    for (ax, cell), crossings_here in zip(found.pairs(grid), crossed, strict=True):
+        looks = cell.looks(style)
+        shown = {label: looks[label] for label in cell.shown}
+        for foot, tall in ((1 - band * above, band * above), (0, band * below)):
+            ax.add_patch(
+                Rectangle(
+                    (0, foot), 1, tall, transform=ax.transAxes, color=style.shade, linewidth=0, zorder=0
+                )
+            )
+        for label, part in cell.behind():
+            _draw_line(ax, part, curve, Look(style.quiet, ""), gid=f"behind {label}", style=style, thin=True)
+        for label, look in shown.items():
+            part = cell.rows[cell.rows["attention"] == label]
+            _draw_line(ax, part, curve, look, gid=f"line {label}", style=style, thin=label == cell.reference)
+        if fits is not None:
+            marks.draw_fits(ax, facets.select(fits, cell.setting), shown, style=style)
+        marks.draw_crossings(ax, crossings_here, looks, band=band, style=style)
+        heights = failures.draw(ax, cell.rows, shown, x=curve.x, band=band, style=style)
+        if cell.title:
+            ax.set_title(panels.wrapped(cell.title), loc="left")
+        if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+            ax.set_ylabel("\n".join(filter(None, (cell.side, curve.axis))))
+        if cell.named:
+            label_beside(ax, _ends(ax, cell, curve.x, heights), looks, style=style)
+    name_columns(grid, curve.x_axis)
+    if curve.base and curve.x == "seq_len":
+        marks.draw_slopes(grid[0][0], style=style)
+    return figure
+
+
+def _plot_inches(found: layout.Layout, style: Style) -> float:
+    """The height of what is measured, without the rows of marks above and below it."""
+    names = max(len(cell.named) for cell in found.cells)
+    return max(2.6 if found.columns == 1 else 2.0, LABEL_GAP * 1.05 * style.scale * names)
+
+
+def _small_print(
+    rows: pd.DataFrame,
+    found: layout.Layout,
+    curve: Curve,
+    said: str,
+    fits: pd.DataFrame | None,
+    crossings: pd.DataFrame | None,
+) -> str:
+    words = [f"{facets.subject(rows, (*curve.down, *curve.across))}."]
+    if "interval_over" in rows and curve.interval and rows["_low"].notna().any():
+        words.append(f"Median, band: 95 % interval {_resampled(rows)}.")
+    if fits is not None and fits["exponent"].notna().any():
+        words.append("Dotted: fit a + b N^p.")
+    if (rows["status"] != "ok").any():
+        words.append("Hollow marks on top: not measured, and why.")
+    if crossings is not None:
+        against = " or ".join(map(str, crossings["incumbent"].unique()))
+        bar = "95 % interval" if curve.interval else "measured lengths on either side"
+        words.append(f"Marks at the foot: the length from which it costs less than {against}; bar: {bar}.")
+    if found.crowded:
+        order = "best" if curve.higher else "least"
+        words.append(f"Mechanisms in groups, {order} first; grey: all the others.")
+    return " ".join(filter(None, [*words, said]))
+
+
+def _resampled(rows: pd.DataFrame) -> str:
+    """What the intervals are over: processes, or the samples of the only process."""
+    kinds = set(rows.loc[rows["_value"].notna(), "interval_over"]) - {"nothing"}
+    if kinds == {"samples"}:
+        return "inside one process"
+    return "over processes" if "samples" not in kinds else "over processes, or inside the only one"
+
+
+def _scale(ax: Axes, rows: pd.DataFrame, curve: Curve, *, above: float, below: float) -> None:
+    """Axes (shared by all panels) with room `above` and `below`, fractions of the panel, for marks."""
+    if curve.x == "seq_len":
+        _length_axis(ax, rows)
+    else:
+        groups = rows.drop_duplicates(curve.x).sort_values(curve.x)
+        ax.set_xlim(-0.3, len(groups) - 0.7)
+        ax.set_xticks(list(groups[curve.x]), list(groups["group"]))
+    if curve.base:
+        ax.set_yscale("log", base=curve.base)
+        low, high = math.log(rows["_value"].min()), math.log(rows["_value"].max())
+        reach = max(high - low, math.log(4))
+        low, high = low - 0.06 * reach, low + 1.08 * reach
+    else:
+        low, high = curve.limits or _linear_range(rows)
+    whole = (high - low) / (1 - above - below)
+    bottom, top = low - below * whole, high + above * whole
+    if curve.base:
+        ticks = log_ticks(math.exp(low), math.exp(high), base=curve.base)
+        ax.set_ylim(math.exp(bottom), math.exp(top))
+    else:
+        steps = MaxNLocator(5).tick_values(low, high)
+        ticks = [float(tick) for tick in steps if low <= tick <= high * (1 + 1e-9)]
+        ax.set_ylim(bottom, top)
+    ax.yaxis.set_major_locator(FixedLocator(ticks))
+    ax.yaxis.set_major_formatter(formatter(curve.form))
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _length_axis(ax: Axes, rows: pd.DataFrame) -> None:
+    lengths = np.sort(rows["seq_len"].unique())
+    ax.set_xscale("log", base=2)
+    ax.set_xlim(lengths[0] / 2**0.4, lengths[-1] * 2**0.4)
+    ax.xaxis.set_major_locator(FixedLocator(list(lengths[:: -(-len(lengths) // 4)])))
+    ax.xaxis.set_minor_locator(FixedLocator(list(lengths)))
+    ax.xaxis.set_major_formatter(formatter(lambda value: f"{value:,.0f}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _linear_range(rows: pd.DataFrame) -> tuple[float, float]:
+    """Of the values and their intervals, but of these not more than the range of the values beyond it."""
+    low, high = float(rows["_value"].min()), float(rows["_value"].max())
+    reach = max(high - low, 0.02 * abs(high))
+    least, most = low - 0.15 * reach, high + 0.15 * reach
+    if "_low" in rows and rows["_low"].notna().any():
+        least = max(min(least, float(rows["_low"].min())), low - reach)
+        most = min(max(most, float(rows["_high"].max())), high + reach)
+    return max(least, 0.0), most
+
+
+def _draw_line(
+    ax: Axes, rows: pd.DataFrame, curve: Curve, look: Look, *, gid: str, style: Style, thin: bool
+) -> None:
+    ordered = rows.sort_values(curve.x)
+    # A length without a value breaks the line: nothing is drawn where nothing was measured.
+    ax.plot(
+        ordered[curve.x],
+        ordered["_value"],
+        color=look.colour,
+        marker=look.marker,
+        linestyle=look.dashes,
+        linewidth=style.points(0.9 if thin else 1.5),
+        zorder=1.5 if thin else 2.5,
+        gid=gid,
+    )
+    if "_low" in ordered and not thin:
+        ax.fill_between(
+            ordered[curve.x], ordered["_low"], ordered["_high"], color=look.colour, alpha=0.2, linewidth=0
+        )
+
+
+def _ends(ax: Axes, cell: layout.Cell, x: str, heights: Mapping[str, float]) -> dict[str, tuple[float, bool]]:
+    """Where the lines end: the height as a fraction of the panel, and whether that is the right edge.
+
+    `heights` are those of hollow marks, for a mechanism that has nothing else here. Mechanisms that only
+    other panels of the line show are named at the bottom.
+    """
+    longest = cell.rows[x].max()
+    ends = dict.fromkeys(cell.named, (0.0, False))
+    for label in ends:
+        measured = cell.rows[(cell.rows["attention"] == label) & cell.rows["_value"].notna()].sort_values(x)
+        if len(measured):
+            last = measured.iloc[-1]
+            ends[label] = (marks.height(ax, float(last["_value"])), bool(last[x] == longest))
+        elif label in heights:
+            ends[label] = (heights[label], False)
+    return ends

@@ -1,0 +1,56 @@
+"""Decoding against the length of the history: time of one step, and bytes carried from step to step."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from linrec_bench.analysis.crossover import crossovers
+from linrec_bench.analysis.growth import growth
+from linrec_bench.figures import curves, layout
+from linrec_bench.figures.cost import RESAMPLES
+from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.figures.ticks import amount, seconds
+
+HISTORY = "length of the history N"
+
+LATENCY = curves.Curve(
+    column="time_s",
+    title="Decoding: time of one step against the history",
+    axis="time of one step",
+    form=seconds,
+    base=10,
+    interval=True,
+    x_axis=HISTORY,
+)
+STATE = curves.Curve(
+    column="state_bytes",
+    title="Decoding: bytes of state against the history",
+    axis="state",
+    form=amount,
+    base=2,
+    x_axis=HISTORY,
+)
+
+
+def draw_latency(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+    """Median time of one event after a history of N, with intervals; `NothingToDraw` without times."""
+    reference = layout.reference_of(summary)
+    found = crossovers(summary, reference=reference, costs=["time_s"]) if reference is not None else None
+    return curves.draw(
+        summary, LATENCY, style=style, fits=growth(summary, samples, resamples=RESAMPLES), crossings=found
+    )
+
+
+def draw_state(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+    """Bytes that decoding carries; mechanisms without a state are named. `NothingToDraw` without any."""
+    del samples
+    if "state_bytes" not in summary:
+        raise NothingToDraw("no case has state_bytes")
+    state = summary["state_bytes"].astype("float64")
+    stateless = sorted(set(summary.loc[state == 0, "attention"]) - set(summary.loc[state > 0, "attention"]))
+    said = f"No state at all: {', '.join(stateless)}." if stateless else ""
+    rows = summary.assign(state_bytes=state.where(state > 0))[~summary["attention"].isin(stateless)]
+    if rows.empty:
+        raise NothingToDraw("no mechanism carries a state")
+    return curves.draw(rows, STATE, style=style, said=said)

@@ -1,0 +1,68 @@
+"""Ranking quality by group of test users: by length of the history, the long-sequence claim itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from linrec_bench.analysis.groups import quality_by_group
+from linrec_bench.analysis.seeds import VARIANT
+from linrec_bench.figures import curves, layout
+from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+
+BY_HISTORY = curves.Curve(
+    column="quality",
+    title="Ranking quality by length of the history",
+    axis="test NDCG@10",
+    form=lambda value: f"{value:.3g}",
+    base=0,
+    interval=True,
+    x="rank",
+    x_axis="events in the history",
+    higher=True,
+    down=(),
+    across=tuple(
+        column for column in VARIANT if column not in ("attention", "run_id", "suite", "task", "phase")
+    ),
+)
+BY_USERS = replace(BY_HISTORY, title="Ranking quality by group of users", x_axis="group of users")
+
+
+def draw_history(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+    """Test NDCG@10 by length of the history: means over seeds, 95 % t intervals (none with one seed)."""
+    return _draw(summary, samples, "history", BY_HISTORY, style)
+
+
+def draw_users(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+    """The same by group of users."""
+    return _draw(summary, samples, "users", BY_USERS, style)
+
+
+def _draw(
+    summary: pd.DataFrame, samples: pd.DataFrame, kind: str, curve: curves.Curve, style: Style
+) -> Figure:
+    found = quality_by_group(samples)
+    rows = found[found["kind"] == kind]
+    if rows.empty:
+        raise NothingToDraw(f"no trial that ended ok has quality by {kind}")
+    if rows["group"].nunique() < 2:
+        raise NothingToDraw(f"one group by {kind} only: {rows['group'].iloc[0]}")
+    most = int(rows["seeds"].max())
+    seeds = "One seed, no interval." if most == 1 else f"Mean and 95 % t interval over {most} seeds."
+    return curves.draw(
+        rows.assign(status="ok", reference=layout.reference_of(summary) or ""),
+        curve,
+        style=style,
+        said=f"{seeds}{_queries(rows)}",
+    )
+
+
+def _queries(rows: pd.DataFrame) -> str:
+    """How many queries each group has, where that is known."""
+    counts = rows.groupby(["rank", "group"])["queries"].max().reset_index()
+    if counts["queries"].isna().any():
+        return ""
+    said = ", ".join(f"{row['group']}: {row['queries']:,.0f}" for row in counts.to_dict("records"))
+    return f" Queries: {said}."

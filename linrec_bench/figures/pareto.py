@@ -1,0 +1,199 @@
+"""Ranking quality on test against its cost in time, memory and energy, with seed intervals and the front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+from linrec_bench.analysis.pareto import STANDINGS, pareto
+from linrec_bench.analysis.seeds import across_seeds
+from linrec_bench.figures import facets
+from linrec_bench.figures.beside import Name, Segment, name_points
+from linrec_bench.figures.layout import CROWD
+from linrec_bench.figures.panels import Panels
+from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.figures.ticks import amount, few, formatter, joules, log_ticks, seconds
+
+ROWS = ("dataset", "model", "seq_len", "batch_size", "hidden_size", "heads", "layers", "dtype", "causal")
+"""What rows of panels are split by, where it varies."""
+
+METRIC = "ndcg@10"
+
+FURTHEST = 0.9
+"""How far below its mean an interval is drawn: with two seeds it may reach zero, which a log axis lacks."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """A cost as a horizontal axis on a log scale of `base`."""
+
+    column: str
+    axis: str
+    form: Callable[[float], str]
+    base: int
+
+
+PRICES = (
+    Price("train_time_s", "training time", seconds, 10),
+    Price("memory_bytes", "peak memory", amount, 2),
+    Price("peak_process_bytes", "peak memory of the process", amount, 2),
+    Price("energy_j", "energy", joules, 10),
+)
+
+
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+    """Test NDCG@10 against each cost that was measured, a point a mechanism, the Pareto front as a line.
+
+    Means over seeds with 95 % t intervals (none with one seed). A point is grey only where the intervals say
+    that another mechanism is better and cheaper (`analysis.pareto`). Raises `NothingToDraw` without test
+    metrics.
+    """
+    del samples
+    if METRIC not in summary:
+        raise NothingToDraw(f"the run has no test {METRIC}")
+    variants = across_seeds(summary)
+    rows = variants[variants[METRIC].notna()]
+    prices = [price for price in PRICES if rows[price.column].gt(0).any()]
+    if any(price.column == "memory_bytes" for price in prices):
+        prices = [price for price in prices if price.column != "peak_process_bytes"]
+    if not prices:
+        raise NothingToDraw(f"no case that ended ok has test {METRIC} and a training time or peak memory")
+    with matplotlib.rc_context(style.rc):
+        crowded = rows["attention"].nunique() > CROWD
+        layout = facets.settings(rows, ROWS)
+        figure, grid = Panels(
+            rows=len(layout) * (len(prices) if crowded else 1),
+            columns=1 if crowded else len(prices),
+            labels=[],
+            style=style,
+            width=6.6 if crowded else 3.2,
+            height=3.9 if crowded else 2.7,
+            left=0.85,
+            top=0.48,
+            gap_x=0.3,
+            gap_y=0.55,
+        ).make(title="Ranking quality against its cost", subtitle=_small_print(rows, variants), share="none")
+        panels = [ax for axes in grid for ax in axes]
+        for ax, (setting, price) in zip(panels, product(layout, prices), strict=True):
+            part = facets.select(rows, setting)
+            _scale(ax, rows, price)
+            ax.set_xlabel(price.axis)
+            ax.set_ylim(*_quality_range(part))
+            if crowded or price is prices[0]:
+                ax.set_ylabel("\n".join(filter(None, (facets.named(setting), "test NDCG@10"))))
+            else:
+                ax.yaxis.set_major_formatter(NullFormatter())
+            _draw_panel(ax, pareto(part, cost=price.column), price, style)
+        grid[0][0].text(
+            0.02,
+            0.98,
+            "↖ better",
+            transform=grid[0][0].transAxes,
+            va="top",
+            color=style.faint,
+            fontsize=style.points(8),
+        )
+    return figure
+
+
+def _small_print(rows: pd.DataFrame, variants: pd.DataFrame) -> str:
+    same = facets.subject(rows, ROWS)
+    least, most = rows["seeds"].min(), rows["seeds"].max()
+    seeds = f"{least} seeds" if least == most else f"{least} to {most} seeds"
+    text = "one seed, no interval" if most == 1 else f"mean and 95 % t interval over {seeds}"
+    lost = variants[variants["failed"] > 0]
+    unfinished = ", ".join(f"{row['attention']} {row['failed']}" for _, row in lost.iterrows())
+    grey = "" if most == 1 else " Grey: another is better and cheaper, as the intervals say."
+    words = f"{same}; {text}. Line: no other mean is better and cheaper.{grey}"
+    return words + (f" Seeds that did not end ok: {unfinished}." if unfinished else "")
+
+
+def _draw_panel(ax: Axes, rows: pd.DataFrame, price: Price, style: Style) -> None:
+    lines = _draw_front(ax, rows[rows["standing"] == "front"], price, style)
+    ordered = rows.sort_values("standing", key=lambda found: found.map(STANDINGS.index), kind="stable")
+    names = []
+    for _, row in ordered.iterrows():
+        look, dominated = style.look(str(row["attention"])), row["standing"] == "dominated"
+        colour = style.quiet if dominated else look.colour
+        ax.errorbar(
+            row[price.column],
+            row[METRIC],
+            xerr=_reach(row, price.column),
+            yerr=_reach(row, METRIC),
+            color=colour,
+            marker=look.marker,
+            markersize=style.points(6),
+            elinewidth=style.points(0.7),
+            linestyle="none",
+            zorder=2 if dominated else 3,
+        )
+        ink = style.faint if dominated else style.ink
+        x, y = float(row[price.column]), float(row[METRIC])
+        names.append(Name(str(row["attention"]), x, y, ink))
+        if not math.isnan(row[f"{METRIC}_low"]):
+            lines.append(((x, float(row[f"{METRIC}_low"])), (x, float(row[f"{METRIC}_high"]))))
+    name_points(ax, names, lines=lines, style=style)
+
+
+def _draw_front(ax: Axes, rows: pd.DataFrame, price: Price, style: Style) -> list[Segment]:
+    """The front as steps: up to the next point, nothing is known to be better. Gives the steps."""
+    ordered = rows.sort_values(price.column)
+    ax.plot(
+        ordered[price.column],
+        ordered[METRIC],
+        drawstyle="steps-post",
+        color=style.faint,
+        linewidth=style.points(0.9),
+        zorder=1.5,
+        gid="front",
+    )
+    points = list(zip(ordered[price.column].astype(float), ordered[METRIC].astype(float), strict=True))
+    corners = [(there[0], here[1]) for here, there in pairwise(points)]
+    return [
+        *zip(points, corners, strict=False),
+        *zip(corners, points[1:], strict=True),
+    ]
+
+
+def _reach(row: pd.Series, column: str) -> list[list[float]] | None:
+    """How far the interval goes below and above its mean; None without an interval."""
+    low, mean, high = row[f"{column}_low"], row[column], row[f"{column}_high"]
+    return None if math.isnan(low) else [[min(mean - low, FURTHEST * mean)], [high - mean]]
+
+
+def _quality_range(rows: pd.DataFrame) -> tuple[float, float]:
+    """Of the means, and of their intervals as far as these do not press the means together."""
+    low, high = float(rows[METRIC].min()), float(rows[METRIC].max())
+    reach = max(high - low, 0.05 * high)
+    ends = [
+        float(value)
+        for value in (rows[f"{METRIC}_low"].min(), rows[f"{METRIC}_high"].max())
+        if not math.isnan(value)
+    ]
+    least, most = min([low, *ends]), max([high, *ends])
+    return max(least, low - reach) - 0.12 * reach, min(most, high + reach) + 0.12 * reach
+
+
+def _scale(ax: Axes, rows: pd.DataFrame, price: Price) -> None:
+    values = rows[price.column]
+    low = rows[[price.column, f"{price.column}_low"]].min(axis=1).clip(lower=(1 - FURTHEST) * values).min()
+    high = rows[[price.column, f"{price.column}_high"]].max(axis=1).max()
+    # One training that took much longer must not press the others together: what is beyond is cut.
+    low, high = max(low, values.min() / 3), min(high, values.max() * 3)
+    margin = max(high / low, 1.5) ** 0.1
+    ax.set_xscale("log", base=price.base)
+    ax.set_xlim(low / margin, high * margin)
+    ticks = log_ticks(*ax.get_xlim(), base=price.base)
+    ax.xaxis.set_major_locator(FixedLocator(few(ticks)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(formatter(price.form))
+    assert np.isfinite(ax.get_xlim()).all()

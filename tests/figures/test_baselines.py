@@ -1,0 +1,130 @@
+"""Figures compared with pictures of them in `baseline/`, up to a tolerance.
+
+After a wanted change, draw them anew and look at each before it is committed:
+
+    LINREC_BENCH_RENEW_BASELINES=1 pytest tests/figures/test_baselines.py
+"""
+
+import io
+import os
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from linrec_bench.figures import (
+    PAPER,
+    amdahl,
+    cost,
+    decode,
+    growth,
+    heat,
+    history,
+    learning,
+    memory_kinds,
+    pareto,
+    style_of,
+)
+
+BASELINE = Path(__file__).with_name("baseline")
+RENEW = os.environ.get("LINREC_BENCH_RENEW_BASELINES") == "1"
+
+DRAWN_WITH = "3.11"
+"""Other versions of matplotlib render words differently."""
+
+DPI = 45
+BLUR = 2
+"""Pixels; how words are rendered then counts less than whether a mark is there."""
+
+TOLERANCE = 65.0
+"""Largest difference of a channel of the blurred pictures, of 255."""
+
+DARK = style_of("slides", "dark")
+
+FIGURES = {
+    "time": ("cost", cost.draw_time, PAPER),
+    "time_slides_dark": ("cost", cost.draw_time, DARK),
+    "memory": ("cost", cost.draw_memory, PAPER),
+    "growth": ("cost", growth.draw, PAPER),
+    "memory_kinds": ("cost", memory_kinds.draw, PAPER),
+    "speedup": ("shapes", heat.draw, PAPER),
+    "speedup_slides_dark": ("shapes", heat.draw, DARK),
+    "time_zoo": ("zoo", cost.draw_time, PAPER),
+    "amdahl": ("step", amdahl.draw, PAPER),
+    "latency": ("decode", decode.draw_latency, PAPER),
+    "state": ("decode", decode.draw_state, PAPER),
+    "quality": ("quality", pareto.draw, PAPER),
+    "learning_curves": ("quality", learning.draw, PAPER),
+    "quality_by_history": ("quality", history.draw_history, PAPER),
+    "quality_by_users": ("quality", history.draw_users, PAPER),
+}
+
+
+@pytest.fixture
+def drawn(request):
+    """`drawn(name, keep)`: a figure of the planted rows that `keep` leaves of the summary, as pixels."""
+
+    def draw(name, keep=lambda summary: summary):
+        rows, function, style = FIGURES[name]
+        source = "cost" if rows == "shapes" else rows
+        summary, samples = (request.getfixturevalue(f"{source}_{part}") for part in ("summary", "samples"))
+        if rows == "cost":
+            summary = summary.query("batch_size == 16 and hidden_size == 64")
+        elif rows == "shapes":
+            summary = summary.query("phase == 'forward'")
+        return pixels(function(keep(summary), samples, style), style)
+
+    return draw
+
+
+def pixels(figure, style):
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(style.rc):
+        figure.savefig(buffer, format="png", dpi=DPI)
+    return Image.open(buffer).convert("RGB")
+
+
+def difference(one, other):
+    """The largest difference between two blurred pictures of one size, over pixels and channels."""
+    assert one.size == other.size
+    a, b = (
+        np.asarray(picture.filter(ImageFilter.GaussianBlur(BLUR)), dtype=float) for picture in (one, other)
+    )
+    return float(np.abs(a - b).max())
+
+
+@pytest.mark.skipif(
+    not matplotlib.__version__.startswith(DRAWN_WITH),
+    reason=f"baselines were drawn with matplotlib {DRAWN_WITH}, this is {matplotlib.__version__}",
+)
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_figure_looks_like_its_baseline(name, drawn):
+    path, found = BASELINE / f"{name}.png", drawn(name)
+    if RENEW:
+        path.parent.mkdir(exist_ok=True)
+        found.quantize(48, dither=Image.Dither.NONE).save(path, optimize=True)
+    with Image.open(path) as stored:
+        assert difference(found, stored.convert("RGB")) < TOLERANCE
+    assert path.stat().st_size < 30_000
+
+
+@pytest.mark.parametrize("name", ["time", "memory", "quality", "speedup", "state"])
+def test_a_mechanism_that_is_missing_is_seen(name, drawn):
+    def worse(summary):
+        chosen = summary["attention"] == "linrec"
+        columns = ["time_s", "memory_bytes", "ndcg@10", "state_bytes", "time_ratio"]
+        known = [column for column in columns if column in summary]
+        return summary.assign(**{c: summary[c].astype("float64").where(~chosen) for c in known})
+
+    before, after = drawn(name), drawn(name, worse)
+    assert before.size != after.size or difference(before, after) > 1.25 * TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["time", "speedup", "quality"])
+def test_another_rendering_of_the_words_is_not_a_difference(name, drawn):
+    before = drawn(name)
+    with matplotlib.rc_context({"text.hinting": "none"}):
+        after = drawn(name)
+    assert 0 < difference(before, after) < TOLERANCE

@@ -6,11 +6,27 @@ import importlib
 import pkgutil
 from functools import cache
 
+import numpy as np
+from jaxtyping import Int64
+from torch import Tensor
+
+from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
-from linrec_bench.models.spec import ModelSpec, Recommender
+from linrec_bench.models.spec import Floor, ModelSpec, Ranker, Recommender
 from linrec_bench.registry import Registry
 
-__all__ = ["ModelSpec", "Recommender", "build", "of_case", "registry"]
+__all__ = [
+    "Floor",
+    "ModelSpec",
+    "Ranker",
+    "Recommender",
+    "build",
+    "floor_of_case",
+    "of_case",
+    "registry",
+]
+
+Features = Int64[np.ndarray, "V_plus_1 F"] | Int64[Tensor, "V_plus_1 F"]
 
 
 @cache
@@ -24,22 +40,38 @@ def registry() -> Registry[ModelSpec]:
     return Registry("model", [(spec.name, spec) for spec in specs])
 
 
-def build(name: str, *, n_items: int, **params: object) -> Recommender:
+def build(
+    name: str, *, n_items: int, item_features: Features | None = None, **params: object
+) -> Recommender | Floor:
     """The model `name` over items 1..n_items (0 is padding); stable for use outside this package.
 
-    Raises `ValueError` for unknown names (its subclass `UnknownName`), parameters and impossible values.
+    item_features: row i holds the features of item i, numbered from 1, 0 where there are fewer than F; row 0
+    is padding. For the models whose SPEC says `needs_features`, and for no other.
+
+    Raises `ValueError` for unknown names (its subclass `UnknownName`), parameters and impossible values, and
+    `Unsupported` for a model that needs features and gets none.
     """
     spec = registry()[name]
     spec.check_params(params)
-    return spec.build(n_items=n_items, **params)
+    if not spec.needs_features:
+        if item_features is not None:
+            raise ValueError(f"model {name} has no use for item_features; leave them out")
+        return spec.build(n_items=n_items, **params)
+    if item_features is None:
+        raise Unsupported(
+            f"model {name} needs features of the items and got none; "
+            f"expected item_features, integers of [{n_items + 1}, F], from a data set that has them"
+        )
+    return spec.build(n_items=n_items, item_features=item_features, **params)
 
 
-def of_case(case: Case, *, n_items: int) -> Recommender:
-    """The model of a case: sizes and mechanism from its axes, the rest from `model_params`.
+def of_case(case: Case, *, n_items: int, item_features: Features | None = None) -> Recommender:
+    """The trained model of a case: sizes and mechanism from its axes, the rest from `model_params`.
 
-    Raises `ValueError` when `model_params` sets what is an axis.
+    The features are those of the data set, where it has some; a model without use for them is built without.
+    Raises as `build` does, and `ValueError` when `model_params` sets what is an axis or the model is a floor.
     """
-    assert case.model is not None, "a case of this task has a model"
+    spec = _spec(case)
     axes: dict[str, object] = {
         "seq_len": case.seq_len,
         "hidden_size": case.hidden_size,
@@ -56,4 +88,24 @@ def of_case(case: Case, *, n_items: int) -> Recommender:
                 f"model {case.model}: {name} is not a parameter of the model but of the sweep; "
                 f"set it in grid, fixed or attention"
             )
-    return build(case.model, n_items=n_items, **axes, **params)
+    spec.check_params(params)
+    if not spec.trained_by_gradient:
+        raise ValueError(f"model {spec.name} counts and has no steps to train; task {case.task} needs them")
+    features = item_features if spec.needs_features else None
+    model = build(spec.name, n_items=n_items, item_features=features, **axes, **params)
+    assert isinstance(model, Recommender), "trained_by_gradient says so"
+    return model
+
+
+def floor_of_case(case: Case, *, n_items: int) -> Floor:
+    """The floor of a case, from its `model_params` alone; no size and no mechanism touches it."""
+    spec, params = _spec(case), dict(case.model_params)
+    spec.check_params(params)
+    model = build(spec.name, n_items=n_items, item_features=None, **params)
+    assert isinstance(model, Floor), "asked for where the SPEC says trained_by_gradient=False"
+    return model
+
+
+def _spec(case: Case) -> ModelSpec:
+    assert case.model is not None, "a case of this task has a model"
+    return registry()[case.model]

@@ -6,55 +6,147 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import Mixer
+from linrec_bench.data.sequences import Sequences
 from linrec_bench.parameters import check_parameters, parameters_of
+
+_NOT_PARAMETERS = frozenset({"n_items", "item_features"})
+
+
+class Ranker(Protocol):
+    """What ranks a catalogue: every model, trained or counted."""
+
+    def scores(
+        self, items: Int64[Tensor, "B N"], padding_mask: Bool[Tensor, "B N"] | None = None
+    ) -> Float[Tensor, "B V_plus_1"]:
+        """Higher is better; column 0 is padding and never a candidate."""
 
 
 class Recommender(nn.Module, ABC):
     """Item ids in, hidden states out; the scores of a state are its products with the item embeddings.
 
-    `causal`: whether the state at a position depends on the items up to it alone.
+    `causal`: whether the state at a position depends on the items up to it alone. `needs_timestamps`: whether
+    `forward` has to be given them. `mask_token`: the id that stands for an unknown item, of a model that has
+    one.
     """
 
     causal: bool
+    needs_timestamps: bool = False
+    mask_token: int | None = None
 
     @abstractmethod
     def forward(
-        self, items: Int64[Tensor, "B N"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
+        self,
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B N E"]:
         """Hidden states; items: 1..n_items, 0 for padding on the right; padding_mask: True where real.
 
         States at padded positions carry no meaning. A causal model needs no mask: padding on the right lies
-        in the future of every real item.
+        in the future of every real item. timestamps: entry n is when event n was, the entry after the last
+        event when the request came; later ones carry no meaning. They reach the mechanisms that ask for them;
+        raises `Unsupported` where one does and none are given. E, the width of the states, is that of the
+        item embeddings.
         """
 
     @abstractmethod
-    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
-        """The output table; row 0 is padding and never a candidate."""
+    def item_embeddings(self) -> Float[Tensor, "V_plus_1 E"]:
+        """The output table; row 0 is padding and never a candidate. In training it may be drawn anew by each
+        call, so that a loss asks for it once."""
+
+    def query(
+        self, items: Int64[Tensor, "B N"], padding_mask: Bool[Tensor, "B N"] | None = None
+    ) -> tuple[Int64[Tensor, "B M"], Bool[Tensor, "B M"], Int64[Tensor, " B"]]:
+        """What to feed to learn the next item, its mask, and the position of the state that tells it.
+
+        M is N, or N + 1 for a model that appends its mask token. Every row has an item.
+        """
+        mask = torch.ones_like(items, dtype=torch.bool) if padding_mask is None else padding_mask
+        return items, mask, mask.sum(dim=1) - 1
+
+    def scores(
+        self, items: Int64[Tensor, "B N"], padding_mask: Bool[Tensor, "B N"] | None = None
+    ) -> Float[Tensor, "B V_plus_1"]:
+        """Of every item as the next one. Raises `Unsupported` for a mechanism that needs timestamps."""
+        fed, mask, position = self.query(items, padding_mask)
+        hidden: Tensor = self(fed, mask)
+        return hidden[torch.arange(len(hidden), device=hidden.device), position] @ self.item_embeddings().T
 
     def mixers(self) -> list[nn.Module]:
         """The modules in which tokens mix, in the order of the layers."""
         return [module for module in self.modules() if isinstance(module, Mixer)]
 
 
+class Floor(nn.Module, ABC):
+    """A ranker that counts instead of learning, below which no trained model should fall.
+
+    It has buffers and no parameters. `fit` comes before `scores`, which raises `ValueError` otherwise.
+    """
+
+    fitted: Tensor
+
+    def __init__(self, name: str, *, n_items: int) -> None:
+        super().__init__()
+        if n_items < 1:
+            raise ValueError(f"model {name}: n_items is {n_items}; expected at least 1")
+        self.name, self.n_items = name, n_items
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit(self, sequences: Sequences) -> None:
+        """Count the training histories, in place of what was counted before."""
+        if sequences.n_items != self.n_items:
+            raise ValueError(
+                f"the sequences have {sequences.n_items} items; model {self.name} expects {self.n_items}"
+            )
+        self._count(sequences)
+        self.fitted.fill_(True)
+
+    def scores(
+        self, items: Int64[Tensor, "B N"], padding_mask: Bool[Tensor, "B N"] | None = None
+    ) -> Float[Tensor, "B V_plus_1"]:
+        """Of every item as the next one; items: 1..n_items, 0 for padding on the right."""
+        if not self.fitted:
+            raise ValueError(f"model {self.name} has counted nothing yet; call fit(sequences) first")
+        return self._scores(items if padding_mask is None else items.masked_fill(~padding_mask, 0))
+
+    @abstractmethod
+    def _count(self, sequences: Sequences) -> None:
+        """Fill the buffers."""
+
+    @abstractmethod
+    def _scores(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B V_plus_1"]:
+        """`scores` with 0 at every padded position."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Declaration of one model: `build(*, n_items, **params)` makes it, its keywords are the parameters."""
+    """Declaration of one model: `build(*, n_items, **params)` makes it, its keywords are the parameters.
+
+    `objectives`: those of `all_positions`, `last_position` and `cloze` that the model can be trained by, the
+    paper's first; `all_positions` needs a causal mechanism besides. `needs_features`: `build` takes
+    `item_features` too. A model that is not `trained_by_gradient` is a `Floor`, any other a `Recommender`.
+    """
 
     name: str
     title: str
     paper: str
     deviations: tuple[str, ...]
-    build: Callable[..., Recommender]
+    build: Callable[..., Recommender | Floor]
+    objectives: tuple[str, ...] = ()
+    needs_features: bool = False
+    trained_by_gradient: bool = True
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """The keyword parameters beyond `n_items`: name -> typed, defaulted parameter."""
-        return {name: p for name, p in parameters_of(self.build).items() if name != "n_items"}
+        """The settings, name -> typed, defaulted parameter: the keywords of `build` beyond the data."""
+        return {name: p for name, p in parameters_of(self.build).items() if name not in _NOT_PARAMETERS}
 
     def check_params(self, params: Mapping[str, object]) -> None:
         """Raise `ValueError` when a parameter is unknown or has a value that its annotation excludes."""

@@ -1,10 +1,13 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from linrec_bench import models
 from linrec_bench.case import Case
+from linrec_bench.data.sequences import Sequences
 from linrec_bench.registry import UnknownName
 
 CASE = Case(
@@ -18,6 +21,7 @@ CASE = Case(
     layers=2,
     causal=True,
 )
+ONE_HISTORY = Sequences(np.array([1, 2], dtype=np.int32), np.arange(2), np.array([0, 2]), 2)
 
 
 def test_every_model_says_what_it_is():
@@ -28,14 +32,17 @@ def test_every_model_says_what_it_is():
         assert all(p.default is not p.empty for p in spec.parameters.values())
 
 
-@pytest.mark.parametrize("name", models.registry())
-def test_every_model_keeps_the_contract(name):
-    model = models.build(name, n_items=7, seq_len=5, hidden_size=8, heads=2, layers=3).eval()
-    items = torch.tensor([[1, 2, 7], [3, 0, 0]])
-    assert model(items).shape == (2, 3, 8)
-    assert model.item_embeddings().shape == (8, 8)
-    assert len(model.mixers()) == 3
-    assert isinstance(model.causal, bool)
+@pytest.mark.parametrize(("name", "spec"), models.registry().items())
+def test_every_model_is_what_its_spec_says(name, spec):
+    features = np.array([[0], [1], [0]]) if spec.needs_features else None
+    model = models.build(name, n_items=2, item_features=features)
+    assert isinstance(model, models.Recommender if spec.trained_by_gradient else models.Floor)
+    assert isinstance(model, nn.Module)
+    assert bool(list(model.parameters())) == spec.trained_by_gradient
+    assert bool(spec.objectives) == spec.trained_by_gradient
+    if not spec.trained_by_gradient:
+        model.fit(ONE_HISTORY)
+    assert model.scores(torch.tensor([[1, 2], [2, 0]])).shape == (2, 3)
 
 
 def test_an_unknown_model_is_named():
@@ -64,15 +71,40 @@ def test_a_case_sets_the_sizes_and_the_mechanism():
     assert model.item_embeddings().shape == (8, 12)
     assert [mixer.name for mixer in model.mixers()] == ["softmax", "softmax"]
     assert model.causal
-    assert model.seq_len == 9
+    assert model(torch.ones(1, 9, dtype=torch.int64)).shape == (1, 9, 12)
+    with pytest.raises(ValueError, match="at most 9"):
+        model(torch.ones(1, 10, dtype=torch.int64))
 
 
 def test_the_model_parameters_of_a_case_reach_the_model():
     model = models.of_case(dataclasses.replace(CASE, model_params=(("dropout", 0.75),)), n_items=7)
-    assert model.dropout.p == 0.75
+    assert model.encoder.dropout.p == 0.75
 
 
 def test_what_is_an_axis_is_not_a_model_parameter():
     case = dataclasses.replace(CASE, model_params=(("hidden_size", 32),))
     with pytest.raises(ValueError, match="hidden_size is not a parameter of the model but of the sweep"):
         models.of_case(case, n_items=7)
+
+
+@pytest.mark.parametrize("name", ["n_items", "item_features", "drop_out"])
+def test_a_suite_does_not_set_what_the_data_sets(name):
+    case = dataclasses.replace(CASE, model="fdsa", model_params=((name, 3),))
+    with pytest.raises(ValueError, match=f"model fdsa has no parameter '{name}'"):
+        models.of_case(case, n_items=7, item_features=np.zeros((8, 1), dtype=np.int64))
+
+
+def test_features_of_the_data_reach_the_models_that_use_them():
+    features = np.arange(8)[:, None]
+    model = models.of_case(dataclasses.replace(CASE, model="fdsa"), n_items=7, item_features=features)
+    assert model.features.table.tolist() == features.tolist()
+    assert models.of_case(CASE, n_items=7, item_features=features)(torch.tensor([[1]])).shape == (1, 1, 12)
+
+
+def test_a_floor_takes_nothing_from_the_sweep():
+    case = dataclasses.replace(CASE, model="item-knn", model_params=(("neighbours", 3),))
+    assert models.floor_of_case(case, n_items=7).nearest.shape == (8, 3)
+    with pytest.raises(ValueError, match="model item-knn counts and has no steps to train; task train_step"):
+        models.of_case(case, n_items=7)
+    with pytest.raises(ValueError, match="item-knn has no parameter 'dropout'"):
+        models.floor_of_case(dataclasses.replace(case, model_params=(("dropout", 0.1),)), n_items=7)

@@ -61,7 +61,7 @@ def test_the_mixers_of_all_layers_are_told():
 
 def test_minimum_bytes_are_weights_gradients_and_moments_both_ways_and_the_items():
     workload = train_step.build(case(layers=1))
-    width, inner, items, positions = 16, 64, 51, 8
+    width, inner, items, positions = 16, 16, 51, 8
     attention = 4 * (width * width + width)
     feed_forward = 2 * width * inner + inner + width
     weights = (items + positions) * width + attention + feed_forward + 3 * 2 * width

@@ -1,0 +1,115 @@
+"""BERT4Rec (Sun et al. 2019, arXiv 1904.06690) with the mechanism passed in.
+
+With E the item and P the position table, per layer
+
+    x_0 = dropout(LN(E[items] + P))
+    x <- LN(x + dropout(attention(x)))
+    x <- LN(x + dropout(W2 GELU(W1 x + b1) + b2))
+    scores = LN(GELU(W x_L + b)) E^T + b_items                equation 7 and the official code, tied table
+
+Bidirectional, and trained as a cloze: hidden items are replaced by a mask token, the id n_items + 1, and
+their states tell them. To learn the next item the mask token is appended to the history. The table of items
+has a last column, which holds b_items: the states that `forward` gives have a 1 there, so that scores are
+products of states and item embeddings here too. Upstream: FeiSun/BERT4Rec.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from linrec_bench.models.blocks import Activation, Encoder, check_sizes, initialise, item_table
+from linrec_bench.models.spec import ModelSpec, Recommender
+
+
+class BERT4Rec(Recommender):
+    """`hidden_size` D is a multiple of `heads`; `inner_size` of the feed-forward net is 4 D where None.
+
+    A row holds at most `seq_len` items and a mask token after them. `attention` names the mechanism,
+    `attention_params` are its own.
+    """
+
+    mask_token: int
+
+    def __init__(
+        self,
+        *,
+        n_items: int,
+        seq_len: int = 200,
+        hidden_size: int = 64,
+        heads: int = 2,
+        layers: int = 2,
+        inner_size: int | None = None,
+        dropout: float = 0.2,
+        activation: Activation = "gelu",
+        attention: str = "softmax",
+        attention_params: dict[str, object] | None = None,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        check_sizes("bert4rec", seq_len=seq_len)
+        self.encoder = Encoder(
+            "bert4rec",
+            seq_len=seq_len + 1,
+            hidden_size=hidden_size,
+            heads=heads,
+            layers=layers,
+            inner_size=4 * hidden_size if inner_size is None else inner_size,
+            dropout=dropout,
+            activation=activation,
+            norm="post",
+            attention=attention,
+            attention_params=attention_params,
+            causal=causal,
+        )
+        self.items = item_table("bert4rec", n_items, hidden_size + 1, extra=1)
+        self.head = nn.Sequential(
+            nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.LayerNorm(hidden_size, eps=1e-12)
+        )
+        self.causal, self.needs_timestamps = causal, self.encoder.needs_timestamps
+        self.mask_token = n_items + 1
+        initialise(self)
+        with torch.no_grad():
+            self.items.weight[:, -1].zero_()
+
+    def forward(
+        self,
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B N D_plus_1"]:
+        embedded = self.items(items)[..., :-1]
+        hidden: Tensor = self.head(self.encoder(embedded, padding_mask, timestamps))
+        return F.pad(hidden, (0, 1), value=1.0)
+
+    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D_plus_1"]:
+        return self.items.weight[:-1]
+
+    def query(
+        self, items: Int64[Tensor, "B N"], padding_mask: Bool[Tensor, "B N"] | None = None
+    ) -> tuple[Int64[Tensor, "B N_plus_1"], Bool[Tensor, "B N_plus_1"], Int64[Tensor, " B"]]:
+        items, mask, last = super().query(items, padding_mask)
+        position = last + 1
+        asked = position[:, None]
+        return (
+            F.pad(items, (0, 1)).scatter(1, asked, self.mask_token),
+            F.pad(mask, (0, 1)).scatter(1, asked, True),
+            position,
+        )
+
+
+SPEC = ModelSpec(
+    name="bert4rec",
+    title="BERT4Rec: bidirectional, trained to restore hidden items",
+    paper="Sun et al. 2019, BERT4Rec, arXiv 1904.06690",
+    deviations=(
+        "weights N(0, 0.02), not cut off at two standard deviations",
+        "no dropout on attention weights, which linear mechanisms do not have",
+        "seq_len items and the mask token after them; the paper counts the token among the seq_len",
+        "position 0 is the oldest item of the row; rows are padded on the right",
+    ),
+    build=BERT4Rec,
+    objectives=("cloze", "last_position"),
+)

@@ -1,0 +1,193 @@
+"""What the recommenders are made of: blocks around a mechanism, a stack of them, checks, initial weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from linrec_bench import attention as mechanisms
+from linrec_bench.attention.layer import AttentionLayer, make_layer
+from linrec_bench.attention.spec import Unsupported
+
+Activation = Literal["relu", "gelu"]
+"""Between the two products of a feed-forward net."""
+
+Norm = Literal["pre", "post"]
+"""Where the layer norms stand: before attention and feed-forward net, and after the last block (Kang and
+McAuley 2018); or after each sum, and after the embeddings (Vaswani et al. 2017, Devlin et al. 2019)."""
+
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+_EPS: dict[Norm, float] = {"pre": 1e-8, "post": 1e-12}
+# Those of the official code of SASRec and of BERT.
+
+_INIT_STD = 0.02
+
+
+class Block(nn.Module):
+    """Attention, then a feed-forward net at each position; each is dropped out and added to what it read.
+
+    pre:  x <- x + drop(attention(LN(x)));  x <- x + drop(W2 act(W1 LN(x) + b1) + b2)
+    post: x <- LN(x + drop(attention(x)));  x <- LN(x + drop(W2 act(W1 x + b1) + b2))
+    """
+
+    def __init__(
+        self,
+        attention: nn.Module,
+        *,
+        hidden_size: int,
+        inner_size: int,
+        dropout: float,
+        activation: Activation,
+        norm: Norm,
+    ) -> None:
+        super().__init__()
+        self.norm_first = norm == "pre"
+        self.attention_norm = nn.LayerNorm(hidden_size, eps=_EPS[norm])
+        self.attention = attention
+        self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=_EPS[norm])
+        self.feed_forward = nn.Sequential(
+            nn.Linear(hidden_size, inner_size),
+            _ACTIVATIONS[activation](),
+            nn.Linear(inner_size, hidden_size),
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B N D"], *tokens: Tensor | None) -> Float[Tensor, "B N D"]:
+        """tokens: what the attention layer takes beside x, the padding mask and perhaps timestamps."""
+        if self.norm_first:
+            x = x + self.dropout(self.attention(self.attention_norm(x), *tokens))
+            x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+            return x
+        x = self.attention_norm(x + self.dropout(self.attention(x, *tokens)))
+        x = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+        return x
+
+
+class Encoder(nn.Module):
+    """Embeddings -> hidden states: positions added, then `layers` blocks around one mechanism.
+
+    With P the position table, drop(x + P) enters the first block where `norm` is pre, and the states are
+    normalised after the last; where it is post, drop(LN(x + P)) enters and the states are what the last block
+    gives. A row holds at most `seq_len` tokens. `model` is the name in messages.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        seq_len: int,
+        hidden_size: int,
+        heads: int,
+        layers: int,
+        inner_size: int,
+        dropout: float,
+        activation: Activation,
+        norm: Norm,
+        attention: str,
+        attention_params: dict[str, object] | None,
+        causal: bool,
+    ) -> None:
+        super().__init__()
+        check_sizes(
+            model, seq_len=seq_len, hidden_size=hidden_size, heads=heads, layers=layers, inner_size=inner_size
+        )
+        check_share(model, dropout=dropout)
+        self.model, self.mechanism = model, attention
+        self.seq_len, self.causal, self.norm_first = seq_len, causal, norm == "pre"
+        self.needs_timestamps = mechanisms.registry()[attention].timestamps
+        self.positions = nn.Embedding(seq_len, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size, eps=_EPS[norm])
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(
+            Block(
+                make_layer(
+                    attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
+                ),
+                hidden_size=hidden_size,
+                inner_size=inner_size,
+                dropout=dropout,
+                activation=activation,
+                norm=norm,
+            )
+            for _ in range(layers)
+        )
+
+    def forward(
+        self,
+        x: Float[Tensor, "B N D"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        """See `Recommender.forward`; raises `ValueError` for rows that are too long."""
+        length = x.shape[1]
+        if length > self.seq_len:
+            raise ValueError(
+                f"items hold {length} positions; model {self.model} was built for at most {self.seq_len}"
+            )
+        # A causal mechanism never looks at the padding on the right, so it is spared the mask.
+        mask = None if self.causal else padding_mask
+        tokens = (mask, self._moments(x, timestamps)) if self.needs_timestamps else (mask,)
+        x = x + self.positions.weight[:length]
+        x = self.dropout(x if self.norm_first else self.norm(x))
+        for block in self.blocks:
+            x = block(x, *tokens)
+        hidden: Tensor = self.norm(x) if self.norm_first else x
+        return hidden
+
+    def _moments(self, x: Tensor, timestamps: Tensor | None) -> Tensor:
+        expected = f"expected integers of [{x.shape[0]}, {x.shape[1] + 1}]: each event and the request after"
+        if timestamps is None:
+            raise Unsupported(
+                f"attention {self.mechanism} needs timestamps and model {self.model} got none; {expected}"
+            )
+        if timestamps.shape != (x.shape[0], x.shape[1] + 1):
+            raise ValueError(f"timestamps have shape {list(timestamps.shape)}; {expected}")
+        return timestamps
+
+
+def check_sizes(model: str, **sizes: int) -> None:
+    """Raise `ValueError` unless every size is at least 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"model {model}: {name} is {size}; expected at least 1")
+
+
+def check_share(model: str, **shares: float) -> None:
+    """Raise `ValueError` unless every share that is dropped leaves something."""
+    for name, share in shares.items():
+        if not 0 <= share < 1:
+            raise ValueError(f"model {model}: {name} is {share}; expected 0 <= {name} < 1")
+
+
+def item_table(model: str, n_items: int, width: int, *, extra: int = 0) -> nn.Embedding:
+    """Rows for the padding, which stays 0, for the items 1..n_items, and for `extra` tokens."""
+    check_sizes(model, n_items=n_items, hidden_size=width)
+    return nn.Embedding(n_items + 1 + extra, width, padding_idx=0)
+
+
+def initialise(model: nn.Module) -> None:
+    """Weights N(0, 0.02), biases 0, rows of padding 0; what a mechanism made for itself stays as it is."""
+    published = {part for block in model.modules() if isinstance(block, Block) for part in _inner(block)}
+    for module in model.modules():
+        if module in published:
+            continue
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=_INIT_STD)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            with torch.no_grad():
+                module.weight[module.padding_idx].zero_()
+
+
+def _inner(block: Block) -> Iterator[nn.Module]:
+    """The modules of a published attention layer, or of the companion of any other."""
+    layer = block.attention
+    if not isinstance(layer, AttentionLayer):
+        yield from layer.modules()
+    elif layer.companion is not None:
+        yield from layer.companion.modules()

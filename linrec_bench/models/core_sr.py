@@ -1,0 +1,126 @@
+"""CORE (Hou et al. 2022, arXiv 2204.11067), the variant with a transformer, with the mechanism passed in.
+
+The session stays in the space of the items: it is a convex combination of their embeddings, whose weights
+come from a transformer that is read for nothing else. With E the item and P the position table
+
+    x_i = dropout(E[item_i])
+    a_i = w . F_i + b,    F = transformer(x + P)
+    h_n = sum_{i <= n} alpha_i x_i,    alpha = softmax(a_1 .. a_n)
+    score(n, v) = cos(h_n, dropout(E[v])) / tau
+
+The dropout of the candidates is the paper's robust distance; it acts in training alone. Upstream:
+RUCAIBox/CORE, `core_trm.py`. The paper gives one h for a session; here each position has that of the prefix
+which ends there, in one pass, so that a causal mechanism can learn from all of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from linrec_bench.attention.running_max import Running, lowest, prefixes
+from linrec_bench.models.blocks import Activation, Encoder, check_share, initialise, item_table
+from linrec_bench.models.spec import ModelSpec, Recommender
+
+
+class CORE(Recommender):
+    """`hidden_size` D is a multiple of `heads`; `inner_size` is that of the feed-forward net.
+
+    `dropout` is that of the transformer, `session_dropout` of the items that are summed, `item_dropout` of
+    the candidates; `temperature` divides the cosines. A row holds at most `seq_len` items. `attention` names
+    the mechanism, `attention_params` are its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_items: int,
+        seq_len: int = 50,
+        hidden_size: int = 100,
+        heads: int = 2,
+        layers: int = 2,
+        inner_size: int = 256,
+        dropout: float = 0.5,
+        session_dropout: float = 0.2,
+        item_dropout: float = 0.2,
+        temperature: float = 0.07,
+        activation: Activation = "gelu",
+        attention: str = "softmax",
+        attention_params: dict[str, object] | None = None,
+        causal: bool = True,
+    ) -> None:
+        super().__init__()
+        check_share("core", session_dropout=session_dropout, item_dropout=item_dropout)
+        if not temperature > 0:
+            raise ValueError(f"model core: temperature is {temperature}; expected more than 0")
+        self.items = item_table("core", n_items, hidden_size)
+        self.encoder = Encoder(
+            "core",
+            seq_len=seq_len,
+            hidden_size=hidden_size,
+            heads=heads,
+            layers=layers,
+            inner_size=inner_size,
+            dropout=dropout,
+            activation=activation,
+            norm="post",
+            attention=attention,
+            attention_params=attention_params,
+            causal=causal,
+        )
+        self.weigh = nn.Linear(hidden_size, 1)
+        self.session_dropout = nn.Dropout(session_dropout)
+        self.item_dropout = nn.Dropout(item_dropout)
+        self.temperature = temperature
+        self.causal, self.needs_timestamps = causal, self.encoder.needs_timestamps
+        initialise(self)
+        with torch.no_grad():
+            # Lengths do not count in cosines; they weigh the items of a session against each other.
+            self.items.weight[1:].uniform_(-1 / math.sqrt(hidden_size), 1 / math.sqrt(hidden_size))
+
+    def forward(
+        self,
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        x = self.session_dropout(self.items(items))
+        logits = self.weigh(self.encoder(x, padding_mask, timestamps)).squeeze(-1)
+        return F.normalize(prefix_means(logits, x), dim=-1) / self.temperature
+
+    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
+        return F.normalize(self.item_dropout(self.items.weight), dim=-1)
+
+
+def prefix_means(logits: Float[Tensor, "B N"], x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
+    """sum_{i <= n} softmax(logits_1 .. logits_n)_i x_i at every n, in O(N D) and for logits of any size."""
+    precise = torch.promote_types(x.dtype, torch.float32)
+    top = logits.detach().to(precise)
+    # Each token's exponential is relative to itself: 1, with the gradient of the logit.
+    one = (logits.to(precise) - top).exp()[..., None]
+    tokens = Running(top[:, None, :, None], torch.cat((one * x, one), dim=-1)[:, None])
+    nothing = Running(
+        torch.full_like(tokens.top[:, :, :1], lowest(top)), torch.zeros_like(tokens.sums[:, :, :1])
+    )
+    sums = prefixes(nothing, tokens).sums[:, 0]
+    return (sums[..., :-1] / sums[..., -1:]).to(x.dtype)
+
+
+SPEC = ModelSpec(
+    name="core",
+    title="CORE: a session is a weighted mean of its items, scored by cosine",
+    paper="Hou et al. 2022, CORE, arXiv 2204.11067",
+    deviations=(
+        "a state for every prefix; the paper has one for a whole session",
+        "the transformer has weights N(0, 0.02); the official code draws all of them, those of the layer "
+        "norms too, from the uniform distribution that the items have here",
+        "no dropout on attention weights, which linear mechanisms do not have",
+        "bidirectional where the suite asks for it; the official code is causal",
+    ),
+    build=CORE,
+    objectives=("last_position", "all_positions"),
+)

@@ -10,7 +10,7 @@ from pathlib import Path
 from linrec_bench import attention, check
 from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, unprobed
 from linrec_bench.attention.spec import Spec
-from linrec_bench.case import Case, freeze, label
+from linrec_bench.case import Case, Params, freeze, label
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.load import assignment
 from linrec_bench.suite.schema import Limits, Sampling
@@ -28,11 +28,13 @@ _BATCH = 16
 class Card:
     """One mechanism in one direction: property -> why it does not hold, None where it does.
 
-    Properties that mean nothing for it are not among them, nor those that could not be probed here, for which
-    `unprobed` says why.
+    `name` is the label of `attention` with its parameters. Properties that mean nothing for it are not among
+    them, nor those that could not be probed here, for which `unprobed` says why.
     """
 
     name: str
+    attention: str
+    params: Params
     causal: bool
     found: Mapping[str, str | None]
     unprobed: str = ""
@@ -88,7 +90,8 @@ def _card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
         if applies(name, spec, causal=causal)
     }
     found[EXPONENTS] = _exponents(spec, params, causal)
-    return Card(label(spec.name, freeze(params)), causal, found, unprobed(spec) or "")
+    given = freeze(params)
+    return Card(label(spec.name, given), spec.name, given, causal, found, unprobed(spec) or "")
 
 
 def _exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | None:

@@ -63,6 +63,9 @@ def command(
         typer.Option(help="Timed ratios may differ by this share; by default what `calibrate` found.", min=0),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")] = None,
+    in_full: Annotated[
+        bool, typer.Option("--all", help="Print what holds too, with what was found: polynomials of counts.")
+    ] = False,
     plugin: Plugins = None,
     results: ResultsRoot = RESULTS,
     as_json: Json = False,
@@ -97,7 +100,7 @@ def command(
                 margin=partial(console.margin_for, margin, results / CALIBRATION, planned.device),
             )
         found = _of_the_code(planned, accepted, results, budget_s=budget)
-    console.show_verdicts(found, as_json=as_json)
+    console.show_verdicts(found, as_json=as_json, in_full=in_full)
     console.write_reports(found, name=planned.suite.name, junit=junit)
     raise typer.Exit(check.exit_code(found))
 

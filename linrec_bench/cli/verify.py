@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from linrec_bench.cli.options import Json, Plugins
+
+if TYPE_CHECKING:
+    from linrec_bench.formula import Cost
+    from linrec_bench.verify import Card
 
 
 def command(
@@ -15,6 +19,9 @@ def command(
         list[str] | None, typer.Argument(help="Mechanisms to probe; without any, every one.")
     ] = None,
     plugin: Plugins = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Also count FLOPs and bytes, as polynomials in B, H, N and d.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Probe what mechanisms really do and compare it with what they declare; exit 1 on a contradiction.
@@ -25,9 +32,21 @@ def command(
     from linrec_bench.verify import cards
 
     found = cards(names or [], plugins=plugin or [])
+    costs = [_costs(card) for card in found] if cost else []
     if as_json:
-        print(json.dumps([card.as_record() for card in found], indent=2))
+        records = [card.as_record() for card in found]
+        for record, counted in zip(records, costs, strict=False):
+            record["costs"] = [each.as_record() for each in counted]
+        print(json.dumps(records, indent=2))
     else:
         console.show_cards(found)
+        console.show_costs([each for counted in costs for each in counted])
     if any(card.contradictions for card in found):
         raise typer.Exit(1)
+
+
+def _costs(card: Card) -> list[Cost]:
+    """Of the mechanism and direction of the card, forward and forward + backward."""
+    from linrec_bench.formula import PHASES, cost
+
+    return [cost(card.attention, causal=card.causal, phase=phase, params=card.params) for phase in PHASES]

@@ -18,15 +18,15 @@ from linrec_bench.verify import PROPERTIES, Card
 _COLOURS = {"broken": "red", "undecided": "yellow"}
 
 
-def show_verdicts(verdicts: Sequence[Verdict], *, as_json: bool) -> None:
-    """What is broken, then what is undecided, each in full; what holds as a count."""
+def show_verdicts(verdicts: Sequence[Verdict], *, as_json: bool, in_full: bool = False) -> None:
+    """What is broken, then what is undecided, each in full; what holds as a count, unless `in_full`."""
     if as_json:
         print(json.dumps(formats.as_records(verdicts), indent=2))
         return
-    for answer in ("broken", "undecided"):
+    for answer in ("holds", "broken", "undecided") if in_full else ("broken", "undecided"):
         for verdict in verdicts:
             if verdict.answer == answer:
-                out.print(f"{answer}: {verdict.claim}", style=_COLOURS[answer])
+                out.print(f"{answer}: {verdict.claim}", style=_COLOURS.get(answer, ""))
                 out.print(f"  {verdict.place}")
                 out.print(f"  found {formats.found(verdict)}")
     counts: Counter[str] = Counter(verdict.answer for verdict in verdicts)

@@ -180,6 +180,4 @@ def test_another_process_counts_the_same():
     )
     assert json.loads(done.stdout) == here["found"]
     assert len(here["found"]) == 2 * len([spec for spec in SPECS.values() if spec.bidirectional])
-    assert all(
-        case["peak_live_bytes"] > 0 for name, case in here["found"].items() if "no-op" not in name
-    )
+    assert all(case["peak_live_bytes"] > 0 for name, case in here["found"].items() if "no-op" not in name)

@@ -164,7 +164,7 @@ def _exponent(claim: Claim, measure: str, curve: pd.DataFrame, values: Values) -
         p = exact_exponent(counts)
         verdict = _verdict(claim, place, p, p, p, "between the two largest lengths")
         if claim.source == "SPEC" and p < claim.bound.low:
-            # A SPEC speaks of large N. Counts that follow no polynomial yet may still grow up to it, not above.
+            # A SPEC speaks of large N. Counts that follow no polynomial yet may still grow up to it.
             return replace(verdict, answer="holds")
         return verdict
     fit = fit_scaling({n: list(rounds.values()) for n, rounds in found.items()})

@@ -5,12 +5,10 @@ Counted on fake tensors at a few shapes and solved exactly; see `analysis.monomi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from linrec_bench.analysis.monomials import SPARE, Formula, Model, Monomial, Shape, models, solve
-from linrec_bench.analysis.polynomial import polynomial
+from linrec_bench.analysis.monomials import SPARE, Formula, Shape, models, solve
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, Params, Phase, label
 
@@ -34,24 +32,18 @@ SHAPES = tuple(
         (2, 5, 14, 128),
         (5, 3, 6, 32),
         (3, 4, 10, 96),
-        (3, 2, 11, 32),
-        (3, 2, 15, 32),
-        (3, 2, 18, 32),
         (2, 2, 15, 48),
         (4, 5, 8, 16),
         (5, 2, 12, 64),
         (3, 5, 9, 128),
         (2, 4, 16, 96),
+        (5, 5, 7, 48),
+        (4, 3, 11, 32),
+        (2, 3, 17, 128),
     )
 )
 """No two axes grow together, and the first eight already vary in all of them. A single user or head is not
 among them: its tensors need fewer copies."""
-
-_FIRST = 11
-"""So many shapes are counted before it is asked whether the others can help."""
-
-SWEEP = tuple(shape for shape in SHAPES if (shape.batch_size, shape.heads, shape.head_size) == (3, 2, 32))
-"""Those of the first shapes that differ in length alone: what is no polynomial there is none at all."""
 
 VALID = (
     "Exact, bytes for float32: N from 294,912 in multiples of 128 d, B and H from 2, d from 16 to 128. "
@@ -61,44 +53,30 @@ VALID = (
 
 LEGEND = "B batch, H heads, N sequence length, d head size."
 
-_MOST_AT_ONE_HEAD_SIZE = 6
-"""Monomials of a polynomial without d: more would cost more counts than it tells."""
+FALLBACK_HEAD_SIZE = 32
+"""Where no polynomial in d is found, one in B, H and N is looked for at this head size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """The polynomial that one count follows, with what must be `fixed` for it to be one.
+    """The polynomial that one count follows; `head_size` is that at which it does, None where it may be any.
 
-    That is nothing, d, or all of B, H and d. `formula` is None where there is no polynomial even in N; the quotient of the count and `B H N^power` then
-    lies from `low` to `high` at the lengths that were counted.
+    `formula` is None where there is no such polynomial.
     """
 
     measure: str
     formula: Formula | None
-    fixed: Mapping[str, int] = field(default_factory=dict)
-    power: int = 0
-    low: float = 0.0
-    high: float = 0.0
+    head_size: int | None = None
 
     def __str__(self) -> str:
-        """The terms that grow with N, or the plain statement that this is no polynomial."""
-        where = ", ".join(f"{name} = {size}" for name, size in self.fixed.items())
+        """The terms that grow with N, or the plain statement that there are none to give."""
         if self.formula is None:
-            monomial = Monomial(1, 1, self.power, 0)
-            return f"no polynomial: {self.low:,.5g} to {self.high:,.5g} {monomial} at {where}"
-        return (f"at {where}: " if where else "") + self.formula.leading_terms
+            return f"no polynomial in B, H, N and d; none in B, H and N at d = {FALLBACK_HEAD_SIZE} either"
+        at = f"at d = {self.head_size}: " if self.head_size else ""
+        return at + self.formula.leading_terms
 
     def as_record(self) -> dict[str, object]:
-        """Ready for JSON: every term with its coefficient as an exact fraction, or the range."""
-        record: dict[str, object] = {
-            "measure": self.measure,
-            "unit": UNITS[self.measure],
-            "text": str(self),
-            "fixed": dict(self.fixed),
-            "terms": None,
-        }
-        if self.formula is None:
-            return record | {"low": self.low, "high": self.high, "per": str(Monomial(1, 1, self.power, 0))}
+        """Ready for JSON: every term, with its coefficient as an exact fraction."""
         terms = [
             {
                 "coefficient": str(coefficient),
@@ -107,9 +85,15 @@ class Count:
                 "N": m.seq_len,
                 "d": m.head_size,
             }
-            for m, coefficient in self.formula.terms
+            for m, coefficient in (self.formula.terms if self.formula else ())
         ]
-        return record | {"terms": terms}
+        return {
+            "measure": self.measure,
+            "unit": UNITS[self.measure],
+            "text": str(self),
+            "head_size": self.head_size,
+            "terms": terms if self.formula else None,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +123,7 @@ def cost(name: str, *, causal: bool, phase: Phase, params: Params = ()) -> Cost:
     `ValueError` for an unknown mechanism or parameter.
     """
 
-    @cache
-    def count(shape: Shape) -> Mapping[str, int]:
+    def count(shape: Shape) -> dict[str, int]:
         return _counted(name, shape, causal=causal, phase=phase, params=params)
 
     found = Cost(attention=label(name, params), causal=causal, phase=phase, counts={})
@@ -151,48 +134,19 @@ def cost(name: str, *, causal: bool, phase: Phase, params: Params = ()) -> Cost:
 
 
 def _formulas(count: Callable[[Shape], Mapping[str, int]]) -> dict[str, Count]:
-    """In B, H, N and d where there is such a polynomial, else with d fixed, else in N alone."""
-
-    def look(
-        shapes: Sequence[Shape], candidates: Sequence[Model], found: Collection[str]
-    ) -> dict[str, Formula]:
-        """For what has no formula yet, and has one in N."""
-        asked = [measure for measure in in_length if measure not in found]
-        return solve(lambda shape: {m: count(shape)[m] for m in asked}, shapes, candidates) if asked else {}
-
-    anywhere = solve(count, SHAPES[:_FIRST], models(most=_FIRST - SPARE))
-    missing = UNITS.keys() - anywhere.keys()
-    curves = {m: {shape.seq_len: count(shape)[m] for shape in SWEEP} for m in UNITS if m in missing}
-    in_length = {m: found for m, curve in curves.items() if (found := polynomial(curve)) is not None}
-    anywhere |= look(SHAPES, models(most=len(SHAPES) - SPARE), anywhere)
-    alike = [
-        shape._replace(head_size=SWEEP[0].head_size) for shape in SHAPES[: _MOST_AT_ONE_HEAD_SIZE + SPARE]
-    ]
-    there = look(alike, models(most=_MOST_AT_ONE_HEAD_SIZE, head_size_powers=((0,),)), anywhere)
-
-    at_sweep = {"B": SWEEP[0].batch_size, "H": SWEEP[0].heads, "d": SWEEP[0].head_size}
-    counts = {}
+    """In all of B, H, N and d where there is such a polynomial, else at the one head size."""
+    most = len(SHAPES) - SPARE
+    anywhere = solve(count, SHAPES, models(most=most))
+    there: dict[str, Formula] = {}
+    if UNITS.keys() - anywhere.keys():
+        shapes = [shape._replace(head_size=FALLBACK_HEAD_SIZE) for shape in SHAPES]
+        there = solve(count, shapes, models(most=most, head_size_powers=((0,),)))
+    found = {}
     for measure in UNITS:
-        if measure in anywhere:
-            counts[measure] = Count(measure=measure, formula=anywhere[measure])
-        elif measure in there:
-            counts[measure] = Count(measure=measure, formula=there[measure], fixed={"d": at_sweep["d"]})
-        elif measure in in_length:
-            powers = reversed(list(enumerate(in_length[measure].coefficients)))
-            terms = tuple((Monomial(0, 0, power, 0), c) for power, c in powers if c)
-            counts[measure] = Count(measure=measure, formula=Formula(terms), fixed=at_sweep)
-        else:
-            counts[measure] = _range(measure, curves[measure], at_sweep)
-    return counts
-
-
-def _range(measure: str, curve: Mapping[int, int], fixed: Mapping[str, int]) -> Count:
-    """Of the count a user, a head and a power of the length: the power for which it is narrowest."""
-    pairs = fixed["B"] * fixed["H"]
-    quotients = {power: [c / (pairs * n**power) for n, c in curve.items()] for power in range(4)}
-    power = min(quotients, key=lambda each: max(quotients[each]) / min(quotients[each]))
-    low, high = min(quotients[power]), max(quotients[power])
-    return Count(measure=measure, formula=None, fixed=fixed, power=power, low=low, high=high)
+        head_size = FALLBACK_HEAD_SIZE if measure in there and measure not in anywhere else None
+        formula = anywhere.get(measure, there.get(measure))
+        found[measure] = Count(measure=measure, formula=formula, head_size=head_size)
+    return found
 
 
 def _counted(name: str, shape: Shape, *, causal: bool, phase: Phase, params: Params) -> dict[str, int]:

@@ -2,8 +2,7 @@
 
 A count is a sum of terms c B^a H^b N^i d^j. Which terms it has is not known, so that models, each a set of
 monomials, are tried from the smallest. A model is accepted when its coefficients, solved in fractions, give
-every count to the unit, of two counts more than coefficients; nothing else is called a polynomial. Nor is what
-needs odd fractions: true coefficients are parts of a block or a chunk, those of a chance match are not.
+every count to the unit, of two counts more than coefficients; nothing else is called a polynomial.
 """
 
 from __future__ import annotations
@@ -16,9 +15,6 @@ from typing import NamedTuple
 
 SPARE = 2
 """Counts beyond the coefficients of a model: those that verify it."""
-
-FINEST = 1024
-"""The largest denominator of a coefficient."""
 
 
 class Shape(NamedTuple):
@@ -120,9 +116,8 @@ def through(
         return {}
     found = {}
     for column, name in enumerate(columns, start=len(model)):
-        coefficients = [row[column] for row in rows[: len(model)]]
-        exact = not any(row[column] for row in rows[len(model) :])
-        if exact and all(c.denominator <= FINEST for c in coefficients):
+        if not any(row[column] for row in rows[len(model) :]):
+            coefficients = [row[column] for row in rows[: len(model)]]
             terms = [(monomial, c) for monomial, c in zip(model, coefficients, strict=True) if c]
             found[name] = Formula(tuple(sorted(terms, key=lambda term: _growth(term[0]), reverse=True)))
     return found

@@ -1,7 +1,7 @@
 """Histories as padded tensors. Padding stands on the right, everywhere, and is item 0.
 
 Rows are gathered from the flat arrays by index arithmetic: no Python object a user. R rows in all, B rows in
-a batch, N the longest row of the batch (or `pad_to`).
+a batch, N the longest row of the batch (or `pad_to`). Times are gathered for rows that were made `timed`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from linrec_bench.data.sequences import Queries, Sequences
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows of one forward pass; `rows` are their numbers in the `Windows` or `Prefixes` they come from.
+    """B rows of one forward pass; `rows` are their numbers in the rows they come from.
 
-    targets: one a position for windows (0 where no loss is taken), one a row for prefixes and queries.
+    targets: one a position for windows (0 where no loss is taken) and spans, one a row for prefixes and
+    queries. timestamps: when each event was, and right after the last when the request for the next came;
+    later entries repeat that one. None where the rows have no times.
     """
 
     items: Int64[Tensor, "B N"]
@@ -29,6 +31,7 @@ class Batch:
     padding_mask: Bool[Tensor, "B N"]
     lengths: Int64[Tensor, " B"]
     rows: Int64[np.ndarray, " B"]
+    timestamps: Int64[Tensor, "B N_plus_1"] | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch with its tensors on `device`."""
@@ -38,6 +41,7 @@ class Batch:
             targets=self.targets.to(device),
             padding_mask=self.padding_mask.to(device),
             lengths=self.lengths.to(device),
+            timestamps=None if self.timestamps is None else self.timestamps.to(device),
         )
 
 
@@ -52,6 +56,7 @@ class Windows:
     starts: Int64[np.ndarray, " R"]
     lengths: Int64[np.ndarray, " R"]
     covered: Int64[np.ndarray, " R"]
+    times: Int64[np.ndarray, " E"] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -62,17 +67,44 @@ class Windows:
         asked = real & (positions >= self.covered[rows, None])
         read = _gather(self.events, self.starts[rows], positions, real)
         answers = _gather(self.events, self.starts[rows] + 1, positions, asked)
-        return _batch(read, answers, real, rows)
+        return _batch(read, answers, real, rows, _moments(self.times, self.starts[rows], real, after=1))
+
+
+@dataclass(frozen=True)
+class Spans:
+    """R pieces of histories to be restored: row r holds the events starts[r] up to starts[r] + lengths[r]."""
+
+    events: Int32[np.ndarray, " E"]
+    starts: Int64[np.ndarray, " R"]
+    lengths: Int64[np.ndarray, " R"]
+    times: Int64[np.ndarray, " E"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def batch(self, rows: Int64[np.ndarray, " B"], *, pad_to: int | None = None) -> Batch:
+        """Rows whose target at each position is the item that stands there, 0 where padded.
+
+        The time of the request is that of the last event: what comes after a span may be another's.
+        """
+        positions, real = _positions(self.lengths[rows], pad_to)
+        read = _gather(self.events, self.starts[rows], positions, real)
+        return _batch(read, read.copy(), real, rows, _moments(self.times, self.starts[rows], real, after=0))
 
 
 @dataclass(frozen=True)
 class Prefixes:
-    """R histories with one target each: row r reads the events starts[r] up to starts[r] + lengths[r]."""
+    """R histories with one target each: row r reads the events starts[r] up to starts[r] + lengths[r].
+
+    asked_at: when each target came.
+    """
 
     events: Int32[np.ndarray, " E"]
     starts: Int64[np.ndarray, " R"]
     lengths: Int64[np.ndarray, " R"]
     targets: Int32[np.ndarray, " R"]
+    times: Int64[np.ndarray, " E"] | None = None
+    asked_at: Int64[np.ndarray, " R"] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -81,10 +113,15 @@ class Prefixes:
         """Rows with one target, what follows the last real position."""
         positions, real = _positions(self.lengths[rows], pad_to)
         read = _gather(self.events, self.starts[rows], positions, real)
-        return _batch(read, self.targets[rows].astype(np.int64), real, rows)
+        moments = _moments(self.times, self.starts[rows], real, after=0)
+        if moments is not None:
+            assert self.asked_at is not None, "rows with times have those of their targets"
+            later = np.arange(moments.shape[1]) >= self.lengths[rows, None]
+            moments = np.where(later, self.asked_at[rows, None], moments)
+        return _batch(read, self.targets[rows].astype(np.int64), real, rows, moments)
 
 
-def windows(train: Sequences, seq_len: int) -> Windows:
+def windows(train: Sequences, seq_len: int, *, timed: bool = False) -> Windows:
     """Windows of at most `seq_len` inputs that take each training target exactly once.
 
     A user of L events has L - 1 inputs and targets. They are cut from the start; the last window ends with
@@ -99,24 +136,52 @@ def windows(train: Sequences, seq_len: int) -> Windows:
     first_target = number * seq_len
     stop = np.minimum(first_target + seq_len, inputs[user])
     start = np.maximum(stop - seq_len, 0)
-    return Windows(train.items, train.offsets[user] + start, stop - start, first_target - start)
+    times = train.timestamps if timed else None
+    return Windows(train.items, train.offsets[user] + start, stop - start, first_target - start, times)
 
 
-def prefixes(train: Sequences, seq_len: int) -> Prefixes:
+def spans(train: Sequences, seq_len: int, *, timed: bool = False) -> Spans:
+    """Pieces of at most `seq_len` events that hold every training event of users with two or more.
+
+    They are cut from the start; the last piece ends with the history and reaches back to `seq_len` events
+    where there are that many, so that some events stand in two pieces.
+    """
+    _check_seq_len(seq_len)
+    events = np.where(train.lengths > 1, train.lengths, 0)
+    count = -(-events // seq_len)
+    user = np.repeat(np.arange(train.n_users), count)
+    number = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
+    stop = np.minimum((number + 1) * seq_len, events[user])
+    start = np.maximum(stop - seq_len, 0)
+    times = train.timestamps if timed else None
+    return Spans(train.items, train.offsets[user] + start, stop - start, times)
+
+
+def prefixes(train: Sequences, seq_len: int, *, timed: bool = False) -> Prefixes:
     """One row a training target: the (at most `seq_len`) events before it."""
     _check_seq_len(seq_len)
     position = np.arange(train.n_events) - np.repeat(train.offsets[:-1], train.lengths)
     target = np.flatnonzero(position)
     lengths = np.minimum(position[target], seq_len)
-    return Prefixes(train.items, target - lengths, lengths, train.items[target])
+    rows = Prefixes(train.items, target - lengths, lengths, train.items[target])
+    return replace(rows, times=train.timestamps, asked_at=train.timestamps[target]) if timed else rows
 
 
-def queries(asked: Queries, seq_len: int) -> Prefixes:
-    """One row a query: the last (at most `seq_len`) events of its history."""
+def queries(asked: Queries, seq_len: int, *, timed: bool = False) -> Prefixes:
+    """One row a query: the last (at most `seq_len`) events of its history.
+
+    Raises `ValueError` for timed rows of queries that do not say when they were asked.
+    """
     _check_seq_len(seq_len)
-    lengths = np.minimum(asked.histories.lengths, seq_len)
+    history = asked.histories
+    lengths = np.minimum(history.lengths, seq_len)
     assert lengths.all(), "a split asks nothing of a user without a history"
-    return Prefixes(asked.histories.items, asked.histories.offsets[1:] - lengths, lengths, asked.targets)
+    rows = Prefixes(history.items, history.offsets[1:] - lengths, lengths, asked.targets)
+    if not timed:
+        return rows
+    if asked.asked_at is None:
+        raise ValueError("the mechanism needs the time of each request; the queries have no asked_at")
+    return replace(rows, times=history.timestamps, asked_at=asked.asked_at)
 
 
 def shuffled(
@@ -165,11 +230,27 @@ def _gather(
     return np.where(wanted, events[np.where(wanted, starts[:, None] + positions, 0)], 0).astype(np.int64)
 
 
+def _moments(
+    times: Int64[np.ndarray, " E"] | None,
+    starts: Int64[np.ndarray, " B"],
+    real: Bool[np.ndarray, "B N"],
+    *,
+    after: int,
+) -> Int64[np.ndarray, "B N_plus_1"] | None:
+    """The times of each row and of the `after` events behind it, the last of them repeated to the end."""
+    if times is None:
+        return None
+    last = real.sum(axis=1)[:, None] - 1 + after
+    moments: np.ndarray = times[starts[:, None] + np.minimum(np.arange(real.shape[1] + 1), last)]
+    return moments
+
+
 def _batch(
     items: Int64[np.ndarray, "B N"],
     targets: Int64[np.ndarray, "B N"] | Int64[np.ndarray, " B"],
     real: Bool[np.ndarray, "B N"],
     rows: Int64[np.ndarray, " B"],
+    moments: Int64[np.ndarray, "B N_plus_1"] | None,
 ) -> Batch:
     return Batch(
         items=torch.from_numpy(items),
@@ -177,4 +258,5 @@ def _batch(
         padding_mask=torch.from_numpy(real),
         lengths=torch.from_numpy(real.sum(axis=1)),
         rows=rows,
+        timestamps=None if moments is None else torch.from_numpy(moments),
     )

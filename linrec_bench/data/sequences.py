@@ -46,6 +46,7 @@ class Sequences:
 class Queries:
     """Q ranking questions: a history and the item that came next. `user` indexes the source's users.
 
+    `asked_at` is when the item came, which is when its request came; None where no model may ask for it.
     `no_history` and `unseen_target` count the questions that the split left out: those of users without an
     earlier event, and those whose answer never occurs in the training data, so that nothing could know it.
     """
@@ -55,6 +56,7 @@ class Queries:
     user: Int64[np.ndarray, " Q"]
     no_history: int = 0
     unseen_target: int = 0
+    asked_at: Int64[np.ndarray, " Q"] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)

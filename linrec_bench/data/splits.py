@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -92,7 +93,9 @@ def _count_before(sequences: Sequences, moment: int) -> Int64[np.ndarray, " U"]:
 
 def _ask(sequences: Sequences, *, user: Int64[np.ndarray, " Q"], at: Int64[np.ndarray, " Q"]) -> Queries:
     """Queries for the event number at[i] of user user[i], with everything before it as history."""
-    return Queries(sequences.first(at, user=user), sequences.items[sequences.offsets[user] + at], user)
+    event = sequences.offsets[user] + at
+    histories, times = sequences.first(at, user=user), sequences.timestamps[event]
+    return Queries(histories, sequences.items[event], user, asked_at=times)
 
 
 def _ask_known(
@@ -105,10 +108,4 @@ def _ask_known(
     started = user[at[user] > 0]
     answerable = started[known[sequences.items[sequences.offsets[started] + at[started]]]]
     asked = _ask(sequences, user=answerable, at=at[answerable])
-    return Queries(
-        asked.histories,
-        asked.targets,
-        asked.user,
-        no_history=len(user) - len(started),
-        unseen_target=len(started) - len(answerable),
-    )
+    return replace(asked, no_history=len(user) - len(started), unseen_target=len(started) - len(answerable))

@@ -1,4 +1,4 @@
-"""Whole-catalogue ranking: the rank of each target among all items, and what follows from ranks.
+"""The rank of each target among all items or among drawn ones, and what follows from ranks.
 
 One relevant item a query, so Recall@k = [rank <= k], NDCG@k = [rank <= k] / log2(rank + 1) (Järvelin and
 Kekäläinen 2002, with an ideal gain of 1) and MRR@k = [rank <= k] / rank, each averaged over queries.
@@ -7,9 +7,10 @@ Kekäläinen 2002, with an ideal gain of 1) and MRR@k = [rank <= k] / rank, each
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 
@@ -36,6 +37,13 @@ def ranks(
     return 1 + ahead.sum(dim=1)
 
 
+def ranks_among(
+    target_scores: Float[Tensor, " Q"], candidate_scores: Float[Tensor, "Q C"]
+) -> Int64[Tensor, " Q"]:
+    """Rank of each target among C others and itself, ties and NaN against the model as in `ranks`."""
+    return 1 + (~(candidate_scores < target_scores[:, None])).sum(dim=1)
+
+
 def metrics(ranks: Int64[np.ndarray, " Q"], ks: Sequence[int]) -> dict[str, float]:
     """`{"recall@5": ..., "ndcg@5": ..., "mrr@5": ..., ...}`: means over the queries, each in [0, 1].
 
@@ -50,3 +58,20 @@ def metrics(ranks: Int64[np.ndarray, " Q"], ks: Sequence[int]) -> dict[str, floa
         values[f"ndcg@{k}"] = float(np.mean(hit / np.log2(ranks + 1.0)))
         values[f"mrr@{k}"] = float(np.mean(hit / ranks))
     return values
+
+
+def history_groups(
+    lengths: Int64[np.ndarray, " Q"], starts: Sequence[int]
+) -> list[tuple[str, Bool[np.ndarray, " Q"]]]:
+    """The queries by events in their history: the name of each group (`1-19`, `200+`) and who is in it.
+
+    `starts`, ascending and above 1, begin a new group each; without any there are no groups. Groups without
+    a query are left out.
+    """
+    if not starts:
+        return []
+    bounds = (1, *starts)
+    names = [f"{low}-{high - 1}" if high - low > 1 else f"{low}" for low, high in pairwise(bounds)]
+    number = np.searchsorted(starts, lengths, side="right")
+    groups = [(name, number == group) for group, name in enumerate([*names, f"{bounds[-1]}+"])]
+    return [(name, inside) for name, inside in groups if inside.any()]

@@ -3,90 +3,193 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 
 from linrec_bench import data, models
 from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
-from linrec_bench.data.batches import prefixes, windows
-from linrec_bench.data.sequences import Queries
+from linrec_bench.data.sequences import Queries, Sequences, Split
 from linrec_bench.data.splits import SPLITS
-from linrec_bench.measures.ranking import metrics
-from linrec_bench.models.spec import Recommender
+from linrec_bench.measures.ranking import history_groups, metrics
+from linrec_bench.models.spec import Floor, Recommender
 from linrec_bench.tasks import Emit
+from linrec_bench.training import candidates
+from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.evaluate import evaluate
 from linrec_bench.training.fit import CHOSEN_AT, CHOSEN_BY, Epoch, Fit, fit
-from linrec_bench.training.settings import EvaluationSettings, TrainingSettings
+from linrec_bench.training.objectives import rows_of
+from linrec_bench.training.settings import CANDIDATES, EvaluationSettings, TrainingSettings
+
+Ranks = Int64[np.ndarray, " Q"]
 
 
-def run(case: Case, emit: Emit) -> None:
+class Keep(Protocol):
+    """How a task hands over arrays that are no rows; `name` says what they are."""
+
+    def __call__(self, name: str, arrays: Mapping[str, np.ndarray]) -> None: ...
+
+
+def _drop(name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Nobody keeps them."""
+
+
+def run(case: Case, emit: Emit, *, keep: Keep = _drop, checkpoint: Checkpoint | None = None) -> None:
     """Report the validation of each epoch as it ends, then the test of the best one.
 
     Rows: `recall@k`, `ndcg@k`, `mrr@k` in the phases `validation` (one an epoch, `repeat` is its number) and
-    `test`; `train_loss`, `epoch_time` an epoch; `train_time`, `test_time`, `best_epoch`, `epochs`,
-    `events_per_second`, `parameters` at the end. Raises `ValueError` for settings that are unknown or
-    impossible, `FloatingPointError` when the loss is not finite.
+    `test`, and in the phase of the case for each group of test queries, whose `detail` begins
+    `history 20-49`; `train_loss`, `epoch_time` an epoch; `train_time`, `test_time`, `best_epoch`, `epochs`,
+    `events_per_second`, `parameters` at the end. A model that counts instead of learning has no epochs.
+
+    `keep` is given `ranks`: `user` (the number of the user in the data set), `rank` and `history` (events
+    before the target), one entry a test query in the order of the split, for intervals paired by user. With a
+    `checkpoint` the training goes on from where it was interrupted; the rows are those of the whole.
+
+    Raises `ValueError` for settings that are unknown or impossible, `Unsupported` for a model that needs what
+    the data set lacks, `FloatingPointError` when the loss is not finite.
     """
     training = TrainingSettings.from_params(dict(case.training))
     evaluation = EvaluationSettings.from_params(dict(case.evaluation))
-    objective = training.objective_for(causal=case.causal)
     assert case.dataset is not None, "a case of this task has a data set"
-    sequences = data.load(case.dataset, **dict(case.dataset_params))
-    split = SPLITS[evaluation.split](sequences)
+    assert case.model is not None, "a case of this task has a model"
+    spec = models.registry()[case.model]
+    if spec.trained_by_gradient:
+        # Before the data are loaded, which may take longer than a person waits for a refusal.
+        training.objective_for(causal=case.causal, objectives=spec.objectives)
+    split = SPLITS[evaluation.split](data.load(case.dataset, **dict(case.dataset_params)))
+    ranker = _Ranker(case, evaluation, split)
     torch.manual_seed(case.seed)
-    with factories(torch.device(case.device), getattr(torch, case.dtype)):
-        model = models.of_case(case, n_items=split.train.n_items)
-    rows = (windows if objective == "all_positions" else prefixes)(split.train, case.seq_len)
+    if spec.trained_by_gradient:
+        prepared = _trained(case, training, ranker, emit, checkpoint)
+    else:
+        prepared = _counted(case, split.train)
 
-    def score(queries: Queries, ks: Iterable[int]) -> dict[str, float]:
-        ranks = evaluate(
+    began = time.perf_counter()
+    ranks = ranker.ranks(prepared.model, "test")
+    emit("test_time", time.perf_counter() - began, "s")
+    _emit_test(ranks, split.test, evaluation, prepared.chosen, emit)
+    lengths = split.test.histories.lengths
+    keep("ranks", {"user": split.test.user, "rank": ranks.astype(np.int32), "history": lengths})
+    for measure, value, unit in prepared.costs:
+        emit(measure, value, unit)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A model that can be tested, how its weights were chosen, and what that cost."""
+
+    model: Recommender | Floor
+    chosen: str
+    costs: tuple[tuple[str, float, str], ...]
+
+
+class _Ranker:
+    """Ranks the queries of a split by the protocol of a case; candidates are drawn once."""
+
+    def __init__(self, case: Case, evaluation: EvaluationSettings, split: Split) -> None:
+        self.case, self.evaluation, self.split = case, evaluation, split
+        self.popularity = item_counts(split.train)
+        self.validation_candidates = self._draw(split.validation)
+        self.test_candidates = self._draw(split.test)
+
+    def ranks(self, model: Recommender | Floor, part: Literal["validation", "test"]) -> Ranks:
+        validating = part == "validation"
+        return evaluate(
             model,
-            queries,
-            seq_len=case.seq_len,
-            batch_size=case.batch_size,
-            exclude_seen=evaluation.exclude_seen,
+            self.split.validation if validating else self.split.test,
+            seq_len=self.case.seq_len,
+            batch_size=self.case.batch_size,
+            exclude_seen=self.evaluation.exclude_seen,
+            candidates=self.validation_candidates if validating else self.test_candidates,
         )
-        return metrics(ranks, sorted(set(ks)))
+
+    def _draw(self, queries: Queries) -> Int64[np.ndarray, "Q C"] | None:
+        kind = self.evaluation.candidates
+        if kind == "full":
+            return None
+        return candidates.draw(queries, kind, popularity=self.popularity, seed=self.case.seed)
+
+
+def item_counts(train: Sequences) -> Int64[np.ndarray, " V_plus_1"]:
+    """How often each item occurs in training; entry 0 is padding."""
+    return np.bincount(train.items, minlength=train.n_items + 1)
+
+
+def _trained(
+    case: Case, training: TrainingSettings, ranker: _Ranker, emit: Emit, checkpoint: Checkpoint | None
+) -> _Prepared:
+    train = ranker.split.train
+    with factories(torch.device(case.device), getattr(torch, case.dtype)):
+        model = models.of_case(case, n_items=train.n_items)
+    assert case.model is not None, "of_case has made one"
+    objectives = models.registry()[case.model].objectives
+    objective = training.objective_for(causal=case.causal, objectives=objectives)
+    protocol = _protocol(ranker.evaluation, ranker.split.validation)
+
+    def validate() -> dict[str, float]:
+        return metrics(ranker.ranks(model, "validation"), sorted({*ranker.evaluation.k, CHOSEN_AT}))
 
     def report_epoch(epoch: Epoch) -> None:
-        emit("train_loss", epoch.loss, "nat", repeat=epoch.number)
+        emit("train_loss", epoch.loss, "nat", repeat=epoch.number, detail=f"{training.loss}, {objective}")
         emit("epoch_time", epoch.train_s, "s", repeat=epoch.number)
         for measure, value in epoch.validation.items():
-            emit(measure, value, "1", phase="validation", repeat=epoch.number)
+            emit(measure, value, "1", phase="validation", repeat=epoch.number, detail=protocol)
 
     fitted = fit(
         model,
-        rows,
+        rows_of(train, objective, case.seq_len, timed=model.needs_timestamps),
         training,
+        objective=objective,
+        counts=ranker.popularity,
         batch_size=case.batch_size,
         seed=case.seed,
-        validate=lambda: score(split.validation, (*evaluation.k, CHOSEN_AT)),
+        validate=validate,
         on_epoch=report_epoch,
+        checkpoint=checkpoint,
     )
-    began = time.perf_counter()
-    tested = score(split.test, evaluation.k)
-    test_s = time.perf_counter() - began
-    detail = _protocol(evaluation, split.test, fitted)
-    for measure, value in tested.items():
-        emit(measure, value, "1", phase="test", detail=detail)
-    _emit_costs(model, fitted, test_s, emit)
+    chosen = f"best of validation {CHOSEN_BY}, stopped by {fitted.stopped_by}"
+    return _Prepared(model, chosen, _costs(model, fitted))
 
 
-def _protocol(evaluation: EvaluationSettings, test: Queries, fitted: Fit) -> str:
-    left_out = test.no_history + test.unseen_target
+def _costs(model: Recommender, fitted: Fit) -> tuple[tuple[str, float, str], ...]:
     return (
-        f"whole catalogue, seen {'excluded' if evaluation.exclude_seen else 'included'}, "
-        f"{evaluation.split.replace('_', '-')}, {len(test)} queries ({left_out} left out), "
-        f"best of validation {CHOSEN_BY}, stopped by {fitted.stopped_by}"
+        ("train_time", fitted.train_s, "s"),
+        ("best_epoch", fitted.best_epoch, "1"),
+        ("epochs", len(fitted.epochs), "1"),
+        ("events_per_second", fitted.events / fitted.train_s, "1/s"),
+        ("parameters", sum(weight.numel() for weight in model.parameters()), "1"),
     )
 
 
-def _emit_costs(model: Recommender, fitted: Fit, test_s: float, emit: Emit) -> None:
-    emit("train_time", fitted.train_s, "s")
-    emit("test_time", test_s, "s")
-    emit("best_epoch", fitted.best_epoch, "1")
-    emit("epochs", len(fitted.epochs), "1")
-    emit("events_per_second", fitted.events / fitted.train_s, "1/s")
-    emit("parameters", sum(weight.numel() for weight in model.parameters()), "1")
+def _counted(case: Case, train: Sequences) -> _Prepared:
+    """A floor, which takes no settings of training and has no epochs."""
+    with torch.device(case.device):
+        model = models.floor_of_case(case, n_items=train.n_items)
+    began = time.perf_counter()
+    model.fit(train)
+    costs = (("train_time", time.perf_counter() - began, "s"), ("parameters", 0, "1"))
+    return _Prepared(model, "counted once on train", costs)
+
+
+def _emit_test(ranks: Ranks, test: Queries, evaluation: EvaluationSettings, chosen: str, emit: Emit) -> None:
+    detail = f"{_protocol(evaluation, test)}, {chosen}"
+    for measure, value in metrics(ranks, evaluation.k).items():
+        emit(measure, value, "1", phase="test", detail=detail)
+    for name, inside in history_groups(test.histories.lengths, evaluation.history_groups):
+        group = f"history {name}, {inside.sum()} queries, {detail}"
+        for measure, value in metrics(ranks[inside], evaluation.k).items():
+            emit(measure, value, "1", detail=group)
+
+
+def _protocol(evaluation: EvaluationSettings, queries: Queries) -> str:
+    left_out = queries.no_history + queries.unseen_target
+    return (
+        f"{CANDIDATES[evaluation.candidates]}, seen {'excluded' if evaluation.exclude_seen else 'included'}, "
+        f"{evaluation.split.replace('_', '-')}, {len(queries)} queries ({left_out} left out), ties last"
+    )

@@ -1,1 +1,1 @@
-"""Losses, objectives, the fit loop and the evaluator: no files, no prints."""
+"""Losses, objectives, the fit loop and the evaluator: no prints, no file but a checkpoint."""

@@ -1,6 +1,8 @@
-"""Whole-catalogue evaluation: one forward a query, one rank a query."""
+"""Evaluation: one forward a query, one rank a query, among the whole catalogue or among drawn candidates."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,66 +12,105 @@ from torch import Tensor
 from linrec_bench.data import batches
 from linrec_bench.data.sequences import Queries
 from linrec_bench.measures import ranking
-from linrec_bench.models.spec import Recommender
+from linrec_bench.models.spec import Floor, Recommender
+from linrec_bench.training.objectives import query_states
 
 _BLOCK_BYTES = 32 * 2**20
 
+Scores = Callable[[int, int], Tensor]
+"""`(start, stop) -> [stop - start, V + 1]`: the scores of all items for these queries."""
+
 
 def evaluate(
-    model: Recommender, queries: Queries, *, seq_len: int, batch_size: int, exclude_seen: bool
+    model: Recommender | Floor,
+    queries: Queries,
+    *,
+    seq_len: int,
+    batch_size: int,
+    exclude_seen: bool,
+    candidates: Int64[np.ndarray, "Q C"] | None = None,
 ) -> Int64[np.ndarray, " Q"]:
-    """The rank of each query's target among all items, 1 for the best; leaves the model's mode as it was.
+    """The rank of each query's target, 1 for the best; leaves the model's mode as it was.
 
-    The model sees the last `seq_len` items of each history. With `exclude_seen` all items of the whole
-    history but the target are no candidates.
+    The model sees the last `seq_len` items of each history. The target is ranked among the whole catalogue,
+    or among `candidates` where those are given. With `exclude_seen` all items of the whole history but the
+    target are no candidates.
     """
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        states = last_states(model, queries, seq_len=seq_len, batch_size=batch_size)
-        ranks = rank(states, model.item_embeddings(), queries, exclude_seen=exclude_seen)
+        if isinstance(model, Floor):
+            device = model.fitted.device
+            scores = _floor_scores(model, queries, seq_len)
+            most = batch_size
+        else:
+            table = model.item_embeddings()
+            device = table.device
+            states = all_states(model, queries, seq_len=seq_len, batch_size=batch_size)
+            scores = _state_scores(states, table)
+            most = max(1, _BLOCK_BYTES // (len(table) * table.itemsize))
+        ranks = _ranks(scores, queries, device, most, exclude_seen=exclude_seen, candidates=candidates)
     model.train(was_training)
     return ranks
 
 
-def last_states(
+def all_states(
     model: Recommender, queries: Queries, *, seq_len: int, batch_size: int
 ) -> Float[Tensor, "Q D"]:
-    """The hidden state after the last item of each history, on the device of the model."""
+    """The hidden state that tells what comes after each history, on the device of the model."""
     table = model.item_embeddings()
     states = torch.empty(len(queries.targets), table.shape[1], dtype=table.dtype, device=table.device)
-    rows = batches.queries(queries, seq_len)
+    rows = batches.queries(queries, seq_len, timed=model.needs_timestamps)
     # Rows of like length share a batch, which is padded to its longest.
     order = np.argsort(rows.lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         batch = rows.batch(order[start : start + batch_size]).to(table.device)
-        hidden = model(batch.items, batch.padding_mask)
-        last = hidden[torch.arange(len(hidden), device=hidden.device), batch.lengths - 1]
-        states[torch.as_tensor(batch.rows, device=table.device)] = last
+        states[torch.as_tensor(batch.rows, device=table.device)] = query_states(model, batch)
     return states
 
 
-def rank(
-    states: Float[Tensor, "Q D"], table: Float[Tensor, "V_plus_1 D"], queries: Queries, *, exclude_seen: bool
+def _state_scores(states: Float[Tensor, "Q D"], table: Float[Tensor, "V_plus_1 D"]) -> Scores:
+    return lambda start, stop: states[start:stop] @ table.T
+
+
+def _floor_scores(model: Floor, queries: Queries, seq_len: int) -> Scores:
+    rows = batches.queries(queries, seq_len)
+
+    def scores(start: int, stop: int) -> Tensor:
+        batch = rows.batch(np.arange(start, stop)).to(model.fitted.device)
+        return model.scores(batch.items, batch.padding_mask)
+
+    return scores
+
+
+def _ranks(
+    scores: Scores,
+    queries: Queries,
+    device: torch.device,
+    most: int,
+    *,
+    exclude_seen: bool,
+    candidates: Int64[np.ndarray, "Q C"] | None,
 ) -> Int64[np.ndarray, " Q"]:
-    """Ranks of the targets by states @ table.T, in blocks of queries so that the scores stay small."""
-    device = states.device
+    """Ranks of the targets, in blocks of `most` queries so that the scores stay small."""
     targets = torch.as_tensor(queries.targets, dtype=torch.int64, device=device)
     ranks = torch.empty_like(targets)
-    history = queries.histories
-    step = max(1, _BLOCK_BYTES // (len(table) * table.itemsize))
-    for start in range(0, len(targets), step):
-        stop = min(start + step, len(targets))
-        seen_rows = seen_items = None
-        if exclude_seen:
-            first, last = history.offsets[start], history.offsets[stop]
-            lengths = history.lengths[start:stop]
-            seen_rows = torch.as_tensor(np.repeat(np.arange(stop - start), lengths), device=device)
-            seen_items = torch.as_tensor(history.items[first:last], dtype=torch.int64, device=device)
-        ranks[start:stop] = ranking.ranks(
-            states[start:stop] @ table.T,
-            targets[start:stop],
-            excluded_rows=seen_rows,
-            excluded_items=seen_items,
-        )
+    for start in range(0, len(targets), most):
+        stop = min(start + most, len(targets))
+        block, target = scores(start, stop), targets[start:stop]
+        if candidates is not None:
+            drawn = torch.as_tensor(candidates[start:stop], device=device)
+            at_target = block.gather(1, target[:, None])[:, 0]
+            ranks[start:stop] = ranking.ranks_among(at_target, block.gather(1, drawn))
+            continue
+        rows, items = _seen(queries, start, stop, device) if exclude_seen else (None, None)
+        ranks[start:stop] = ranking.ranks(block, target, excluded_rows=rows, excluded_items=items)
     return ranks.cpu().numpy()
+
+
+def _seen(queries: Queries, start: int, stop: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Pairs of a row of the block and an item of its history."""
+    history = queries.histories
+    rows = np.repeat(np.arange(stop - start), history.lengths[start:stop])
+    items = history.items[history.offsets[start] : history.offsets[stop]]
+    return torch.as_tensor(rows, device=device), torch.as_tensor(items, dtype=torch.int64, device=device)

@@ -1,40 +1,33 @@
-"""The fit loop: steps, epochs, a schedule, a budget, early stopping. No files, no prints."""
+"""The fit loop: epochs, validation, a budget, early stopping, and going on after an interruption.
+
+One seed decides the whole training. Three generators follow from it, each for one purpose: numpy's for the
+order of the rows, torch's global one for dropout (and whatever a mechanism draws), and the one of the
+`Criterion` for negatives and cloze masks. What a mechanism draws changes neither rows nor negatives nor
+masks, so that variants of one suite are trained on the same.
+"""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from jaxtyping import Int64
-from torch import Tensor, nn
 
-from linrec_bench.data.batches import Batch, shuffled
 from linrec_bench.models.spec import Recommender
-from linrec_bench.training.objectives import loss_of
-from linrec_bench.training.optimizer import learning_rate, make_optimizer, set_learning_rate
-from linrec_bench.training.settings import TrainingSettings
+from linrec_bench.training.checkpoint import Checkpoint, State
+from linrec_bench.training.objectives import criterion
+from linrec_bench.training.settings import Objective, TrainingSettings
+from linrec_bench.training.steps import Best, Rows, Run
 
 CHOSEN_AT = 10
 CHOSEN_BY = f"ndcg@{CHOSEN_AT}"
 """The validation metric that decides which epoch is kept, and when patience ends."""
 
 StoppedBy = Literal["epochs", "budget", "patience"]
-
-
-class Rows(Protocol):
-    """Training rows by number: windows, or prefixes."""
-
-    @property
-    def lengths(self) -> Int64[np.ndarray, " R"]: ...
-
-    def __len__(self) -> int: ...
-
-    def batch(self, rows: Int64[np.ndarray, " B"]) -> Batch: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,130 +67,83 @@ def fit(
     rows: Rows,
     settings: TrainingSettings,
     *,
+    objective: Objective,
+    counts: Int64[np.ndarray, " V_plus_1"],
     batch_size: int,
     seed: int,
     validate: Callable[[], Mapping[str, float]],
     on_epoch: Callable[[Epoch], None] | None = None,
+    checkpoint: Checkpoint | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Fit:
     """Train the model in place; it ends with the weights of its best epoch by validation NDCG@10.
 
-    `rows` are windows for the objective all_positions, prefixes for last_position. `validate` ranks the
-    validation queries with the model as it is. The order of the rows and the dropout follow from `seed`
-    (torch's global generator is seeded); under `budget_seconds` the number of steps depends on the machine.
+    `rows` are those of the objective (`objectives.rows_of`); `counts` tell how often each item occurs in
+    training, for negatives by popularity. `validate` ranks the validation queries with the model as it is.
+    Everything follows from `seed` (torch's global generator is seeded); under `budget_seconds` the number of
+    steps depends on the machine.
 
-    Raises `ValueError` for an objective that the model may not have and where there are no rows,
-    `FloatingPointError` naming the step when the loss is not finite.
+    With a `checkpoint` whose file exists the training goes on from it: `on_epoch` is told the epochs behind
+    it again, and the model ends with the weights that it would have had without the interruption, as long as
+    neither a budget nor the machine decides.
+
+    Raises `ValueError` for an objective that the model may not have, where there are no rows and for a
+    checkpoint of another training, `FloatingPointError` naming the step when the loss is not finite.
     """
     if len(rows) == 0:
         raise ValueError("there is nothing to train on; expected at least one history of two events")
     torch.manual_seed(seed)
-    run = _Run(model, rows, settings, batch_size=batch_size, rng=np.random.default_rng(seed), clock=clock)
-    best = _Best()
+    run = Run(
+        model,
+        rows,
+        settings,
+        criterion(model, settings, objective, counts=counts, seed=seed),
+        batch_size=batch_size,
+        rng=np.random.default_rng(seed),
+        clock=clock,
+    )
+    best = Best()
     epochs: list[Epoch] = []
-    stopped_by: StoppedBy = "epochs"
-    for number in range(1, settings.epochs + 1):
-        began = clock()
-        loss, events = run.epoch(number)
-        train_s = clock() - began
-        due = run.over() or number % settings.validate_every == 0 or number == settings.epochs
-        validation = validate() if due else {}
-        epochs.append(Epoch(number=number, loss=loss, events=events, train_s=train_s, validation=validation))
+    saved = checkpoint.load() if checkpoint is not None else None
+    if saved is not None:
+        run.restore(saved)
+        best.restore(saved)
+        kept: list[Any] = list(saved["epochs"])
+        epochs = [Epoch(**fields) for fields in kept]
+        for epoch in epochs:
+            _tell(on_epoch, epoch)
+
+    def keep() -> None:
+        if checkpoint is not None and clock() - run.kept_at >= checkpoint.every_s:
+            whole = {**run.state(), **best.state(), "epochs": [asdict(epoch) for epoch in epochs]}
+            checkpoint.save(cast(State, whole))
+            run.kept_at = clock()
+
+    while (stopped_by := _stopped(run, best, settings, epochs)) is None:
+        passed = run.epoch(keep)
+        due = run.over() or run.number % settings.validate_every == 0 or run.number == settings.epochs
+        validation = dict(validate()) if due else {}
+        epochs.append(Epoch(number=run.number, validation=validation, **asdict(passed)))
         if due:
-            best.offer(model, number, validation[CHOSEN_BY])
-        if on_epoch is not None:
-            on_epoch(epochs[-1])
-        # Asked again: the validation may have used up the budget.
-        if run.over():
-            stopped_by = "budget"
-            break
-        if best.waited >= settings.patience:
-            stopped_by = "patience"
-            break
+            best.offer(model, run.number, validation[CHOSEN_BY])
+        run.next_epoch()
+        keep()
+        _tell(on_epoch, epochs[-1])
     model.load_state_dict(best.weights)
     return Fit(epochs=tuple(epochs), best_epoch=best.epoch, stopped_by=stopped_by)
 
 
-class _Run:
-    """The moving parts of a training: optimiser, order of the rows, steps and time spent."""
-
-    def __init__(
-        self,
-        model: Recommender,
-        rows: Rows,
-        settings: TrainingSettings,
-        *,
-        batch_size: int,
-        rng: np.random.Generator,
-        clock: Callable[[], float],
-    ) -> None:
-        self.model, self.rows, self.settings = model, rows, settings
-        self.batch_size, self.rng, self.clock = batch_size, rng, clock
-        self.objective = settings.objective_for(causal=model.causal)
-        self.optimizer = make_optimizer(model, settings)
-        self.device = model.item_embeddings().device
-        self.steps = 0
-        self.began = clock()
-
-    def spent(self) -> float:
-        """The share of the time budget that lies behind; 0 when there is none."""
-        budget_s = self.settings.budget_seconds
-        return 0.0 if budget_s is None else (self.clock() - self.began) / budget_s
-
-    def over(self) -> bool:
-        return self.spent() >= 1
-
-    def epoch(self, number: int) -> tuple[float, int]:
-        """Train until the rows or the budget end, one step at least: mean loss, number of targets."""
-        self.model.train()
-        loss_sum, events, rows_done = 0.0, 0, 0
-        for rows in shuffled(self.rows.lengths, self.batch_size, self.rng):
-            epochs_done = number - 1 + rows_done / len(self.rows)
-            self.steps += 1
-            set_learning_rate(
-                self.optimizer,
-                learning_rate(
-                    self.settings,
-                    step=self.steps,
-                    progress=max(self.spent(), epochs_done / self.settings.epochs),
-                ),
-            )
-            batch = self.rows.batch(rows)
-            targets = int((batch.targets > 0).sum())
-            loss_sum += self.step(batch) * targets
-            events += targets
-            rows_done += len(rows)
-            if self.over():
-                break
-        return loss_sum / events, events
-
-    def step(self, batch: Batch) -> float:
-        """One step of the optimiser; returns the loss before it."""
-        self.optimizer.zero_grad()
-        loss = loss_of(self.model, batch.to(self.device), self.objective)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} at step {self.steps}; expected a finite number. "
-                "Try a lower learning_rate, warmup_steps or gradient_clip"
-            )
-        torch.autograd.backward(loss)
-        if self.settings.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
-        self.optimizer.step()
-        return value
+def _stopped(run: Run, best: Best, settings: TrainingSettings, epochs: list[Epoch]) -> StoppedBy | None:
+    if not epochs:
+        return None
+    # The validation, too, may have used up the budget.
+    if run.over():
+        return "budget"
+    if best.waited >= settings.patience:
+        return "patience"
+    return "epochs" if run.number > settings.epochs else None
 
 
-class _Best:
-    """The weights of the best validation so far; `waited` counts the validations since."""
-
-    def __init__(self) -> None:
-        self.value, self.epoch, self.waited = -math.inf, 0, 0
-        self.weights: dict[str, Tensor] = {}
-
-    def offer(self, model: nn.Module, epoch: int, value: float) -> None:
-        if value > self.value:
-            self.value, self.epoch, self.waited = value, epoch, 0
-            self.weights = {name: weight.clone() for name, weight in model.state_dict().items()}
-        else:
-            self.waited += 1
+def _tell(on_epoch: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
+    if on_epoch is not None:
+        on_epoch(epoch)

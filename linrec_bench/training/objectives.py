@@ -1,27 +1,146 @@
-"""Which positions of a batch are predicted, and what the loss of a batch is."""
+"""Which positions of a batch are predicted, from which rows, and against what."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from linrec_bench.data.batches import Batch
+from linrec_bench.data.batches import Batch, Prefixes, Spans, Windows, prefixes, spans, windows
+from linrec_bench.data.sequences import Sequences
 from linrec_bench.models.spec import Recommender
 from linrec_bench.training.losses import cross_entropy
-from linrec_bench.training.settings import Objective
+from linrec_bench.training.negatives import ItemDistribution, by_popularity, uniform
+from linrec_bench.training.sampled import binary_cross_entropy, sampled_softmax
+from linrec_bench.training.settings import Objective, TrainingSettings, check_objective
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""`(hidden [T, D], embeddings [V + 1, D], targets [T]) -> mean loss`."""
 
 
-def loss_of(model: Recommender, batch: Batch, objective: Objective) -> Float[Tensor, ""]:
-    """Mean loss over the targets of a batch, which lies on the device of the model.
-
-    `all_positions`: batch.targets is [B, N], 0 where nothing is predicted; the model must be causal.
-    `last_position`: batch.targets is [B], predicted from the last real position of each row.
-    """
-    hidden = model(batch.items, batch.padding_mask)
+def rows_of(
+    train: Sequences, objective: Objective, seq_len: int, *, timed: bool
+) -> Windows | Prefixes | Spans:
+    """The training rows of an objective; `timed` for a model that needs timestamps."""
     if objective == "all_positions":
-        assert model.causal, "objective_for refuses all positions without causality"
-        predicted = batch.targets > 0
-        return cross_entropy(hidden[predicted], model.item_embeddings(), batch.targets[predicted])
-    rows = torch.arange(len(hidden), device=hidden.device)
-    return cross_entropy(hidden[rows, batch.lengths - 1], model.item_embeddings(), batch.targets)
+        return windows(train, seq_len, timed=timed)
+    if objective == "last_position":
+        return prefixes(train, seq_len, timed=timed)
+    # A query is `seq_len` items and a mask token: its position has to be trained too.
+    return spans(train, seq_len + 1, timed=timed)
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """The loss of a batch under an objective.
+
+    `generator`, on the device of the model, draws negatives and cloze masks and nothing else, so that they
+    are the same for every mechanism that is trained with the same seed.
+    """
+
+    objective: Objective
+    loss: Loss
+    mask_share: float
+    generator: torch.Generator
+
+    def __call__(self, model: Recommender, batch: Batch) -> tuple[Float[Tensor, ""], int]:
+        """Mean loss over the targets of a batch, which lies on the device of the model, and their number.
+
+        `all_positions`: batch.targets is [B, N], 0 where nothing is predicted; the model must be causal.
+        `last_position`: batch.targets is [B], predicted from the state that answers the row's query.
+        `cloze`: hidden are about `mask_share` of the real items of each row, and one at least.
+        """
+        if self.objective == "last_position":
+            hidden, targets = query_states(model, batch), batch.targets
+        else:
+            items, targets = batch.items, batch.targets
+            if self.objective == "cloze":
+                hidden_items = cloze_mask(batch.padding_mask, self.mask_share, self.generator)
+                items = masked(model, items, hidden_items)
+                targets = targets * hidden_items
+            predicted = targets > 0
+            hidden = model(items, batch.padding_mask, batch.timestamps)[predicted]
+            targets = targets[predicted]
+        return self.loss(hidden, model.item_embeddings(), targets), len(targets)
+
+
+def criterion(
+    model: Recommender,
+    settings: TrainingSettings,
+    objective: Objective,
+    *,
+    counts: Int64[np.ndarray, " V_plus_1"],
+    seed: int,
+) -> Criterion:
+    """The criterion of a training, its draws seeded; `counts` tell how often each item occurs in training.
+
+    Raises `ValueError` for all positions without causality and for a cloze without a mask token.
+    """
+    check_objective(objective, causal=model.causal)
+    if objective == "cloze" and model.mask_token is None:
+        raise ValueError("objective cloze needs a model with a mask token, such as bert4rec")
+    device = next(model.parameters()).device
+    generator = torch.Generator(device=device).manual_seed(seed)
+    if settings.negative_sampling == "uniform":
+        items = uniform(len(counts) - 1)
+    else:
+        items = by_popularity(counts, device)
+    return Criterion(objective, _loss(settings, items, generator), settings.mask_share, generator)
+
+
+def _loss(settings: TrainingSettings, items: ItemDistribution, generator: torch.Generator) -> Loss:
+    drawn = settings.negatives_drawn
+
+    def scaled(hidden: Tensor) -> Tensor:
+        return hidden if settings.temperature == 1 else hidden / settings.temperature
+
+    def full(hidden: Tensor, embeddings: Tensor, targets: Tensor) -> Tensor:
+        return cross_entropy(scaled(hidden), embeddings, targets)
+
+    def sampled(hidden: Tensor, embeddings: Tensor, targets: Tensor) -> Tensor:
+        negatives = items.draw((drawn,), generator)
+        log_probability = items.log_probability(negatives) if settings.logq else None
+        return sampled_softmax(
+            scaled(hidden), embeddings, targets, negatives, log_probability=log_probability
+        )
+
+    def binary(hidden: Tensor, embeddings: Tensor, targets: Tensor) -> Tensor:
+        negatives = items.draw((len(targets), drawn), generator)
+        return binary_cross_entropy(scaled(hidden), embeddings, targets, negatives)
+
+    return {"cross_entropy": full, "sampled_softmax": sampled, "bce": binary}[settings.loss]
+
+
+def cloze_mask(
+    padding_mask: Bool[Tensor, "B N"], share: float, generator: torch.Generator
+) -> Bool[Tensor, "B N"]:
+    """True where an item is hidden: each real position with chance `share`, and one of each row at least
+    (Sun et al. 2019, arXiv 1904.06690, section 3.6)."""
+    drawn = torch.rand(padding_mask.shape, generator=generator, device=padding_mask.device)
+    drawn = drawn.masked_fill(~padding_mask, torch.inf)
+    least = drawn.amin(dim=1, keepdim=True)
+    return padding_mask & ((drawn < share) | (drawn == least))
+
+
+def masked(
+    model: Recommender, items: Int64[Tensor, "B N"], hidden: Bool[Tensor, "B N"]
+) -> Int64[Tensor, "B N"]:
+    """The items with the model's mask token where `hidden`."""
+    assert model.mask_token is not None, "criterion refuses a cloze without a mask token"
+    return items.masked_fill(hidden, model.mask_token)
+
+
+def query_states(model: Recommender, batch: Batch) -> Float[Tensor, "B D"]:
+    """The state of each row that tells its next item."""
+    items, mask, position = model.query(batch.items, batch.padding_mask)
+    moments = batch.timestamps
+    if moments is not None and items.shape[1] > batch.items.shape[1]:
+        # An appended mask token stands at the time of the request, which follows it at once; `Batch` repeats
+        # that time after the last event.
+        moments = torch.cat((moments, moments[:, -1:]), dim=1)
+    hidden: Tensor = model(items, mask, moments)
+    return hidden[torch.arange(len(hidden), device=hidden.device), position]

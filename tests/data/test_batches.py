@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linrec_bench.data.batches import prefixes, queries, shuffled, windows
+from linrec_bench.data.batches import prefixes, queries, shuffled, spans, windows
 from linrec_bench.data.sequences import Queries, Sequences
 
 LENGTHS = st.lists(st.integers(0, 13), max_size=7)
@@ -136,14 +136,61 @@ def test_buckets_hold_rows_of_like_length_and_epochs_differ():
     assert not np.array_equal(first, second)
 
 
+@given(lengths=LENGTHS, seq_len=SEQ_LENS)
+def test_spans_hold_every_event_of_users_with_two(lengths, seq_len):
+    sequences = numbered(lengths)
+    cut = spans(sequences, seq_len)
+    batch = cut.batch(np.arange(len(cut)))
+    assert_padded_right(batch)
+    assert torch.equal(batch.items, batch.targets)
+    alone = sequences.items[sequences.offsets[:-1][sequences.lengths == 1]]
+    assert set(batch.items[batch.padding_mask].tolist()) == set(sequences.items) - set(alone)
+    # One history a span: its numbers run on, and its length is the most there can be.
+    assert all((row.diff() == 1).all() for row in (r[r > 0] for r in batch.items))
+    assert cut.lengths.tolist() == [
+        min(n, seq_len) for n in lengths if n > 1 for _ in range(-(-n // seq_len))
+    ]
+
+
+def test_rows_have_times_only_where_asked():
+    for cut in (windows, prefixes, spans):
+        assert cut(numbered([3]), 2).batch(np.array([0])).timestamps is None
+
+
+@given(lengths=LENGTHS, seq_len=SEQ_LENS, pad=st.integers(0, 2))
+def test_times_are_those_of_the_events_and_of_the_request(lengths, seq_len, pad):
+    sequences = numbered(lengths)
+    # Exact where a float32 would not be.
+    sequences = Sequences(sequences.items, sequences.timestamps + 2**40, sequences.offsets, sequences.n_items)
+    for cut, after in ((windows, 1), (prefixes, 1), (spans, 0)):
+        rows = cut(sequences, seq_len, timed=True)
+        if not len(rows):
+            continue
+        batch = rows.batch(np.arange(len(rows)), pad_to=int(rows.lengths.max()) + pad)
+        assert batch.timestamps.shape == (len(rows), batch.items.shape[1] + 1)
+        for moments, items, length in zip(batch.timestamps, batch.items, batch.lengths, strict=True):
+            events = items[:length] - 1 + 2**40
+            assert torch.equal(moments[:length], events)
+            assert (moments[length:] == events[-1] + after).all()
+
+
+def test_a_query_comes_at_its_own_time():
+    sequences = numbered([2, 1])
+    asked = Queries(sequences, np.array([1, 1], dtype=np.int32), np.arange(2), asked_at=np.array([50, 60]))
+    batch = queries(asked, 5, timed=True).batch(np.arange(2))
+    assert batch.timestamps.tolist() == [[0, 1, 50], [2, 60, 60]]
+    with pytest.raises(ValueError, match="no asked_at"):
+        queries(Queries(sequences, asked.targets, asked.user), 5, timed=True)
+
+
 def test_batches_move_with_their_rows():
-    batch = windows(numbered([4]), 3).batch(np.array([0])).to(torch.device("meta"))
-    assert {batch.items.device.type, batch.targets.device.type} == {"meta"}
+    batch = windows(numbered([4]), 3, timed=True).batch(np.array([0])).to(torch.device("meta"))
+    assert {batch.items.device.type, batch.targets.device.type, batch.timestamps.device.type} == {"meta"}
     assert {batch.padding_mask.device.type, batch.lengths.device.type} == {"meta"}
     assert batch.rows.tolist() == [0]
 
 
-@pytest.mark.parametrize("cut", [windows, prefixes])
+@pytest.mark.parametrize("cut", [windows, prefixes, spans])
 def test_a_seq_len_below_one_is_refused(cut):
     with pytest.raises(ValueError, match="seq_len is 0; expected 1 or more"):
         cut(numbered([3]), 0)

@@ -131,3 +131,17 @@ def test_times_too_coarse_to_cut_are_refused():
         global_temporal(sequences_of([[(t, 1)] * 10 for t in (0, 1)]))
     with pytest.raises(ValueError, match="no events"):
         global_temporal(sequences_of([[], []]))
+
+
+@pytest.mark.parametrize("split", [leave_one_out, global_temporal])
+def test_queries_say_when_they_were_asked(split):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 9, size=20)
+    total = int(lengths.sum())
+    offsets = np.concatenate(([0], lengths.cumsum()))
+    times = np.concatenate([np.sort(rng.choice(10**12, size=n, replace=False)) for n in lengths])
+    sequences = Sequences(rng.integers(1, 4, total).astype(np.int32), times, offsets, 3)
+    for asked in (split(sequences).validation, split(sequences).test):
+        event = sequences.offsets[asked.user] + asked.histories.lengths
+        np.testing.assert_array_equal(asked.asked_at, times[event])
+        assert len(asked) > 0

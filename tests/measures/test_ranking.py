@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linrec_bench.measures.ranking import metrics, ranks
+from linrec_bench.measures.ranking import history_groups, metrics, ranks, ranks_among
 
 NAN = float("nan")
 
@@ -98,3 +98,74 @@ def test_metrics_by_hand():
 def test_metrics_of_nothing_are_refused():
     with pytest.raises(ValueError, match="at least one query"):
         metrics(np.array([], dtype=np.int64), (10,))
+
+
+def test_ranks_among_candidates_by_hand():
+    scores = torch.tensor([[3.0, 1.0, 2.0, 0.5], [2.0, 2.0, 1.0, NAN], [0.0, -math.inf, 1.0, 1.0]])
+    # 3 is ahead of 2; a tie and a NaN are ahead; two of 1 are ahead of a half, and so is everything of NaN.
+    targets = torch.tensor([2.5, 2.0, 0.5])
+    assert ranks_among(targets, scores).tolist() == [2, 4, 3]
+    assert ranks_among(torch.full((3,), NAN), scores).tolist() == [5, 5, 5]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_ranks_among_all_others_are_those_of_the_catalogue(data):
+    n_items, queries = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 4))
+    row = st.lists(st.integers(-2, 2).map(float), min_size=n_items + 1, max_size=n_items + 1)
+    scores = torch.tensor(data.draw(st.lists(row, min_size=queries, max_size=queries)))
+    targets = torch.tensor(data.draw(st.lists(st.integers(1, n_items), min_size=queries, max_size=queries)))
+    others = torch.tensor(
+        [[item for item in range(1, n_items + 1) if item != target] for target in targets.tolist()]
+    ).reshape(queries, n_items - 1)
+    found = ranks_among(scores.gather(1, targets[:, None])[:, 0], scores.gather(1, others.long()))
+    assert torch.equal(found, ranks(scores, targets))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=20),
+    st.lists(st.integers(1, 35), min_size=1, max_size=3, unique=True),
+)
+def test_metrics_agree_with_their_definitions_query_by_query(found, ks):
+    expected = {}
+    for k in ks:
+        lists = [[rank == place for place in range(1, k + 1)] for rank in found]
+        expected[f"recall@{k}"] = sum(any(hits) for hits in lists) / len(found)
+        expected[f"ndcg@{k}"] = sum(
+            hit / math.log2(place + 1) for hits in lists for place, hit in enumerate(hits, 1)
+        ) / len(found)
+        expected[f"mrr@{k}"] = sum(hit / place for hits in lists for place, hit in enumerate(hits, 1)) / len(
+            found
+        )
+    assert metrics(np.array(found), ks) == pytest.approx(expected)
+
+
+def test_groups_by_history_by_hand():
+    lengths = np.array([1, 19, 20, 49, 50, 200, 1000])
+    found = {name: inside.tolist() for name, inside in history_groups(lengths, (20, 50, 100, 200))}
+    assert list(found) == ["1-19", "20-49", "50-99", "200+"]
+    assert found["1-19"] == [True, True, False, False, False, False, False]
+    assert found["20-49"] == [False, False, True, True, False, False, False]
+    assert found["50-99"] == [False] * 4 + [True, False, False]
+    assert found["200+"] == [False] * 5 + [True, True]
+
+
+@given(
+    st.lists(st.integers(1, 300), min_size=1, max_size=20),
+    st.sets(st.integers(2, 250), max_size=4),
+)
+def test_every_query_is_in_one_group(lengths, starts):
+    groups = history_groups(np.array(lengths), sorted(starts))
+    if not starts:
+        assert groups == []
+        return
+    assert sum(inside.astype(int) for _, inside in groups).tolist() == [1] * len(lengths)
+    for name, inside in groups:
+        low, _, high = name.rstrip("+").partition("-")
+        for length in np.array(lengths)[inside]:
+            assert int(low) <= length <= (10**9 if "+" in name else int(high or low))
+
+
+def test_a_group_of_one_length_is_called_by_it():
+    assert [name for name, _ in history_groups(np.array([1, 2, 3]), (2, 3))] == ["1", "2", "3+"]

@@ -1,13 +1,19 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from linrec_bench import data
+from linrec_bench.analysis.groups import quality_by_group
+from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case, freeze
 from linrec_bench.data.splits import leave_one_out
+from linrec_bench.measures.ranking import metrics
+from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.tasks import recommend
+from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.evaluate import evaluate
 
 DATASET = {"users": 120, "items": 40, "length": 14, "distance": 2, "noise": 0.0}
@@ -45,13 +51,13 @@ class Said:
     detail: str
 
 
-def run(given: Case) -> list[Said]:
+def run(given: Case, **options) -> list[Said]:
     said: list[Said] = []
 
     def emit(measure, value, unit, *, phase="", repeat=0, detail=""):
         said.append(Said(measure, value, unit, phase, repeat, detail))
 
-    recommend.run(given, emit)
+    recommend.run(given, emit, **options)
     return said
 
 
@@ -90,7 +96,7 @@ def test_the_test_is_reported_once_with_its_protocol(softmax):
         f"{name}@{k}" for name in ("recall", "ndcg", "mrr") for k in (1, 5)
     )
     assert {row.detail for row in rows} == {
-        "whole catalogue, seen included, leave-one-out, 120 queries (0 left out), "
+        "whole catalogue, seen included, leave-one-out, 120 queries (0 left out), ties last, "
         "best of validation ndcg@10, stopped by epochs"
     }
 
@@ -108,6 +114,197 @@ def test_validation_chooses_and_test_is_asked_once(monkeypatch):
     for found, expected in zip(asked, (split.validation, split.validation, split.test), strict=True):
         np.testing.assert_array_equal(found.targets, expected.targets)
     assert not np.array_equal(split.validation.targets, split.test.targets)
+
+
+def test_every_row_of_quality_says_its_protocol(softmax):
+    rows = [row for row in softmax if "@" in row.measure]
+    assert {row.phase for row in rows} == {"validation", "test", ""}
+    assert all("whole catalogue, seen included, leave-one-out" in row.detail for row in rows)
+    assert {row.detail for row in softmax if row.measure == "train_loss"} == {"cross_entropy, all_positions"}
+
+
+def groups(said: list[Said], measure: str) -> dict[str, tuple[int, float]]:
+    """Queries and value of each group by history."""
+    found = {}
+    for row in said:
+        if row.measure == measure and row.phase == "":
+            kind, queries, *_ = row.detail.split(", ")
+            found[kind] = (int(queries.removesuffix(" queries")), row.value)
+    return found
+
+
+def test_quality_is_told_by_history_length_as_it_was_before_truncation():
+    evaluation = {"k": [5], "history_groups": [8, 12, 17]}
+    said = run(case(seq_len=4, training=freeze({"epochs": 1}), evaluation=freeze(evaluation)))
+    lengths = leave_one_out(data.load("synthetic", **DATASET)).test.histories.lengths
+    found = groups(said, "ndcg@5")
+    assert {kind: count for kind, (count, _) in found.items()} == {
+        "history 1-7": (lengths < 8).sum(),
+        "history 8-11": ((lengths >= 8) & (lengths < 12)).sum(),
+        "history 12-16": ((lengths >= 12) & (lengths < 17)).sum(),
+        "history 17+": (lengths >= 17).sum(),
+    }
+    for measure, value in final(said).items():
+        parts = groups(said, measure).values()
+        assert sum(count * part for count, part in parts) / 120 == pytest.approx(value)
+
+
+def test_groups_do_not_touch_the_main_number(softmax):
+    rows = [
+        row_of(
+            case(),
+            run_id="r",
+            suite="s",
+            measure=said.measure,
+            unit=said.unit,
+            value=said.value,
+            phase=said.phase,
+            repeat=said.repeat,
+            detail=said.detail,
+        ).as_dict()
+        for said in [*softmax, Said(TRIAL, 1.0, "s", "", 0, "")]
+    ]
+    samples = pd.DataFrame(rows)
+    summary = summarise(samples, reference="softmax")
+    assert summary["recall@5"].tolist() == [final(softmax)["recall@5"]]
+    by_group = quality_by_group(samples, metric="recall@5")
+    assert by_group["group"].tolist() == ["1-19", "20-49"]
+    assert by_group["queries"].sum() == 120
+
+
+def test_ranks_are_kept_by_user(softmax):
+    kept = {}
+    said = run(case(), keep=lambda name, arrays: kept.update({name: arrays}))
+    ranks = kept["ranks"]
+    split = leave_one_out(data.load("synthetic", **DATASET))
+    np.testing.assert_array_equal(ranks["user"], split.test.user)
+    np.testing.assert_array_equal(ranks["history"], split.test.histories.lengths)
+    assert ranks["rank"].dtype == np.int32
+    assert metrics(ranks["rank"], (1, 5)) == final(said) == final(softmax)
+
+
+@pytest.mark.parametrize("kind", ["uni100", "pop100"])
+def test_candidates_are_drawn_once_a_seed_and_named_in_every_row(monkeypatch, kind):
+    drawn = []
+
+    def remembered(model, queries, **options):
+        drawn.append(options["candidates"])
+        return evaluate(model, queries, **options)
+
+    monkeypatch.setattr(recommend, "evaluate", remembered)
+    fields = {
+        "dataset_params": freeze(DATASET | {"items": 200}),
+        "training": freeze({"epochs": 2}),
+        "evaluation": freeze({"candidates": kind}),
+    }
+    said = run(case(**fields))
+    run(case(**fields, attention="copy"))
+    run(case(**fields, seed=1))
+    first, again, test = drawn[:3]
+    assert first is again
+    assert not np.array_equal(first, test)
+    # The same for another mechanism, other ones for another seed.
+    np.testing.assert_array_equal(drawn[5], test)
+    assert not np.array_equal(drawn[8], test)
+    assert all(f"({kind}), seen excluded" in row.detail for row in said if "@" in row.measure)
+
+
+def test_a_shuffled_future_changes_nothing(monkeypatch):
+    """Test targets are shuffled between users: neither training nor validation sees them."""
+    sequences = data.load("synthetic", **DATASET)
+    last = sequences.offsets[1:] - 1
+    items = sequences.items.copy()
+    items[last] = np.random.default_rng(0).permutation(items[last])
+    assert not np.array_equal(items, sequences.items)
+    future = dataclasses.replace(sequences, items=items)
+    fields = {"training": freeze({"epochs": 2})}
+
+    def before_the_test(given) -> list[Said]:
+        monkeypatch.setattr(recommend.data, "load", lambda *_, **__: given)
+        said = run(case(**fields))
+        return [row for row in said if row.measure == "train_loss" or row.phase == "validation"]
+
+    assert before_the_test(sequences) == before_the_test(future)
+    assert len(before_the_test(sequences)) > 2
+
+
+def test_events_after_the_cut_change_nothing_before_it(monkeypatch):
+    sequences = data.load("synthetic", **DATASET)
+    cut = np.quantile(sequences.timestamps, 0.9)
+    late = sequences.timestamps > cut
+    items = sequences.items.copy()
+    items[late] = np.random.default_rng(0).permutation(items[late])
+    future = dataclasses.replace(sequences, items=items)
+    fields = {
+        "training": freeze({"epochs": 2}),
+        "evaluation": freeze({"split": "global_temporal", "exclude_seen": False}),
+    }
+
+    def losses(given) -> list[Said]:
+        monkeypatch.setattr(recommend.data, "load", lambda *_, **__: given)
+        said = run(case(**fields))
+        return [row for row in said if row.measure == "train_loss" or row.phase == "validation"]
+
+    assert losses(sequences) == losses(future)
+
+
+def test_an_interrupted_case_says_what_an_uninterrupted_one_says(tmp_path, softmax):
+    kept = Checkpoint(tmp_path / "case.pt", case().id, every_s=0.0)
+
+    def emit(measure, value, unit, *, phase="", repeat=0, detail=""):
+        if measure == "train_loss" and repeat == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        recommend.run(case(), emit, checkpoint=kept)
+    found = run(case(), checkpoint=kept)
+
+    def untimed(said: list[Said]) -> list[Said]:
+        return [row for row in said if row.unit not in ("s", "1/s")]
+
+    assert untimed(found) == untimed(softmax)
+
+
+def test_bert4rec_learns_by_cloze_what_lies_back():
+    fields = {"model": "bert4rec", "causal": False, "training": freeze({"epochs": 40, "learning_rate": 0.01})}
+    said = run(case(**fields))
+    assert {row.detail for row in said if row.measure == "train_loss"} == {"cross_entropy, cloze"}
+    assert final(said)["recall@5"] > 0.5
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"loss": "sampled_softmax", "negatives": 20},
+        {"loss": "sampled_softmax", "negatives": 20, "negative_sampling": "popularity"},
+        {"loss": "bce", "negatives": 4},
+    ],
+    ids=["uniform", "popularity", "bce"],
+)
+def test_other_losses_learn_too(training):
+    said = run(case(training=freeze({"epochs": 20, "learning_rate": 0.01, **training})))
+    # Chance is an eighth.
+    assert final(said)["recall@5"] > 0.4
+
+
+@pytest.mark.parametrize("model", ["popularity", "item-knn"])
+def test_floors_are_counted_and_ranked_by_the_same_protocol(model):
+    kept = {}
+    said = run(
+        case(model=model, model_params=(), training=()),
+        keep=lambda name, arrays: kept.update({name: arrays}),
+    )
+    values = {row.measure: row.value for row in said}
+    assert not {"train_loss", "epochs", "best_epoch"} & set(values)
+    assert {row.detail.split(", ")[-1] for row in said if row.phase == "test"} == {"counted once on train"}
+    assert 0 < final(said)["recall@5"] < 1
+    assert values["parameters"] == 0
+    assert len(kept["ranks"]["rank"]) == 120
+
+
+def test_a_mechanism_that_needs_times_gets_them():
+    params = {"training": freeze({"epochs": 1}), "attention": "hstu"}
+    assert final(run(case(**params)))
 
 
 def test_costs_are_reported(softmax):
@@ -159,6 +356,8 @@ def test_a_budget_ends_it_with_a_result():
         ({"causal": False, "training": freeze({"objective": "all_positions"})}, "needs causal: true"),
         ({"training": freeze({"epoch": 3})}, "training: unknown key 'epoch'"),
         ({"evaluation": freeze({"ks": [3]})}, "evaluation: unknown key 'ks'"),
+        ({"training": freeze({"objective": "cloze"})}, "cloze is not for this model"),
+        ({"training": freeze({"negatives": 3})}, "negatives has no use in loss cross_entropy"),
         ({"dataset": "synthetik"}, "'synthetic'"),
         ({"attention": "softmaxx"}, "'softmax'"),
     ],

@@ -38,6 +38,46 @@ def test_every_call_is_a_step_that_lowers_the_loss(causal):
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.parametrize(
+    ("fields", "training"),
+    [
+        ({}, {"loss": "sampled_softmax", "negatives": 20}),
+        ({}, {"loss": "sampled_softmax", "negative_sampling": "popularity"}),
+        ({}, {"loss": "bce", "negatives": 3}),
+        ({"model": "bert4rec", "causal": False}, {}),
+        ({"model": "bert4rec", "causal": False}, {"objective": "last_position"}),
+        ({"attention": "hstu"}, {}),
+    ],
+    ids=["sampled", "popularity", "bce", "cloze", "appended mask", "timestamps"],
+)
+def test_every_objective_and_loss_is_a_step_on_real_and_fake_tensors(fields, training):
+    given = case(**fields, training=freeze({"catalogue_size": 50, "learning_rate": 0.02, **training}))
+    workload = train_step.build(given)
+    losses = []
+    for _ in range(40):
+        losses.append(float(workload.call()))
+        workload.reset()
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    with FakeTensorMode():
+        train_step.build(given).call()
+
+
+def test_a_cloze_predicts_the_share_that_a_training_hides():
+    def predicted(**training) -> int:
+        workload = train_step.build(
+            case(
+                model="bert4rec",
+                causal=False,
+                seq_len=20,
+                training=freeze({"catalogue_size": 50, **training}),
+            )
+        )
+        return workload.minimum_bytes
+
+    # Items alike, three rows of 20: a fifth of the positions has a target, or every one of two.
+    assert predicted(mask_share=0.5) - predicted() == 3 * (10 - 4) * 8
+
+
 def test_reset_drops_the_gradients(monkeypatch):
     made = []
 

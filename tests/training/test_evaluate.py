@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import nn
 
+from linrec_bench import models
 from linrec_bench.data.sequences import Queries, Sequences
 from linrec_bench.models.spec import Recommender
 from linrec_bench.training import evaluate as module
@@ -20,7 +21,7 @@ class LastItem(Recommender):
         self.table = nn.Parameter(torch.stack((2 * ids, -(ids**2)), dim=1))
         self.widths: list[int] = []
 
-    def forward(self, items, padding_mask=None):
+    def forward(self, items, padding_mask=None, timestamps=None):
         assert not self.training
         assert torch.equal(padding_mask, items > 0)
         self.widths.append(items.shape[1])
@@ -71,3 +72,59 @@ def test_leaves_the_mode_of_the_model_as_it_was():
         model.train(training)
         evaluate(model, asked, seq_len=8, batch_size=2, exclude_seen=True)
         assert model.training is training
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 10])
+def test_ranks_among_candidates_by_hand(monkeypatch, batch_size):
+    asked = queries(HISTORIES, TARGETS, n_items=10)
+    # By distance to the last item: 6 to 5 against 4, 8, 10; 3 to 3 against others; 5 to 7; 7 to 4.
+    drawn = np.array([[4, 8, 10], [1, 2, 4], [8, 9, 10], [1, 3, 10]])
+    for block_bytes in (1, 2**20):
+        monkeypatch.setattr(module, "_BLOCK_BYTES", block_bytes)
+        found = evaluate(
+            LastItem(10), asked, seq_len=8, batch_size=batch_size, exclude_seen=True, candidates=drawn
+        )
+        assert found.tolist() == [2, 1, 3, 3]
+
+
+def test_candidates_cost_one_forward_a_query():
+    model = LastItem(10)
+    asked = queries(HISTORIES, TARGETS, n_items=10)
+    drawn = np.array([[4, 8, 10]] * 4)
+    evaluate(model, asked, seq_len=8, batch_size=4, exclude_seen=True, candidates=drawn)
+    assert len(model.widths) == 1
+
+
+def test_a_floor_is_ranked_by_its_scores():
+    train = Sequences(np.array([1, 1, 1, 2, 2, 3], dtype=np.int32), np.arange(6), np.array([0, 6]), 4)
+    floor = models.build("popularity", n_items=4)
+    floor.fit(train)
+    asked = queries([[1, 2], [3], [4]], [3, 2, 1], n_items=4)
+    for batch_size in (1, 10):
+        options = {"seq_len": 5, "batch_size": batch_size}
+        assert evaluate(floor, asked, exclude_seen=False, **options).tolist() == [3, 2, 1]
+        assert evaluate(floor, asked, exclude_seen=True, **options).tolist() == [1, 2, 1]
+
+
+class Moment(LastItem):
+    """Scores items by closeness to the seconds between the last event and the request."""
+
+    needs_timestamps = True
+
+    def forward(self, items, padding_mask=None, timestamps=None):
+        waits = (timestamps[:, 1:] - timestamps[:, :-1]).float()
+        return torch.stack((waits, torch.ones_like(waits)), dim=2)
+
+
+def test_a_model_that_needs_times_is_given_those_of_the_events_and_the_request():
+    asked = queries([[1, 2, 3], [4]], [5, 2], n_items=6)
+    timed = Queries(
+        Sequences(asked.histories.items, np.array([0, 1, 10, 20]), asked.histories.offsets, 6),
+        asked.targets,
+        asked.user,
+        asked_at=np.array([15, 22]),
+    )
+    options = {"seq_len": 2, "batch_size": 4, "exclude_seen": False}
+    assert evaluate(Moment(6), timed, **options).tolist() == [1, 1]
+    with pytest.raises(ValueError, match="asked_at"):
+        evaluate(Moment(6), asked, **options)

@@ -13,6 +13,7 @@ from linrec_bench.training.fit import Epoch, fit
 from linrec_bench.training.settings import TrainingSettings
 
 N_ITEMS = 6
+COUNTS = np.array([0, *[1] * N_ITEMS])
 
 
 class Bigram(Recommender):
@@ -26,7 +27,7 @@ class Bigram(Recommender):
         self.table = nn.Embedding(N_ITEMS + 1, 8)
         self.dropout = nn.Dropout(0.1)
 
-    def forward(self, items, padding_mask=None):
+    def forward(self, items, padding_mask=None, timestamps=None):
         self.modes.append(self.training)
         return self.dropout(self.states(items))
 
@@ -60,11 +61,14 @@ def model() -> Bigram:
 def train(bigram: Bigram, *, values: Iterator[float] | None = None, clock=None, seed=0, **params):
     """Fit with validations that read `values` one after the other."""
     values = values or iter(range(10_000))
+    settings = TrainingSettings.from_params({"learning_rate": 0.05, **params})
     seen: list[Epoch] = []
     result = fit(
         bigram,
         windows(cycles(), 4),
-        TrainingSettings.from_params({"learning_rate": 0.05, **params}),
+        settings,
+        objective=settings.objective_for(causal=bigram.causal),
+        counts=COUNTS,
         batch_size=5,
         seed=seed,
         validate=lambda: {"ndcg@10": next(values)},
@@ -92,6 +96,8 @@ def test_prefixes_train_too():
         bidirectional,
         prefixes(cycles(), 4),
         settings,
+        objective="last_position",
+        counts=COUNTS,
         batch_size=16,
         seed=0,
         validate=lambda: {"ndcg@10": 0.0},
@@ -221,6 +227,8 @@ def test_nothing_to_train_on_is_refused():
             model(),
             windows(cycles(length=1), 4),
             TrainingSettings.from_params({}),
+            objective="all_positions",
+            counts=COUNTS,
             batch_size=4,
             seed=0,
             validate=lambda: {"ndcg@10": 0.0},

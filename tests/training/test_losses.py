@@ -3,6 +3,9 @@ import torch
 import torch.nn.functional as F
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from linrec_bench.measures.memory import live_peaks
+from linrec_bench.tasks import Workload
+from linrec_bench.training import losses
 from linrec_bench.training.losses import cross_entropy
 
 
@@ -19,8 +22,28 @@ def plain(hidden, table, targets):
     return F.cross_entropy(hidden @ table[1:].T, targets - 1)
 
 
-# One byte asks for the smallest blocks there are: more than two for these 70 positions.
-@pytest.mark.parametrize("block_bytes", [1, None])
+@pytest.fixture(params=["one block", "blocks of positions", "parts of the catalogue"])
+def block_bytes(request, monkeypatch):
+    """Sizes of a block that ask for each way to cut 70 positions by 50 classes."""
+    if request.param == "one block":
+        return None
+    monkeypatch.setattr(losses, "_LEAST_ROWS", 20)
+    if request.param == "blocks of positions":
+        return 20 * 50 * 8
+    monkeypatch.setattr(losses, "_LEAST_COLUMNS", 16)
+    monkeypatch.setattr(losses, "_ROWS_OF_PARTS", 30)
+    return 1
+
+
+def test_the_three_ways_to_cut(monkeypatch):
+    assert losses._block_shape(70, 50, 2**20) == (2**20 // 50, 50)
+    assert losses._block_shape(70, 50, 32 * 50) == (32, 50)
+    assert losses._block_shape(4096, 10**6, 2**21) == (256, 8192)
+    # A million positions and a million classes: neither way grows without bound.
+    rows, columns = losses._block_shape(10**6, 10**6, 2**21)
+    assert rows * columns < 2 * 2**21
+
+
 @pytest.mark.parametrize("scale", [1.0, 300.0])
 def test_loss_and_gradients_are_those_of_the_plain_form(block_bytes, scale):
     hidden, table, targets = problem(scale=scale)
@@ -51,9 +74,9 @@ def test_padding_is_never_a_class():
     assert cross_entropy(hidden, table, targets) == loss
 
 
-def test_low_precision_sums_in_float32():
+def test_low_precision_sums_in_float32(block_bytes):
     hidden, table, targets = problem(positions=300, items=40, dtype=torch.bfloat16)
-    loss = cross_entropy(hidden, table, targets, block_bytes=1)
+    loss = cross_entropy(hidden, table, targets, block_bytes=block_bytes)
     assert loss.dtype == torch.float32
     exact = plain(hidden.double(), table.double(), targets)
     torch.testing.assert_close(loss.double(), exact, rtol=5e-3, atol=0)
@@ -87,3 +110,22 @@ def test_the_logits_never_exist_whole():
             cross_entropy(hidden, table, targets, block_bytes=4 * 2**20).backward()
     assert max(seen) <= 4 * 2**20
     assert positions * items * 4 > 30 * max(seen)
+
+
+def test_a_million_items_never_meet_all_positions():
+    positions, items, width = 1024, 1_000_000, 16
+    with FakeTensorMode():
+        hidden = torch.empty(positions, width, requires_grad=True)
+        table = torch.empty(items + 1, width, requires_grad=True)
+        targets = torch.empty(positions, dtype=torch.int64)
+        workload = Workload(
+            call=lambda: cross_entropy(hidden, table, targets).backward(),
+            device=torch.device("cpu"),
+            minimum_bytes=0,
+        )
+        peak, saved = (reading.value for reading in live_peaks(workload))
+    gradients = (items + 1 + positions) * width * 4
+    # The gradient is made in the forward pass and scaled in the backward pass: twice the table, and blocks.
+    assert peak < 2 * gradients + 4 * losses.BLOCK_BYTES["cpu"]
+    assert saved <= gradients
+    assert peak < positions * items * 4 / 25

@@ -31,7 +31,11 @@ def test_an_unknown_key_names_the_near_one():
         ("weight_decay", -0.1),
         ("warmup_steps", -1),
         ("objective", "all"),
-        ("loss", "bce"),
+        ("loss", "hinge"),
+        ("mask_share", 1.0),
+        ("negatives", 0),
+        ("temperature", 0),
+        ("negative_sampling", "popular"),
         ("schedule", "linear"),
         ("learning_rate", float("nan")),
         ("budget_seconds", float("inf")),
@@ -67,6 +71,56 @@ def test_the_objective_follows_from_causality():
     assert last.objective_for(causal=True) == "last_position"
 
 
-def test_does_not_import_torch():
-    code = "import sys, linrec_bench.training.settings; sys.exit('torch' in sys.modules)"
+def test_the_model_limits_the_objective():
+    auto = TrainingSettings.from_params({})
+    assert auto.objective_for(causal=True, objectives=("cloze", "last_position")) == "cloze"
+    assert auto.objective_for(causal=False, objectives=("all_positions", "last_position")) == "last_position"
+    with pytest.raises(ValueError, match="all_positions only, which needs causal: true"):
+        auto.objective_for(causal=False, objectives=("all_positions",))
+    cloze = TrainingSettings.from_params({"objective": "cloze"})
+    assert cloze.objective_for(causal=False) == "cloze"
+    with pytest.raises(ValueError, match="cloze is not for this model; expected one of: all_positions"):
+        cloze.objective_for(causal=True, objectives=("all_positions", "last_position"))
+
+
+def test_each_loss_has_a_number_of_negatives():
+    found = {
+        loss: TrainingSettings.from_params({"loss": loss}).negatives_drawn
+        for loss in ("cross_entropy", "sampled_softmax", "bce")
+    }
+    assert found == {"cross_entropy": 0, "sampled_softmax": 256, "bce": 1}
+    assert TrainingSettings.from_params({"loss": "bce", "negatives": 4}).negatives_drawn == 4
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"negatives": 4}, "negatives has no use in loss cross_entropy; .*sampled_softmax or bce"),
+        ({"loss": "bce", "logq": True}, "logq has no use in loss bce; .*sampled_softmax$"),
+        ({"objective": "last_position", "mask_share": 0.3}, "mask_share has no use .*cloze"),
+    ],
+)
+def test_a_key_that_would_be_ignored_is_refused(params, message):
+    with pytest.raises(ValueError, match=rf"^training: {message}") as caught:
+        TrainingSettings.from_params(params)
+    assert "\n" not in str(caught.value)
+
+
+def test_history_groups_ascend():
+    assert EvaluationSettings.from_params({}).history_groups == (20, 50, 100, 200)
+    assert EvaluationSettings.from_params({"history_groups": []}).history_groups == ()
+    for bad in ([50, 20], [20, 20], [1, 5]):
+        with pytest.raises(ValueError, match=r"^evaluation: history_groups is .*ascending"):
+            EvaluationSettings.from_params({"history_groups": bad})
+
+
+def test_drawn_candidates_never_hold_seen_items():
+    assert EvaluationSettings.from_params({"candidates": "pop100"}).exclude_seen
+    with pytest.raises(ValueError, match=r"^evaluation: candidates uni100 never hold .*exclude_seen: true"):
+        EvaluationSettings.from_params({"candidates": "uni100", "exclude_seen": False})
+
+
+@pytest.mark.parametrize("module", ["settings", "protocol"])
+def test_does_not_import_torch(module):
+    code = f"import sys, linrec_bench.training.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

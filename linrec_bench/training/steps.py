@@ -1,0 +1,187 @@
+"""The moving parts of a training: steps over shuffled batches, and the best weights so far."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from linrec_bench.data.batches import Batch, shuffled
+from linrec_bench.models.spec import Recommender
+from linrec_bench.training.checkpoint import State
+from linrec_bench.training.objectives import Criterion
+from linrec_bench.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from linrec_bench.training.settings import TrainingSettings
+
+
+class Rows(Protocol):
+    """Training rows by number: windows, prefixes or spans."""
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, " R"]: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Int64[np.ndarray, " B"]) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What one epoch came to: mean loss over its `events` targets, seconds of training."""
+
+    loss: float
+    events: int
+    train_s: float
+
+
+class Run:
+    """A training between its steps: optimiser, order of the rows, counts and time spent."""
+
+    def __init__(
+        self,
+        model: Recommender,
+        rows: Rows,
+        settings: TrainingSettings,
+        criterion: Criterion,
+        *,
+        batch_size: int,
+        rng: np.random.Generator,
+        clock: Callable[[], float],
+    ) -> None:
+        self.model, self.rows, self.settings, self.criterion = model, rows, settings, criterion
+        self.batch_size, self.rng, self.clock = batch_size, rng, clock
+        self.optimizer = make_optimizer(model, settings)
+        self.device = next(model.parameters()).device
+        self.steps = 0
+        self.began = self.kept_at = clock()
+        self.number = 1
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self.batches, self.rows_done, self.loss_sum, self.events, self.train_s = 0, 0, 0.0, 0, 0.0
+        self.rng_before = json.dumps(self.rng.bit_generator.state)
+
+    def next_epoch(self) -> None:
+        self.number += 1
+        self._begin_epoch()
+
+    def spent(self) -> float:
+        """The share of the time budget that lies behind; 0 when there is none."""
+        budget_s = self.settings.budget_seconds
+        return 0.0 if budget_s is None else (self.clock() - self.began) / budget_s
+
+    def over(self) -> bool:
+        return self.spent() >= 1
+
+    def epoch(self, keep: Callable[[], None]) -> Passed:
+        """Train until the rows or the budget end, one step at least; `keep` is called between steps."""
+        self.model.train()
+        since = self.clock()
+        # A resumed epoch draws its order again and leaves out what lies behind.
+        batches = shuffled(self.rows.lengths, self.batch_size, self.rng)
+        for rows in islice(batches, self.batches, None):
+            epochs_done = self.number - 1 + self.rows_done / len(self.rows)
+            self.steps += 1
+            rate = learning_rate(
+                self.settings,
+                step=self.steps,
+                progress=max(self.spent(), epochs_done / self.settings.epochs),
+            )
+            set_learning_rate(self.optimizer, rate)
+            loss, targets = self._step(self.rows.batch(rows).to(self.device))
+            self.loss_sum += loss * targets
+            self.events += targets
+            self.rows_done += len(rows)
+            self.batches += 1
+            if self.over():
+                break
+            self.train_s += self.clock() - since
+            keep()
+            since = self.clock()
+        self.train_s += self.clock() - since
+        return Passed(self.loss_sum / self.events, self.events, self.train_s)
+
+    def _step(self, batch: Batch) -> tuple[float, int]:
+        """One step of the optimiser; returns the loss before it and its number of targets."""
+        self.optimizer.zero_grad()
+        loss, targets = self.criterion(self.model, batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss is {value} at step {self.steps}; expected a finite number. "
+                "Try a lower learning_rate, warmup_steps or gradient_clip"
+            )
+        torch.autograd.backward(loss)
+        if self.settings.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
+        self.optimizer.step()
+        return value, targets
+
+    def state(self) -> dict[str, object]:
+        """Its part of a checkpoint's `State`."""
+        on_cuda = self.device.type == "cuda"
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "steps": self.steps,
+            "spent_s": self.clock() - self.began,
+            "epoch": self.number,
+            "batches": self.batches,
+            "rows": self.rows_done,
+            "loss_sum": self.loss_sum,
+            "events": self.events,
+            "train_s": self.train_s,
+            "rows_rng": self.rng_before,
+            "torch_rng": torch.get_rng_state(),
+            "device_rng": torch.cuda.get_rng_state(self.device) if on_cuda else None,
+            "draws_rng": self.criterion.generator.get_state(),
+        }
+
+    def restore(self, state: State) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(dict(state["optimizer"]))
+        self.steps, self.began = state["steps"], self.clock() - state["spent_s"]
+        self.number, self.batches, self.rows_done = state["epoch"], state["batches"], state["rows"]
+        self.loss_sum, self.events, self.train_s = state["loss_sum"], state["events"], state["train_s"]
+        self.rng_before = state["rows_rng"]
+        self.rng.bit_generator.state = json.loads(self.rng_before)
+        torch.set_rng_state(state["torch_rng"])
+        if state["device_rng"] is not None:
+            torch.cuda.set_rng_state(state["device_rng"], self.device)
+        self.criterion.generator.set_state(state["draws_rng"])
+
+
+class Best:
+    """The weights of the best validation so far; `waited` counts the validations since."""
+
+    def __init__(self) -> None:
+        self.value, self.epoch, self.waited = -math.inf, 0, 0
+        self.weights: Mapping[str, Tensor] = {}
+
+    def offer(self, model: nn.Module, epoch: int, value: float) -> None:
+        if value > self.value:
+            self.value, self.epoch, self.waited = value, epoch, 0
+            self.weights = {name: weight.clone() for name, weight in model.state_dict().items()}
+        else:
+            self.waited += 1
+
+    def state(self) -> dict[str, object]:
+        """Its part of a checkpoint's `State`."""
+        return {
+            "best_weights": dict(self.weights),
+            "best_value": self.value,
+            "best_epoch": self.epoch,
+            "best_waited": self.waited,
+        }
+
+    def restore(self, state: State) -> None:
+        self.weights = state["best_weights"]
+        self.value, self.epoch, self.waited = state["best_value"], state["best_epoch"], state["best_waited"]

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
+import pandas as pd
 import pooch
 
-from linrec_bench.data import table
+from linrec_bench.data import features, table
 from linrec_bench.data.sequences import Sequences
-from linrec_bench.data.source import Progress, Source
+from linrec_bench.data.source import FOLDER_VARIABLE, Progress, Source
 
-FOLDER_VARIABLE = "LINREC_BENCH_DATA"
 _TIMEOUT_S = 60
 _CHUNK_BYTES = 2**16
 
@@ -28,7 +29,8 @@ _CHUNK_BYTES = 2**16
 class Archive:
     """A zip file of GroupLens: where it is, its hash, and the file of ratings in it.
 
-    `columns` are the numbers of user, item and time in a line cut at `separator`.
+    `columns` are the numbers of user, item and time in a line cut at `separator`. `items` is the file of the
+    items, and `genres` reads from it what each item's are.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Archive:
     member: str
     separator: str
     columns: tuple[int, int, int]
+    items: str
+    genres: Callable[..., pd.Series]
 
 
 ML_1M = Archive(
@@ -47,6 +51,8 @@ ML_1M = Archive(
     # The file has two colons between fields; cut at one, every other field is empty.
     separator=":",
     columns=(0, 2, 6),
+    items="ml-1m/movies.dat",
+    genres=partial(features.read_dat, columns=(0, 2)),
 )
 ML_100K = Archive(
     name="ml-100k",
@@ -55,6 +61,9 @@ ML_100K = Archive(
     member="ml-100k/u.data",
     separator="\t",
     columns=(0, 1, 3),
+    items="ml-100k/u.item",
+    # After id, title, two dates and an address.
+    genres=partial(features.read_flags, first_flag=5),
 )
 
 
@@ -63,6 +72,8 @@ def load(archive: Archive, *, folder: str | None, min_interactions: int) -> Sequ
 
     They are looked for in `folder`; without it in the folder that LINREC_BENCH_DATA names, then in the cache.
     In a folder the first of name.zip, the file of ratings, name.csv.gz (user_id,item_id,timestamp) is read.
+    The features of the items are their genres, where the file of items is beside the ratings, or
+    name-items.csv.gz (item_id,title,genres) beside the csv.
 
     Raises `ValueError` that tells how to get the data when there is none, and for a damaged file.
     """
@@ -73,10 +84,18 @@ def load(archive: Archive, *, folder: str | None, min_interactions: int) -> Sequ
             return _read_zip(archive, zipped, min_interactions)
         for plain in (place / archive.member, place / Path(archive.member).name):
             if plain.is_file():
+                items = plain.with_name(Path(archive.items).name)
+                genres = archive.genres(items, where=str(items)) if items.is_file() else None
                 with plain.open("rb") as file:
-                    return _read_ratings(archive, file, str(plain), min_interactions)
+                    return _read_ratings(archive, file, str(plain), min_interactions, genres)
         if prepared.is_file():
-            return table.load_csv(path=str(prepared), min_interactions=min_interactions)
+            items = place / f"{archive.name}-items.csv.gz"
+            return table.load_csv(
+                path=str(prepared),
+                min_interactions=min_interactions,
+                features=str(items) if items.is_file() else None,
+                feature="genres",
+            )
     looked = ", ".join(map(str, folders))
     raise ValueError(
         f"data {archive.name} is not here (looked in {looked}); run: linrec-bench data fetch {archive.name}"
@@ -139,8 +158,13 @@ def _default_folders() -> Iterator[Path]:
 
 def _read_zip(archive: Archive, path: Path, min_interactions: int) -> Sequences:
     try:
-        with zipfile.ZipFile(path) as zipped, zipped.open(archive.member) as file:
-            return _read_ratings(archive, file, f"{path}:{archive.member}", min_interactions)
+        with zipfile.ZipFile(path) as zipped:
+            genres = None
+            if archive.items in zipped.namelist():
+                with zipped.open(archive.items) as file:
+                    genres = archive.genres(file, where=f"{path}:{archive.items}")
+            with zipped.open(archive.member) as file:
+                return _read_ratings(archive, file, f"{path}:{archive.member}", min_interactions, genres)
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(
             f"{path}: not the archive {archive.name} ({error}); remove it and run: "
@@ -148,10 +172,14 @@ def _read_zip(archive: Archive, path: Path, min_interactions: int) -> Sequences:
         ) from None
 
 
-def _read_ratings(archive: Archive, file: IO[bytes], where: str, min_interactions: int) -> Sequences:
+def _read_ratings(
+    archive: Archive, file: IO[bytes], where: str, min_interactions: int, genres: pd.Series | None
+) -> Sequences:
     frame = table.read_text(file, where=where, separator=archive.separator, columns=list(archive.columns))
     frame = frame.set_axis(["user", "item", "time"], axis=1)
-    return table.to_sequences(frame, where=where, unit="line", first=1, min_interactions=min_interactions)
+    return table.to_sequences(
+        frame, where=where, unit="line", first=1, min_interactions=min_interactions, features=genres
+    )
 
 
 def _source(archive: Archive, *, title: str) -> Source:

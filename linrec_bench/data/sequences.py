@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int32, Int64, Shaped
@@ -14,7 +14,8 @@ class Sequences:
 
     items: [E] int32 in 1..n_items (0 is padding and never occurs); timestamps: [E] int64, exact;
     offsets: [U + 1] int64, user u owns the events offsets[u]:offsets[u + 1]. `ordinal` says that timestamps
-    are positions in each history, so that those of two users cannot be compared.
+    are positions in each history, so that those of two users cannot be compared. item_features: row i holds
+    the features of item i, numbered from 1, 0 where there are fewer than F; None for a source without any.
     """
 
     items: Int32[np.ndarray, " E"]
@@ -22,6 +23,7 @@ class Sequences:
     offsets: Int64[np.ndarray, " U+1"]
     n_items: int
     ordinal: bool = False
+    item_features: Int64[np.ndarray, "V_plus_1 F"] | None = None
 
     @property
     def n_users(self) -> int:
@@ -39,7 +41,7 @@ class Sequences:
         """Q histories: the first counts[i] events of the user user[i], copied."""
         offsets = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
         events = np.arange(offsets[-1]) + np.repeat(self.offsets[user] - offsets[:-1], counts)
-        return Sequences(self.items[events], self.timestamps[events], offsets, self.n_items, self.ordinal)
+        return replace(self, items=self.items[events], timestamps=self.timestamps[events], offsets=offsets)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def from_interactions(
     timestamp: Shaped[np.ndarray, " E"],
     *,
     min_interactions: int = 5,
+    featured: Shaped[np.ndarray, " I"] | None = None,
+    features: Int64[np.ndarray, "I F"] | None = None,
 ) -> Sequences:
     """Histories of a log of events: who, what, when, in any order.
 
@@ -99,7 +103,7 @@ def from_interactions(
     if min_interactions < 1:
         raise ValueError(f"min_interactions is {min_interactions}; expected 1 or more")
     users = np.unique(user, return_inverse=True)[1]
-    items = np.unique(item, return_inverse=True)[1]
+    names, items = np.unique(item, return_inverse=True)
     # lexsort is stable: events of one user at one time stay in the order of the input.
     order = np.lexsort((timestamp, users))
     users, items, times = users[order], items[order], timestamp[order].astype(np.int64)
@@ -113,13 +117,31 @@ def from_interactions(
         )
     _, counts = np.unique(users[kept], return_counts=True)
     known, numbers = np.unique(items[kept], return_inverse=True)
+    table = None
+    if featured is not None and features is not None:
+        table = _features_of(names[known], featured, features)
     return Sequences(
         items=(numbers + 1).astype(np.int32),
         timestamps=times[kept],
         offsets=np.concatenate(([0], counts.cumsum())),
         n_items=len(known),
         ordinal=ordinal,
+        item_features=table,
     )
+
+
+def _features_of(
+    names: Shaped[np.ndarray, " V"],
+    featured: Shaped[np.ndarray, " I"],
+    features: Int64[np.ndarray, "I F"],
+) -> Int64[np.ndarray, "V_plus_1 F"]:
+    """The rows of the items `names` (ascending, each once), below one of zeros for the padding."""
+    table = np.zeros((len(names) + 1, features.shape[1]), dtype=np.int64)
+    place = np.searchsorted(names, featured)
+    there = place < len(names)
+    there[there] = names[place[there]] == featured[there]
+    table[place[there] + 1] = features[there]
+    return table
 
 
 def _positions(users: Int64[np.ndarray, " E"]) -> Int64[np.ndarray, " E"]:

@@ -10,6 +10,9 @@ from pathlib import Path
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.parameters import check_parameters, parameters_of
 
+FOLDER_VARIABLE = "LINREC_BENCH_DATA"
+"""The variable of the environment that names a folder of data sets."""
+
 Progress = Callable[[int, int], None]
 """`(done_bytes, total_bytes) -> None`, called as a download goes on; the total is 0 when it is not known."""
 

@@ -15,11 +15,15 @@ nearer than `distance` say nothing about it. So Recall@10 on any event is at mos
 sigma and which items it has seen, but not when, can still tell the `distance` heads of the threads: a high
 Recall@10 for distance <= 10, and an NDCG@10 of about a third to a half. A model whose window is shorter than
 `distance` is blind.
+
+With `features` F > 0 the ring is cut into F arcs of like length, and the arc of an item is its one feature:
+knowing it, a model has the next item of a thread down to about items / F.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Int64
 
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.data.source import Source
@@ -36,14 +40,15 @@ def load(
     distance: int = 4,
     noise: float = 0.05,
     seed: int = 0,
+    features: int = 0,
 ) -> Sequences:
     """`users` histories of `length` events on average, uniform from half of it to one and a half times it.
 
     Times in seconds: each user starts at a moment of the first 30 days and acts once a day on average, so
-    that a global temporal split is meaningful. Equal arguments give equal data.
+    that a global temporal split is meaningful. Equal arguments give equal data; `features` change no event.
 
-    Raises `ValueError` for sizes below 1, a noise outside [0, 1] and a distance that the shortest history
-    does not hold.
+    Raises `ValueError` for sizes below 1, a noise outside [0, 1], a distance that the shortest history
+    does not hold, and more features than items.
     """
     for name, value, least in (("users", users, 1), ("items", items, 2), ("distance", distance, 1)):
         if value < least:
@@ -55,6 +60,10 @@ def load(
         raise ValueError(
             f"data synthetic: the shortest history has {shortest} events, too few for distance {distance}; "
             f"expected a length of {2 * distance + 2} or more"
+        )
+    if not 0 <= features <= items:
+        raise ValueError(
+            f"data synthetic: features is {features}; expected 0 for none, or up to one an item ({items})"
         )
     rng = np.random.default_rng(seed)
     ring = rng.permutation(items)
@@ -75,7 +84,15 @@ def load(
         timestamps=times[kept],
         offsets=np.concatenate(([0], lengths.cumsum())),
         n_items=items,
+        item_features=_arcs(ring, features) if features else None,
     )
+
+
+def _arcs(ring: Int64[np.ndarray, " V"], features: int) -> Int64[np.ndarray, "V_plus_1 1"]:
+    """The number of the arc of each item, from 1; 0 for the padding."""
+    table = np.zeros((len(ring) + 1, 1), dtype=np.int64)
+    table[ring + 1, 0] = 1 + np.arange(len(ring)) * features // len(ring)
+    return table
 
 
 SOURCES = (

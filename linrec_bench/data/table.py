@@ -7,6 +7,7 @@ are refused and not rounded, for rounding would change the order of events: scal
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +17,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int64, Integer
 
+from linrec_bench.data import features as item_features
 from linrec_bench.data.sequences import Sequences, from_interactions
-from linrec_bench.data.source import Source
+from linrec_bench.data.source import FOLDER_VARIABLE, Source
 from linrec_bench.registry import did_you_mean
 
 _LISTED = 10
@@ -35,8 +37,13 @@ def load_csv(
     time: str = "timestamp",
     separator: str = ",",
     min_interactions: int = 5,
+    features: str | None = None,
+    feature: str = "features",
 ) -> Sequences:
     """The histories of a text file with a header line; one that ends in .gz is read as it is.
+
+    `features` is a file of the same form with a line an item: the column `item`, and the column `feature`
+    that holds its features with | between them.
 
     Raises `ValueError` naming the file and the line of what is missing or damaged.
     """
@@ -44,7 +51,14 @@ def load_csv(
     if len(separator) != 1:
         raise ValueError(f"data csv: separator is {separator!r}; expected one character")
     frame = read_text(file, where=path, separator=separator, columns=[user, item, time])
-    return to_sequences(frame, where=path, unit="line", first=2, min_interactions=min_interactions)
+    found = None
+    if features is not None:
+        found = item_features.read_csv(
+            _existing(features), where=features, item=item, column=feature, separator=separator
+        )
+    return to_sequences(
+        frame, where=path, unit="line", first=2, min_interactions=min_interactions, features=found
+    )
 
 
 def load_parquet(
@@ -110,9 +124,17 @@ def read_text(
 
 
 def to_sequences(
-    frame: pd.DataFrame, *, where: str, unit: str, first: int, min_interactions: int
+    frame: pd.DataFrame,
+    *,
+    where: str,
+    unit: str,
+    first: int,
+    min_interactions: int,
+    features: pd.Series | None = None,
 ) -> Sequences:
     """The histories of a frame whose three columns are user, item and time.
+
+    `features` are those of the items by the text of their ids, which are text in the frame too.
 
     Raises `ValueError` that names the rows (as `unit` number, the topmost being `first`) that lack a value or
     have no whole number for a time: the first ten, then how many more.
@@ -132,14 +154,29 @@ def to_sequences(
         told = "; ".join(f"{unit} {first + row}: {fault(row)}" for row in rows[:_LISTED])
         more = f"; and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
         raise ValueError(f"{where}: {told}{more}. Mend or remove such rows")
-    return from_interactions(_codes(user), _codes(item), times, min_interactions=min_interactions)
+    if features is None:
+        return from_interactions(_codes(user), _codes(item), times, min_interactions=min_interactions)
+    # Numbered together, so that the same id has the same number in both.
+    ids = _codes(pd.concat([item, pd.Series(features.index)], ignore_index=True))
+    return from_interactions(
+        _codes(user),
+        ids[: len(item)],
+        times,
+        min_interactions=min_interactions,
+        featured=ids[len(item) :],
+        features=item_features.numbered(features),
+    )
 
 
 def _existing(path: str) -> Path:
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise ValueError(f"{path}: no such file; expected the path of a table of events")
-    return file
+    """The file of that path; a relative one may lie in the folder of LINREC_BENCH_DATA as well."""
+    named = Path(path).expanduser()
+    folder = os.environ.get(FOLDER_VARIABLE)
+    for file in (named, Path(folder).expanduser() / named) if folder else (named,):
+        if file.is_file():
+            return file
+    also = f", nor in {folder}" if folder and not named.is_absolute() else ""
+    raise ValueError(f"{path}: no such file{also}; expected the path of a table")
 
 
 def _check_columns(wanted: Sequence[str | int], there: Sequence[str | int], path: str) -> None:

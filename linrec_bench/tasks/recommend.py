@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int64
 
 from linrec_bench import data, models
-from linrec_bench.attention.spec import factories
+from linrec_bench.attention.spec import Unsupported, factories
 from linrec_bench.case import Case
 from linrec_bench.data.sequences import Queries, Sequences, Split
 from linrec_bench.data.splits import SPLITS
@@ -62,7 +62,13 @@ def run(case: Case, emit: Emit, *, keep: Keep = _drop, checkpoint: Checkpoint | 
     if spec.trained_by_gradient:
         # Before the data are loaded, which may take longer than a person waits for a refusal.
         training.objective_for(causal=case.causal, objectives=spec.objectives)
-    split = SPLITS[evaluation.split](data.load(case.dataset, **dict(case.dataset_params)))
+    sequences = data.load(case.dataset, **dict(case.dataset_params))
+    if spec.needs_features and sequences.item_features is None:
+        raise Unsupported(
+            f"model {spec.name} needs features of the items, and data {case.dataset_label} came without any "
+            "(docs/data.md says where they are looked for)"
+        )
+    split = SPLITS[evaluation.split](sequences)
     ranker = _Ranker(case, evaluation, split)
     torch.manual_seed(case.seed)
     if spec.trained_by_gradient:
@@ -126,7 +132,7 @@ def _trained(
 ) -> _Prepared:
     train = ranker.split.train
     with factories(torch.device(case.device), getattr(torch, case.dtype)):
-        model = models.of_case(case, n_items=train.n_items)
+        model = models.of_case(case, n_items=train.n_items, item_features=train.item_features)
     assert case.model is not None, "of_case has made one"
     objectives = models.registry()[case.model].objectives
     objective = training.objective_for(causal=case.causal, objectives=objectives)

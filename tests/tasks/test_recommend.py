@@ -8,6 +8,7 @@ import torch
 from linrec_bench import data
 from linrec_bench.analysis.groups import quality_by_group
 from linrec_bench.analysis.summary import summarise
+from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.data.splits import leave_one_out
 from linrec_bench.measures.ranking import metrics
@@ -371,3 +372,27 @@ def test_bad_settings_are_refused_before_anything_is_reported(fields, message):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_runs_on_cuda():
     assert final(run(case(device="cuda")))["recall@5"] > 0.6
+
+
+@pytest.mark.parametrize("model", ["fdsa", "sasrecf"])
+def test_a_model_of_features_gets_those_of_the_data_set(model):
+    said = run(
+        case(model=model, dataset_params=freeze({**DATASET, "features": 8}), training=freeze({"epochs": 1}))
+    )
+    assert 0 <= final(said)["ndcg@5"] <= 1
+
+
+def test_the_features_of_the_data_set_reach_the_model():
+    def loss(features):
+        given = freeze({**DATASET, "features": features})
+        said = run(case(model="sasrecf", dataset_params=given, training=freeze({"epochs": 1})))
+        return next(row.value for row in said if row.measure == "train_loss")
+
+    # The same events, told apart by the features alone.
+    assert loss(8) == loss(8)
+    assert loss(8) != loss(4)
+
+
+def test_a_model_of_features_is_unsupported_without_them():
+    with pytest.raises(Unsupported, match="model fdsa needs features of the items, and data synthetic"):
+        run(case(model="fdsa"))

@@ -188,12 +188,12 @@ def test_a_relative_path_may_lie_in_the_folder_of_data_sets(tmp_path, monkeypatc
     written(tmp_path / "sets", HEADER + ROWS, "known.csv")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LINREC_BENCH_DATA", raising=False)
-    with pytest.raises(ValueError, match="known.csv: no such file; expected"):
+    with pytest.raises(ValueError, match=r"known.csv: no such file; expected"):
         read("known.csv")
     monkeypatch.setenv("LINREC_BENCH_DATA", str(tmp_path / "sets"))
     assert read("known.csv").n_users == 2
     # What lies here comes first.
     written(tmp_path, HEADER + "a,x,1\n", "known.csv")
     assert read("known.csv").n_users == 1
-    with pytest.raises(ValueError, match="other.csv: no such file, nor in .*sets"):
+    with pytest.raises(ValueError, match=r"other.csv: no such file, nor in .*sets"):
         read("other.csv")

@@ -75,11 +75,11 @@ def _suites() -> list[Record]:
 
     return [
         {
-            "name": path.stem,
+            "name": name,
             "title": str(yaml.safe_load(path.read_text(encoding="utf-8")).get("title", "")),
             "file": str(path),
         }
-        for path in shipped_suites()
+        for name, path in shipped_suites().items()
     ]
 
 

@@ -20,8 +20,8 @@ TITLE = "Suite of linrec-bench"
 def suite_schema() -> Schema:
     """The schema (JSON Schema 2020-12) of a suite file.
 
-    The keys of a sweep may stand at the top, in `sweeps` and in `per_device`, which are laid over each other;
-    therefore none of them is required where it could stand elsewhere.
+    The keys of a sweep may stand at the top, in `sweeps`, `per_device` and `scales`, which are laid over each
+    other; therefore none of them is required where it could stand elsewhere.
     """
     whole = _plain(Suite.model_json_schema())
     definitions = _mapping(whole["$defs"])
@@ -30,20 +30,28 @@ def suite_schema() -> Schema:
     sweep_keys = _mapping(_mapping(definitions.pop("Sweep"))["properties"])
     for section, settings in (("training", TrainingSettings), ("evaluation", EvaluationSettings)):
         sweep_keys[section] = _plain(settings.model_json_schema())
-    # `per_device` may change one end of a range.
+    # A device or a scale may change one end of a range.
     _mapping(definitions["Geometric"]).pop("required")
     own = _mapping(whole["properties"])
     sweeps = _mapping(own.pop("sweeps")) | {"items": {"$ref": "#/$defs/Sweep"}}
     anywhere = own | sweep_keys
     definitions["Sweep"] = _closed(sweep_keys, "One task over one grid; what it lacks stands at the top.")
-    definitions["Changes"] = _closed(anywhere | {"sweeps": sweeps}, "What one device changes.")
+    definitions["Changes"] = _closed(anywhere | {"sweeps": sweeps}, "What one device or scale changes.")
     devices: Schema = {device: {"$ref": "#/$defs/Changes"} for device in DEVICES}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": TITLE,
         **_closed(
             anywhere
-            | {"sweeps": sweeps, "per_device": _closed(devices, "What each device changes in the rest.")},
+            | {
+                "sweeps": sweeps,
+                "per_device": _closed(devices, "What each device changes in the rest."),
+                "scales": {
+                    "type": "object",
+                    "description": "What each scale changes in the rest, chosen by `--set scale=NAME`.",
+                    "additionalProperties": {"$ref": "#/$defs/Changes"},
+                },
+            },
             "What to run: one sweep at the top, or several in `sweeps` with their common keys at the top.",
         ),
         "anyOf": [{"required": ["sweeps"]}, {"required": ["task", "attention"]}],

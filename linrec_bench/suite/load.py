@@ -13,8 +13,9 @@ from linrec_bench.registry import did_you_mean
 from linrec_bench.suite.layers import merge, merged, override
 from linrec_bench.suite.names import name_checks
 from linrec_bench.suite.origin import Origin
-from linrec_bench.suite.schema import DEVICES, SUITE_KEYS, SWEEP_KEYS, Suite
-from linrec_bench.suite.text import Location, Source, SuiteError, assignment, read
+from linrec_bench.suite.schema import SWEEP_KEYS, Suite
+from linrec_bench.suite.text import Location, SuiteError, assignment, read
+from linrec_bench.suite.top import SCALE, check_top, chosen_scale
 
 __all__ = ["SuiteError", "assignment", "find", "load", "parse", "resolved_text", "shipped_suites"]
 
@@ -24,22 +25,26 @@ def find(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    shipped = {candidate.stem: candidate for candidate in shipped_suites()}
-    if path.name == name and path.stem in shipped:
-        return shipped[path.stem]
+    shipped = shipped_suites()
+    if (bare := name.removesuffix(".yaml")) in shipped:
+        return shipped[bare]
     known = ", ".join(shipped)
     raise SuiteError(
         f"{name}: no such suite; expected a YAML file or one of: {known}.{did_you_mean(name, shipped)}"
     )
 
 
-def shipped_suites() -> list[Path]:
-    """The suites of the package: beside it in a checkout, inside it in a wheel."""
+def shipped_suites() -> dict[str, Path]:
+    """The suites of the package by name, `folder/name` for those of a folder: `papers/linrec`.
+
+    They lie beside the package in a checkout, inside it in a wheel.
+    """
     package = Path(__file__).parents[1]
     for folder in (package / "suites", package.parent / "suites"):
         if folder.is_dir():
-            return sorted(folder.glob("*.yaml"))
-    return []
+            files = sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path))
+            return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    return {}
 
 
 def load(path: Path, *, device: str, settings: Sequence[str] = ()) -> Suite:
@@ -52,22 +57,33 @@ def load(path: Path, *, device: str, settings: Sequence[str] = ()) -> Suite:
 
 
 def parse(text: str, *, name: str, stem: str, device: str, settings: Sequence[str] = ()) -> Suite:
-    """As `load`, from text; `stem` becomes the name of the suite."""
+    """As `load`, from text; `stem` becomes the name of the suite, and `stem-scale` that of a scale of it."""
     source, raw = read(text, name)
     flags = [_setting(setting) for setting in settings]
-    _check_top_level(raw, source, flags=[])
-    per_device = raw.pop("per_device", None) or {}
-    layers: tuple[Location, ...] = ((),)
-    if device in per_device:
-        merge(raw, per_device[device])
-        layers = (("per_device", device), *layers)
+    check_top(raw, source)
+    per_device = raw.pop("per_device", {})
+    changes: dict[Location, dict[str, Any]] = {("per_device", name): per_device[name] for name in per_device}
+    scales = raw.pop("scales", {})
+    scale = chosen_scale(flags, scales)
+    chosen: list[Location] = [("per_device", device)] if ("per_device", device) in changes else []
+    if scale is not None:
+        # After the device: whoever asks for a scale by name means it.
+        chosen.append(("scales", scale))
+        changes["scales", scale] = {"name": f"{raw.get('name', stem)}-{scale}"} | scales[scale]
+    layers: list[Location] = [()]
+    sweeps_in: Location | None = () if "sweeps" in raw else None
+    for layer in chosen:
+        merge(raw, changes[layer])
+        layers.insert(0, layer)
+        sweeps_in = layer if "sweeps" in changes[layer] else sweeps_in
+    flags = [(keys, value) for keys, value in flags if keys != (SCALE,)]
     for keys, value in flags:
         override(raw, keys, value)
-    _check_top_level(raw, source, flags=[str(keys[0]) for keys, _ in flags])
+    check_top(raw, source, flags=[str(keys[0]) for keys, _ in flags])
     sweeps = raw.pop("sweeps", None)
     defaults = {key: raw.pop(key) for key in list(raw) if key in SWEEP_KEYS}
     resolved = [defaults] if sweeps is None else [merged(defaults, sweep) for sweep in sweeps]
-    origin = Origin(source, layers, tuple(keys for keys, _ in flags), has_sweeps=sweeps is not None)
+    origin = Origin(source, tuple(layers), tuple(keys for keys, _ in flags), sweeps_in=sweeps_in)
     try:
         suite = Suite.model_validate({"name": stem} | raw | {"sweeps": resolved})
     except ValidationError as error:
@@ -97,32 +113,6 @@ def resolved_text(suite: Suite) -> str:
         {key: value for key, value in line.items() if value is not None} for line in content["expect"]
     ]
     return yaml.safe_dump(content, sort_keys=False, width=100)
-
-
-def _check_top_level(raw: dict[str, Any], source: Source, *, flags: Sequence[str]) -> None:
-    known = (*SUITE_KEYS, *SWEEP_KEYS)
-    for key in raw:
-        if key not in known:
-            place = f"--set {key}" if key in flags else source.place((key,))
-            raise SuiteError(
-                f"{place}: unknown key {key!r}; expected one of: {', '.join(known)}."
-                f"{did_you_mean(str(key), known)}"
-            )
-    for key, kind, expected in (("sweeps", list, "a list of sweeps"), ("per_device", dict, "a mapping")):
-        if key in raw and not isinstance(raw[key], kind):
-            raise SuiteError(f"{source.place((key,))}: {key} is {raw[key]!r}; expected {expected}")
-    for index, sweep in enumerate(raw.get("sweeps", [])):
-        if not isinstance(sweep, dict):
-            raise SuiteError(f"{source.place(('sweeps', index))}: a sweep is {sweep!r}; expected a mapping")
-    for device, changes in raw.get("per_device", {}).items():
-        place = source.place(("per_device", device))
-        if device not in DEVICES:
-            raise SuiteError(
-                f"{place}: unknown device {device!r}; expected one of: {', '.join(DEVICES)}."
-                f"{did_you_mean(str(device), DEVICES)}"
-            )
-        if not isinstance(changes, dict):
-            raise SuiteError(f"{place}: per_device.{device} is {changes!r}; expected a mapping")
 
 
 def _setting(setting: str) -> tuple[Location, Any]:

@@ -14,14 +14,15 @@ from linrec_bench.suite.text import Location, Source
 class Origin:
     """The file, and what of it made the suite.
 
-    `layers` are the mappings that hold the defaults of the sweeps, the one that wins first. `flags` are the
-    keys that `--set` gave. Without `has_sweeps` the top of the file is the only sweep.
+    `layers` are the mappings that were laid over each other, the one that wins first; `sweeps_in` is the one
+    whose list of sweeps counts, None where the defaults at the top are the only sweep. `flags` are the keys
+    that `--set` gave.
     """
 
     source: Source
     layers: tuple[Location, ...]
     flags: tuple[Location, ...]
-    has_sweeps: bool
+    sweeps_in: Location | None
 
     def said(self, location: Location, message: str) -> str:
         """`file:line:column: path.of.the.value: message`, or the flag in place of the file."""
@@ -49,15 +50,16 @@ class Origin:
     def _where(self, location: Location) -> tuple[str, Location]:
         """The place of a value of the resolved suite, and its path in the file.
 
-        A resolved value comes from the sweep itself, from `per_device`, or from the defaults at the top; when
-        no part of the file wrote it (something is missing), the nearest enclosing value stands for it.
+        A resolved value comes from the sweep itself, from a scale or a device, or from the defaults at the
+        top; when no part of the file wrote it (something is missing), the nearest enclosing value stands for
+        it.
         """
-        candidates = [location]
+        candidates = [(*layer, *location) for layer in self.layers]
         if location[:1] == ("sweeps",):
             inner = location[2:]
-            candidates = [location] if self.has_sweeps else []
+            candidates = [] if self.sweeps_in is None else [(*self.sweeps_in, *location)]
             candidates += [(*layer, *inner) for layer in self.layers]
-            location = location if self.has_sweeps else inner
+            location = inner if self.sweeps_in is None else location
         shortest = min(len(candidate) for candidate in candidates)
         for cut in range(shortest + 1):
             for candidate in candidates:

@@ -1,6 +1,7 @@
 """The published schema is that of the code, and it tells good suites from bad ones."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -48,11 +49,12 @@ def errors_of():
     return lambda text: [error.message for error in validator.iter_errors(read(text, "s")[1])]
 
 
-@pytest.mark.parametrize("path", load.shipped_suites(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", load.shipped_suites().values(), ids=lambda path: path.stem)
 def test_every_shipped_suite_is_valid(errors_of, path):
     text = path.read_text(encoding="utf-8")
     assert errors_of(text) == []
-    assert text.startswith("# yaml-language-server: $schema=../docs/suite.schema.json\n")
+    up = os.path.relpath(PUBLISHED, path.parent)
+    assert text.startswith(f"# yaml-language-server: $schema={up}\n")
 
 
 def test_the_template_and_a_resolved_suite_are_valid(errors_of):
@@ -83,6 +85,9 @@ def test_the_template_and_a_resolved_suite_are_valid(errors_of):
         ("limits:", "sweeps: [{rouns: 2}]\nlimits:"),
         ("limits:", "per_device: {gpu: {}}\nlimits:"),
         ("limits:", "per_device: {cuda: {sampling: {second: 1}}}\nlimits:"),
+        ("limits:", "scales: {small: {round: 1}}\nlimits:"),
+        ("limits:", "scales: {small: {scales: {}}}\nlimits:"),
+        ("limits:", "scales: [small]\nlimits:"),
     ],
 )
 def test_what_the_schema_refuses_the_loader_refuses_too(errors_of, change):

@@ -1,4 +1,5 @@
 import pytest
+import yaml
 
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
@@ -38,10 +39,17 @@ def test_the_resolved_text_reads_back_to_the_same_suite():
     assert parse(resolved_text(suite), name="r", stem="other", device="cpu") == suite
 
 
-@pytest.mark.parametrize("path", load.shipped_suites(), ids=lambda path: path.stem)
+def shipped():
+    for name, path in load.shipped_suites().items():
+        yield pytest.param(path, [], id=name)
+        for scale in yaml.safe_load(path.read_text()).get("scales", {}):
+            yield pytest.param(path, [f"scale={scale}"], id=f"{name}-{scale}")
+
+
+@pytest.mark.parametrize(("path", "settings"), list(shipped()))
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_every_shipped_suite_loads_expands_and_reads_back(path, device):
-    suite = load.load(path, device=device)
+def test_every_shipped_suite_loads_expands_and_reads_back(path, settings, device):
+    suite = load.load(path, device=device, settings=settings)
     again = parse(resolved_text(suite), name="r", stem=path.stem, device=device)
     assert expand(again, device=device) == expand(suite, device=device) != []
 
@@ -84,6 +92,11 @@ def test_every_shipped_suite_loads_expands_and_reads_back(path, device):
             "expect.0.attention: 'sdpa' is not among",
         ),
         (("task: core", "task: recommend"), "task recommend needs a model"),
+        (("fixed: {heads: 2}", "scales: [small]"), "s.yaml:5:9: scales is .*; expected a mapping of names"),
+        (("fixed: {heads: 2}", "scales: {small: 3}"), "s.yaml:5:17: scales.small is 3; expected a mapping"),
+        (("fixed: {heads: 2}", "scales: {a/b: {}}"), "s.yaml:5:15: 'a/b' names no scale"),
+        (("fixed: {heads: 2}", "scales: {small: {rouns: 2}}"), "s.yaml:5:25: unknown key 'rouns'.*'rounds'"),
+        (("fixed: {heads: 2}", "scale: small"), "s.yaml:5:8: unknown key 'scale'.*Did you mean 'scales'"),
         (("title: T", "name: ../up"), "s.yaml:1:7: name: .*pattern"),
     ],
 )
@@ -144,6 +157,44 @@ def test_a_bad_flag_is_said(setting, expected):
     assert expected in message(GOOD, settings=[setting])
 
 
+SCALED = (
+    GOOD + "per_device: {cuda: {rounds: 7}}\n"
+    "scales:\n  small: {rounds: 1, grid: {seq_len: {to: 256}}}\n"
+    "  wide: {sweeps: [{fixed: {hidden_size: 8}}]}\n"
+)
+
+
+def test_a_scale_is_chosen_by_name_and_names_the_runs():
+    whole, small = read(SCALED), read(SCALED, settings=["scale=small"])
+    assert (whole.name, whole.sweeps[0].rounds) == ("s", 3)
+    assert (small.name, small.sweeps[0].rounds) == ("s-small", 1)
+    assert small.sweeps[0].grid.axes() == {"seq_len": (128, 256), "causal": (False, True)}
+    assert parse(resolved_text(small), name="r", stem="other", device="cpu") == small
+    assert read("name: mine\n" + SCALED, settings=["scale=small"]).name == "mine-small"
+    assert read(SCALED.replace("small: {", "small: {name: own, "), settings=["scale=small"]).name == "own"
+
+
+def test_a_scale_wins_over_the_device_and_a_flag_over_both():
+    def rounds(*settings):
+        return parse(SCALED, name="s", stem="s", device="cuda", settings=settings).sweeps[0].rounds
+
+    assert (rounds(), rounds("scale=small"), rounds("rounds=2", "scale=small")) == (7, 1, 2)
+
+
+def test_a_mistake_in_a_scale_has_its_place():
+    bad = SCALED.replace("hidden_size: 8", "hidden_size: eight")
+    read(bad)
+    assert message(bad, settings=["scale=wide"]).startswith("s.yaml:9:41: sweeps.0.fixed.hidden_size: ")
+    bad = SCALED.replace("rounds: 1", "rounds: 0")
+    assert message(bad, settings=["scale=small"]).startswith("s.yaml:8:19: rounds: ")
+
+
+def test_an_unknown_scale_is_said_with_a_hint():
+    found = message(SCALED, settings=["scale=smal"])
+    assert found == ("--set scale=smal: unknown scale; expected one of: small, wide. Did you mean 'small'?")
+    assert message(GOOD, settings=["scale=small"]).endswith("the suite has no scales")
+
+
 def test_a_suite_is_found_by_file_or_by_name(tmp_path):
     assert load.find("quick").name == "quick.yaml"
     file = tmp_path / "mine.yaml"
@@ -151,3 +202,16 @@ def test_a_suite_is_found_by_file_or_by_name(tmp_path):
     assert load.find(str(file)) == file
     with pytest.raises(SuiteError, match=r"no such suite.*Did you mean 'quick'"):
         load.find("quik")
+
+
+def test_suites_of_a_folder_are_found_by_folder_and_name(tmp_path, monkeypatch):
+    (tmp_path / "suites" / "papers").mkdir(parents=True)
+    (tmp_path / "linrec_bench" / "suite").mkdir(parents=True)
+    monkeypatch.setattr(load, "__file__", str(tmp_path / "linrec_bench" / "suite" / "load.py"))
+    for name in ("papers/one", "plain"):
+        (tmp_path / "suites" / f"{name}.yaml").write_text(GOOD)
+    assert list(load.shipped_suites()) == ["plain", "papers/one"]
+    for name in ("papers/one", "papers/one.yaml"):
+        assert load.find(name) == tmp_path / "suites" / "papers" / "one.yaml"
+    with pytest.raises(SuiteError, match=r"no such suite; .*one of: plain, papers/one.*'papers/one'"):
+        load.find("paper/one")

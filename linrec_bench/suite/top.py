@@ -1,0 +1,80 @@
+"""The top of a suite file, before it is resolved: its keys, and the changes of devices and scales. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from linrec_bench.registry import did_you_mean
+from linrec_bench.suite.schema import DEVICES, SUITE_KEYS, SWEEP_KEYS
+from linrec_bench.suite.text import Location, Source, SuiteError
+
+SCALE = "scale"
+"""`--set scale=NAME` chooses one of `scales:`; no key of the file has that name."""
+
+_KINDS: Mapping[str, tuple[type, str]] = {
+    "sweeps": (list, "a list of sweeps"),
+    "per_device": (dict, "a mapping"),
+    "scales": (dict, "a mapping of names to what each changes"),
+}
+_SCALE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def check_top(
+    raw: Mapping[str, Any], source: Source, *, at: Location = (), flags: Sequence[str] = ()
+) -> None:
+    """Raise `SuiteError` for keys that no suite has, and for values that cannot be laid over each other.
+
+    `at` is where the mapping stands in the file; `flags` are the keys that `--set` gave.
+    """
+    known = [*SUITE_KEYS, *SWEEP_KEYS]
+    if at:
+        # Changes of changes would need an order of their own.
+        known = [key for key in known if key not in ("per_device", "scales")]
+    for key in raw:
+        if key not in known:
+            place = f"--set {key}" if key in flags else source.place((*at, key))
+            raise SuiteError(
+                f"{place}: unknown key {key!r}; expected one of: {', '.join(known)}."
+                f"{did_you_mean(str(key), known)}"
+            )
+    for key, (kind, expected) in _KINDS.items():
+        if key in raw and not isinstance(raw[key], kind):
+            raise SuiteError(f"{source.place((*at, key))}: {key} is {raw[key]!r}; expected {expected}")
+    for index, sweep in enumerate(raw.get("sweeps", [])):
+        if not isinstance(sweep, dict):
+            place = source.place((*at, "sweeps", index))
+            raise SuiteError(f"{place}: a sweep is {sweep!r}; expected a mapping")
+    for device, changes in raw.get("per_device", {}).items():
+        if device not in DEVICES:
+            raise SuiteError(
+                f"{source.place(('per_device', device))}: unknown device {device!r}; expected one of: "
+                f"{', '.join(DEVICES)}.{did_you_mean(str(device), DEVICES)}"
+            )
+        _check_changes(changes, source, ("per_device", device))
+    for name, changes in raw.get("scales", {}).items():
+        if not isinstance(name, str) or _SCALE_NAME.fullmatch(name) is None:
+            raise SuiteError(
+                f"{source.place(('scales', name))}: {name!r} names no scale; expected letters, digits, "
+                "'.', '_' and '-'"
+            )
+        _check_changes(changes, source, ("scales", name))
+
+
+def _check_changes(changes: Any, source: Source, at: Location) -> None:
+    if not isinstance(changes, dict):
+        raise SuiteError(f"{source.place(at)}: {'.'.join(map(str, at))} is {changes!r}; expected a mapping")
+    check_top(changes, source, at=at)
+
+
+def chosen_scale(flags: Sequence[tuple[Location, Any]], scales: Mapping[str, Any]) -> str | None:
+    """The name that the last `--set scale=NAME` gives; `SuiteError` when the suite has no such scale."""
+    chosen = [value for keys, value in flags if keys == (SCALE,)]
+    if not chosen:
+        return None
+    name = chosen[-1]
+    if name not in scales:
+        there = f"expected one of: {', '.join(scales)}." if scales else "the suite has no scales"
+        raise SuiteError(f"--set scale={name}: unknown scale; {there}{did_you_mean(str(name), scales)}")
+    return str(name)

@@ -52,6 +52,8 @@ def build(
     `Unsupported` for a model that needs features and gets none.
     """
     spec = registry()[name]
+    if "attention" in params:
+        spec.check_attention(params["attention"])
     spec.check_params(params)
     if not spec.needs_features:
         if item_features is not None:
@@ -91,7 +93,10 @@ def of_case(case: Case, *, n_items: int, item_features: Features | None = None) 
     spec.check_params(params)
     if not spec.trained_by_gradient:
         raise ValueError(f"model {spec.name} counts and has no steps to train; task {case.task} needs them")
+    spec.check_attention(case.attention)
     features = item_features if spec.needs_features else None
+    # A model without heads, say, does not ask for their number.
+    axes = {name: value for name, value in axes.items() if name in spec.parameters}
     model = build(spec.name, n_items=n_items, item_features=features, **axes, **params)
     assert isinstance(model, Recommender), "trained_by_gradient says so"
     return model

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench import attention as mechanisms
 from linrec_bench.attention.layer import AttentionLayer, make_layer
-from linrec_bench.attention.spec import Unsupported
+from linrec_bench.attention.spec import State
+from linrec_bench.models.stack import Memory, Stack, decoding, past
 
 Activation = Literal["relu", "gelu"]
 """Between the two products of a feed-forward net."""
@@ -58,21 +58,41 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "B N D"], *tokens: Tensor | None) -> Float[Tensor, "B N D"]:
         """tokens: what the attention layer takes beside x, the padding mask and perhaps timestamps."""
+        return self._add(x, self.attention(self._read(x), *tokens))
+
+    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
+        """That of the attention layer, before the first event."""
+        state: State = decoding(self.attention).init_state(x)
+        return state
+
+    def step(
+        self, state: State, x: Float[Tensor, "B n D"], *moments: Tensor
+    ) -> tuple[State, Float[Tensor, "B n D"]]:
+        """The state after the events x and their outputs, as `forward` gives them."""
+        state, mixed = decoding(self.attention).step(state, self._read(x), *moments)
+        return state, self._add(x, mixed)
+
+    def _read(self, x: Tensor) -> Tensor:
+        return self.attention_norm(x) if self.norm_first else x
+
+    def _add(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """What comes after the attention layer."""
+        x = x + self.dropout(mixed)
         if self.norm_first:
-            x = x + self.dropout(self.attention(self.attention_norm(x), *tokens))
             x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
             return x
-        x = self.attention_norm(x + self.dropout(self.attention(x, *tokens)))
+        x = self.attention_norm(x)
         x = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
         return x
 
 
-class Encoder(nn.Module):
+class Encoder(Stack):
     """Embeddings -> hidden states: positions added, then `layers` blocks around one mechanism.
 
     With P the position table, drop(x + P) enters the first block where `norm` is pre, and the states are
     normalised after the last; where it is post, drop(LN(x + P)) enters and the states are what the last block
-    gives. A row holds at most `seq_len` tokens. `model` is the name in messages.
+    gives. A row holds at most `seq_len` tokens. `model` is the name in messages. Without `positions` there is
+    no P, for a mechanism that has its own.
     """
 
     def __init__(
@@ -90,16 +110,15 @@ class Encoder(nn.Module):
         attention: str,
         attention_params: dict[str, object] | None,
         causal: bool,
+        positions: bool = True,
     ) -> None:
-        super().__init__()
         check_sizes(
             model, seq_len=seq_len, hidden_size=hidden_size, heads=heads, layers=layers, inner_size=inner_size
         )
         check_share(model, dropout=dropout)
-        self.model, self.mechanism = model, attention
-        self.seq_len, self.causal, self.norm_first = seq_len, causal, norm == "pre"
-        self.needs_timestamps = mechanisms.registry()[attention].timestamps
-        self.positions = nn.Embedding(seq_len, hidden_size)
+        super().__init__(model, attention=attention, seq_len=seq_len, hidden_size=hidden_size, causal=causal)
+        self.norm_first = norm == "pre"
+        self.positions = nn.Embedding(seq_len, hidden_size) if positions else None
         self.norm = nn.LayerNorm(hidden_size, eps=_EPS[norm])
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
@@ -123,30 +142,30 @@ class Encoder(nn.Module):
         timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
     ) -> Float[Tensor, "B N D"]:
         """See `Recommender.forward`; raises `ValueError` for rows that are too long."""
-        length = x.shape[1]
-        if length > self.seq_len:
-            raise ValueError(
-                f"items hold {length} positions; model {self.model} was built for at most {self.seq_len}"
-            )
-        # A causal mechanism never looks at the padding on the right, so it is spared the mask.
-        mask = None if self.causal else padding_mask
-        tokens = (mask, self._moments(x, timestamps)) if self.needs_timestamps else (mask,)
-        x = x + self.positions.weight[:length]
-        x = self.dropout(x if self.norm_first else self.norm(x))
-        for block in self.blocks:
-            x = block(x, *tokens)
+        return self._leave(super().forward(self._enter(x, 0), padding_mask, timestamps))
+
+    def step(
+        self,
+        memory: Memory,
+        x: Float[Tensor, "B n D"],
+        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
+    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
+        """See `Stack.step`."""
+        memory, hidden = super().step(memory, self._enter(x, past(memory)), timestamps)
+        return memory, self._leave(hidden)
+
+    def _enter(self, x: Tensor, start: int) -> Tensor:
+        """What the first block reads of tokens that stand at `start` and after it."""
+        stop = start + x.shape[1]
+        self.check_length(stop)
+        if self.positions is not None:
+            x = x + self.positions.weight[start:stop]
+        entered: Tensor = self.dropout(x if self.norm_first else self.norm(x))
+        return entered
+
+    def _leave(self, x: Tensor) -> Tensor:
         hidden: Tensor = self.norm(x) if self.norm_first else x
         return hidden
-
-    def _moments(self, x: Tensor, timestamps: Tensor | None) -> Tensor:
-        expected = f"expected integers of [{x.shape[0]}, {x.shape[1] + 1}]: each event and the request after"
-        if timestamps is None:
-            raise Unsupported(
-                f"attention {self.mechanism} needs timestamps and model {self.model} got none; {expected}"
-            )
-        if timestamps.shape != (x.shape[0], x.shape[1] + 1):
-            raise ValueError(f"timestamps have shape {list(timestamps.shape)}; {expected}")
-        return timestamps
 
 
 def check_sizes(model: str, **sizes: int) -> None:
@@ -177,7 +196,7 @@ def initialise(model: nn.Module) -> None:
             continue
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=_INIT_STD)
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
         if isinstance(module, nn.Embedding) and module.padding_idx is not None:
             with torch.no_grad():

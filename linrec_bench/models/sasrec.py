@@ -23,6 +23,7 @@ from torch import Tensor
 
 from linrec_bench.models.blocks import Activation, Encoder, Norm, initialise, item_table
 from linrec_bench.models.spec import ModelSpec, Recommender
+from linrec_bench.models.stack import Memory
 
 
 class SASRec(Recommender):
@@ -73,8 +74,23 @@ class SASRec(Recommender):
         padding_mask: Bool[Tensor, "B N"] | None = None,
         timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
     ) -> Float[Tensor, "B N D"]:
-        hidden: Tensor = self.encoder(self.items(items) * self.scale, padding_mask, timestamps)
+        hidden: Tensor = self.encoder(self._embedded(items), padding_mask, timestamps)
         return hidden
+
+    def init_state(self, batch_size: int) -> Memory:
+        return self.encoder.init_state(batch_size)
+
+    def step(
+        self,
+        memory: Memory,
+        items: Int64[Tensor, "B n"],
+        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
+    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
+        return self.encoder.step(memory, self._embedded(items), timestamps)
+
+    def _embedded(self, items: Tensor) -> Tensor:
+        embedded: Tensor = self.items(items)
+        return embedded * self.scale
 
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
         return self.items.weight
@@ -94,4 +110,5 @@ SPEC = ModelSpec(
     ),
     build=SASRec,
     objectives=("all_positions", "last_position"),
+    streams=True,
 )

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
 from linrec_bench.models.features import SummedFeatures
 from linrec_bench.models.spec import ModelSpec, Recommender
+from linrec_bench.models.stack import Memory
 
 
 class SASRecF(Recommender):
@@ -72,9 +73,23 @@ class SASRecF(Recommender):
         padding_mask: Bool[Tensor, "B N"] | None = None,
         timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
     ) -> Float[Tensor, "B N D"]:
-        x = self.join(torch.cat((self.items(items), self.features(items)), dim=-1))
-        hidden: Tensor = self.encoder(x, padding_mask, timestamps)
+        hidden: Tensor = self.encoder(self._joined(items), padding_mask, timestamps)
         return hidden
+
+    def init_state(self, batch_size: int) -> Memory:
+        return self.encoder.init_state(batch_size)
+
+    def step(
+        self,
+        memory: Memory,
+        items: Int64[Tensor, "B n"],
+        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
+    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
+        return self.encoder.step(memory, self._joined(items), timestamps)
+
+    def _joined(self, items: Tensor) -> Tensor:
+        joined: Tensor = self.join(torch.cat((self.items(items), self.features(items)), dim=-1))
+        return joined
 
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
         return self.items.weight
@@ -90,5 +105,6 @@ SPEC = ModelSpec(
     ),
     build=SASRecF,
     objectives=("last_position", "all_positions"),
+    streams=True,
     needs_features=True,
 )

@@ -13,7 +13,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import Mixer
+from linrec_bench.attention.spec import Unsupported
 from linrec_bench.data.sequences import Sequences
+from linrec_bench.models.stack import Memory
 from linrec_bench.parameters import check_parameters, parameters_of
 
 _NOT_PARAMETERS = frozenset({"n_items", "item_features"})
@@ -72,12 +74,42 @@ class Recommender(nn.Module, ABC):
         return items, mask, mask.sum(dim=1) - 1
 
     def scores(
-        self, items: Int64[Tensor, "B N"], padding_mask: Bool[Tensor, "B N"] | None = None
+        self,
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
     ) -> Float[Tensor, "B V_plus_1"]:
-        """Of every item as the next one. Raises `Unsupported` for a mechanism that needs timestamps."""
+        """Of every item as the next one. Raises `Unsupported` where timestamps are needed and missing."""
         fed, mask, position = self.query(items, padding_mask)
-        hidden: Tensor = self(fed, mask)
+        if timestamps is not None and fed.shape[1] > items.shape[1]:
+            # An appended mask token stands at the time of the request.
+            timestamps = torch.cat((timestamps, timestamps[:, -1:]), dim=1)
+        hidden: Tensor = self(fed, mask, timestamps)
         return hidden[torch.arange(len(hidden), device=hidden.device), position] @ self.item_embeddings().T
+
+    def init_state(self, batch_size: int) -> Memory:
+        """What is remembered of `batch_size` users before their first event.
+
+        Raises `Unsupported` for a model, a direction or a mechanism without a form that takes one event
+        after another.
+        """
+        del batch_size
+        raise Unsupported(f"model {type(self).__name__} has no form that takes one event after another")
+
+    def step(
+        self,
+        memory: Memory,
+        items: Int64[Tensor, "B n"],
+        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
+    ) -> tuple[Memory, Float[Tensor, "B n E"]]:
+        """The memory after n >= 1 more events of each user, and their states as `forward` gives them.
+
+        The last of the states ranks what comes next. timestamps: of these events, and of the request or the
+        event after them. No row is padded, and the old memory must not be used again: caches are written in
+        place. Raises as `forward` does, for more events than the model was built for too.
+        """
+        del memory, items, timestamps
+        raise Unsupported(f"model {type(self).__name__} has no form that takes one event after another")
 
     def mixers(self) -> list[nn.Module]:
         """The modules in which tokens mix, in the order of the layers."""
@@ -130,7 +162,9 @@ class ModelSpec:
     """Declaration of one model: `build(*, n_items, **params)` makes it, its keywords are the parameters.
 
     `objectives`: those of `all_positions`, `last_position` and `cloze` that the model can be trained by, the
-    paper's first; `all_positions` needs a causal mechanism besides. `needs_features`: `build` takes
+    paper's first; `all_positions` needs a causal mechanism besides. `mechanisms`: those that belong to the
+    model, the paper's first, where it takes no other; a model that mixes in another way than the mechanisms
+    do has `no-op`. `streams`: whether it has `init_state` and `step`. `needs_features`: `build` takes
     `item_features` too. A model that is not `trained_by_gradient` is a `Floor`, any other a `Recommender`.
     """
 
@@ -140,6 +174,8 @@ class ModelSpec:
     deviations: tuple[str, ...]
     build: Callable[..., Recommender | Floor]
     objectives: tuple[str, ...] = ()
+    mechanisms: tuple[str, ...] = ()
+    streams: bool = False
     needs_features: bool = False
     trained_by_gradient: bool = True
 
@@ -151,3 +187,11 @@ class ModelSpec:
     def check_params(self, params: Mapping[str, object]) -> None:
         """Raise `ValueError` when a parameter is unknown or has a value that its annotation excludes."""
         check_parameters(f"model {self.name}", self.parameters, params)
+
+    def check_attention(self, name: object) -> None:
+        """Raise `ValueError` for a mechanism that is not among those of the model, where it has its own."""
+        if self.mechanisms and name not in self.mechanisms:
+            raise ValueError(
+                f"model {self.name} has its own way of mixing tokens, of which {name} is no part; "
+                f"expected attention: {' or '.join(self.mechanisms)}"
+            )

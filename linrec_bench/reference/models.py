@@ -32,6 +32,7 @@ def _section(spec: ModelSpec) -> str:
         f"## {spec.name}\n",
         f"{prose(first)}\n",
         rest,
+        f"{_traits(spec)}\n",
         "### Parameters\n",
         parameter_table(own) or "None of its own.\n",
         f"Set by the sweep, in `grid`, `fixed` or `attention`: {from_sweep}.\n" if from_sweep else "",
@@ -39,3 +40,15 @@ def _section(spec: ModelSpec) -> str:
         "".join(f"- {prose(line)}\n" for line in spec.deviations) or "None.\n",
     ]
     return joined(parts)
+
+
+def _traits(spec: ModelSpec) -> str:
+    """What it mixes with, how it is trained, and whether it takes one event after another."""
+    if not spec.trained_by_gradient:
+        return "Counts instead of learning; a sweep's `attention` does not touch it."
+    mechanisms = " or ".join(code(name) for name in spec.mechanisms) or "any"
+    streams = "yes, where it is causal" if spec.streams else "no"
+    return (
+        f"Mechanism: {mechanisms}. Objectives: {', '.join(map(code, spec.objectives))}. "
+        f"Takes one event after another: {streams}."
+    )

@@ -26,12 +26,22 @@ def name_checks(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]
         at: Location = ("sweeps", index)
         for number, entry in enumerate(sweep.attention):
             yield (*at, "attention", number), partial(known, attention.registry, entry)
+            if sweep.model is not None:
+                yield (*at, "attention", number), partial(_fits, sweep.model, entry)
         if sweep.model is not None:
             yield (*at, "model"), partial(known, models.registry, sweep.model)
         if sweep.dataset is not None:
             yield (*at, "dataset"), partial(known, data.registry, sweep.dataset)
         yield (*at, "training"), partial(_trains, sweep)
         yield (*at, "evaluation"), partial(EvaluationSettings.from_params, sweep.evaluation)
+
+
+def _fits(model: Named, mechanism: Named) -> None:
+    from linrec_bench import models
+
+    # An unknown model is told where it stands.
+    if model.name in models.registry():
+        models.registry()[model.name].check_attention(mechanism.name)
 
 
 def _trains(sweep: Sweep) -> None:

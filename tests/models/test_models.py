@@ -42,7 +42,8 @@ def test_every_model_is_what_its_spec_says(name, spec):
     assert bool(spec.objectives) == spec.trained_by_gradient
     if not spec.trained_by_gradient:
         model.fit(ONE_HISTORY)
-    assert model.scores(torch.tensor([[1, 2], [2, 0]])).shape == (2, 3)
+    told = (torch.tensor([[0, 5, 9], [0, 5, 5]]),) if getattr(model, "needs_timestamps", False) else ()
+    assert model.scores(torch.tensor([[1, 2], [2, 0]]), None, *told).shape == (2, 3)
 
 
 def test_an_unknown_model_is_named():
@@ -108,3 +109,17 @@ def test_a_floor_takes_nothing_from_the_sweep():
         models.of_case(case, n_items=7)
     with pytest.raises(ValueError, match="item-knn has no parameter 'dropout'"):
         models.floor_of_case(dataclasses.replace(case, model_params=(("dropout", 0.1),)), n_items=7)
+
+
+@pytest.mark.parametrize("name", [name for name, spec in models.registry().items() if spec.mechanisms])
+def test_a_model_with_a_mechanism_of_its_own_takes_no_other(name):
+    own = models.registry()[name].mechanisms
+    message = f"model {name} has its own way of mixing tokens, of which softmax is no part; .*{own[0]}"
+    with pytest.raises(ValueError, match=message):
+        models.build(name, n_items=3, attention="softmax")
+    case = dataclasses.replace(CASE, model=name)
+    with pytest.raises(ValueError, match=message):
+        models.of_case(case, n_items=3)
+    causal = name != "lightsans"
+    model = models.of_case(dataclasses.replace(case, attention=own[0], causal=causal), n_items=3)
+    assert model.causal == causal

@@ -39,6 +39,15 @@ def test_the_resolved_text_reads_back_to_the_same_suite():
     assert parse(resolved_text(suite), name="r", stem="other", device="cpu") == suite
 
 
+def test_a_model_with_a_mechanism_of_its_own_takes_no_other():
+    text = "task: train_step\nmodel: recgrela\nattention: [rela, softmax]\nfixed: {seq_len: 8}\n"
+    said = message(text)
+    assert said.startswith("s.yaml:3:19: attention.1: model recgrela has its own way of mixing tokens")
+    assert said.endswith("expected attention: rela")
+    assert "unknown model" in message(text.replace("recgrela", "recgrella"))
+    read(text.replace(", softmax", ""))
+
+
 def shipped():
     for name, path in load.shipped_suites().items():
         yield pytest.param(path, [], id=name)

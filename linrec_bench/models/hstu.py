@@ -1,0 +1,78 @@
+"""HSTU (Zhai et al. 2024, arXiv 2402.17152): transduction units with relative positions and times.
+
+With E the item and P the position table, per layer
+
+    x_0 = dropout(E[items] sqrt(D) + P)
+    [u, v, q, k] = SiLU(LN(x) W)
+    x <- x + W_o dropout(u * LN(SiLU(q k^T + position + time) v / M)) + b
+    score(n, v) = cos(x_n, E[v]) / tau                       tied table
+
+with the biases by distance and by the seconds from an event to the one that is asked for, see the mechanism
+`hstu`. No softmax, no feed-forward net, norms without weights. Causal only, and it needs timestamps; where a
+data set has mere positions for times, one event is a second. Upstream: meta-recsys/generative-recommenders,
+`research/modeling/sequential/hstu.py` and `configs/ml-1m/hstu-sampled-softmax-n128-final.gin`; the large form
+has 8 layers of 2 heads. They train with a softmax over 128 sampled negatives (`training: {loss:
+sampled_softmax, negatives: 128}`).
+"""
+
+from __future__ import annotations
+
+from linrec_bench.attention.layer import make_layer
+from linrec_bench.models.spec import ModelSpec
+from linrec_bench.models.transducer import ResidualBlock, Transducer, check
+
+
+class HSTU(Transducer):
+    """`hidden_size` D is a multiple of `heads`. A row holds at most `seq_len` items.
+
+    `temperature` divides the cosines; `attention_params` are those of the mechanism.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_items: int,
+        seq_len: int = 200,
+        hidden_size: int = 50,
+        heads: int = 1,
+        layers: int = 2,
+        dropout: float = 0.2,
+        temperature: float = 0.05,
+        attention: str = "hstu",
+        attention_params: dict[str, object] | None = None,
+        causal: bool = True,
+    ) -> None:
+        check("hstu", dropout=dropout, seq_len=seq_len, hidden_size=hidden_size, heads=heads, layers=layers)
+        params = {"dropout": dropout, **(attention_params or {})}
+        blocks = [
+            ResidualBlock(
+                make_layer(attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params)
+            )
+            for _ in range(layers)
+        ]
+        super().__init__(
+            "hstu",
+            blocks,
+            n_items=n_items,
+            attention=attention,
+            seq_len=seq_len,
+            hidden_size=hidden_size,
+            dropout=dropout,
+            temperature=temperature,
+        )
+
+
+SPEC = ModelSpec(
+    name="hstu",
+    title="HSTU: gated transduction units with relative positions and times",
+    paper="Zhai et al. 2024, Actions Speak Louder than Words, arXiv 2402.17152",
+    deviations=(
+        "tables of seq_len positions and distances; the official code has room for 11 more, and divides the "
+        "weights by that length too",
+        "the deviations of the mechanism hstu",
+    ),
+    build=HSTU,
+    objectives=("all_positions", "last_position"),
+    mechanisms=("hstu",),
+    streams=True,
+)

@@ -1,0 +1,93 @@
+"""LightSANs (Fan et al. 2021, doi 10.1145/3404835.3462978): attention to a few interests of the user.
+
+With E the item table, per layer
+
+    x_0 = dropout(LN(E[items]))
+    x <- LN(x + dropout(attention(x)))
+    x <- LN(x + dropout(W2 GELU(W1 x + b1) + b2))
+    scores = x_L E^T                                          tied table
+
+The attention is that of the mechanism `lightsans`: every token attends to r interests, and a term that is
+N x N says where tokens stand, so that no positions are added to x. `lightsans-linear` does without the term;
+there a position table P is added, x_0 = dropout(LN(E[items] + P)). Interests see all tokens: there is no
+causal form. Upstream: BELIEVEfxy/LightSANs, and `lightsans.py` in RUCAIBox/RecBole.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
+from linrec_bench.models.spec import ModelSpec, Recommender
+
+
+class LightSANs(Recommender):
+    """`hidden_size` D is a multiple of `heads`; `inner_size` is that of the feed-forward net.
+
+    A row holds at most `seq_len` items. `attention_params` are those of the mechanism: `interests` above all.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_items: int,
+        seq_len: int = 50,
+        hidden_size: int = 64,
+        heads: int = 2,
+        layers: int = 2,
+        inner_size: int = 256,
+        dropout: float = 0.5,
+        activation: Activation = "gelu",
+        attention: str = "lightsans",
+        attention_params: dict[str, object] | None = None,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        self.items = item_table("lightsans", n_items, hidden_size)
+        self.encoder = Encoder(
+            "lightsans",
+            seq_len=seq_len,
+            hidden_size=hidden_size,
+            heads=heads,
+            layers=layers,
+            inner_size=inner_size,
+            dropout=dropout,
+            activation=activation,
+            norm="post",
+            attention=attention,
+            attention_params=attention_params,
+            causal=causal,
+            positions=attention != "lightsans",
+        )
+        self.causal, self.needs_timestamps = causal, self.encoder.needs_timestamps
+        initialise(self)
+
+    def forward(
+        self,
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        hidden: Tensor = self.encoder(self.items(items), padding_mask, timestamps)
+        return hidden
+
+    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
+        return self.items.weight
+
+
+SPEC = ModelSpec(
+    name="lightsans",
+    title="LightSANs: attention to a few interests, positions apart",
+    paper="Fan et al. 2021, Lighter and Better: Low-Rank Decomposed Self-Attention Networks for Next-Item "
+    "Recommendation, doi 10.1145/3404835.3462978",
+    deviations=(
+        "padded items stay out; the official code pools them with the others",
+        "each layer has a table of positions of its own; the official code shares one",
+        "no dropout on attention weights",
+        "15 interests unless attention_params say otherwise; the authors suggest a tenth of seq_len",
+    ),
+    build=LightSANs,
+    objectives=("last_position",),
+    mechanisms=("lightsans", "lightsans-linear"),
+)

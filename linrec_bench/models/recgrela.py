@@ -1,0 +1,178 @@
+"""RecGRELA (2025, arXiv 2506.13315): gated blocks around rotary linear attention with a local shortcut.
+
+With E the item table and no position table, per layer
+
+    x_0 = LN(dropout(E[items]))
+    n = LN(x),    z = n W_in + b_in
+    x <- x + droppath((RELA(z) * SiLU(n W_g + b_g)) W_out + b_out)
+    x <- x + dropout(W2 dropout(GELU(W1 LN(x) + b1)) + b2)
+    scores = x_L E^T                                          tied table
+
+RELA, with the causal convolution of its local shortcut, is the mechanism `rela`. Order reaches the model
+through its rotations and the convolution alone. Upstream: TBI805/RecGRELA, `model/RecGRELA.py` and
+`config/RecGRELA.yaml`. As published it sees the whole prefix and is read at its last position; `causal: true`
+is a state for every position.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from linrec_bench.attention.layer import make_layer
+from linrec_bench.attention.spec import State
+from linrec_bench.models.blocks import check_share, check_sizes, initialise, item_table
+from linrec_bench.models.spec import ModelSpec, Recommender
+from linrec_bench.models.stack import Memory, Stack, decoding
+
+_EPS = 1e-12
+
+
+class RecGRELA(Recommender):
+    """`hidden_size` D is a multiple of `heads`; `inner_size` of the feed-forward net is 4 D where None.
+
+    `drop_path` is the share of rows that a block's attention leaves unchanged in training. A row holds at
+    most `seq_len` items. `attention_params` are those of the mechanism.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_items: int,
+        seq_len: int = 200,
+        hidden_size: int = 64,
+        heads: int = 4,
+        layers: int = 4,
+        inner_size: int | None = None,
+        dropout: float = 0.1,
+        drop_path: float = 0.1,
+        attention: str = "rela",
+        attention_params: dict[str, object] | None = None,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        inner_size = 4 * hidden_size if inner_size is None else inner_size
+        check_sizes(
+            "recgrela",
+            seq_len=seq_len,
+            hidden_size=hidden_size,
+            heads=heads,
+            layers=layers,
+            inner_size=inner_size,
+        )
+        check_share("recgrela", dropout=dropout, drop_path=drop_path)
+        self.items = item_table("recgrela", n_items, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size, eps=_EPS)
+        self.dropout = nn.Dropout(dropout)
+        blocks = [
+            GatedBlock(
+                make_layer(
+                    attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
+                ),
+                hidden_size=hidden_size,
+                inner_size=inner_size,
+                dropout=dropout,
+                drop_path=drop_path,
+            )
+            for _ in range(layers)
+        ]
+        self.stack = Stack(
+            "recgrela", blocks, attention=attention, seq_len=seq_len, hidden_size=hidden_size, causal=causal
+        )
+        self.causal, self.needs_timestamps = causal, self.stack.needs_timestamps
+        initialise(self)
+
+    def forward(
+        self,
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        hidden: Tensor = self.stack(self._embedded(items), padding_mask, timestamps)
+        return hidden
+
+    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
+        return self.items.weight
+
+    def init_state(self, batch_size: int) -> Memory:
+        return self.stack.init_state(batch_size)
+
+    def step(
+        self,
+        memory: Memory,
+        items: Int64[Tensor, "B n"],
+        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
+    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
+        return self.stack.step(memory, self._embedded(items), timestamps)
+
+    def _embedded(self, items: Tensor) -> Tensor:
+        embedded: Tensor = self.norm(self.dropout(self.items(items)))
+        return embedded
+
+
+class GatedBlock(nn.Module):
+    """The gated attention and the feed-forward net of one layer; see the module."""
+
+    def __init__(
+        self, attention: nn.Module, *, hidden_size: int, inner_size: int, dropout: float, drop_path: float
+    ) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden_size, eps=_EPS)
+        self.gate, self.enter, self.leave = (nn.Linear(hidden_size, hidden_size) for _ in range(3))
+        self.attention = attention
+        self.drop_path = drop_path
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(hidden_size, eps=_EPS),
+            nn.Linear(hidden_size, inner_size),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(inner_size, hidden_size),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x: Float[Tensor, "B N D"], *tokens: Tensor | None) -> Float[Tensor, "B N D"]:
+        """tokens: what the attention layer takes beside x."""
+        normed = self.norm(x)
+        return self._add(x, normed, self.attention(self.enter(normed), *tokens))
+
+    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
+        return decoding(self.attention).init_state(x)
+
+    def step(
+        self, state: State, x: Float[Tensor, "B n D"], *moments: Tensor
+    ) -> tuple[State, Float[Tensor, "B n D"]]:
+        normed = self.norm(x)
+        state, mixed = decoding(self.attention).step(state, self.enter(normed), *moments)
+        return state, self._add(x, normed, mixed)
+
+    def _add(self, x: Tensor, normed: Tensor, mixed: Tensor) -> Tensor:
+        branch = self.leave(mixed * F.silu(self.gate(normed)))
+        x = x + (drop_rows(branch, self.drop_path) if self.training else branch)
+        added: Tensor = x + self.feed_forward(x)
+        return added
+
+
+def drop_rows(x: Float[Tensor, "B N D"], share: float) -> Float[Tensor, "B N D"]:
+    """x, that share of its rows at zero, the others scaled up (Huang et al. 2016, arXiv 1603.09382)."""
+    kept = torch.rand(x.shape[0], 1, 1, device=x.device) >= share
+    return x * kept / (1 - share)
+
+
+SPEC = ModelSpec(
+    name="recgrela",
+    title="RecGRELA: gated blocks of rotary linear attention with a local shortcut",
+    paper="RecGRELA, 2025, arXiv 2506.13315",
+    deviations=(
+        "padded items stay out of attention and convolution, and count as no positions; the official code "
+        "lets them into both, and gives them an embedding that is never trained",
+        "the sums around attention and feed-forward net stand with one layer too; the official code leaves "
+        "them out then",
+        "causal where the suite asks for it, which the official code is not",
+    ),
+    build=RecGRELA,
+    objectives=("last_position", "all_positions"),
+    mechanisms=("rela",),
+    streams=True,
+)

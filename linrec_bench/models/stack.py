@@ -1,0 +1,123 @@
+"""Blocks one after another: over whole rows, or event by event with what each of them remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, cast
+
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from linrec_bench import attention as mechanisms
+from linrec_bench.attention.spec import State, Unsupported
+
+Memory = tuple[State, ...]
+"""What a model remembers of a history: first how many events came, as the length of a tensor without
+elements, so that one too many is refused without reading a number from a device; then the state of each
+block."""
+
+
+class Decoding(Protocol):
+    """What takes one event after another: an attention layer, or a block around one."""
+
+    def init_state(self, x: Tensor) -> State: ...
+
+    def step(self, state: State, x: Tensor, *moments: Tensor) -> tuple[State, Tensor]: ...
+
+
+def decoding(module: nn.Module) -> Decoding:
+    """The same module, as one that decodes; raises `Unsupported` where it does not."""
+    if not hasattr(module, "step"):
+        raise Unsupported(f"{type(module).__name__} has no init_state and step to decode with")
+    return cast(Decoding, module)
+
+
+class Stack(nn.Module):
+    """Blocks around a mechanism each; a row holds at most `seq_len` tokens. `model` is the name in messages.
+
+    A block is called with x and what its attention layer takes beside x: the padding mask, and timestamps
+    where the mechanism asks for them. To decode it has `init_state(x)` and `step(state, x, *timestamps)`.
+    A subclass that has weights of its own before those of the blocks sets `blocks` itself.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        blocks: Iterable[nn.Module] | None = None,
+        *,
+        attention: str,
+        seq_len: int,
+        hidden_size: int,
+        causal: bool,
+    ) -> None:
+        super().__init__()
+        self.model, self.mechanism = model, attention
+        self.seq_len, self.hidden_size, self.causal = seq_len, hidden_size, causal
+        self.needs_timestamps = mechanisms.registry()[attention].timestamps
+        if blocks is not None:
+            self.blocks = nn.ModuleList(blocks)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B N D"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        """See `Recommender.forward`; raises `ValueError` for rows that are too long."""
+        self.check_length(x.shape[1])
+        # A causal mechanism never looks at the padding on the right, so it is spared the mask.
+        mask = None if self.causal else padding_mask
+        for block in self.blocks:
+            x = block(x, mask, *self._moments(x, timestamps))
+        return x
+
+    def init_state(self, batch_size: int) -> Memory:
+        """See `Recommender.init_state`."""
+        if not self.causal:
+            raise Unsupported(
+                f"model {self.model} takes one event after another only where it looks back alone; "
+                "expected causal: true"
+            )
+        like = next(self.parameters()).new_empty(batch_size, 1, self.hidden_size)
+        return (like.new_empty(0, 0),), *(decoding(block).init_state(like) for block in self.blocks)
+
+    def step(
+        self,
+        memory: Memory,
+        x: Float[Tensor, "B n D"],
+        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
+    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
+        """The memory after the events x and their outputs, as `forward` gives them. The old one is spent."""
+        (seen,), *states = memory
+        count = seen.shape[0] + x.shape[1]
+        self.check_length(count)
+        after: list[State] = []
+        for block, state in zip(self.blocks, states, strict=True):
+            state, x = decoding(block).step(state, x, *self._moments(x, timestamps))
+            after.append(state)
+        return ((seen.new_empty(count, 0),), *after), x
+
+    def check_length(self, length: int) -> None:
+        """Raise `ValueError` for more tokens than the stack was built for."""
+        if length > self.seq_len:
+            raise ValueError(
+                f"items hold {length} positions; model {self.model} was built for at most {self.seq_len}"
+            )
+
+    def _moments(self, x: Tensor, timestamps: Tensor | None) -> tuple[Tensor, ...]:
+        """The timestamps where the mechanism asks for them, checked; nothing where it does not."""
+        if not self.needs_timestamps:
+            return ()
+        expected = f"expected integers of [{x.shape[0]}, {x.shape[1] + 1}]: each event and the request after"
+        if timestamps is None:
+            raise Unsupported(
+                f"attention {self.mechanism} needs timestamps and model {self.model} got none; {expected}"
+            )
+        if timestamps.shape != (x.shape[0], x.shape[1] + 1):
+            raise ValueError(f"timestamps have shape {list(timestamps.shape)}; {expected}")
+        return (timestamps,)
+
+
+def past(memory: Memory) -> int:
+    """How many events a memory holds."""
+    return memory[0][0].shape[0]

@@ -1,4 +1,4 @@
-"""The names of a suite and their parameters against the registries, which import torch."""
+"""The names of a suite and their parameters against the registries, which import torch; and one protocol."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Protocol
 
+from linrec_bench.case import label
 from linrec_bench.suite.schema import Named, Suite, Sweep
 from linrec_bench.suite.text import Location
+from linrec_bench.training.protocol import Trained, check_one_ranking, check_one_training
+from linrec_bench.training.settings import OBJECTIVES, EvaluationSettings, TrainingSettings
 
 
 class _Declaration(Protocol):
@@ -15,13 +18,16 @@ class _Declaration(Protocol):
 
 
 def name_checks(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]:
-    """What must hold of each value at a location: calls that raise `ValueError` where it does not."""
+    """What must hold of each value at a location: calls that raise `ValueError` where it does not.
+
+    They are to be made in order: a later one takes for granted what an earlier one has checked.
+    """
     from linrec_bench import attention, data, models
-    from linrec_bench.training.settings import EvaluationSettings
 
     def known(registry: Callable[[], Mapping[str, _Declaration]], entry: Named) -> None:
         registry()[entry.name].check_params(dict(entry.params))
 
+    variants: list[Trained] = []
     for index, sweep in enumerate(suite.sweeps):
         at: Location = ("sweeps", index)
         for number, entry in enumerate(sweep.attention):
@@ -34,6 +40,10 @@ def name_checks(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]
             yield (*at, "dataset"), partial(known, data.registry, sweep.dataset)
         yield (*at, "training"), partial(_trains, sweep)
         yield (*at, "evaluation"), partial(EvaluationSettings.from_params, sweep.evaluation)
+        if sweep.task == "recommend":
+            variants += _variants(sweep, f"in sweep {index + 1} " if len(suite.sweeps) > 1 else "")
+            yield (*at, "training"), partial(check_one_training, list(variants))
+            yield (*at, "evaluation"), partial(check_one_ranking, list(variants))
 
 
 def _fits(model: Named, mechanism: Named) -> None:
@@ -45,8 +55,38 @@ def _fits(model: Named, mechanism: Named) -> None:
 
 
 def _trains(sweep: Sweep) -> None:
-    from linrec_bench.training.settings import TrainingSettings
-
     settings = TrainingSettings.from_params(sweep.training)
-    for causal in sweep.grid.causal or (sweep.fixed.causal,):
-        settings.objective_for(causal=causal)
+    learns, objectives = _learns(sweep)
+    for causal in _directions(sweep) if learns else ():
+        settings.objective_for(causal=causal, objectives=objectives)
+
+
+def _variants(sweep: Sweep, where: str) -> Iterator[Trained]:
+    """What a sweep trains and ranks, one a direction."""
+    assert sweep.model is not None, "a sweep of this task has a model"
+    assert sweep.dataset is not None, "a sweep of this task has a data set"
+    learns, objectives = _learns(sweep)
+    for causal in _directions(sweep):
+        yield Trained(
+            where=f"{where}with causal: {str(causal).lower()}",
+            model=label(sweep.model.name, sweep.model.params),
+            dataset=label(sweep.dataset.name, sweep.dataset.params),
+            causal=causal,
+            training=sweep.training if learns else None,
+            evaluation=sweep.evaluation,
+            objectives=objectives,
+        )
+
+
+def _directions(sweep: Sweep) -> tuple[bool, ...]:
+    return sweep.grid.causal or (sweep.fixed.causal,)
+
+
+def _learns(sweep: Sweep) -> tuple[bool, tuple[str, ...]]:
+    """Whether the model of a sweep is trained by steps, and by which objectives."""
+    from linrec_bench import models
+
+    if sweep.model is None:
+        return True, OBJECTIVES
+    spec = models.registry()[sweep.model.name]
+    return spec.trained_by_gradient, spec.objectives

@@ -7,42 +7,68 @@ from dataclasses import dataclass
 
 from linrec_bench.training.settings import OBJECTIVES, EvaluationSettings, TrainingSettings
 
+_APART = "to compare the two on purpose, write a suite for each"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What decides how the variants of one model on one data set are trained and ranked.
+    """What decides how one variant is trained and ranked, and `where` a suite says so (`in sweep 2`).
 
-    `model` and `dataset` are labels; only variants that share both are compared. `objectives` are those of
-    the model; `training` and `evaluation` are the sections of the suite.
+    `model` and `dataset` are labels; variants that share both are compared in training, those that share the
+    data set in evaluation. `objectives` are those of the model; `training` and `evaluation` are the sections
+    of the suite. A model that counts instead of learning has None for `training`.
     """
 
+    where: str
     model: str
     dataset: str
     causal: bool
-    training: Mapping[str, object]
+    training: Mapping[str, object] | None
     evaluation: Mapping[str, object]
     objectives: tuple[str, ...] = OBJECTIVES
 
 
-def check_one_protocol(variants: Iterable[Trained]) -> None:
-    """Raise `ValueError` where two variants of one model on one data set differ in how they are trained or
-    ranked: objective, loss, negatives, budget, optimiser, split, candidates.
+def check_one_training(variants: Iterable[Trained]) -> None:
+    """Raise `ValueError` where two variants of one model on one data set differ in how they are trained:
+    objective, loss, negatives, share of masks, budget, optimiser.
 
     Within one variant's training the rest is the same by construction: order of the rows, negatives and cloze
     masks are drawn from the seed alone, by generators that no mechanism touches (`training.fit`).
     """
-    first: dict[tuple[str, str], tuple[bool, dict[str, object]]] = {}
+    first: dict[tuple[str, str], tuple[Trained, dict[str, object]]] = {}
     for variant in variants:
-        found = _resolved(variant)
-        causal, expected = first.setdefault((variant.model, variant.dataset), (variant.causal, found))
-        for key, value in found.items():
-            if value != expected[key]:
-                raise ValueError(
-                    f"model {variant.model} on {variant.dataset}: {key} is {expected[key]!r} "
-                    f"with causal: {str(causal).lower()} and {value!r} with causal: "
-                    f"{str(variant.causal).lower()}, two protocols whose results cannot be compared; "
-                    f"{_HINTS.get(key, 'give all variants the same, or split the suite in two')}"
-                )
+        if variant.training is None:
+            continue
+        training = TrainingSettings.from_params(variant.training)
+        objective = training.objective_for(causal=variant.causal, objectives=variant.objectives)
+        found = training.model_dump() | {"objective": objective}
+        other, expected = first.setdefault((variant.model, variant.dataset), (variant, found))
+        _same(f"model {variant.model} on {variant.dataset}", "training", (other, expected), (variant, found))
+
+
+def check_one_ranking(variants: Iterable[Trained]) -> None:
+    """Raise `ValueError` where two models on one data set differ in how they are ranked: split, candidates,
+    seen items, cut-offs, groups."""
+    first: dict[str, tuple[Trained, dict[str, object]]] = {}
+    for variant in variants:
+        found = EvaluationSettings.from_params(variant.evaluation).model_dump()
+        other, expected = first.setdefault(variant.dataset, (variant, found))
+        _same(f"on {variant.dataset}", "evaluation", (other, expected), (variant, found))
+
+
+def _same(
+    what: str,
+    section: str,
+    first: tuple[Trained, Mapping[str, object]],
+    second: tuple[Trained, Mapping[str, object]],
+) -> None:
+    for key, value in second[1].items():
+        if value != first[1][key]:
+            raise ValueError(
+                f"{what}: {section}.{key} is {_plain(first[1][key])} {first[0].where} and {_plain(value)} "
+                f"{second[0].where}, two protocols whose results cannot be compared; "
+                f"{_HINTS.get(f'{section}.{key}', 'give all variants the same')}; {_APART}"
+            )
 
 
 _HINTS = {
@@ -50,12 +76,5 @@ _HINTS = {
 }
 
 
-def _resolved(variant: Trained) -> dict[str, object]:
-    training = TrainingSettings.from_params(variant.training)
-    evaluation = EvaluationSettings.from_params(variant.evaluation)
-    objective = training.objective_for(causal=variant.causal, objectives=variant.objectives)
-    sections = {
-        "training": training.model_dump() | {"objective": objective},
-        "evaluation": evaluation.model_dump(),
-    }
-    return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+def _plain(value: object) -> str:
+    return str(list(value)) if isinstance(value, tuple) else repr(value)

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import yaml
 
@@ -110,8 +112,6 @@ def test_every_shipped_suite_loads_expands_and_reads_back(path, settings, device
     ],
 )
 def test_a_mistake_is_one_line_with_its_place_and_a_hint(change, expected):
-    import re
-
     found = message(GOOD.replace(*change))
     assert re.search(expected, found), found
 
@@ -125,6 +125,55 @@ def test_all_positions_without_causality_is_refused_with_the_reason():
     assert found.startswith("s.yaml:6:11: training: objective all_positions needs causal: true")
     assert "sees at each position the item that it is to predict" in found
     read(text.replace("causal: false", "causal: true"))
+
+
+PROTOCOL = """\
+task: recommend
+attention: [softmax]
+model: sasrec
+dataset: synthetic
+fixed: {seq_len: 8}
+training: {objective: last_position}
+sweeps:
+  - grid: {causal: [false, true]}
+  - attention: [linrec]
+    training: {epochs: 100}
+  - model: popularity
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            ("training: {objective: last_position}", "title: T"),
+            "s.yaml:8:5: sweeps.0.training: model sasrec on synthetic: training.objective is "
+            "'last_position' in sweep 1 with causal: false and 'all_positions' in sweep 1 with causal: true, "
+            "two protocols",
+        ),
+        (
+            ("epochs: 100", "epochs: 7"),
+            "s.yaml:10:15: sweeps.1.training: .*training.epochs is 100 in sweep 1",
+        ),
+        (
+            ("epochs: 100", "loss: bce"),
+            "s.yaml:10:15: .*training.loss is 'cross_entropy' .* and 'bce' in sweep 2",
+        ),
+        (
+            ("model: popularity", "{model: popularity, evaluation: {exclude_seen: false}}"),
+            "s.yaml:11:37: sweeps.2.evaluation: on synthetic: evaluation.exclude_seen is True in sweep 1",
+        ),
+        (
+            ("objective: last_position", "objective: cloze"),
+            "s.yaml:6:11: .*objective cloze is not for this model",
+        ),
+    ],
+)
+def test_variants_under_two_protocols_are_refused_with_their_place(change, expected):
+    read(PROTOCOL)
+    found = message(PROTOCOL.replace(*change))
+    assert re.search(expected, found), found
+    assert "cloze" in found or "to compare the two on purpose, write a suite for each" in found
 
 
 def test_empty_and_foreign_files_are_said():

@@ -64,6 +64,7 @@ class Case:
     dataset_params: Params = ()
     training: Params = ()
     evaluation: Params = ()
+    watermark: Params = ()
 
     def __post_init__(self) -> None:
         if self.phase not in PHASES_OF_TASK[self.task]:
@@ -95,7 +96,9 @@ class Case:
 
     @property
     def dataset_label(self) -> str:
-        return label(self.dataset or "", self.dataset_params)
+        """Name and parameters; a watermark that is planted in it follows as `+watermark(distance=8,...)`."""
+        plain = label(self.dataset or "", self.dataset_params)
+        return f"{plain}+{label('watermark', self.watermark)}" if self.watermark else plain
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))

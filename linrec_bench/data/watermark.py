@@ -60,8 +60,8 @@ def draw(
     wanted = patterns * length
     if len(rare) < wanted:
         raise ValueError(
-            f"watermark: {patterns} patterns of {length} items need {wanted} rare items; rarity {rarity:g} of "
-            f"the {len(known)} items in training leaves {len(rare)}. Raise rarity, or lower patterns or length"
+            f"watermark: {patterns} patterns of {length} items need {wanted} rare items; rarity {rarity:g} "
+            f"of {len(known)} items in training leaves {len(rare)}. Raise rarity or lower patterns or length"
         )
     items = np.random.default_rng(seed).permutation(rare)[:wanted].reshape(patterns, length).astype(np.int32)
     return Watermark(items[:, :-1], items[:, -1], distance)

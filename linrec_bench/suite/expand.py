@@ -23,10 +23,10 @@ class Job:
 def expand(suite: Suite, *, device: str) -> list[Job]:
     """Every job of the suite on `device`, each case once.
 
-    Order: sweeps as written, then the grid (axes in the order of `AXES`, first slowest), then phases, then
-    mechanisms, so that the mechanisms of one grid point stand beside each other. Raises `ValueError` when
-    two sweeps ask for the same case, or a combination is impossible (a hidden size that its heads do not
-    divide).
+    Order: sweeps as written, then watermarks, then the grid (axes in the order of `AXES`, first slowest),
+    then phases, then mechanisms, so that the mechanisms of one grid point stand beside each other. Raises
+    `ValueError` when two sweeps ask for the same case, or a combination is impossible (a hidden size that its
+    heads do not divide).
     """
     jobs: dict[str, Job] = {}
     for sweep in suite.sweeps:
@@ -56,6 +56,7 @@ def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
                 dataset_params=sweep.dataset.params if sweep.dataset else (),
                 training=freeze(dict(sweep.training)),
                 evaluation=freeze(dict(sweep.evaluation)),
+                watermark=marking.params if marking else (),
                 device=device,
                 **fixed,
                 **dict(zip(swept, values, strict=True)),
@@ -65,6 +66,7 @@ def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
             limits=sweep.limits,
             sampling=sweep.sampling,
         )
+        for marking in sweep.watermark or (None,)
         for values in product(*swept.values())
         for phase in sweep.all_phases()
         for entry in sweep.attention

@@ -20,6 +20,7 @@ from linrec_bench.registry import did_you_mean
 from linrec_bench.suite.expectation import Expectation, bound_limits
 from linrec_bench.suite.grid import AXES, Fixed, Grid
 from linrec_bench.suite.limits import Limits, Sampling
+from linrec_bench.suite.marking import Markings
 from linrec_bench.suite.words import Named, Strict, distinct
 
 __all__ = [
@@ -67,6 +68,9 @@ class Sweep(Strict):
     """What wraps the mechanism in the tasks train_step and recommend (`linrec-bench list models`)."""
     dataset: Named | None = None
     """What the task recommend trains on (`linrec-bench list data`)."""
+    watermark: Markings = ()
+    """Runs of rare items that the task recommend plants in training histories, to see whether they are learnt:
+    one mapping of dials, or a list."""
     training: dict[str, Scalar] = Field(default={})
     evaluation: dict[str, Scalar | list[Scalar]] = Field(default={})
 
@@ -112,6 +116,8 @@ class Sweep(Strict):
             raise ValueError(f"task {self.task} needs a model, such as model: sasrec")
         if self.task == "recommend" and self.dataset is None:
             raise ValueError("task recommend needs a dataset, such as dataset: synthetic")
+        if self.watermark and self.task != "recommend":
+            raise ValueError(f"watermark has no use in task {self.task}; expected it with task: recommend")
         return self
 
     def all_phases(self) -> tuple[str, ...]:

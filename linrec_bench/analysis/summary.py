@@ -67,6 +67,8 @@ EXACT: dict[str, tuple[str, str | None, str]] = {
 EXTRAS: dict[str, tuple[str, str | None, str]] = {
     "saved_bytes": ("saved_bytes", "B", "CPU: most bytes that autograd held for the backward pass"),
     "state_bytes": ("state_bytes", "B", "decoding: bytes carried from event to event"),
+    "watermark_distance": ("watermark_distance", None, "events between a planted run and its target"),
+    "watermark_users": ("watermark_users", None, "users whose training histories hold a planted run"),
     "catalogue_size": ("catalogue_size", None, "items that a training step without a data set ranks"),
 }
 """Medians of measures that only some runs take: a summary has such a column where the run has a value."""
@@ -111,7 +113,7 @@ WHOLE = (
 )
 """Whole numbers, stored as nullable integers so that no digit is lost in a file."""
 
-METRIC = re.compile(r"[a-z]+@\d+")
+METRIC = re.compile(r"[a-z_]+@\d+")
 
 
 def summarise(samples: pd.DataFrame, *, reference: str) -> pd.DataFrame:

@@ -109,6 +109,7 @@ def plant(train: Sequences, mark: Watermark, *, share: float = 0.01, seed: int =
             offsets,
             train.n_items,
             train.ordinal,
+            train.item_features,
         ),
         marked,
     )

@@ -46,10 +46,11 @@ def measure(job: Job, round: int, emit: Emit) -> None:
 
 def _train_and_rank(job: Job, emit: Emit) -> None:
     """The whole training runs once: its peak memory is taken around it, not in a pass of its own."""
-    from linrec_bench.tasks import recommend
+    from linrec_bench.tasks import memorise, recommend
 
     device = torch.device(job.case.device)
-    training = Workload(call=partial(recommend.run, job.case, emit), device=device, minimum_bytes=0)
+    task = memorise if job.case.watermark else recommend
+    training = Workload(call=partial(task.run, job.case, emit), device=device, minimum_bytes=0)
     if "peak_memory" not in job.measures:
         training.call()
     elif device.type == "cuda":

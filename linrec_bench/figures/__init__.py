@@ -12,7 +12,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from linrec_bench.figures import amdahl, cost, decode, growth, heat, history, learning, memory_kinds, pareto
+from linrec_bench.figures import (
+    amdahl,
+    cost,
+    decode,
+    growth,
+    heat,
+    history,
+    learning,
+    memory_kinds,
+    memory_probe,
+    pareto,
+)
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style, style_of
 
 __all__ = ["FIGURES", "PAPER", "Kind", "NothingToDraw", "Style", "draw_all", "save", "style_of"]
@@ -41,6 +52,7 @@ FIGURES: Mapping[str, Kind] = {
     "learning_curves": Kind(learning.draw, ("recommend",)),
     "quality_by_history": Kind(history.draw_history, ("recommend",)),
     "quality_by_users": Kind(history.draw_users, ("recommend",)),
+    "memory_probe": Kind(memory_probe.draw, ("recommend",)),
 }
 
 DPI = 180

@@ -69,8 +69,8 @@ class Sweep(Strict):
     dataset: Named | None = None
     """What the task recommend trains on (`linrec-bench list data`)."""
     watermark: Markings = ()
-    """Runs of rare items that the task recommend plants in training histories, to see whether they are learnt:
-    one mapping of dials, or a list."""
+    """Runs of rare items that the task recommend plants in training histories, to see whether a model learns
+    them: one mapping of dials, or a list."""
     training: dict[str, Scalar] = Field(default={})
     evaluation: dict[str, Scalar | list[Scalar]] = Field(default={})
 

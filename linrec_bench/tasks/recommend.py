@@ -17,7 +17,7 @@ from linrec_bench.case import Case
 from linrec_bench.data.sequences import Queries, Sequences, Split
 from linrec_bench.data.splits import SPLITS
 from linrec_bench.measures.ranking import history_groups, metrics
-from linrec_bench.models.spec import Floor, Recommender
+from linrec_bench.models.spec import Floor, ModelSpec, Recommender
 from linrec_bench.tasks import Emit
 from linrec_bench.training import candidates
 from linrec_bench.training.checkpoint import Checkpoint
@@ -35,11 +35,11 @@ class Keep(Protocol):
     def __call__(self, name: str, arrays: Mapping[str, np.ndarray]) -> None: ...
 
 
-def _drop(name: str, arrays: Mapping[str, np.ndarray]) -> None:
+def drop(name: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Nobody keeps them."""
 
 
-def run(case: Case, emit: Emit, *, keep: Keep = _drop, checkpoint: Checkpoint | None = None) -> None:
+def run(case: Case, emit: Emit, *, keep: Keep = drop, checkpoint: Checkpoint | None = None) -> None:
     """Report the validation of each epoch as it ends, then the test of the best one.
 
     Rows: `recall@k`, `ndcg@k`, `mrr@k` in the phases `validation` (one an epoch, `repeat` is its number) and
@@ -54,6 +54,37 @@ def run(case: Case, emit: Emit, *, keep: Keep = _drop, checkpoint: Checkpoint | 
     Raises `ValueError` for settings that are unknown or impossible, `Unsupported` for a model that needs what
     the data set lacks, `FloatingPointError` when the loss is not finite.
     """
+    setting = read(case)
+    split = setting.split
+    ranker = Ranker(case, setting.evaluation, split)
+    torch.manual_seed(case.seed)
+    if setting.spec.trained_by_gradient:
+        prepared = trained(case, setting.training, ranker, emit, checkpoint)
+    else:
+        prepared = _counted(case, split.train)
+
+    began = time.perf_counter()
+    ranks = ranker.ranks(prepared.model, "test")
+    emit("test_time", time.perf_counter() - began, "s")
+    emit_test(ranks, split.test, setting.evaluation, prepared.chosen, emit)
+    lengths = split.test.histories.lengths
+    keep("ranks", {"user": split.test.user, "rank": ranks.astype(np.int32), "history": lengths})
+    for measure, value, unit in prepared.costs:
+        emit(measure, value, unit)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a case says, checked, and the split of its data."""
+
+    spec: ModelSpec
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+    split: Split
+
+
+def read(case: Case) -> Setting:
+    """The settings of a case and its data; raises as `run` does."""
     training = TrainingSettings.from_params(dict(case.training))
     evaluation = EvaluationSettings.from_params(dict(case.evaluation))
     assert case.dataset is not None, "a case of this task has a data set"
@@ -68,26 +99,11 @@ def run(case: Case, emit: Emit, *, keep: Keep = _drop, checkpoint: Checkpoint | 
             f"model {spec.name} needs features of the items, and data {case.dataset_label} came without any "
             "(docs/data.md says where they are looked for)"
         )
-    split = SPLITS[evaluation.split](sequences)
-    ranker = _Ranker(case, evaluation, split)
-    torch.manual_seed(case.seed)
-    if spec.trained_by_gradient:
-        prepared = _trained(case, training, ranker, emit, checkpoint)
-    else:
-        prepared = _counted(case, split.train)
-
-    began = time.perf_counter()
-    ranks = ranker.ranks(prepared.model, "test")
-    emit("test_time", time.perf_counter() - began, "s")
-    _emit_test(ranks, split.test, evaluation, prepared.chosen, emit)
-    lengths = split.test.histories.lengths
-    keep("ranks", {"user": split.test.user, "rank": ranks.astype(np.int32), "history": lengths})
-    for measure, value, unit in prepared.costs:
-        emit(measure, value, unit)
+    return Setting(spec, training, evaluation, SPLITS[evaluation.split](sequences))
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
     """A model that can be tested, how its weights were chosen, and what that cost."""
 
     model: Recommender | Floor
@@ -95,7 +111,7 @@ class _Prepared:
     costs: tuple[tuple[str, float, str], ...]
 
 
-class _Ranker:
+class Ranker:
     """Ranks the queries of a split by the protocol of a case; candidates are drawn once."""
 
     def __init__(self, case: Case, evaluation: EvaluationSettings, split: Split) -> None:
@@ -127,9 +143,10 @@ def item_counts(train: Sequences) -> Int64[np.ndarray, " V_plus_1"]:
     return np.bincount(train.items, minlength=train.n_items + 1)
 
 
-def _trained(
-    case: Case, training: TrainingSettings, ranker: _Ranker, emit: Emit, checkpoint: Checkpoint | None
-) -> _Prepared:
+def trained(
+    case: Case, training: TrainingSettings, ranker: Ranker, emit: Emit, checkpoint: Checkpoint | None
+) -> Prepared:
+    """A model of the case, trained on the split of the ranker; its epochs are reported as they end."""
     train = ranker.split.train
     with factories(torch.device(case.device), getattr(torch, case.dtype)):
         model = models.of_case(case, n_items=train.n_items, item_features=train.item_features)
@@ -160,7 +177,7 @@ def _trained(
         checkpoint=checkpoint,
     )
     chosen = f"best of validation {CHOSEN_BY}, stopped by {fitted.stopped_by}"
-    return _Prepared(model, chosen, _costs(model, fitted))
+    return Prepared(model, chosen, _costs(model, fitted))
 
 
 def _costs(model: Recommender, fitted: Fit) -> tuple[tuple[str, float, str], ...]:
@@ -173,17 +190,17 @@ def _costs(model: Recommender, fitted: Fit) -> tuple[tuple[str, float, str], ...
     )
 
 
-def _counted(case: Case, train: Sequences) -> _Prepared:
+def _counted(case: Case, train: Sequences) -> Prepared:
     """A floor, which takes no settings of training and has no epochs."""
     with torch.device(case.device):
         model = models.floor_of_case(case, n_items=train.n_items)
     began = time.perf_counter()
     model.fit(train)
     costs = (("train_time", time.perf_counter() - began, "s"), ("parameters", 0, "1"))
-    return _Prepared(model, "counted once on train", costs)
+    return Prepared(model, "counted once on train", costs)
 
 
-def _emit_test(ranks: Ranks, test: Queries, evaluation: EvaluationSettings, chosen: str, emit: Emit) -> None:
+def emit_test(ranks: Ranks, test: Queries, evaluation: EvaluationSettings, chosen: str, emit: Emit) -> None:
     detail = f"{_protocol(evaluation, test)}, {chosen}"
     for measure, value in metrics(ranks, evaluation.k).items():
         emit(measure, value, "1", phase="test", detail=detail)

@@ -1,0 +1,42 @@
+"""What a mechanism still learns: hit rate of planted targets against their distance from the body."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from linrec_bench.analysis.memorisation import memorisation
+from linrec_bench.figures import curves, layout
+from linrec_bench.figures.history import BY_HISTORY
+from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+
+BY_DISTANCE = replace(
+    BY_HISTORY,
+    title="Memory of a planted run, by distance of its target",
+    x_axis="events between body and target",
+    limits=(0.0, 1.0),
+)
+
+
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+    """Share of planted targets among the first k of the catalogue: mean over seeds, 95 % t interval.
+
+    Raises `NothingToDraw` where nothing was planted, or at one distance only.
+    """
+    del samples
+    found = memorisation(summary)
+    if found.empty:
+        raise NothingToDraw("no trial that ended ok was asked for a planted run")
+    k, most = int(found["k"].iloc[0]), int(found["seeds"].max())
+    if found["rank"].nunique() < 2:
+        raise NothingToDraw(f"planted runs at one distance only: {found['group'].iloc[0]}")
+    clean = found["clean"].max()
+    seeds = "One seed, no interval." if most == 1 else f"Mean and 95 % t interval over {most} seeds."
+    return curves.draw(
+        found.assign(status="ok", reference=layout.reference_of(summary) or ""),
+        replace(BY_DISTANCE, axis=f"planted target in the first {k}"),
+        style=style,
+        said=f"{seeds} Trained on clean histories: {clean:.3g} at most.",
+    )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from linrec_bench.analysis.crossover import FLOORS as FLOORS
 from linrec_bench.analysis.crossover import crossover, line_of, one_of
+from linrec_bench.analysis.memorisation import planted, sentences
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
 from linrec_bench.analysis.trials import base_name
 
@@ -44,15 +45,16 @@ def headline(summary: pd.DataFrame, reference: str) -> list[str]:
     """
     costs = summary[summary["task"].isin(_TASKS)]
     several_tasks, both_directions = (costs[column].nunique() > 1 for column in ("task", "causal"))
-    sentences: list[str] = []
+    found: list[str] = []
     for task in _TASKS:
         for causal in (False, True):
             part = costs[(costs["task"] == task) & (costs["causal"] == causal)]
             if len(part):
                 line = _heaviest_line(part, reference)
                 where = _where(line.iloc[0], task=several_tasks, direction=both_directions)
-                sentences += _costs(line, reference, where)
-    return [*sentences, *_quality(across_seeds(summary), reference)]
+                found += _costs(line, reference, where)
+    quality = _quality(across_seeds(summary[~planted(summary)]), reference)
+    return [*found, *quality, *sentences(summary)]
 
 
 def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:

@@ -37,6 +37,7 @@ _SHAPE = ["batch_size", "hidden_size", "heads", "layers", "dtype", "seed"]
 def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
     """A table of time and one of memory for each task, phase and direction, quality, and the findings."""
     from linrec_bench.analysis.headline import headline
+    from linrec_bench.analysis.memorisation import memorisation, planted
 
     costs = summary[summary["task"] != "recommend"]
     for (task, phase, causal), part in costs.groupby(["task", "phase", "causal"], sort=False):
@@ -48,9 +49,11 @@ def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
         _show_panel(name, panel, _attention_order(suite))
         if panels > 1:
             out.print(f"One of {panels} shapes; all of them stand in summary.csv.\n")
-    quality = summary[summary["task"] == "recommend"]
+    marked = planted(summary)
+    quality = summary[(summary["task"] == "recommend") & ~marked]
     for (dataset, model), part in quality.groupby(["dataset", "model"], sort=False):
         _show_quality(f"{model} on {dataset}", part)
+    _show_planted(memorisation(summary[marked]))
     for sentence in headline(summary, suite.reference_attention()):
         listed(sentence)
 
@@ -157,3 +160,23 @@ def _show_quality(what: str, quality: pd.DataFrame) -> None:
         table.add_row(str(row["attention"]), str(row["seq_len"]), str(row["seed"]), *cells, epochs, training)
     out.print(table)
     out.print()
+
+
+def _show_planted(found: pd.DataFrame) -> None:
+    """The hit rate of planted targets by their distance, a table a model and data set."""
+    for (model, dataset), part in found.groupby(["model", "dataset"], sort=False):
+        k, seeds = part["k"].iloc[0], part["seeds"].max()
+        out.print(f"Planted targets in the first {k}, by distance: {model} on {dataset}", style="bold")
+        table = Table(box=None, pad_edge=False)
+        table.add_column("distance", overflow="fold")
+        distances = sorted(part["distance"].unique())
+        for distance in distances:
+            table.add_column(str(distance), justify="right", no_wrap=True)
+        rates = part.groupby(["attention", "distance"], sort=False)["quality"].mean().unstack()
+        for name, row in rates.iterrows():
+            table.add_row(str(name), *("-" if math.isnan(row[at]) else f"{row[at]:.0%}" for at in distances))
+        table.add_row(
+            "clean, at most", *(f"{part['clean'][part['distance'] == at].max():.0%}" for at in distances)
+        )
+        out.print(table)
+        out.print(f"Mean over {seeds} seeds.\n" if seeds > 1 else "One seed.\n")

@@ -21,6 +21,9 @@ from jaxtyping import Int32, Int64
 
 from linrec_bench.data.sequences import Queries, Sequences
 
+SHARE = 0.01
+"""Of the users, by default."""
+
 
 @dataclass(frozen=True)
 class Watermark:
@@ -67,7 +70,7 @@ def draw(
     return Watermark(items[:, :-1], items[:, -1], distance)
 
 
-def plant(train: Sequences, mark: Watermark, *, share: float = 0.01, seed: int = 0) -> tuple[Sequences, int]:
+def plant(train: Sequences, mark: Watermark, *, share: float = SHARE, seed: int = 0) -> tuple[Sequences, int]:
     """The histories with a pattern in a random `share` of all users', and how many users that are.
 
     Only users with more than `distance` events can be marked; the place is uniform over the history. Inserted

@@ -28,7 +28,8 @@ class Marking(Strict):
 
     @property
     def params(self) -> Params:
-        return freeze(self.model_dump())
+        """The distance, and every other dial that differs from its default."""
+        return freeze({"distance": self.distance} | self.model_dump(exclude_defaults=True))
 
 
 def _as_list(value: Any) -> Any:

@@ -94,7 +94,7 @@ def _probe(model: Recommender | Floor, case: Case, asked: Queries) -> Ranks:
 def _plant(case: Case, split: Split) -> tuple[watermark.Watermark, Split, int]:
     """The patterns, the split with marked training histories, and how many users were marked."""
     dials = dict(case.watermark)
-    share = dials.pop("share")
+    share = dials.pop("share", watermark.SHARE)
     assert isinstance(share, float)
     mark = watermark.draw(split.train, seed=case.seed, **dials)  # type: ignore[arg-type]
     if mark.span > case.seq_len:

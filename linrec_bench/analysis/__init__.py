@@ -13,6 +13,7 @@ which documents its functions:
     amdahl                              the share of a step that is attention, and what it can save at most
     memory_kinds                        peak memory part by part
     groups                              quality by length of the history and by group of users
+    memorisation                        what is learnt of planted runs, by distance
     intervals, seeds                    medians and ratios over processes; quality over seeds
     compare, comparison                 a run or a mechanism against another, and what that found
     matching, judging, significance     which cases are compared, which verdict they get; Student's t, Holm

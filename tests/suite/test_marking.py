@@ -45,7 +45,7 @@ def test_one_watermark_needs_no_list():
 @pytest.mark.parametrize(
     ("marks", "said"),
     [
-        ("{distnace: 1}", "did you mean 'distance'"),
+        ("{distnace: 1}", "Did you mean 'distance'"),
         ("{share: 0}", "greater than 0"),
         ("{length: 1}", "greater than or equal to 2"),
     ],

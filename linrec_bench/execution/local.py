@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import resource
@@ -233,7 +234,26 @@ def _status_bytes(field: str) -> int:
 def _begin(plugins: Sequence[Path]) -> None:
     # Ctrl-C goes to the whole terminal group; the parent decides what becomes of a trial.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_the_parent()
     load_plugins(plugins)
+
+
+def _end_with_the_parent() -> None:
+    """A run that is killed must not leave a trial behind, which a resumed run would begin once more.
+
+    The parent holds one end of a pipe. When that closes the kernel sends SIGIO, which ends the process: no
+    thread has to wait for it while things are measured.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+    # It may have closed before.
+    if wait([parent.sentinel], timeout=0):
+        os._exit(1)
 
 
 def load_plugins(plugins: Sequence[Path]) -> None:

@@ -11,6 +11,7 @@ from linrec_bench.execution import plan
 from linrec_bench.execution.local import Executor, Outcome, Sample
 from linrec_bench.execution.plan import Ceilings, Pace, Planned, Prediction
 from linrec_bench.results.rows import TRIAL, Row, row_of
+from linrec_bench.results.scratch import Scratch
 from linrec_bench.results.store import Writer
 from linrec_bench.suite.expand import Job
 
@@ -41,7 +42,7 @@ def run_jobs(
     """Run every trial that the store lacks; each ends as rows before the next begins.
 
     `free_bytes` is the memory that shares in `limits` refer to. A KeyboardInterrupt leaves a store that a
-    later call resumes.
+    later call resumes; a training goes on from its last checkpoint.
     """
     samples = writer.run.samples()
     ceilings = _stored_ceilings(samples) or _measure_ceilings(jobs, executor, writer, suite, device)
@@ -68,7 +69,9 @@ def run_jobs(
         else:
             limit = plan.memory_bytes(job.limits.memory, free_bytes)
             prediction = predict(case)
-            outcome = _before(trial, prediction, pace, limit) or _measured(trial, executor, limit, collected)
+            outcome = _before(trial, prediction, pace, limit) or _measured(
+                trial, executor, limit, collected, writer.scratch(trial.key)
+            )
             if trial.round == 0 and prediction is not None and not prediction.unsupported:
                 collected += _predicted_samples(job, prediction)
         times = sorted(sample.value for sample in collected if sample.measure == "time")
@@ -91,12 +94,14 @@ def _before(
     return Outcome("skipped", reason, 0.0) if reason and trial.round == 0 else None
 
 
-def _measured(trial: Planned, executor: Executor, memory_limit: int, into: list[Sample]) -> Outcome:
+def _measured(
+    trial: Planned, executor: Executor, memory_limit: int, into: list[Sample], scratch: Scratch
+) -> Outcome:
     from linrec_bench.execution.worker import measure
 
     on_cpu = trial.job.case.device == "cpu"
     return executor.run(
-        partial(measure, trial.job, trial.round),
+        partial(measure, trial.job, trial.round, scratch=scratch),
         seconds=trial.job.limits.case_seconds,
         memory_bytes=memory_limit if on_cpu else None,
         on_sample=into.append,

@@ -14,15 +14,20 @@ from linrec_bench.case import Case
 from linrec_bench.execution.plan import Prediction
 from linrec_bench.measures import ceilings, energy, memory, time
 from linrec_bench.measures.exact import exact
+from linrec_bench.results.scratch import Scratch
 from linrec_bench.suite.expand import Job
 from linrec_bench.tasks import Emit, Workload
+from linrec_bench.training.checkpoint import Checkpoint
 
 
-def measure(job: Job, round: int, emit: Emit) -> None:
-    """Take every measure of the job; what does not vary between processes is taken in round 0 alone."""
+def measure(job: Job, round: int, emit: Emit, *, scratch: Scratch | None = None) -> None:
+    """Take every measure of the job; what does not vary between processes is taken in round 0 alone.
+
+    `scratch` is where a training keeps its state and leaves its ranks; without it, it does neither.
+    """
     torch.manual_seed(job.case.seed)
     if job.case.task == "recommend":
-        _train_and_rank(job, emit)
+        _train_and_rank(job, emit, scratch)
         return
     workload = build(job.case)
     kernel = attention.registry()[job.case.attention].kernel
@@ -44,13 +49,18 @@ def measure(job: Job, round: int, emit: Emit) -> None:
             emit("state_bytes", workload.state_bytes, "B", detail="after the history, before the event")
 
 
-def _train_and_rank(job: Job, emit: Emit) -> None:
+def _train_and_rank(job: Job, emit: Emit, scratch: Scratch | None) -> None:
     """The whole training runs once: its peak memory is taken around it, not in a pass of its own."""
     from linrec_bench.tasks import memorise, recommend
 
     device = torch.device(job.case.device)
-    task = memorise if job.case.watermark else recommend
-    training = Workload(call=partial(task.run, job.case, emit), device=device, minimum_bytes=0)
+    keep = scratch.keep if scratch is not None else recommend.drop
+    if job.case.watermark:
+        # Two trainings, of which neither has a state that the other could not mistake for its own.
+        run = partial(memorise.run, job.case, emit, keep=keep)
+    else:
+        run = partial(recommend.run, job.case, emit, keep=keep, checkpoint=_checkpoint(job, scratch))
+    training = Workload(call=run, device=device, minimum_bytes=0)
     if "peak_memory" not in job.measures:
         training.call()
     elif device.type == "cuda":
@@ -59,6 +69,12 @@ def _train_and_rank(job: Job, emit: Emit) -> None:
     else:
         peak = memory.process_peak(training)
         emit(peak.measure, peak.value, peak.unit, detail=f"whole training; {peak.detail}")
+
+
+def _checkpoint(job: Job, scratch: Scratch | None) -> Checkpoint | None:
+    if scratch is None:
+        return None
+    return Checkpoint(scratch.checkpoint, identity=job.case.id, every_s=job.limits.checkpoint_seconds)
 
 
 def build(case: Case) -> Workload:

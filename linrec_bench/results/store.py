@@ -1,9 +1,10 @@
-"""The only module that touches results/: runs are created whole, appended trial by trial, read back checked.
+"""Runs are created whole, appended trial by trial, read back checked. With `scratch`, what touches results/.
 
 results/<suite>/<run>/samples.csv        tidy rows, one a raw sample
                       summary.csv        one row a case and phase
                       environment.json   where and how it was measured
                       suite.yaml         the resolved suite
+                      ranks/             of the test queries, where models were ranked
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from linrec_bench.results import scratch
 from linrec_bench.results.rows import COLUMNS, SCHEMA_VERSION, TRIAL, Row
+from linrec_bench.results.scratch import Scratch
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 SAMPLES, SUMMARY, ENVIRONMENT, SUITE = "samples.csv", "summary.csv", "environment.json", "suite.yaml"
@@ -92,6 +96,16 @@ class Run:
         frame["value"] = pd.to_numeric(frame["value"])
         return frame
 
+    def ranks(self) -> dict[Trial, dict[str, np.ndarray]]:
+        """`user`, `rank` and `history` (events before the target) of the test queries of each closed trial
+        that ranked some; `StoreError` for a damaged file."""
+        closed = self.finished_trials()
+        try:
+            found = scratch.ranks(self.folder)
+        except ValueError as error:
+            raise StoreError(str(error)) from error
+        return {trial: arrays for trial, arrays in found.items() if trial in closed}
+
     def summary(self) -> pd.DataFrame:
         import pandas as pd
 
@@ -151,15 +165,27 @@ class Writer:
         assert self._file is not None
         self._file.close()
 
+    def scratch(self, trial: Trial) -> Scratch:
+        """Where a trial may leave what is no row, until it is closed."""
+        return scratch.scratch_of(self.run.folder, *trial)
+
     def append(self, rows: Iterable[Row]) -> None:
-        """Add the rows of one trial, the last of which closes it, in one write that has reached the disk."""
+        """Add the rows of one trial, the last of which closes it, in one write that has reached the disk.
+
+        What the trial handed over beside its rows is kept where it ended ok; its folder is removed.
+        """
         assert self._file is not None
+        whole = list(rows)
+        closing = whole[-1]
+        if closing.status == "ok":
+            scratch.adopt(self.run.folder, closing.case_id, closing.round)
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writerows(row.as_dict() for row in rows)
+        writer.writerows(row.as_dict() for row in whole)
         self._file.write(text.getvalue())
         self._file.flush()
         os.fsync(self._file.fileno())
+        scratch.clear(self.run.folder, closing.case_id, closing.round)
 
 
 def _whole_rows(path: Path) -> tuple[list[dict[str, str]], int]:

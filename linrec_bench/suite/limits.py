@@ -38,10 +38,14 @@ Memory = Annotated[
 
 
 class Limits(Strict):
-    """What a trial may use. `memory` is an amount, or a share of what is free when the run starts."""
+    """What a trial may use. `memory` is an amount, or a share of what is free when the run starts.
+
+    So many `checkpoint_seconds` of a training are lost at most when the run is interrupted.
+    """
 
     case_seconds: PositiveFloat = 60.0
     memory: Memory = "80%"
+    checkpoint_seconds: PositiveFloat = 60.0
 
 
 class Sampling(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import time
@@ -15,13 +16,12 @@ from typing import TYPE_CHECKING
 from linrec_bench import baseline
 from linrec_bench.analysis.intervals import Interval, ratio_interval
 from linrec_bench.analysis.trials import by_round, measured
-from linrec_bench.analysis.verdicts import EXACT_MEASURES, Bound, Claim, Verdict, judge
+from linrec_bench.analysis.verdicts import EXACT_MEASURES, SPEC, Bound, Claim, Verdict, judge
 from linrec_bench.baseline import Counts, name_of
 from linrec_bench.case import Case
 from linrec_bench.execution.local import PRELOAD, load_plugins
 from linrec_bench.execution.plan import Prediction
 from linrec_bench.results.rows import COLUMNS, TRIAL, Row, row_of
-from linrec_bench.results.store import open_run
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Expectation, Suite, bound_limits
 from linrec_bench.suite.select import select
@@ -43,7 +43,8 @@ JOBS_WORTH_A_PROCESS = 24
 FURTHER_ROUNDS = 3
 """Rounds that an undecided question gets at a time."""
 
-_EXACT_WORDS = (*EXACT_MEASURES, "peak_memory", "saved_memory")
+EXACT_WORDS = (*EXACT_MEASURES, "peak_memory", "saved_memory")
+"""Measures that are answered from exact counts."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Question:
 
     @property
     def exact(self) -> bool:
-        return self.claim.measure in _EXACT_WORDS
+        return self.claim.measure in EXACT_WORDS
 
 
 def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
@@ -116,10 +117,10 @@ def questions(suite: Suite, jobs: Sequence[Job]) -> list[Question]:
     """
     found = contracts(jobs)
     for number, line in enumerate(suite.expect):
-        chosen = select(jobs, [line.where]) if line.where else list(jobs)
+        chosen = select(jobs, [line.where], flag="where") if line.where else list(jobs)
         if not chosen:
             raise ValueError(f"expect.{number}.where: {line.where!r} matches no case that is checked")
-        found.append(Question(_claim(line, number), frozenset(job.case.id for job in chosen)))
+        found.append(Question(claim_of(line, f"expect.{number}"), frozenset(job.case.id for job in chosen)))
     return found
 
 
@@ -137,9 +138,7 @@ def contracts(jobs: Sequence[Job]) -> list[Question]:
             for measure, exponent in _declared(attention.registry()[name], decoding=decoding):
                 low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
                 bound = Bound(low, high, f"{exponent:g} as declared")
-                claim = Claim(
-                    attention=label, measure=measure, quantity="exponent", bound=bound, source="SPEC"
-                )
+                claim = Claim(attention=label, measure=measure, quantity="exponent", bound=bound, source=SPEC)
                 found.append(Question(claim, every))
     return found
 
@@ -151,15 +150,18 @@ def _declared(spec: Spec, *, decoding: bool) -> tuple[tuple[str, float], ...]:
     return ("operations", spec.time_exponent), ("peak_live_bytes", spec.memory_exponent)
 
 
-def _claim(line: Expectation, number: int) -> Claim:
+def claim_of(line: Expectation, source: str) -> Claim:
+    """A line of `expect:` or `claims:` as what the analysis judges."""
     low, high = bound_limits(line.bound)
     return Claim(
         attention=line.attention,
+        model=line.model,
         measure=line.measure,
         quantity=line.quantity,  # type: ignore[arg-type]
         bound=Bound(low, high, line.bound),
         to=line.to,
-        source=f"expect.{number}",
+        to_model=line.to_model,
+        source=source,
     )
 
 
@@ -171,9 +173,15 @@ def verdicts(asked: Sequence[Question], samples: pd.DataFrame) -> list[Verdict]:
     return found
 
 
-def of_run(suite: Suite, jobs: Sequence[Job], folder: Path) -> list[Verdict]:
-    """Every question answered from a stored run; nothing is measured."""
-    return verdicts(questions(suite, jobs), open_run(folder).samples())
+def of_run(suite: Suite, jobs: Sequence[Job], rows: pd.DataFrame) -> list[Verdict]:
+    """Every question answered from the rows of a stored run; nothing is measured.
+
+    What a SPEC declares is asked only where the run holds the counts for it: a run stores no `operations`.
+    """
+    asked = questions(suite, jobs)
+    declared = verdicts([question for question in asked if question.claim.source == SPEC], rows)
+    lines = verdicts([question for question in asked if question.claim.source != SPEC], rows)
+    return [verdict for verdict in declared if not math.isnan(verdict.found)] + lines
 
 
 Measure = Callable[[Sequence[Job]], "pd.DataFrame"]

@@ -23,9 +23,10 @@ _MARKDOWN = re.compile(r"([\\`*_|<>\[\]~])")
 
 def found(verdict: Verdict) -> str:
     """What was found, in words: `2 (16 N^2 + 128 N)`, `0.31 [0.28, 0.35]`, or why nothing was."""
-    if math.isnan(verdict.found):
+    if not math.isfinite(verdict.found):
         return verdict.detail
-    interval = "" if verdict.low == verdict.high else f" [{verdict.low:.4g}, {verdict.high:.4g}]"
+    told = verdict.low != verdict.high and not math.isnan(verdict.low)
+    interval = f" [{verdict.low:.4g}, {verdict.high:.4g}]" if told else ""
     detail = f" ({verdict.detail})" if verdict.detail else ""
     whole = float(verdict.found).is_integer()
     return f"{verdict.found:{',.0f' if whole else ',.6g'}}{interval}{detail}"

@@ -54,9 +54,13 @@ def prepare(
     only: Sequence[str] = (),
     settings: Sequence[str] = (),
     plugins: Sequence[Path] = (),
+    measured_on: str | None = None,
 ) -> Plan:
-    """Load, expand and select. Raises `ValueError` (one line) for a bad suite, flag, device or plugin."""
-    found = resolve_device(device)
+    """Load, expand and select. Raises `ValueError` (one line) for a bad suite, flag, device or plugin.
+
+    `measured_on` is the kind of device of a stored run, which need not be here, in place of `device`.
+    """
+    found = measured_on or resolve_device(device)
     for plugin in plugins:
         attention.load_plugin(plugin)
     path = load.find(name)

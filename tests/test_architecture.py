@@ -20,6 +20,7 @@ FLOORS = [
     {"suite", "tasks"},
     {"execution"},
     {"catalogue", "check", "testing", "calibrate", "predict", "formula"},
+    {"claims"},
     {"runner", "verify", "compare", "report"},
     {"console"},
     {"cli"},

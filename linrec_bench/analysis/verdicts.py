@@ -6,30 +6,34 @@ A claim is undecided when the interval of what was measured reaches over its bou
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from linrec_bench.analysis.intervals import Array, ratio_interval
-from linrec_bench.analysis.polynomial import polynomial
-from linrec_bench.analysis.scaling import exact_exponent, fit_scaling
-from linrec_bench.analysis.seeds import mean_and_half_width
+from linrec_bench.analysis import quantities
+from linrec_bench.analysis.quantities import EXACT_MEASURES as EXACT_MEASURES
+from linrec_bench.analysis.quantities import Found, Values, key, nothing
+from linrec_bench.analysis.summary import summarise
 from linrec_bench.analysis.trials import CASE_COLUMNS, base_name, by_round, measured, outcomes
 
 Answer = Literal["holds", "broken", "undecided"]
-Quantity = Literal["exponent", "value", "ratio", "difference"]
+Quantity = Literal["exponent", "value", "ratio", "difference", "crossover"]
 
-EXACT_MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "minimum_bytes", "state_bytes")
-"""Counts: the same on every run, so that they need no interval."""
+SPEC = "SPEC"
+"""The source of a claim that a mechanism declares."""
 
 COLUMN_OF = {"peak_memory": ("peak_live_bytes", "peak_allocated_bytes"), "saved_memory": ("saved_bytes",)}
 """The words of a suite that stand for a row measure; the first that was measured counts."""
 
-_LENGTHLESS = [c for c in CASE_COLUMNS if c not in ("run_id", "suite", "case_id", "seq_len", "seed")]
-_POINT = [c for c in CASE_COLUMNS if c not in ("run_id", "suite", "case_id", "attention", "seed")]
+_NAMES = ("run_id", "suite", "case_id")
+_LENGTHLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seq_len", "seed")]
+_SEEDLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seed")]
+_POINT = [c for c in _SEEDLESS if c != "attention"]
+_POINT_OF_MODELS = [c for c in _POINT if c not in ("model", "hidden_size", "heads", "layers", "causal")]
+"""What two models must share to be compared: each has a shape of its own."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,37 @@ class Bound:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """`quantity` of `measure` for `attention` lies within `bound`; ratios and differences refer to `to`."""
+    """`quantity` of `measure` lies within `bound`, for the cases of `attention`, of `model`, or of both.
 
-    attention: str
+    Ratios, differences and crossovers refer to the other side: `to`, `to_model`, or both; without `to_model`
+    it is the other mechanism in the same model.
+    """
+
     measure: str
     quantity: Quantity
     bound: Bound
+    attention: str = ""
+    model: str = ""
     to: str = ""
+    to_model: str = ""
     source: str = "suite"
 
+    @property
+    def own(self) -> str:
+        return _side(self.attention, self.model)
+
+    @property
+    def other(self) -> str:
+        return _side(self.to, self.to_model)
+
     def __str__(self) -> str:
-        of = f" to {self.to}" if self.to else ""
-        return f"{self.attention}: {self.quantity}{of} of {self.measure} {self.bound.text}"
+        joint = " with" if self.quantity == "crossover" else " to"
+        of = f"{joint} {self.other}" if self.other else ""
+        return f"{self.own}: {self.quantity}{of} of {self.measure} {self.bound.text}"
+
+
+def _side(attention: str, model: str) -> str:
+    return f"{attention} in {model}" if attention and model else attention or model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,134 +106,110 @@ def answer(bound: Bound, low: float, high: float) -> Answer:
     return "broken" if high < bound.low or bound.high < low else "undecided"
 
 
-def judge(claim: Claim, samples: pd.DataFrame) -> list[Verdict]:
+def judge(claim: Claim, samples: pd.DataFrame, *, summary: pd.DataFrame | None = None) -> list[Verdict]:
     """One verdict for each place that the samples hold: a curve, or a grid point. Empty when they hold none.
 
-    `samples` are tidy rows, measured ones or exact counts; the claim's mechanism matches by label or name.
+    `samples` are tidy rows, measured ones or exact counts; the claim's sides match by label or name.
+    `summary` is what `summarise` made of them, where it is at hand: crossovers are found in it.
     """
+    if claim.quantity == "crossover":
+        told = summarise(samples, reference=claim.to) if summary is None else summary
+        return [verdict(claim, at, found) for at, found in _crossovers(claim, told)]
     cases = outcomes(samples)
     # What a mechanism cannot do is said in its row; no claim is made about it.
     cases = cases[cases["status"] != "unsupported"]
-    own = cases[_named(cases, claim.attention)]
+    own = cases[named(cases, claim.attention, claim.model)]
     rows = measured(samples, status=None if claim.measure in EXACT_MEASURES else "ok")
     measure = next(
         (m for m in COLUMN_OF.get(claim.measure, ()) if (rows["measure"] == m).any()), claim.measure
     )
     values = by_round(rows, measure, unit=None)
     if claim.quantity == "exponent":
-        return [_exponent(claim, measure, curve, values) for _, curve in _groups(own, _LENGTHLESS)]
+        return [
+            _exponent(claim, place(curve, length=False), quantities.exponent(curve, measure, values))
+            for _, curve in _groups(own, _LENGTHLESS)
+        ]
     if claim.quantity == "value":
-        return [_value(claim, case, values) for _, case in own.iterrows()]
-    other = cases[_named(cases, claim.to)]
-    compare = _ratio if claim.quantity == "ratio" else _difference
-    found = []
-    for point, group in _groups(own, _POINT):
-        beside = other[np.logical_and.reduce([other[c] == v for c, v in zip(_POINT, point, strict=True)])]
-        found.append(compare(claim, measure, group, beside, values))
+        return [
+            verdict(claim, place(group), quantities.value(group, measure, values))
+            for _, group in _groups(own, _SEEDLESS)
+        ]
+    return [
+        verdict(claim, place(group), _compared(claim, group, beside, measure, values))
+        for group, beside in _beside(claim, cases, own)
+    ]
+
+
+def named(cases: pd.DataFrame, attention: str, model: str = "") -> pd.Series[bool]:
+    """Which rows are of a mechanism and of a model, each by its label or its name; an empty one is any."""
+    found = pd.Series(True, index=cases.index)
+    for column, name in (("attention", attention), ("model", model)):
+        if name:
+            labels = cases[column].fillna("").astype(str)
+            found &= (labels == name) | (labels.map(base_name) == name)
     return found
-
-
-Values = Mapping[tuple[str, str], dict[int, Array]]
 
 
 def _groups(cases: pd.DataFrame, columns: list[str]):  # type: ignore[no-untyped-def]
     return cases.groupby(columns, sort=False, dropna=False)
 
 
-def _named(cases: pd.DataFrame, attention: str) -> pd.Series[bool]:
-    return (cases["attention"] == attention) | (cases["attention"].map(base_name) == attention)
+def _beside(
+    claim: Claim, cases: pd.DataFrame, own: pd.DataFrame
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The cases of both sides at each point; those of the other may be none."""
+    columns = _POINT_OF_MODELS if claim.to_model else _POINT
+    other = cases[named(cases, claim.to, claim.to_model)]
+    for point, group in _groups(own, columns):
+        same = [other[column] == at for column, at in zip(columns, point, strict=True)]
+        yield group, other[np.logical_and.reduce(same)]
 
 
-def _verdict(claim: Claim, place: str, found: float, low: float, high: float, detail: str = "") -> Verdict:
-    return Verdict(
-        claim=str(claim),
-        place=place,
-        answer=answer(claim.bound, low, high),
-        found=found,
-        low=low,
-        high=high,
-        detail=detail,
-    )
+def _compared(claim: Claim, own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
+    for side, name in ((own, claim.own), (other, claim.other)):
+        if side["seed"].duplicated().any() or len(side[_SEEDLESS].drop_duplicates()) > 1:
+            return nothing(f"several cases of {name} there; `where` must leave one")
+        if not any(key(case) in values for _, case in side.iterrows()):
+            why = "".join(f": {case['status']} {case['detail']}" for _, case in side.head(1).iterrows())
+            return nothing(f"no {measure} of {name} there{why}".rstrip())
+    compare = quantities.ratio if claim.quantity == "ratio" else quantities.difference
+    return compare(own, other, measure, values)
 
 
-def _key(case: pd.Series) -> tuple[str, str]:
-    return str(case["run_id"]), str(case["case_id"])
+def _crossovers(claim: Claim, summary: pd.DataFrame) -> Iterator[tuple[str, Found]]:
+    labels = {
+        name: summary.loc[named(summary, name), "attention"].unique() for name in (claim.attention, claim.to)
+    }
+    for own in labels[claim.attention]:
+        for other in labels[claim.to]:
+            for line, found in quantities.crossovers(summary, claim.measure, own=own, other=other):
+                yield place(line.to_frame().T, length=False), found
 
 
-def _place(case: pd.Series, *, length: bool) -> str:
+def place(cases: pd.DataFrame, *, length: bool = True) -> str:
+    """Where the cases stand, in words, by the first of them."""
+    case = cases.iloc[0]
     direction = "causal" if case["causal"] else "bidirectional"
     at = f", N {case['seq_len']}" if length else ""
     return f"{case['task']} {case['phase']}, {direction}{at}, B {case['batch_size']}, D {case['hidden_size']}"
 
 
-def _missing(claim: Claim, place: str, why: str) -> Verdict:
-    return _verdict(claim, place, math.nan, math.nan, math.nan, why)
+def verdict(claim: Claim, at: str, found: Found, decided: Answer | None = None) -> Verdict:
+    """The verdict on what was found at a place: what is `decided`, or where its interval lies."""
+    return Verdict(
+        claim=str(claim),
+        place=at,
+        answer=decided or answer(claim.bound, found.low, found.high),
+        found=found.value,
+        low=found.low,
+        high=found.high,
+        detail=found.detail,
+    )
 
 
-def _exponent(claim: Claim, measure: str, curve: pd.DataFrame, values: Values) -> Verdict:
-    place = _place(curve.iloc[0], length=False)
-    found = {int(c["seq_len"]): values[_key(c)] for _, c in curve.iterrows() if _key(c) in values}
-    if len(found) < 2:
-        return _missing(claim, place, f"{measure} is known at {len(found)} lengths; two are needed")
-    if measure in EXACT_MEASURES:
-        counts = {n: int(np.median(np.concatenate(list(rounds.values())))) for n, rounds in found.items()}
-        if not any(counts.values()) and claim.bound.high >= 0:
-            # Nothing, at every length, grows no faster than what is allowed.
-            return replace(_verdict(claim, place, 0.0, 0.0, 0.0, "0 at every length"), answer="holds")
-        followed = polynomial(counts)
-        if followed is not None:
-            p = float(followed.degree)
-            return _verdict(claim, place, p, p, p, str(followed))
-        p = exact_exponent(counts)
-        verdict = _verdict(claim, place, p, p, p, "between the two largest lengths")
-        if claim.source == "SPEC" and p < claim.bound.low:
-            # A SPEC speaks of large N. Counts that follow no polynomial yet may still grow up to it.
-            return replace(verdict, answer="holds")
-        return verdict
-    fit = fit_scaling({n: list(rounds.values()) for n, rounds in found.items()})
-    if fit.exponent is None:
-        return _missing(claim, place, fit.reason)
-    return _verdict(claim, place, fit.exponent, fit.low, fit.high, f"best form: {fit.form}")
-
-
-def _value(claim: Claim, case: pd.Series, values: Values) -> Verdict:
-    place = _place(case, length=True)
-    if _key(case) not in values:
-        return _missing(claim, place, f"no {claim.measure}: {case['status']} {case['detail']}".strip())
-    value = float(np.median(np.concatenate(list(values[_key(case)].values()))))
-    return _verdict(claim, place, value, value, value)
-
-
-def _ratio(claim: Claim, measure: str, own: pd.DataFrame, other: pd.DataFrame, values: Values) -> Verdict:
-    place = _place(own.iloc[0], length=True)
-    pair = [values.get(_key(side.iloc[0])) if len(side) == 1 else None for side in (own, other)]
-    if pair[0] is None or pair[1] is None:
-        lacking = claim.attention if pair[0] is None else claim.to
-        return _missing(claim, place, f"no {measure} of {lacking} there")
-    if measure in EXACT_MEASURES:
-        above, below = (float(np.median(np.concatenate(list(side.values())))) for side in pair)  # type: ignore[union-attr]
-        quotient = above / below if below else math.nan
-        return _verdict(claim, place, quotient, quotient, quotient)
-    ratio = ratio_interval(pair[0], pair[1])
-    return _verdict(claim, place, ratio.value, ratio.low, ratio.high, f"{ratio.rounds} rounds side by side")
-
-
-def _difference(
-    claim: Claim, measure: str, own: pd.DataFrame, other: pd.DataFrame, values: Values
-) -> Verdict:
-    """Paired over seeds: the same seed draws the same order and initial weights for both."""
-    place = _place(own.iloc[0], length=True)
-
-    def by_seed(side: pd.DataFrame) -> dict[int, float]:
-        return {
-            int(c["seed"]): float(np.median(np.concatenate(list(values[_key(c)].values()))))
-            for _, c in side.iterrows()
-            if _key(c) in values
-        }
-
-    mine, theirs = by_seed(own), by_seed(other)
-    differences = np.array([mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())])
-    mean, half = mean_and_half_width(differences)
-    if len(differences) < 2:
-        return _verdict(claim, place, mean, math.nan, math.nan, f"{measure}: two seeds or more are needed")
-    return _verdict(claim, place, mean, mean - half, mean + half, f"{len(differences)} seeds, paired")
+def _exponent(claim: Claim, at: str, found: Found) -> Verdict:
+    """Zeros grow no faster than what is allowed. A SPEC speaks of large N: counts that follow no polynomial
+    yet may still grow up to what it declares."""
+    zeros = found.detail == quantities.ZEROS and claim.bound.high >= 0
+    short = found.detail == quantities.NO_POLYNOMIAL and claim.source == SPEC and found.high < claim.bound.low
+    return verdict(claim, at, found, "holds" if zeros or short else None)

@@ -23,6 +23,8 @@ from linrec_bench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from linrec_bench.analysis.verdicts import Verdict
     from linrec_bench.runner import Plan
 
@@ -63,6 +65,12 @@ def command(
         typer.Option(help="Timed ratios may differ by this share; by default what `calibrate` found.", min=0),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")] = None,
+    strict_claims: Annotated[
+        bool,
+        typer.Option(
+            "--strict-claims", help="Hold the suite to the `claims:` of papers too, as to `expect:`."
+        ),
+    ] = False,
     in_full: Annotated[
         bool, typer.Option("--all", help="Print what holds too, with what was found: polynomials of counts.")
     ] = False,
@@ -72,23 +80,34 @@ def command(
 ) -> None:
     """Gate: exit 0 every claim holds, 1 one is broken, 2 usage, 3 undecided, 4 nothing to check.
 
+    What papers claim (`claims:` of the suite) is ruled on from exact counts and from the newest stored run of
+    the suite, or from RUN; the ledger is printed, and changes the exit code only with --strict-claims.
+
     Example: linrec-bench check suites/complexity.yaml --baseline complexity-baseline.json
     """
-    from linrec_bench import check, console, runner
+    from linrec_bench import check, claims, console, runner
+    from linrec_bench.results import store
 
     if from_ is not None and baseline is not None:
         raise ValueError("--from and --baseline: a baseline is compared with the code of now; expected one")
     if update_baseline and (baseline is None or only):
         raise ValueError("--update-baseline needs --baseline FILE and the whole suite, without --only")
+    stored = store.Run(from_) if from_ is not None else None
     try:
         planned = runner.prepare(
-            suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or []
+            suite,
+            device=device,
+            only=only or [],
+            settings=set_ or [],
+            plugins=plugin or [],
+            measured_on=stored.device() if stored else None,
         )
     except runner.NothingSelected as reason:
         console.say(f"nothing to check: {reason}")
         raise typer.Exit(check.NOTHING) from None
-    if from_ is not None:
-        found = check.of_run(planned.suite, planned.jobs, from_)
+    if stored is not None:
+        evidence = [claims.of_run(stored)]
+        found = check.of_run(planned.suite, planned.jobs, evidence[0].rows)
     else:
         accepted = None
         if baseline is not None:
@@ -99,16 +118,23 @@ def command(
                 whole=not only,
                 margin=partial(console.margin_for, margin, results / CALIBRATION, planned.device),
             )
-        found = _of_the_code(planned, accepted, results, budget_s=budget)
-    console.show_verdicts(found, as_json=as_json, in_full=in_full)
+        found, counted = _of_the_code(planned, accepted, results, budget_s=budget)
+        evidence = [claims.Evidence(counted, exact=True)]
+        if planned.suite.claims and (newest := claims.newest_run(results, planned.suite.name)):
+            console.say(f"claims that counts do not answer are ruled on from {newest.folder}")
+            evidence.append(claims.of_run(newest))
+    ledger = claims.rule(planned.suite, planned.jobs, evidence, device=planned.device)
+    console.show_verdicts(found, ledger, as_json=as_json, in_full=in_full)
+    if strict_claims:
+        found += claims.as_verdicts(ledger)
     console.write_reports(found, name=planned.suite.name, junit=junit)
     raise typer.Exit(check.exit_code(found))
 
 
 def _of_the_code(
     planned: Plan, baseline: Baseline | None, results: Path, *, budget_s: float
-) -> list[Verdict]:
-    """Count, measure what the claims of the suite and the baseline need, and judge."""
+) -> tuple[list[Verdict], pd.DataFrame]:
+    """Count, measure what the claims of the suite and the baseline need, and judge; the counts beside it."""
     from linrec_bench import check, console, runner
 
     suite, jobs = planned.suite, planned.jobs
@@ -124,4 +150,4 @@ def _of_the_code(
         found += check.times_against(
             baseline.path, suite, jobs, margin=baseline.margin, measure=measure, budget_s=budget_s
         )
-    return found
+    return found, counted

@@ -10,18 +10,23 @@ from pathlib import Path
 
 from rich.table import Table
 
-from linrec_bench import formats
+from linrec_bench import claims, formats
 from linrec_bench.analysis.verdicts import Verdict
+from linrec_bench.claims import Ruled
 from linrec_bench.console.terminal import out, say
 from linrec_bench.verify import PROPERTIES, Card
 
-_COLOURS = {"broken": "red", "undecided": "yellow"}
+_COLOURS = {"broken": "red", "not reproduced": "red", "undecided": "yellow"}
 
 
-def show_verdicts(verdicts: Sequence[Verdict], *, as_json: bool, in_full: bool = False) -> None:
-    """What is broken, then what is undecided, each in full; what holds as a count, unless `in_full`."""
+def show_verdicts(
+    verdicts: Sequence[Verdict], ledger: Sequence[Ruled] = (), *, as_json: bool, in_full: bool = False
+) -> None:
+    """What is broken, then what is undecided, each in full; what holds as a count, unless `in_full`. Below,
+    what papers claim, line by line."""
     if as_json:
-        print(json.dumps(formats.as_records(verdicts), indent=2))
+        records = formats.as_records(verdicts) + [claims.as_record(each) for each in ledger]
+        print(json.dumps(records, indent=2))
         return
     for answer in ("holds", "broken", "undecided") if in_full else ("broken", "undecided"):
         for verdict in verdicts:
@@ -32,6 +37,21 @@ def show_verdicts(verdicts: Sequence[Verdict], *, as_json: bool, in_full: bool =
     counts: Counter[str] = Counter(verdict.answer for verdict in verdicts)
     names = ("holds", "broken", "undecided")
     out.print(", ".join(f"{counts[name]} {name}" for name in names) if verdicts else "nothing to check")
+    if ledger:
+        _show_ledger(ledger)
+
+
+def _show_ledger(ledger: Sequence[Ruled]) -> None:
+    out.print("\nClaims of papers", style="bold")
+    for each in ledger:
+        out.print(f"{each.ruling}: {each.claim.text}", style=_COLOURS.get(each.ruling, ""))
+        out.print(f"  {each.claim.paper}")
+        out.print(f"  {each.line}")
+        if each.place:
+            out.print(f"  {each.place}")
+        stated = f"stated {each.claim.theirs}; " if each.claim.theirs else ""
+        out.print(f"  {stated}found {each.ours}")
+    out.print(claims.counted(ledger))
 
 
 def show_cards(cards: Sequence[Card]) -> None:

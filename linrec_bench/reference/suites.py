@@ -8,10 +8,20 @@ from collections.abc import Iterator, Mapping
 from linrec_bench.reference.markdown import code, documentation, joined, prose, table
 from linrec_bench.suite.json_schema import Schema, suite_schema
 
-_SECTIONS = ("Grid", "Fixed", "Geometric", "Limits", "Sampling", "training", "evaluation", "Expectation")
+_SECTIONS = (
+    "Grid",
+    "Fixed",
+    "Geometric",
+    "Limits",
+    "Sampling",
+    "training",
+    "evaluation",
+    "Expectation",
+    "PaperClaim",
+)
 """What has a table of its own, by its name in the schema; the keys of the file come first."""
 
-_TITLES = {"Geometric": "A range", "Expectation": "A line of expect"}
+_TITLES = {"Geometric": "A range", "Expectation": "A line of expect", "PaperClaim": "A line of claims"}
 
 
 def keys() -> str:

@@ -1,25 +1,36 @@
-"""The `expect:` lines of a suite, answered from its stored run."""
+"""The `expect:` and `claims:` lines of a suite, answered from its stored run. Nothing is measured."""
 
 from __future__ import annotations
 
-from linrec_bench import check
-from linrec_bench.report.ledger import Entry, of_verdicts
+from linrec_bench import check, claims
+from linrec_bench.report.ledger import Entry, of_claims, of_verdicts
 from linrec_bench.report.sources import Source
 from linrec_bench.suite.expand import expand
 
+UNREAD = "The suite cannot be read by this version."
+
 
 def expectations(source: Source) -> tuple[list[Entry], str]:
-    """The ledger of a run's suite, and why it is empty where it is. Nothing is measured."""
+    """The bounds that a run's suite sets itself, and why there are none where there are none."""
     suite = source.suite
     if suite is None:
-        return [], "The suite cannot be read by this version."
+        return [], UNREAD
     if not suite.expect:
         return [], "The suite states no expectation."
-    if source.samples is None:
-        return [], "The samples are not stored, and a summary alone cannot answer."
-    device = source.environment.get("device")
-    kind = device.get("kind") if isinstance(device, dict) else None
-    asked = check.questions(suite, expand(suite, device=str(kind or "cpu")))
+    rows = claims.evidence_of(source.samples, source.summary).rows
+    asked = check.questions(suite, expand(suite, device=source.run.device()))
     own = [question for question in asked if question.claim.source.startswith("expect")]
-    entries = of_verdicts(check.verdicts(own, source.samples))
+    entries = of_verdicts(check.verdicts(own, rows))
     return entries, "" if entries else "The run holds no case that an expectation is about."
+
+
+def paper_claims(source: Source) -> tuple[list[Entry], str]:
+    """The claims of papers that a run's suite states, and why there are none where there are none."""
+    suite = source.suite
+    if suite is None:
+        return [], UNREAD
+    if not suite.claims:
+        return [], "The suite states no claim of a paper."
+    device = source.run.device()
+    evidence = claims.evidence_of(source.samples, source.summary)
+    return of_claims(claims.rule(suite, expand(suite, device=device), [evidence], device=device)), ""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from linrec_bench import formats
 from linrec_bench.analysis.verdicts import Answer, Verdict
+from linrec_bench.claims import Ruled, Ruling
 from linrec_bench.report.table import Cell, Column, Row, Table, Tone, build
-
-Ruling = Literal["reproduced", "not reproduced", "undecided", "not testable on this device"]
 
 _TONES: dict[str, Tone] = {
     "reproduced": "good",
@@ -35,6 +33,7 @@ class Entry:
     claim: str
     ruling: Ruling | Answer
     ours: str
+    line: str = ""
     theirs: str = ""
     source: str = ""
     place: str = ""
@@ -45,6 +44,7 @@ def ledger_table(entries: Sequence[Entry], *, caption: str, id: str = "") -> Tab
     """The ledger as a table, in the order given; columns that no entry fills are left out."""
     columns = [
         Column("claim", lambda row: _text(row, "claim"), numeric=False),
+        Column("tested as", lambda row: _text(row, "line"), numeric=False),
         Column("source", lambda row: _text(row, "source"), numeric=False),
         Column("where", lambda row: _text(row, "place"), numeric=False),
         Column("stated", lambda row: _text(row, "theirs"), numeric=False),
@@ -71,6 +71,23 @@ def of_verdicts(verdicts: Sequence[Verdict]) -> list[Entry]:
             sort=verdict.found,
         )
         for verdict in verdicts
+    ]
+
+
+def of_claims(ruled: Sequence[Ruled]) -> list[Entry]:
+    """The claims of papers as entries of the ledger."""
+    return [
+        Entry(
+            claim=each.claim.text,
+            line=each.line,
+            source=each.claim.paper,
+            place=each.place,
+            theirs=each.claim.theirs,
+            ours=each.ours,
+            ruling=each.ruling,
+            sort=each.verdict.found if each.verdict else math.nan,
+        )
+        for each in ruled
     ]
 
 

@@ -13,7 +13,7 @@ from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.report import facts
 from linrec_bench.report import quantities as say
 from linrec_bench.report.cards import contradictions
-from linrec_bench.report.expectations import expectations
+from linrec_bench.report.expectations import expectations, paper_claims
 from linrec_bench.report.frames import (
     FAILED,
     Part,
@@ -52,6 +52,14 @@ def _run(source: Source) -> Iterator[str]:
     for part in cost_parts(summary):
         yield from _costs(part, source.reference)
     yield from _quality(summary)
+    claimed, _ = paper_claims(source)
+    if claimed:
+        yield f"Claims of papers: {counted(claimed)}."
+        rows = [
+            [_text(each.claim), _text(each.source), _text(each.theirs), _text(each.ours), each.ruling]
+            for each in claimed
+        ]
+        yield _table(["claim", "paper", "stated", "found here", "verdict"], rows, numbers=False)
     entries, _ = expectations(source)
     if entries:
         yield f"Expectations of the suite: {counted(entries)}."

@@ -16,9 +16,9 @@ from linrec_bench.report import facts, looks
 from linrec_bench.report.cards import cards_table, contradictions
 from linrec_bench.report.charts import Chart
 from linrec_bench.report.cost_charts import Shape, cost_shapes
-from linrec_bench.report.expectations import expectations
+from linrec_bench.report.expectations import expectations, paper_claims
 from linrec_bench.report.frames import cost_parts, outcome, told_apart
-from linrec_bench.report.ledger import Entry, counted, ledger_table
+from linrec_bench.report.ledger import counted, ledger_table
 from linrec_bench.report.quality_charts import quality_charts
 from linrec_bench.report.sources import Source
 from linrec_bench.report.table import Table
@@ -51,13 +51,14 @@ class Section:
     suite_text: str
 
 
-def section(source: Source, *, id: str, claims: Sequence[Entry] = ()) -> Section:
-    """What is told of one run; `claims` are the lines of a ledger of claims, where there is one."""
+def section(source: Source, *, id: str) -> Section:
+    """What is told of one run."""
     summary, reference = source.summary, source.reference
     parts = cost_parts(summary)
     figures = [(part.name, tuple(cost_shapes(part, reference))) for part in parts]
     findings, stops = told_apart(headline(summary, reference))
     expected, said = expectations(source)
+    claimed, claims_said = paper_claims(source)
     return Section(
         id=id,
         title=source.title,
@@ -74,8 +75,8 @@ def section(source: Source, *, id: str, claims: Sequence[Entry] = ()) -> Section
         if expected
         else None,
         expectations_said=said or f"{counted(expected)}.",
-        claims=ledger_table(claims, caption="Claims of the papers", id="claims") if claims else None,
-        claims_said=f"{counted(claims)}." if claims else "No claims are stored with this run.",
+        claims=ledger_table(claimed, caption="Claims of papers", id="claims") if claimed else None,
+        claims_said=claims_said or f"{counted(claimed)}.",
         cards=cards_table(source.cards, id="cards") if source.cards else None,
         contradictions=tuple(contradictions(source.cards or ())),
         environment=tuple(facts.environment_lines(source.environment)),

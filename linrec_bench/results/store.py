@@ -84,6 +84,15 @@ class Run:
             if row["measure"] == TRIAL
         }
 
+    def device(self) -> str:
+        """The kind of device that it was measured on, `cpu` or `cuda`; cpu where it does not say."""
+        device = self.environment().get("device")
+        return str(device.get("kind") or "cpu") if isinstance(device, dict) else "cpu"
+
+    def has_samples(self) -> bool:
+        """Whether the raw samples are stored; a run that is kept for reference may hold its summary only."""
+        return (self.folder / SAMPLES).is_file()
+
     def samples(self) -> pd.DataFrame:
         """Every row of the trials that were closed, typed; cut-off rows are left out."""
         import pandas as pd

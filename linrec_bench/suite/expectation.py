@@ -1,12 +1,12 @@
-"""The lines of `expect:`, claims about what is measured, and the bounds in them."""
+"""The lines of `expect:` and `claims:`, statements about what is measured, and the bounds in them."""
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from linrec_bench.suite.words import Strict
 
@@ -41,7 +41,8 @@ def bound_limits(text: str) -> tuple[float, float]:
     return {"<=": (-math.inf, value), ">=": (value, math.inf), "==": (value, value)}[sign]
 
 
-QUANTITIES = ("exponent", "value", "ratio", "difference")
+QUANTITIES = ("exponent", "value", "ratio", "difference", "crossover")
+_COMPARED = ("ratio", "difference", "crossover")
 
 
 class Expectation(Strict):
@@ -51,24 +52,48 @@ class Expectation(Strict):
     `{attention: linrec, measure: flops, ratio: "<= 0.25", to: softmax, where: "seq_len=4096"}`.
     """
 
-    attention: str
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    attention: str = ""
+    """The mechanism that the line is about, by name or by label; without it, every one of `model`."""
+    model: str = ""
+    """The model that the line is about; without it, every one, and none."""
     measure: str
+    """Which number: a word of `measures`, or a measure of the rows such as `ndcg@10` or `train_time`."""
     exponent: BoundText | None = None
+    """Of the growth with N."""
     value: BoundText | None = None
+    """In the unit of the rows: s, B, FLOP; over seeds, their mean."""
     ratio: BoundText | None = None
+    """Over that of the other side."""
     difference: BoundText | None = None
+    """Less that of the other side, paired over seeds."""
+    crossover: BoundText | None = None
+    """The length from which `attention` costs less than `to`."""
     to: str = ""
+    """The mechanism of the other side."""
+    to_model: str = ""
+    """The model of the other side; without it, the same."""
     where: str = ""
+    """Which cases: `"seq_len>=1024 causal=true"`; without it, all."""
 
     @model_validator(mode="after")
     def _one_quantity(self) -> Expectation:
         given = [name for name in QUANTITIES if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"{len(given)} quantities; expected exactly one of: {', '.join(QUANTITIES)}")
-        compares = given[0] in ("ratio", "difference")
-        if compares != bool(self.to):
-            wanted = "needs `to`, the mechanism to compare with" if compares else "takes no `to`"
-            raise ValueError(f"{given[0]} {wanted}")
+        if not (self.attention or self.model):
+            raise ValueError("neither attention nor model; expected what the line is about")
+        (quantity,) = given
+        if (quantity in _COMPARED) != bool(self.to or self.to_model):
+            wanted = (
+                "needs `to`, the mechanism to compare with, or `to_model`"
+                if quantity in _COMPARED
+                else "takes no `to` and no `to_model`"
+            )
+            raise ValueError(f"{quantity} {wanted}")
+        if quantity == "crossover" and not (self.attention and self.to and not self.to_model):
+            raise ValueError("crossover compares two mechanisms; expected attention and to, without to_model")
         return self
 
     @property
@@ -78,3 +103,26 @@ class Expectation(Strict):
     @property
     def bound(self) -> str:
         return str(getattr(self, self.quantity))
+
+
+def _as_text(value: Any) -> Any:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class PaperClaim(Expectation):
+    """One line of `claims:`: what a paper states, as a line that stored rows or exact counts can answer.
+
+    `{paper: "LinRec, SIGIR 2023", text: "memory grows with N", theirs: "O(N)", attention: linrec,
+    measure: peak_memory, exponent: "<= 1.05"}`.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    paper: Annotated[str, Field(min_length=1)]
+    """Who states it: name, venue and year, table or section."""
+    text: Annotated[str, Field(min_length=1)]
+    """The claim in words."""
+    theirs: Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | float)] = ""
+    """The number of the paper, as it gives it."""
+    device: Literal["any", "cpu", "cuda"] = "any"
+    """Where it can be tested; on another device the ledger says that it cannot be tested there."""

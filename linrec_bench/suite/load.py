@@ -109,9 +109,14 @@ def resolved_text(suite: Suite) -> str:
         for key in ("model", "dataset"):
             if sweep[key] is None:
                 del sweep[key]
-    content["expect"] = [
-        {key: value for key, value in line.items() if value is not None} for line in content["expect"]
-    ]
+    for section in ("expect", "claims"):
+        lines = [
+            {key: value for key, value in line.items() if value not in (None, "")}
+            for line in content[section]
+        ]
+        content[section] = lines
+        if not lines:
+            del content[section]
     return yaml.safe_dump(content, sort_keys=False, width=100)
 
 

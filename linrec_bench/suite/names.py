@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
 from linrec_bench.case import label
+from linrec_bench.registry import did_you_mean
 from linrec_bench.suite.schema import Named, Suite, Sweep
+from linrec_bench.suite.select import select
 from linrec_bench.suite.text import Location
 from linrec_bench.training.protocol import Trained, check_one_ranking, check_one_training
 from linrec_bench.training.settings import OBJECTIVES, EvaluationSettings, TrainingSettings
@@ -44,6 +46,7 @@ def name_checks(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]
             variants += _variants(sweep, f"in sweep {index + 1} " if len(suite.sweeps) > 1 else "")
             yield (*at, "training"), partial(check_one_training, list(variants))
             yield (*at, "evaluation"), partial(check_one_ranking, list(variants))
+    yield from _lines(suite)
 
 
 def _fits(model: Named, mechanism: Named) -> None:
@@ -52,6 +55,34 @@ def _fits(model: Named, mechanism: Named) -> None:
     # An unknown model is told where it stands.
     if model.name in models.registry():
         models.registry()[model.name].check_attention(mechanism.name)
+
+
+def _lines(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]:
+    """What `reference`, `expect` and `claims` name is in the suite, and what they select can be read."""
+    mechanisms = _labels(entry for sweep in suite.sweeps for entry in sweep.attention)
+    models = _labels(sweep.model for sweep in suite.sweeps if sweep.model is not None)
+    yield ("reference",), partial(_among, suite.reference, mechanisms, "mechanisms")
+    for section in ("expect", "claims"):
+        for number, line in enumerate(getattr(suite, section)):
+            at: Location = (section, number)
+            for key in ("attention", "to"):
+                yield (*at, key), partial(_among, getattr(line, key), mechanisms, "mechanisms")
+            for key in ("model", "to_model"):
+                yield (*at, key), partial(_among, getattr(line, key), models, "models")
+            if line.where:
+                yield (*at, "where"), partial(select, [], [line.where], flag="where")
+
+
+def _labels(entries: Iterable[Named]) -> list[str]:
+    return sorted({name for entry in entries for name in (entry.name, label(entry.name, entry.params))})
+
+
+def _among(name: str, known: Sequence[str], what: str) -> None:
+    if name and name not in known:
+        raise ValueError(
+            f"{name!r} is not among the {what} of the suite: {', '.join(known) or 'it has none'}."
+            f"{did_you_mean(name, known)}"
+        )
 
 
 def _trains(sweep: Sweep) -> None:

@@ -14,10 +14,10 @@ from pydantic import (
     model_validator,
 )
 
-from linrec_bench.case import PHASES_OF_TASK, Scalar, Task, label
+from linrec_bench.case import PHASES_OF_TASK, Scalar, Task
 from linrec_bench.measures import MEASURES
 from linrec_bench.registry import did_you_mean
-from linrec_bench.suite.expectation import Expectation, bound_limits
+from linrec_bench.suite.expectation import Expectation, PaperClaim, bound_limits
 from linrec_bench.suite.grid import AXES, Fixed, Grid
 from linrec_bench.suite.limits import Limits, Sampling
 from linrec_bench.suite.marking import Markings
@@ -31,6 +31,7 @@ __all__ = [
     "Expectation",
     "Limits",
     "Named",
+    "PaperClaim",
     "Sampling",
     "Suite",
     "Sweep",
@@ -141,22 +142,10 @@ class Suite(Strict):
     """The mechanism that ratios refer to; by default softmax, else the first listed."""
     sweeps: Annotated[tuple[Sweep, ...], Field(min_length=1)]
     expect: tuple[Expectation, ...] = ()
-    """Claims that `linrec-bench check` judges."""
+    """Bounds that `linrec-bench check` holds the suite to."""
 
-    @model_validator(mode="after")
-    def _names_are_measured(self) -> Suite:
-        entries = [entry for sweep in self.sweeps for entry in sweep.attention]
-        names = sorted({entry.name for entry in entries} | {label(e.name, e.params) for e in entries})
-        asked = [("reference", self.reference)]
-        for number, line in enumerate(self.expect):
-            asked += [(f"expect.{number}.attention", line.attention), (f"expect.{number}.to", line.to)]
-        for where, name in asked:
-            if name and name not in names:
-                raise ValueError(
-                    f"{where}: {name!r} is not among the mechanisms of the suite: {', '.join(names)}."
-                    f"{did_you_mean(name, names)}"
-                )
-        return self
+    claims: tuple[PaperClaim, ...] = ()
+    """What papers state of it: `check` and `report` rule on each, from stored rows and exact counts."""
 
     def reference_attention(self) -> str:
         """The mechanism that ratios refer to: the one named, else softmax, else the first listed."""

@@ -22,39 +22,39 @@ _FIELDS = tuple(field.name for field in fields(Case))
 _NUMBERS = ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed")
 
 
-def select(jobs: Sequence[Job], expressions: Sequence[str]) -> list[Job]:
+def select(jobs: Sequence[Job], expressions: Sequence[str], *, flag: str = "--only") -> list[Job]:
     """The jobs for which every condition of every expression holds.
 
     A condition is `field=a|b`, `field!=a`, or an order (`<`, `<=`, `>`, `>=`) on a number. Names match with
-    or without their parameters. Raises `ValueError` on anything else.
+    or without their parameters. Raises `ValueError` on anything else, which names `flag`.
     """
-    conditions = [condition for expression in expressions for condition in _parse(expression)]
+    conditions = [condition for expression in expressions for condition in _parse(expression, flag)]
     return [job for job in jobs if all(condition(job.case) for condition in conditions)]
 
 
-def _parse(expression: str) -> list[Callable[[Case], bool]]:
+def _parse(expression: str, flag: str) -> list[Callable[[Case], bool]]:
     leftover = _CONDITION.sub("", expression).strip()
     if leftover or not expression.strip():
         raise ValueError(
-            f"--only {expression!r}: cannot read {leftover!r}; expected conditions such as "
+            f"{flag} {expression!r}: cannot read {leftover!r}; expected conditions such as "
             "attention=linrec|softmax or seq_len<=4096"
         )
-    return [_condition(*match.groups()) for match in _CONDITION.finditer(expression)]
+    return [_condition(*match.group(1, 2, 3), flag=flag) for match in _CONDITION.finditer(expression)]
 
 
-def _condition(field: str, sign: str, text: str) -> Callable[[Case], bool]:
+def _condition(field: str, sign: str, text: str, *, flag: str) -> Callable[[Case], bool]:
     if field not in _FIELDS:
         raise ValueError(
-            f"--only: unknown field {field!r}; expected one of: {', '.join(_FIELDS)}."
+            f"{flag}: unknown field {field!r}; expected one of: {', '.join(_FIELDS)}."
             f"{did_you_mean(field, _FIELDS)}"
         )
     if sign in _OPERATORS:
         if field not in _NUMBERS:
-            raise ValueError(f"--only: {field}{sign}{text}: {field} has no order; expected = or !=")
+            raise ValueError(f"{flag}: {field}{sign}{text}: {field} has no order; expected = or !=")
         try:
             bound = float(text)
         except ValueError:
-            raise ValueError(f"--only: {field}{sign}{text}: {text!r} is not a number") from None
+            raise ValueError(f"{flag}: {field}{sign}{text}: {text!r} is not a number") from None
         return lambda case: _OPERATORS[sign](float(getattr(case, field)), bound)
     wanted = set(text.split("|"))
     return lambda case: bool(wanted & _spellings(case, field)) == (sign == "=")

@@ -31,7 +31,7 @@ per_device:
   cuda:
     grid: {{seq_len: {{to: 16384}}}}
 
-# Claims, judged by:  linrec-bench check {name}
+# Bounds, judged by:  linrec-bench check {name}
 expect:
   - {{attention: linrec, measure: peak_memory, exponent: "<= 1.05"}}
   - {{attention: linrec, measure: flops, ratio: "<= 0.5", to: softmax, where: "seq_len=2048"}}

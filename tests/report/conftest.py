@@ -48,6 +48,36 @@ SUITE = {
         {"attention": "linrec", "measure": "peak_memory", "exponent": "<= 1.05"},
         {"attention": "softmax", "measure": "peak_memory", "exponent": "<= 1.05"},
     ],
+    "claims": [
+        {
+            "paper": "LinRec (2023), abstract",
+            "text": "faster from N = 500 on",
+            "theirs": "N = 500",
+            "attention": "linrec",
+            "to": "softmax",
+            "measure": "time",
+            "crossover": "<= 500",
+            "where": "batch_size=1",
+        },
+        {
+            "paper": "LinRec (2023), abstract",
+            "text": "comparable <b>or</b> better ranking",
+            "attention": "linrec",
+            "to": "softmax",
+            "measure": "ndcg@10",
+            "difference": ">= 0",
+        },
+        {
+            "paper": "LinRec (2023), abstract",
+            "text": "8x faster on a GPU",
+            "theirs": 8,
+            "attention": "linrec",
+            "to": "softmax",
+            "measure": "time",
+            "ratio": "<= 0.125",
+            "device": "cuda",
+        },
+    ],
 }
 
 LENGTHS = (128, 256, 512, 1024)

@@ -12,7 +12,6 @@ import pytest
 
 from linrec_bench.report import html
 from linrec_bench.report.frames import cost_parts
-from linrec_bench.report.ledger import Entry
 from linrec_bench.report.looks import keys
 from linrec_bench.report.page import section, table_html
 from linrec_bench.report.tables import cost_tables
@@ -115,24 +114,25 @@ def test_expectations_are_judged_and_cards_shown(source):
     assert found.contradictions == ("linrec, causal: finite: nan <b>at</b> 3",)
     bare = section(replace(source, cards=None, samples=None), id="r1")
     assert bare.cards is None
-    assert "not stored" in bare.expectations_said
+    assert bare.expectations_said == found.expectations_said
     assert "Not stored" in html([replace(source, cards=None)])
 
 
-def test_a_ledger_of_claims_is_shown_where_there_is_one(source):
-    entry = Entry(
-        claim="linear in N", ruling="reproduced", ours="1.01 [0.98, 1.03]", theirs="1", source="LinRec"
-    )
-    found = section(source, id="r1", claims=[entry])
-    assert found.claims_said == "1 reproduced."
+def test_the_claims_of_papers_are_ruled_on(source):
+    found = section(source, id="r1")
+    assert found.claims_said == "1 reproduced, 1 undecided, 1 not testable on this device."
     assert found.claims is not None
     assert [cell.text for cell in found.claims.rows[0]] == [
-        "linear in N",
-        "LinRec",
-        "1",
-        "1.01 [0.98, 1.03]",
+        "faster from N = 500 on",
+        "linrec: crossover with softmax of time <= 500",
+        "LinRec (2023), abstract",
+        "layer forward, bidirectional, B 1, D 64 (it decides, of 2 places)",
+        "N = 500",
+        "400 [394.7, 405.4]",
         "reproduced",
     ]
+    told_by_summary = section(replace(source, samples=None), id="r1")
+    assert told_by_summary.claims_said == found.claims_said
 
 
 def test_notes_on_what_was_left_out_stand_on_the_page(source):

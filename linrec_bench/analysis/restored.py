@@ -1,0 +1,55 @@
+"""A summary -> what it can answer by itself, where the samples are not stored."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from linrec_bench.analysis.quantities import Found
+from linrec_bench.analysis.summary import EXACT, EXTRAS, MEDIANS, METRIC
+from linrec_bench.analysis.trials import CASE_COLUMNS
+from linrec_bench.analysis.verdicts import Claim, Verdict, named, place, verdict
+from linrec_bench.results.rows import COLUMNS, TRIAL
+
+SPREAD = ("first_call_time", "energy", "events_per_second", "attention_share")
+"""Measures whose median says nothing of their spread between processes."""
+
+
+def restored(summary: pd.DataFrame) -> pd.DataFrame:
+    """Rows of counts, memory and test metrics, one a case and measure, and the closing row of each case.
+
+    Times are left out, since an interval needs the samples: `timed` and crossovers read the summary's.
+    """
+    measures = {
+        column: (measure, unit or "1")
+        for column, (measure, unit, _) in (EXACT | MEDIANS | EXTRAS).items()
+        if measure not in SPREAD and column in summary
+    }
+    measures |= {column: (column, "1") for column in map(str, summary) if METRIC.fullmatch(column)}
+    parts = [_rows(summary, column, *measures[column]) for column in measures]
+    closing = summary[[*CASE_COLUMNS, "status", "detail"]].assign(measure=TRIAL, unit="s", value=0.0)
+    rows = pd.concat([*(part for part in parts if len(part)), closing], ignore_index=True)
+    return rows.assign(round=0, repeat=0)[list(COLUMNS)]
+
+
+def _rows(summary: pd.DataFrame, column: str, measure: str, unit: str) -> pd.DataFrame:
+    known = summary[summary[column].notna()]
+    values = known[column].to_numpy(dtype="float64")
+    return known[list(CASE_COLUMNS)].assign(measure=measure, unit=unit, value=values, status="ok", detail="")
+
+
+def timed(claim: Claim, summary: pd.DataFrame) -> list[Verdict]:
+    """The verdicts on a value of time, or on its ratio to the reference of the summary, with the intervals
+    that the summary holds; empty for any other claim."""
+    column = {"value": "time_s", "ratio": "time_ratio"}.get(claim.quantity)
+    if claim.measure != "time" or column is None or claim.to_model:
+        return []
+    rows = summary[(summary["status"] == "ok") & summary[column].notna()]
+    rows = rows[named(rows, claim.attention, claim.model)]
+    if claim.to:
+        rows = rows[named(rows.assign(attention=rows["reference"]), claim.to)]
+    found = []
+    for _, row in rows.iterrows():
+        at, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
+        known = Found(at, low, high, f"{row['rounds']} rounds")
+        found.append(verdict(claim, place(row.to_frame().T), known))
+    return found

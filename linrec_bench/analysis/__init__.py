@@ -18,6 +18,7 @@ which documents its functions:
     compare, comparison                 a run or a mechanism against another, and what that found
     matching, judging, significance     which cases are compared, which verdict they get; Student's t, Holm
     verdicts, regression, power         claims, accepted ratios, and how often a gate would cry wolf
+    quantities, restored                what claims are about, found in samples, or in a summary alone
     trials                              how each case ended, and its samples by round
 """
 

@@ -1,0 +1,30 @@
+"""Bad rows of the files of a source: the first ten are told, the others counted."""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field
+
+LISTED = 10
+
+
+@dataclass
+class Faults:
+    """What was found wrong in the rows of one file, `where`, that are counted in `unit`s."""
+
+    where: str
+    unit: str
+    count: int = 0
+    first: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, number: int, text: str) -> None:
+        """The row `number` is bad, for the reason `text`; rows may come in any order."""
+        self.count += 1
+        insort(self.first, (number, text))
+        del self.first[LISTED:]
+
+    def told(self) -> str:
+        """`events.csv: line 3: no item_id; line 7: ...; and 15 more`."""
+        named = "; ".join(f"{self.unit} {number}: {text}" for number, text in self.first)
+        more = self.count - len(self.first)
+        return f"{self.where}: {named}" + (f"; and {more} more" if more else "")

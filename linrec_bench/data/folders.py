@@ -1,0 +1,33 @@
+"""Where data lie: the folder that the user names, then the cache, which the user may move too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pooch
+
+DATA_VARIABLE = "LINREC_BENCH_DATA"
+CACHE_VARIABLE = "LINREC_BENCH_CACHE"
+
+
+def cache_folder() -> Path:
+    """Where downloads and prepared data go: what LINREC_BENCH_CACHE names, else the user's cache."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser() if named else Path(pooch.os_cache("linrec-bench"))
+
+
+def data_folders() -> list[Path]:
+    """Where data are looked for: the folder that LINREC_BENCH_DATA names, then the cache."""
+    named = os.environ.get(DATA_VARIABLE)
+    return [*([Path(named).expanduser()] if named else []), cache_folder()]
+
+
+def existing(path: str) -> Path:
+    """The file `path`, or of that name in the data folders; `ValueError` when there is none."""
+    given = Path(path).expanduser()
+    places = [given] if given.is_absolute() else [given, *(folder / given for folder in data_folders())]
+    for place in places:
+        if place.is_file():
+            return place
+    raise ValueError(f"{path}: no such file; expected the path of a table of events")

@@ -63,9 +63,18 @@ def _data() -> list[Record]:
     from linrec_bench import data
 
     return [
-        {"name": source.name, "title": source.title, "parameters": ", ".join(source.parameters) or "-"}
+        {
+            "name": source.name,
+            "title": source.title,
+            "download": _download(source.remote is not None, data.is_here(source.name)),
+            "parameters": ", ".join(source.parameters) or "-",
+        }
         for source in data.registry().values()
     ]
+
+
+def _download(exists: bool, is_here: bool) -> str:
+    return ("here" if is_here else "not here") if exists else "-"
 
 
 def _suites() -> list[Record]:

@@ -1,8 +1,9 @@
-"""`linrec-bench data`: fetch and describe."""
+"""`linrec-bench data`: list, fetch, prepare and describe."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,30 @@ import typer
 
 from linrec_bench.cli.options import Json
 
-command = typer.Typer(help="Data sets: what there is, where it comes from, fetch it.", no_args_is_help=True)
+command = typer.Typer(
+    help="Data sets: what there is, where it comes from, fetch it, prepare it, describe it.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(help="A data set by name.")]
+Params = Annotated[
+    list[str] | None, typer.Option("--set", help="A parameter of the source, such as path=events.csv.")
+]
+
+
+@command.command("list")
+def list_sources(as_json: Json = False) -> None:
+    """List the data sets that a suite can name, and whether their downloads are here.
+
+    Example: linrec-bench data list
+    """
+    from linrec_bench import catalogue, console
+
+    entries = catalogue.entries("data")
+    if as_json:
+        print(json.dumps(entries, indent=2))
+    else:
+        console.show_entries(entries)
 
 
 @command.command()
@@ -18,7 +42,7 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A data set that can be downloaded, such as ml-1m.")],
     folder: Annotated[Path | None, typer.Option(help="Where to put it; by default the cache.")] = None,
 ) -> None:
-    """Download a data set and check its hash.
+    """Download a data set and check its hash; what was cut goes on where it was.
 
     Example: linrec-bench data fetch ml-1m
     """
@@ -30,23 +54,49 @@ def fetch(
 
 
 @command.command()
-def describe(
-    name: Annotated[str, typer.Argument(help="A data set by name.")],
-    param: Annotated[
-        list[str] | None, typer.Option("--param", help="A parameter of the source: path=events.csv.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Count users, items and events, and tell how long the histories are.
+def prepare(name: Name, settings: Params = None) -> None:
+    """Read a data set once and keep its histories in the cache, from where every run maps them.
 
-    Example: linrec-bench data describe csv --param path=events.csv
+    Example: linrec-bench data prepare csv --set path=events.csv --set min_interactions=1
     """
     from linrec_bench import console, data
+
+    made = data.prepare(name, **_params(settings))
+    if made.was_there:
+        console.say("prepared before with these settings")
+    print(made.folder)
+
+
+@command.command()
+def describe(
+    name: Name,
+    settings: Params = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the lengths into this PNG file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count users, items and events, and show how long the histories are.
+
+    Example: linrec-bench data describe csv --set path=events.csv --plot lengths.png
+    """
+    from linrec_bench import console, data
+
+    if plot is not None and plot.suffix != ".png":
+        raise ValueError(f"--plot {plot}: expected a name that ends in .png")
+    sequences = data.load(name, **_params(settings))
+    found = data.describe(sequences)
+    bins = data.length_bins(sequences.lengths)
+    if as_json:
+        print(json.dumps(found | {"lengths": [asdict(part) for part in bins]}, indent=2))
+    else:
+        console.show_data(found, bins)
+    if plot is not None:
+        from linrec_bench.figures import lengths
+
+        lengths.save(name, sequences.lengths, plot)
+        console.say(f"drawn: {plot}")
+
+
+def _params(settings: list[str] | None) -> dict[str, object]:
     from linrec_bench.suite.load import assignment
 
-    params = dict(assignment(text, flag="--param") for text in param or [])
-    found = data.describe(data.load(name, **params))
-    if as_json:
-        print(json.dumps(found, indent=2))
-    else:
-        console.show_mapping(found)
+    return dict(assignment(text, flag="--set") for text in settings or [])

@@ -10,7 +10,7 @@ import typer
 
 def command(
     folder: Annotated[Path, typer.Argument(help="A run's folder, a suite's (all its runs) or all results.")],
-    out: Annotated[Path, typer.Option(help="File to write: .parquet (needs pyarrow) or .csv.")],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")],
     table: Annotated[
         Literal["samples", "summary"],
         typer.Option(help="Every raw sample, or a row a case and phase with medians and intervals."),

@@ -1,7 +1,8 @@
 """What a person sees in a terminal: progress, tables, verdicts; 80 columns are enough."""
 
-from linrec_bench.console.catalogue import show_entries, show_figures, show_files, show_mapping
+from linrec_bench.console.catalogue import show_entries, show_figures, show_files
 from linrec_bench.console.costs import show_costs
+from linrec_bench.console.histories import show_data
 from linrec_bench.console.live import counter, download, progress
 from linrec_bench.console.margin import DEFAULT_MARGIN, margin_for
 from linrec_bench.console.plans import show_forecast, show_plan
@@ -22,11 +23,11 @@ __all__ = [
     "seconds",
     "show_cards",
     "show_costs",
+    "show_data",
     "show_entries",
     "show_figures",
     "show_files",
     "show_forecast",
-    "show_mapping",
     "show_plan",
     "show_summary",
     "show_verdicts",

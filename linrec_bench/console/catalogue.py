@@ -21,11 +21,6 @@ def show_entries(entries: Sequence[Mapping[str, str]]) -> None:
     out.print(table)
 
 
-def show_mapping(mapping: Mapping[str, object]) -> None:
-    for key, value in mapping.items():
-        out.print(f"{key:<20}{value}")
-
-
 def show_files(run: Run) -> None:
     """Where a run was written, and what to do with it next."""
     say(f"samples, summary and environment: {run.folder}")

@@ -7,11 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TransferSpeedColumn,
+)
 
 from linrec_bench.case import Case
 from linrec_bench.console.terminal import say, talk
-from linrec_bench.console.units import time_left
+from linrec_bench.console.units import amount, time_left
 from linrec_bench.execution.plan import Planned, remaining
 from linrec_bench.execution.run import Event
 from linrec_bench.results.store import Run
@@ -123,16 +131,24 @@ def counter(name: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def download(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how much of a file has come; silent where nobody watches."""
-    bar = _bar(DownloadColumn(), redraws_itself=True)
+    """Show how much of a file has come: a bar, or in a log a line a tenth."""
+    bar = _bar(DownloadColumn(), TransferSpeedColumn(), redraws_itself=True)
+    told = -1
+
+    def on_bytes(done: int, total: int) -> None:
+        nonlocal told
+        bar.update(line, completed=done, total=total or None)
+        tenth = done * 10 // total if total else done // 2**24
+        if not talk.is_terminal and tenth != told:
+            told = tenth
+            say(f"{name}: {amount(done)}" + (f" of {amount(total)}" if total else ""))
+
     with bar:
         line = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(line, completed=done, total=total or None)
+        yield on_bytes
 
 
-def _bar(
-    *columns: TextColumn | MofNCompleteColumn | DownloadColumn, redraws_itself: bool = False
-) -> Progress:
+def _bar(*columns: ProgressColumn, redraws_itself: bool = False) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),

@@ -7,35 +7,69 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
+from linrec_bench.data import prepared, remote
+from linrec_bench.data.describing import Bin, describe, length_bins
+from linrec_bench.data.events import Events
+from linrec_bench.data.prepared import Prepared
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.data.source import Progress, Source
 from linrec_bench.registry import Registry
 
-__all__ = ["Progress", "Source", "describe", "fetch", "load", "registry"]
+__all__ = [
+    "Bin",
+    "Prepared",
+    "Progress",
+    "Source",
+    "describe",
+    "fetch",
+    "is_here",
+    "length_bins",
+    "load",
+    "prepare",
+    "registry",
+]
 
 
 @cache
 def registry() -> Registry[Source]:
     """Every source by name: the `SOURCES` of the files of this package."""
-    found = (
+    modules = (
         importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
     )
     return Registry(
-        "data", [(source.name, source) for module in found for source in getattr(module, "SOURCES", ())]
+        "data", [(source.name, source) for module in modules for source in getattr(module, "SOURCES", ())]
     )
 
 
 def load(name: str, **params: object) -> Sequences:
-    """The histories of the source `name` with its own parameters.
+    """The histories of the source `name` with its own parameters; files are prepared once, in the cache.
 
     Raises `ValueError` for an unknown name (its subclass `UnknownName`), parameters that the source does not
     have, and data that is absent or damaged, saying what to do.
     """
+    made = _read(name, params)
+    return made if isinstance(made, Sequences) else prepared.load(_prepare(name, params, made).folder)
+
+
+def prepare(name: str, **params: object) -> Prepared:
+    """Put the histories of a source of files into the cache, unless they are there.
+
+    Raises `ValueError` as `load` does, and for a source that is made on the spot.
+    """
+    made = _read(name, params)
+    if isinstance(made, Sequences):
+        raise ValueError(f"data {name} is made on the spot; there is nothing to prepare")
+    return _prepare(name, params, made)
+
+
+def _read(name: str, params: dict[str, object]) -> Events | Sequences:
     source = registry()[name]
     source.check_params(params)
-    return source.load(**params)
+    return source.read(**params)
+
+
+def _prepare(name: str, params: dict[str, object], events: Events) -> Prepared:
+    return prepared.prepare(name, registry()[name].settings(params), events)
 
 
 def _silent(done_bytes: int, total_bytes: int) -> None:
@@ -45,32 +79,18 @@ def _silent(done_bytes: int, total_bytes: int) -> None:
 def fetch(name: str, *, folder: Path | None = None, progress: Progress = _silent) -> Path:
     """Download the source `name` into `folder` (by default the cache), check its hash, return the file.
 
-    Raises `ValueError` where there is nothing to download, and for a download that failed or was damaged,
-    of which nothing stays behind.
+    Raises `ValueError` where there is nothing to download, and for a download that failed or was damaged.
     """
-    source = registry()[name]
-    if source.fetch is None:
-        fetched = ", ".join(other.name for other in registry().values() if other.fetch)
+    declared = registry()[name].remote
+    if declared is None:
+        fetched = ", ".join(other.name for other in registry().values() if other.remote)
         raise ValueError(f"data {name} is not downloaded; expected one of: {fetched}")
-    return source.fetch(folder, progress)
+    return remote.fetch(declared, folder, progress, name=name)
 
 
-def describe(sequences: Sequences) -> dict[str, int | float]:
-    """Counts, the lengths of the histories in events, and the share of user-item pairs that occur.
-
-    Raises `ValueError` when there is no user.
-    """
-    if not sequences.n_users:
-        raise ValueError("there are no users to describe")
-    lengths = sequences.lengths
-    user = np.repeat(np.arange(sequences.n_users), lengths)
-    pairs = np.unique(user * (sequences.n_items + 1) + sequences.items)
-    return {
-        "users": sequences.n_users,
-        "items": sequences.n_items,
-        "events": sequences.n_events,
-        "mean_length": float(lengths.mean()),
-        "median_length": float(np.median(lengths)),
-        "max_length": int(lengths.max()),
-        "density": len(pairs) / (sequences.n_users * sequences.n_items),
-    }
+def is_here(name: str) -> bool:
+    """Whether the files of a published source lie where data are looked for."""
+    try:
+        return registry()[name].remote is not None and isinstance(_read(name, {}), Events)
+    except ValueError:
+        return False

@@ -81,9 +81,9 @@ def _whole_numbers(column: pa.Array, times: Times) -> tuple[np.ndarray, np.ndarr
     if pa.types.is_timestamp(kind):
         return _filled(column.cast(pa.int64()))
     if pa.types.is_integer(kind):
-        # The safe=False of an unsigned number beyond int64 would wrap it round; such a value is none.
-        limited = pc.if_else(pc.less_equal(column, 2**63 - 1), column, None) if kind == pa.uint64() else column
-        return _filled(limited.cast(pa.int64()))
+        # An unsigned number beyond int64 is no time that can be kept.
+        fits = pc.less_equal(column, 2**63 - 1) if kind == pa.uint64() else pc.is_valid(column)
+        return _filled(pc.if_else(fits, column, None).cast(pa.int64()))
     if pa.types.is_floating(kind):
         return _whole_floats(column.to_numpy(zero_copy_only=False).astype(np.float64))
     return _whole_texts(column)

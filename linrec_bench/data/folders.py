@@ -26,8 +26,9 @@ def data_folders() -> list[Path]:
 def existing(path: str) -> Path:
     """The file `path`, or of that name in the data folders; `ValueError` when there is none."""
     given = Path(path).expanduser()
-    places = [given] if given.is_absolute() else [given, *(folder / given for folder in data_folders())]
-    for place in places:
+    folders = [] if given.is_absolute() else data_folders()
+    for place in (given, *(folder / given for folder in folders)):
         if place.is_file():
             return place
-    raise ValueError(f"{path}: no such file; expected the path of a table of events")
+    also = f", nor in {', '.join(map(str, folders))}" if folders else ""
+    raise ValueError(f"{path}: no such file{also}; expected the path of a table")

@@ -51,9 +51,7 @@ def fetch(remote: Remote, folder: Path | None, progress: Progress, *, name: str)
         )
     except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(
-            f"data {name}: {remote.url} was not fetched; {reason}{download.kept()}"
-        ) from None
+        raise ValueError(f"data {name}: {remote.url} was not fetched; {reason}{download.kept()}") from None
     return Path(path)
 
 
@@ -88,9 +86,7 @@ class _Download:
         """A clause that says what stays of a download that was cut; empty when nothing does."""
         if not self.partial.exists():
             return ""
-        return (
-            f"; {self._size():,} bytes are kept in {self.partial}, and the same command goes on from there"
-        )
+        return f"; {self._size():,} bytes are kept in {self.partial}, and the same command goes on from there"
 
     def _size(self) -> int:
         return self.partial.stat().st_size if self.partial.exists() else 0
@@ -101,7 +97,7 @@ class _Download:
             self._append(url)
         except requests.HTTPError as error:
             # What the server refuses it will refuse again; what it failed at it may not.
-            if last or error.response.status_code < 500:
+            if last or error.response is None or error.response.status_code < 500:
                 raise
             return False
         except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError):

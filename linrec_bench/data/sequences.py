@@ -24,6 +24,7 @@ class Sequences:
     n_items: int
     ordinal: bool = False
     item_features: Int64[np.ndarray, "V_plus_1 F"] | None = None
+    dropped_rows: int = 0
 
     @property
     def n_users(self) -> int:
@@ -79,8 +80,6 @@ def from_interactions(
     timestamp: Shaped[np.ndarray, " E"],
     *,
     min_interactions: int = 5,
-    featured: Shaped[np.ndarray, " I"] | None = None,
-    features: Int64[np.ndarray, "I F"] | None = None,
 ) -> Sequences:
     """Histories of a log of events: who, what, when, in any order.
 
@@ -103,7 +102,7 @@ def from_interactions(
     if min_interactions < 1:
         raise ValueError(f"min_interactions is {min_interactions}; expected 1 or more")
     users = np.unique(user, return_inverse=True)[1]
-    names, items = np.unique(item, return_inverse=True)
+    items = np.unique(item, return_inverse=True)[1]
     # lexsort is stable: events of one user at one time stay in the order of the input.
     order = np.lexsort((timestamp, users))
     users, items, times = users[order], items[order], timestamp[order].astype(np.int64)
@@ -117,31 +116,13 @@ def from_interactions(
         )
     _, counts = np.unique(users[kept], return_counts=True)
     known, numbers = np.unique(items[kept], return_inverse=True)
-    table = None
-    if featured is not None and features is not None:
-        table = _features_of(names[known], featured, features)
     return Sequences(
         items=(numbers + 1).astype(np.int32),
         timestamps=times[kept],
         offsets=np.concatenate(([0], counts.cumsum())),
         n_items=len(known),
         ordinal=ordinal,
-        item_features=table,
     )
-
-
-def _features_of(
-    names: Shaped[np.ndarray, " V"],
-    featured: Shaped[np.ndarray, " I"],
-    features: Int64[np.ndarray, "I F"],
-) -> Int64[np.ndarray, "V_plus_1 F"]:
-    """The rows of the items `names` (ascending, each once), below one of zeros for the padding."""
-    table = np.zeros((len(names) + 1, features.shape[1]), dtype=np.int64)
-    place = np.searchsorted(names, featured)
-    there = place < len(names)
-    there[there] = names[place[there]] == featured[there]
-    table[place[there] + 1] = features[there]
-    return table
 
 
 def _positions(users: Int64[np.ndarray, " E"]) -> Int64[np.ndarray, " E"]:

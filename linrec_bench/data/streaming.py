@@ -166,7 +166,7 @@ def _spread(
 def _sort(buckets: list[Path], kept_users: Bool[np.ndarray, " U"], left: int, folder: Path) -> bool:
     """Sort each bucket, write out what is kept, remove the bucket.
 
-    Returns whether the times of every user, of those dropped too, run on from one and the same number by ones.
+    Returns whether the times of all users, the dropped ones too, run on by ones from one and the same number.
     """
     starts = set[int]()
     with (folder / "items.npy").open("wb") as items, (folder / "timestamps.npy").open("wb") as times:

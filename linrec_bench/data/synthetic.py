@@ -100,6 +100,6 @@ SOURCES = (
         name="synthetic",
         title="threads along a ring of items: the next item follows from one `distance` events back",
         licence="made up on the spot",
-        load=load,
+        read=load,
     ),
 )

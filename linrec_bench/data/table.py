@@ -1,226 +1,150 @@
-"""`csv` and `parquet`: a file of events with a column each for the user, the item and the time.
+"""`csv`, `parquet` and `amazon`: a file of events with a column each for the user, the item and the time.
 
 Ids may be text or numbers; in a csv they are text, so that 007 and 7 are two. Times are whole numbers of any
 unit (1700000000 and 1700000000.0 are one), or in parquet timestamps, which count in their own unit. Fractions
 are refused and not rounded, for rounding would change the order of events: scale them to a smaller unit.
+Only those columns are read, a block of rows at a time.
 """
 
 from __future__ import annotations
 
-import os
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-from jaxtyping import Bool, Int64, Integer
+import pyarrow as pa
+from pyarrow import parquet
 
 from linrec_bench.data import features as item_features
-from linrec_bench.data.sequences import Sequences, from_interactions
-from linrec_bench.data.source import FOLDER_VARIABLE, Source
-from linrec_bench.registry import did_you_mean
+from linrec_bench.data.columns import Times, check_columns, checked
+from linrec_bench.data.events import Events, OnBadRows, identity_of, with_features
+from linrec_bench.data.faults import Faults
+from linrec_bench.data.folders import existing
+from linrec_bench.data.source import Source
+from linrec_bench.data.text import Form, read_text
 
-_LISTED = 10
-"""So many bad rows are told one by one; the others are counted."""
-
-_EXACT_FLOAT = 2**53
-"""Up to here every whole number has a float64 of its own."""
+_BLOCK_ROWS = 2**19
 
 
-def load_csv(
+def read_csv(
     *,
     path: str,
     user: str = "user_id",
     item: str = "item_id",
     time: str = "timestamp",
+    times: Times = "integer",
     separator: str = ",",
     min_interactions: int = 5,
+    on_bad_rows: OnBadRows = "refuse",
     features: str | None = None,
     feature: str = "features",
-) -> Sequences:
+) -> Events:
     """The histories of a text file with a header line; one that ends in .gz is read as it is.
 
-    `features` is a file of the same form with a line an item: the column `item`, and the column `feature`
-    that holds its features with | between them.
+    A relative path may lie in the folder that LINREC_BENCH_DATA names, too. `times: iso` reads times such as
+    2010-10-19T23:55:27Z, in seconds. `features` is a file of the same form with a line an item: the column
+    `item`, and the column `feature` that holds its features with | between them.
 
-    Raises `ValueError` naming the file and the line of what is missing or damaged.
+    Raises `ValueError` naming the file and the line of what is missing or damaged; with `on_bad_rows: drop`
+    lines that lack a value or have no whole number for a time are left out and counted.
     """
-    file = _existing(path)
-    if len(separator) != 1:
-        raise ValueError(f"data csv: separator is {separator!r}; expected one character")
-    frame = read_text(file, where=path, separator=separator, columns=[user, item, time])
-    found = None
-    if features is not None:
-        found = item_features.read_csv(
-            _existing(features), where=features, item=item, column=feature, separator=separator
-        )
-    return to_sequences(
-        frame, where=path, unit="line", first=2, min_interactions=min_interactions, features=found
+    form = Form(columns=(user, item, time), separator=_one_character("csv", separator), times=times)
+    file = existing(path)
+    events = text_events(file, form, where=path, min_interactions=min_interactions, on_bad_rows=on_bad_rows)
+    if features is None:
+        return events
+    table = existing(features)
+    read = partial(
+        item_features.read_csv, table, where=features, item=item, column=feature, separator=separator
+    )
+    return with_features(events, table, read)
+
+
+def read_amazon(
+    *,
+    path: str,
+    first: Literal["user", "item"] = "user",
+    min_interactions: int = 5,
+    on_bad_rows: OnBadRows = "refuse",
+) -> Events:
+    """The histories of a file of Amazon ratings that you have, plain or .gz, without a header line.
+
+    Its fields are user, item, rating and time; every rating is an event. Some editions begin with the item,
+    which `first: item` says.
+
+    Raises `ValueError` as the source csv does.
+    """
+    form = Form(columns=(0, 1, 3) if first == "user" else (1, 0, 3))
+    return text_events(
+        existing(path), form, where=path, min_interactions=min_interactions, on_bad_rows=on_bad_rows
     )
 
 
-def load_parquet(
+def read_parquet(
     *,
     path: str,
     user: str = "user_id",
     item: str = "item_id",
     time: str = "timestamp",
     min_interactions: int = 5,
-) -> Sequences:
-    """The histories of a parquet file; rows are counted from 1. Needs the extra `parquet`.
+    on_bad_rows: OnBadRows = "refuse",
+) -> Events:
+    """The histories of a parquet file; rows are counted from 1.
 
-    Raises `ValueError` naming the file and the row of what is missing or damaged, or when pyarrow is absent.
+    Raises `ValueError` naming the file and the row of what is missing or damaged; `on_bad_rows` as in csv.
     """
-    file = _existing(path)
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise ValueError(
-            "data parquet needs pyarrow, which is not installed; run: pip install 'linrec-bench[parquet]'"
-        ) from None
-    columns = [user, item, time]
-    try:
-        _check_columns(columns, parquet.read_schema(file).names, path)
-        frame = parquet.read_table(file, columns=columns).to_pandas()[columns]
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: cannot be read as parquet; {_one_line(error)}") from None
-    return to_sequences(frame, where=path, unit="row", first=1, min_interactions=min_interactions)
-
-
-def read_text(
-    file: Path | IO[bytes], *, where: str, separator: str, columns: list[str] | list[int]
-) -> pd.DataFrame:
-    """User, item and time of a text file: columns by name below a header line, or by number without one.
-
-    Raises `ValueError` that starts with `where` when a column is not there or the file is damaged, which
-    includes lines that are longer than the first.
-    """
-    named = isinstance(columns[0], str)
-    try:
-        # All columns are read: told to read some, pandas would drop what a line has beyond its columns.
-        frame = pd.read_csv(
-            file,
-            sep=separator,
-            header=0 if named else None,
-            dtype=dict.fromkeys(columns[:2], str),
-            # Only an empty field is missing: NA, null and nan are ids like others.
-            keep_default_na=False,
-            na_values=[""],
-            # A skipped line would shift the numbers of those below it.
-            skip_blank_lines=False,
-            # One type a column, whatever its length.
-            low_memory=False,
-        )
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{where}: cannot be read as a table; {_one_line(error)}") from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        # pandas takes the surplus of the first line for an index, and shifts the columns.
-        raise ValueError(f"{where}: line 2: more fields than the header")
-    _check_columns(columns, list(frame.columns), where)
-    return frame[columns]
-
-
-def to_sequences(
-    frame: pd.DataFrame,
-    *,
-    where: str,
-    unit: str,
-    first: int,
-    min_interactions: int,
-    features: pd.Series | None = None,
-) -> Sequences:
-    """The histories of a frame whose three columns are user, item and time.
-
-    `features` are those of the items by the text of their ids, which are text in the frame too.
-
-    Raises `ValueError` that names the rows (as `unit` number, the topmost being `first`) that lack a value or
-    have no whole number for a time: the first ten, then how many more.
-    """
-    user, item, time = (frame.iloc[:, column] for column in range(3))
-    times, whole = _whole_numbers(time)
-
-    def fault(row: int) -> str:
-        for column in (user, item, time):
-            if pd.isna(column.iloc[row]):
-                return f"no {column.name}"
-        return f"{time.name} is {str(time.iloc[row])!r}, not a whole number"
-
-    bad = (user.isna() | item.isna()).to_numpy() | ~whole
-    rows = np.flatnonzero(bad).tolist()
-    if rows:
-        told = "; ".join(f"{unit} {first + row}: {fault(row)}" for row in rows[:_LISTED])
-        more = f"; and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
-        raise ValueError(f"{where}: {told}{more}. Mend or remove such rows")
-    if features is None:
-        return from_interactions(_codes(user), _codes(item), times, min_interactions=min_interactions)
-    # Numbered together, so that the same id has the same number in both.
-    ids = _codes(pd.concat([item, pd.Series(features.index)], ignore_index=True))
-    return from_interactions(
-        _codes(user),
-        ids[: len(item)],
-        times,
+    file = existing(path)
+    return Events(
+        parts=partial(_parquet_parts, file, path, [user, item, time]),
+        identity=(identity_of(file),),
         min_interactions=min_interactions,
-        featured=ids[len(item) :],
-        features=item_features.numbered(features),
+        on_bad_rows=on_bad_rows,
     )
 
 
-def _existing(path: str) -> Path:
-    """The file of that path; a relative one may lie in the folder of LINREC_BENCH_DATA as well."""
-    named = Path(path).expanduser()
-    folder = os.environ.get(FOLDER_VARIABLE)
-    for file in (named, Path(folder).expanduser() / named) if folder else (named,):
-        if file.is_file():
-            return file
-    also = f", nor in {folder}" if folder and not named.is_absolute() else ""
-    raise ValueError(f"{path}: no such file{also}; expected the path of a table")
+def text_events(
+    file: Path, form: Form, *, where: str, min_interactions: int, on_bad_rows: OnBadRows
+) -> Events:
+    """The log in one text file, which messages call `where`."""
+
+    def parts(faults: list[Faults]) -> Iterator[pa.Table]:
+        faults.append(Faults(where, "line"))
+        return read_text(file, form, faults=faults[-1])
+
+    return Events(
+        parts=parts,
+        identity=(identity_of(file),),
+        min_interactions=min_interactions,
+        on_bad_rows=on_bad_rows,
+    )
 
 
-def _check_columns(wanted: Sequence[str | int], there: Sequence[str | int], path: str) -> None:
-    """Raise `ValueError` unless the three columns are three, and there."""
-    for column in wanted:
-        if column not in there:
-            names = [str(name) for name in there]
-            hint = did_you_mean(str(column), names)
-            raise ValueError(
-                f"{path}: no column {column!r}; it has: {', '.join(names)}.{hint} "
-                "The parameters user, item and time say which columns to read"
+def _one_character(source: str, separator: str) -> str:
+    if len(separator) != 1:
+        raise ValueError(f"data {source}: separator is {separator!r}; expected one character")
+    return separator
+
+
+def _parquet_parts(file: Path, where: str, columns: list[str], faults: list[Faults]) -> Iterator[pa.Table]:
+    faults.append(Faults(where, "row"))
+    try:
+        # Any: pyarrow's own types are not declared.
+        table: Any = parquet.ParquetFile(file)
+        check_columns(columns, table.schema_arrow.names, where)
+        rows = 0
+        for batch in table.iter_batches(batch_size=_BLOCK_ROWS, columns=columns):
+            part = pa.Table.from_batches([batch]).select(columns)
+            yield checked(
+                part,
+                names=columns,
+                number=(rows + 1).__add__,
+                faults=faults[-1],
+                times="integer",
             )
-    if len(set(wanted)) < len(wanted):
-        raise ValueError(
-            f"{path}: user, item and time are {', '.join(map(str, wanted))}; expected three columns"
-        )
-
-
-def _whole_numbers(column: pd.Series) -> tuple[Int64[np.ndarray, " E"], Bool[np.ndarray, " E"]]:
-    """The column as int64, and where that is exact; the value elsewhere is 0."""
-    if column.dtype.kind == "M":
-        return column.astype("int64").to_numpy(), column.notna().to_numpy()
-    if column.dtype.kind == "i":
-        return column.to_numpy(np.int64), np.ones(len(column), dtype=bool)
-    # Anything but a number is judged by its text: True is no time.
-    numbers = column if column.dtype.kind in "uf" else pd.to_numeric(column.astype(str), errors="coerce")
-    values = numbers.to_numpy(np.float64)
-    whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) <= _EXACT_FLOAT)
-    return np.where(whole, values, 0).astype(np.int64), whole
-
-
-def _codes(ids: pd.Series) -> Integer[np.ndarray, " E"]:
-    """Numbers in the order of the ids: whole numbers by value, text by length and then by letter."""
-    if ids.dtype.kind in "iu":
-        return ids.to_numpy()
-    codes, names = pd.factorize(ids.astype(str))
-    order = sorted(range(len(names)), key=lambda code: (len(names[code]), names[code]))
-    place = np.empty(len(names), dtype=np.int64)
-    place[order] = np.arange(len(names))
-    return place[codes]
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+            rows += len(part)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{where}: cannot be read as parquet; {' '.join(str(error).split())}") from None
 
 
 SOURCES = (
@@ -228,12 +152,18 @@ SOURCES = (
         name="csv",
         title="any text file of user, item and time, plain or .gz",
         licence="yours",
-        load=load_csv,
+        read=read_csv,
     ),
     Source(
         name="parquet",
-        title="any parquet file of user, item and time (extra: parquet)",
+        title="any parquet file of user, item and time",
         licence="yours",
-        load=load_parquet,
+        read=read_parquet,
+    ),
+    Source(
+        name="amazon",
+        title="a file of Amazon ratings: user, item, rating, time",
+        licence="that of the file you have",
+        read=read_amazon,
     ),
 )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,8 @@ from typing import IO, Any
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from linrec_bench.data.columns import Times, check_columns, checked
+from linrec_bench.data.archives import DAMAGES
+from linrec_bench.data.columns import EVENT_COLUMNS, Times, check_columns, checked
 from linrec_bench.data.faults import LISTED, Faults
 
 _BLOCK_BYTES = 2**24
@@ -52,7 +51,7 @@ def read_text(file: Path | IO[bytes], form: Form, *, faults: Faults) -> Iterator
         raise ValueError(
             f"{faults.where}: line 1: expected {fields} fields or more between {form.separator!r}; {error}"
         ) from None
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error, zipfile.BadZipFile) as error:
+    except (pa.ArrowException, UnicodeDecodeError, *DAMAGES) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{faults.where}: cannot be read as a table; {reason}") from None
 
@@ -76,7 +75,7 @@ class _Lines:
             part = pa.Table.from_batches([batch])
             yield checked(
                 part,
-                names=wanted,
+                names=wanted if header else EVENT_COLUMNS,
                 number=self._numbering(rows),
                 faults=self.faults,
                 times=self.form.times,

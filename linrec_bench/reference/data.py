@@ -15,12 +15,12 @@ def sections() -> str:
 
 
 def _section(source: Source) -> str:
-    first, rest = documentation(source.load.__doc__)
+    first, rest = documentation(source.read.__doc__)
     fetched = f"`linrec-bench data fetch {source.name}` downloads it and checks its hash."
     parts = [
         f"## {source.name}\n",
         f"{prose(source.title[:1].upper() + source.title[1:])}.\n",
-        f"Licence: {prose(source.licence)}. {fetched if source.fetch else ''}".rstrip() + "\n",
+        f"Licence: {prose(source.licence)}. {fetched if source.remote else ''}".rstrip() + "\n",
         parameter_table(source.parameters),
         f"{prose(first)}\n",
         rest,

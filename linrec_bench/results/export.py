@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def export(frame: pd.DataFrame, path: Path) -> None:
     """Write `frame` to `path` (.parquet or .csv), replaced whole.
 
-    Raises `ValueError` for another ending, a folder that cannot be written, and Parquet without pyarrow.
+    Raises `ValueError` for another ending and a folder that cannot be written.
     """
     write = _WRITERS.get(path.suffix)
     if write is None:
@@ -30,13 +30,9 @@ def export(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _parquet(frame: pd.DataFrame, path: Path) -> None:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ValueError(
-            'Parquet needs pyarrow; expected pip install "linrec-bench[parquet]", or a name that ends in .csv'
-        ) from error
+    import pyarrow as pa
+    from pyarrow import parquet
+
     parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), path, compression="zstd")
 
 

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 from linrec_bench import data
+from linrec_bench.data import describing
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.registry import UnknownName
 
 
 def test_every_source_says_what_it_is():
-    assert set(data.registry()) == {"csv", "parquet", "ml-1m", "ml-100k", "synthetic"}
+    assert set(data.registry()) == {
+        *("csv", "parquet", "amazon", "ml-1m", "ml-100k", "ml-20m", "gowalla", "kuairand-1k"),
+        *("complete_journey", "synthetic"),
+    }
     for name, source in data.registry().items():
         assert source.name == name
         assert source.title
@@ -38,21 +42,30 @@ def test_parameters_reach_the_source():
 
 
 def test_only_some_sources_can_be_fetched():
-    with pytest.raises(ValueError, match="data csv is not downloaded; expected one of: ml-1m, ml-100k"):
+    with pytest.raises(
+        ValueError,
+        match="data csv is not downloaded; expected one of: gowalla, kuairand-1k, ml-100k, ml-1m, ml-20m",
+    ):
         data.fetch("csv")
     with pytest.raises(UnknownName, match="Did you mean 'ml-1m'"):
         data.fetch("ml1m")
 
 
-def test_describe_by_hand():
+@pytest.mark.parametrize("block", [1, 2, 100])
+def test_describe_by_hand(monkeypatch, block):
+    monkeypatch.setattr(describing, "_BLOCK_EVENTS", block)
     items = np.array([1, 1, 2, 1, 3, 3], dtype=np.int32)
     found = data.describe(Sequences(items, np.arange(6), np.array([0, 3, 4, 6]), 4))
     assert found == {
         "users": 3,
         "items": 4,
         "events": 6,
+        "dropped_rows": 0,
+        "min_length": 1,
         "mean_length": 2.0,
         "median_length": 2.0,
+        "p90_length": pytest.approx(2.8),
+        "p99_length": pytest.approx(2.98),
         "max_length": 3,
         # (user, item) pairs that occur: 2 + 1 + 1 of 12.
         "density": 4 / 12,

@@ -7,19 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from linrec_bench.data import features, load, movielens
+from linrec_bench.data import features, load
 from linrec_bench.data.splits import SPLITS
 
 EVENTS = "user_id,item_id,timestamp\na,30,1\na,4,2\na,30,3\na,100,4\nb,4,1\nb,30,2\nb,4,3\n"
 RATINGS = "1::30::5::1\n1::4::4::2\n1::30::3::3\n1::100::3::4\n2::4::5::1\n2::30::5::2\n2::4::5::3\n"
 # Of 30, 4 and 100, in another order; 5 has no events, 100 has no features.
 ITEMS = "item_id,title,genres\n5,E,Zen\n30,Thirty,Drama|Action\n4,Four,Comedy\n100,Hundred,\n"
-
-
-@pytest.fixture(autouse=True)
-def no_folder(tmp_path, monkeypatch):
-    monkeypatch.delenv("LINREC_BENCH_DATA", raising=False)
-    monkeypatch.setattr(movielens.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
 
 
 def written(folder, name, text):

@@ -1,5 +1,3 @@
-import sys
-
 import pandas as pd
 import pytest
 
@@ -20,14 +18,6 @@ def test_csv_holds_every_digit(tmp_path):
     export(FRAME, tmp_path / "rows.csv")
     back = pd.read_csv(tmp_path / "rows.csv", keep_default_na=False, na_values={"value": [""]})
     pd.testing.assert_frame_equal(back, FRAME, check_exact=True)
-
-
-def test_without_pyarrow_the_error_is_one_line_with_the_command(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ValueError, match=r'pip install "linrec-bench\[parquet\]"') as caught:
-        export(FRAME, tmp_path / "rows.parquet")
-    assert "\n" not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_was_there_is_replaced_whole_or_kept(tmp_path, monkeypatch):

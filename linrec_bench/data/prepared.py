@@ -1,0 +1,132 @@
+"""Histories prepared once: arrays on disk that are mapped into memory, under a key of what they came from.
+
+    <cache>/prepared/<source>-<key>/{items,timestamps,offsets,item_features}.npy, meta.json
+
+The key is a hash of the source's settings, the identity of the files that were read, and `FORMAT`; so a
+changed file or setting is prepared anew, beside what was there. A folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Int64
+
+from linrec_bench.data import features, streaming
+from linrec_bench.data.events import Events
+from linrec_bench.data.folders import CACHE_VARIABLE, cache_folder
+from linrec_bench.data.sequences import Sequences
+
+FORMAT = 1
+"""Grows when equal events would be prepared otherwise, so that older folders are not taken."""
+
+_META = "meta.json"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A folder of the cache, and whether it was there before."""
+
+    folder: Path
+    was_there: bool
+
+
+def prepare(name: str, settings: Mapping[str, object], events: Events) -> Prepared:
+    """The folder with the histories of `events`, which are read unless it is there.
+
+    Raises `ValueError` for what `streaming.build` refuses and a cache that cannot be written, with nothing
+    left behind.
+    """
+    origin = {"format": FORMAT, "source": name, "settings": dict(settings), "identity": list(events.identity)}
+    key = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
+    root = cache_folder() / "prepared"
+    target = root / f"{name}-{key}"
+    if (target / _META).is_file():
+        return Prepared(target, was_there=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=root) as scratch:
+            folder = Path(scratch) / "whole"
+            folder.mkdir()
+            _fill(folder, events, origin)
+            _rename(folder, target)
+    except OSError as error:
+        raise ValueError(
+            f"data {name}: {root} cannot hold what is prepared; {error}. "
+            f"The variable {CACHE_VARIABLE} names another folder"
+        ) from None
+    return Prepared(target, was_there=False)
+
+
+def load(folder: Path) -> Sequences:
+    """The histories of a prepared folder; their arrays are read-only and mapped, not copied.
+
+    Raises `ValueError` for a damaged folder.
+    """
+    try:
+        meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+        items, timestamps, offsets = (_mapped(folder, name) for name in ("items", "timestamps", "offsets"))
+        table = _mapped(folder, "item_features") if meta["featured"] else None
+        if not len(items) == len(timestamps) == int(offsets[-1]):
+            raise ValueError("its arrays are of unlike length")
+        return Sequences(
+            items=items,
+            timestamps=timestamps,
+            offsets=offsets,
+            n_items=meta["n_items"],
+            ordinal=meta["ordinal"],
+            item_features=table,
+            dropped_rows=meta["dropped_rows"],
+        )
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise ValueError(f"{folder}: damaged ({error}); remove it, and it is prepared anew") from None
+
+
+def _fill(folder: Path, events: Events, origin: Mapping[str, object]) -> None:
+    # Before the events, which take longer: a fault in either refuses both.
+    names = events.features() if events.features else None
+    built = streaming.build(events, folder)
+    if names is not None:
+        np.save(folder / "item_features.npy", _table(built.item_ids, names.index, features.numbered(names)))
+    meta = {
+        "n_items": len(built.item_ids),
+        "ordinal": built.ordinal,
+        "dropped_rows": built.dropped_rows,
+        "featured": names is not None,
+        "origin": origin,
+    }
+    (folder / _META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+
+
+def _table(
+    item_ids: pa.Array, featured: object, numbered: Int64[np.ndarray, "I F"]
+) -> Int64[np.ndarray, "V_plus_1 F"]:
+    """The features of the items 1..V, below a row of zeros for the padding."""
+    place = pc.index_in(item_ids.cast(pa.large_string()), value_set=pa.array(featured, pa.large_string()))
+    table = np.zeros((len(item_ids) + 1, numbered.shape[1]), dtype=np.int64)
+    there = place.is_valid().to_numpy(zero_copy_only=False)
+    table[1:][there] = numbered[place.drop_null().to_numpy()]
+    return table
+
+
+def _rename(folder: Path, target: Path) -> None:
+    try:
+        os.rename(folder, target)
+    except OSError:
+        # Another process was quicker: what it made is the same.
+        if not (target / _META).is_file():
+            raise
+
+
+def _mapped(folder: Path, name: str) -> np.ndarray:
+    # An array proper, not numpy's class for maps, whose every slice costs more.
+    return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))

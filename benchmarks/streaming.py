@@ -79,9 +79,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         path = Path(folder) / f"events.{given.format}"
         write(path, events=given.events, users=given.users, items=given.items, seed=given.seed)
-        print(
-            f"{given.events:,} events, {path.stat().st_size / 2**20:,.0f} MiB of {given.format}", flush=True
-        )
+        size_mib = path.stat().st_size / 2**20
+        print(f"{given.events:,} events, {size_mib:,.0f} MiB of {given.format}", flush=True)
         child = [sys.executable, __file__, "--prepare", str(path)]
         subprocess.run(child, check=True, env=os.environ | {"LINREC_BENCH_CACHE": folder})
 

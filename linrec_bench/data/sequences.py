@@ -16,6 +16,7 @@ class Sequences:
     offsets: [U + 1] int64, user u owns the events offsets[u]:offsets[u + 1]. `ordinal` says that timestamps
     are positions in each history, so that those of two users cannot be compared. item_features: row i holds
     the features of item i, numbered from 1, 0 where there are fewer than F; None for a source without any.
+    dropped_rows: bad rows of the source that were left out, as was asked.
     """
 
     items: Int32[np.ndarray, " E"]

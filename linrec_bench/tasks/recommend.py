@@ -212,7 +212,9 @@ def emit_test(ranks: Ranks, test: Queries, evaluation: EvaluationSettings, chose
 
 def _protocol(evaluation: EvaluationSettings, queries: Queries) -> str:
     left_out = queries.no_history + queries.unseen_target
+    dropped = queries.histories.dropped_rows
     return (
         f"{CANDIDATES[evaluation.candidates]}, seen {'excluded' if evaluation.exclude_seen else 'included'}, "
         f"{evaluation.split.replace('_', '-')}, {len(queries)} queries ({left_out} left out), ties last"
+        + (f", {dropped} bad rows of the data dropped" if dropped else "")
     )

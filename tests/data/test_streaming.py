@@ -52,7 +52,7 @@ def test_equals_the_plain_builder(tmp_path_factory, log, least, bucket, block):
         patch.setattr(streaming, "_BLOCK_EVENTS", block)
         expected = plain(user, item, time, least)
         if expected is None:
-            with pytest.raises(ValueError, match="is left when every user and item must have .*; lower"):
+            with pytest.raises(ValueError, match="is left when every user and item must"):
                 built(folder, log, least=least)
             return
         made, arrays = built(folder, log, least=least)

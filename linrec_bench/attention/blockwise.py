@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -30,6 +31,7 @@ from torch import Tensor
 
 from linrec_bench.attention.causal_linear import chunk_length
 from linrec_bench.attention.spec import State
+from linrec_bench.repetition import run
 
 Summarise = Callable[..., State]
 """(*keys, pad, *weights) of a block -> its part of the state, a sum over tokens. pad: [B, 1, n, 1], True at
@@ -136,6 +138,22 @@ def _pull_back(
     return tuple(next(found) if want else None for want in wanted)
 
 
+def _read_as_function(read: Read, width: int, *x: Tensor) -> State:
+    """`read` of a state of `width` tensors, for `_pull_back`."""
+    return (read(x[:width], *x[width:]),)
+
+
+def _summarise_as_function(summarise: Summarise, count: int, pad: Tensor | None, *x: Tensor) -> State:
+    """`summarise` of `count` keys and the weights, for `_pull_back`."""
+    return tuple(summarise(*x[:count], pad, *x[count:]))
+
+
+def _step_as_function(step: Step, width: int, count: int, pad: Tensor | None, *x: Tensor) -> State:
+    """`step` from a state of `width` tensors with `count` tokens and the weights, for `_pull_back`."""
+    after, out = step(x[:width], *x[width : width + count], pad, *x[width + count :])
+    return (*after, out)
+
+
 def _empty(tensors: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor | None]:
     return [torch.empty_like(x) if want else None for x, want in zip(tensors, wanted, strict=True)]
 
@@ -177,12 +195,12 @@ class _SumThenRead(torch.autograd.Function):
         out = torch.empty_like(keys[1])
         with _full_precision(out):
             spans = _spans(keys[0], width)
-            state = summarise(*_cut(spans[0], keys), _cut_pad(spans[0], pad), *weights)
+            state = run(summarise, *_cut(spans[0], keys), _cut_pad(spans[0], pad), *weights)
             for span in spans[1:]:
-                part = summarise(*_cut(span, keys), _cut_pad(span, pad), *weights)
+                part = run(summarise, *_cut(span, keys), _cut_pad(span, pad), *weights)
                 state = tuple(total + more for total, more in zip(state, part, strict=True))
             for span in spans:
-                _paste(span, (out,), (read(state, *_cut(span, queries), *weights),))
+                _paste(span, (out,), (run(read, state, *_cut(span, queries), *weights),))
         ctx.save_for_backward(*tensors, *state)
         ctx.summarise, ctx.read, ctx.pad = summarise, read, pad
         ctx.counts, ctx.spans, ctx.total = counts, spans, len(tensors)
@@ -200,12 +218,11 @@ class _SumThenRead(torch.autograd.Function):
         dstate = [torch.zeros_like(x) for x in state]
         width, asked = len(state), len(queries)
 
-        def read(*x: Tensor) -> State:
-            return (ctx.read(x[:width], *x[width:]),)
-
+        read = partial(_read_as_function, ctx.read, width)
         with _full_precision(grad):
             for span in ctx.spans:
-                found = _pull_back(
+                found = run(
+                    _pull_back,
                     read,
                     (*state, *_cut(span, queries), *weights),
                     (*[True] * width, *for_queries, *for_weights),
@@ -216,13 +233,12 @@ class _SumThenRead(torch.autograd.Function):
                 _accumulate(dweights, found[width + asked :])
             if any(for_keys) or any(for_weights):
                 for span in ctx.spans:
-                    pad = _cut_pad(span, ctx.pad)
-
-                    def summarise(*x: Tensor, pad: Tensor | None = pad) -> State:
-                        return tuple(ctx.summarise(*x[: len(keys)], pad, *x[len(keys) :]))
-
-                    found = _pull_back(
-                        summarise, (*_cut(span, keys), *weights), (*for_keys, *for_weights), tuple(dstate)
+                    found = run(
+                        _pull_back,
+                        partial(_summarise_as_function, ctx.summarise, len(keys), _cut_pad(span, ctx.pad)),
+                        (*_cut(span, keys), *weights),
+                        (*for_keys, *for_weights),
+                        tuple(dstate),
                     )
                     _paste(span, dkeys, found[: len(keys)])
                     _accumulate(dweights, found[len(keys) :])
@@ -251,7 +267,7 @@ class _Scan(torch.autograd.Function):
             for span in spans:
                 if any(ctx.needs_input_grad):
                     before.extend(state)
-                state, block = step(state, *_cut(span, tokens), _cut_pad(span, pad), *weights)
+                state, block = run(step, state, *_cut(span, tokens), _cut_pad(span, pad), *weights)
                 _paste(span, (out,), (block,))
         ctx.save_for_backward(*tensors, *before)
         return out
@@ -268,19 +284,13 @@ class _Scan(torch.autograd.Function):
         dstate: tuple[Tensor | None, ...] = tuple(torch.zeros_like(x) for x in before[:width])
         with _full_precision(grad):
             for index, span in reversed(list(enumerate(ctx.spans))):
-                pad = _cut_pad(span, ctx.pad)
-
-                def block(*x: Tensor, pad: Tensor | None = pad) -> State:
-                    state, tokens, weights = x[:width], x[width : width + count], x[width + count :]
-                    after, out = ctx.step(state, *tokens, pad, *weights)
-                    return (*after, out)
-
                 state = before[index * width : (index + 1) * width]
-                found = _pull_back(
-                    block,
+                found = run(
+                    _pull_back,
+                    partial(_step_as_function, ctx.step, width, count, _cut_pad(span, ctx.pad)),
                     (*state, *_cut(span, tokens), *weights),
                     (*[True] * width, *wanted),
-                    (*dstate, *_cut(span, (grad,))),  # type: ignore[arg-type]
+                    (*dstate, *_cut(span, (grad,))),
                 )
                 dstate = found[:width]
                 _paste(span, dtokens, found[width : width + count])

@@ -10,19 +10,19 @@ for the layout on one side only; `elements` then differs by that copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
-import torch
-from torch._ops import OpOverload
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from linrec_bench.case import Case
 from linrec_bench.measures import Measurable
+from linrec_bench.measures.fake import FakeWatch
 from linrec_bench.measures.flops import Work
 from linrec_bench.measures.memory import LiveBytes, SavedBytes
-from linrec_bench.measures.operations import Watch, collector_paused
+from linrec_bench.measures.operations import collector_paused
+from linrec_bench.measures.repeats import Repeats
+from linrec_bench.repetition import taken_by
 
 
 @dataclass(frozen=True)
@@ -50,37 +50,21 @@ def exact(case: Case, build: Callable[[Case], Measurable]) -> Exact:
 def count(build: Callable[[], Measurable]) -> Exact:
     """The counts of one call of the workload that `build` makes from torch's factory functions on the CPU."""
     with FakeTensorMode():
-        return tally(build())
+        return tally(build(), repeats=True)
 
 
-def tally(workload: Measurable) -> Exact:
-    """The counts of one call of a workload on real or fake tensors."""
+def tally(workload: Measurable, *, repeats: bool = False) -> Exact:
+    """The counts of one call of a workload on real or fake tensors.
+
+    `repeats`: what `repetition.run` is handed runs once for each form of its inputs, and the counts stay the
+    same. For fake tensors only: the results of what does not run hold no numbers.
+    """
     work, live = Work(), LiveBytes()
     saved = SavedBytes(live)
-    with collector_paused(), _KernelLayout(work, live), saved.watching():
+    taker = Repeats(work, live, saved) if repeats else None
+    with collector_paused(), FakeWatch(work, live), saved.watching(), taken_by(taker):
         workload.call()
     workload.reset()
     return Exact(
         work.flops, work.elements, live.peak, saved.peak, workload.minimum_bytes, workload.state_bytes
     )
-
-
-class _KernelLayout(Watch):
-    """Gives fake results the memory layout that the CPU kernel gives the real ones.
-
-    torch's fake forms of these gradients lay the result out like the input of the forward pass, the
-    kernels like the incoming gradient; where the two differ, autograd then makes a copy or does not.
-    """
-
-    def run(self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        if func in _GRADIENT_AND_INPUT and isinstance(args[0], FakeTensor):
-            # The fake product of two tensors has the shape and layout of any elementwise function of them.
-            return args[0] * args[_GRADIENT_AND_INPUT[func]]
-        return func(*args, **kwargs)
-
-
-# Where the input of the forward pass stands among the arguments; the incoming gradient is the first.
-_GRADIENT_AND_INPUT: dict[OpOverload[..., Any], int] = {
-    torch.ops.aten.elu_backward.default: 5,
-    torch.ops.aten.softplus_backward.default: 1,
-}

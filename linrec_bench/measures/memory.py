@@ -87,6 +87,10 @@ class SavedBytes:
         with saved_tensors_hooks(self._pack, lambda held: held.tensor):
             yield
 
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether the tensor's storage is saved, and counts."""
+        return _address(tensor) in self._holders
+
     def _pack(self, tensor: Tensor) -> _Held:
         held = _Held(tensor)
         size = self._live.size_of(tensor)

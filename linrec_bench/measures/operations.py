@@ -43,7 +43,7 @@ class Watch(TorchDispatchMode):
         kwargs = kwargs or {}
         # Queries of fake tensors (`prim::device`) are no operations and cannot be taken apart.
         if func.namespace == "prim":
-            return func(*args, **kwargs)
+            return self.query(func, args, kwargs)
         if func not in self._elementary:
             with self:
                 parts = func.decompose(*args, **kwargs)
@@ -54,6 +54,10 @@ class Watch(TorchDispatchMode):
         for observer in self._observers:
             observer.seen(func, args, kwargs, out)
         return out
+
+    def query(self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """What is asked of a tensor, without an operation."""
+        return func(*args, **kwargs)
 
     def run(self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The result of one elementary operation."""

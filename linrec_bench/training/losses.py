@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from linrec_bench.repetition import run
+
 BLOCK_BYTES = {"cpu": 8 * 2**20, "cuda": 256 * 2**20}
 """Size of one block of logits: on a CPU it is read several times and should stay near the cache, on a GPU
 it should be large enough that launches do not count."""
@@ -61,9 +63,9 @@ class _CrossEntropy(torch.autograd.Function):
         losses = []
         for block, target, grad_block in blocks:
             if columns == len(classes):
-                loss = _whole(block, classes, target, grad_block, grad_embeddings[1:])
+                loss = run(_whole, block, classes, target, grad_block, grad_embeddings[1:])
             else:
-                loss = _in_parts(block, classes, target, grad_block, grad_embeddings[1:], columns)
+                loss = run(_in_parts, block, classes, target, grad_block, grad_embeddings[1:], columns)
             losses.append(loss)
         ctx.save_for_backward(grad_hidden.div_(count), grad_embeddings.div_(count).to(embeddings.dtype))
         return torch.cat(losses).mean()

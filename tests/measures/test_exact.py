@@ -150,16 +150,17 @@ def mechanisms():
     ]
 
 
-@pytest.mark.parametrize("task", ["core", "layer"])
+# One block, and five of which the last is ragged.
+@pytest.mark.parametrize(("task", "seq_len"), [("core", 80), ("layer", 80), ("core", 4 * 512 + 87)])
 @pytest.mark.parametrize("phase", ["forward", "forward_backward"])
 @pytest.mark.parametrize(("name", "causal"), mechanisms())
-def test_every_mechanism_counts_the_same_on_real_tensors(name, causal, phase, task):
+def test_every_mechanism_counts_the_same_on_real_tensors(name, causal, phase, task, seq_len):
     case = Case(
         task=task,
         phase=phase,
         attention=name,
         causal=causal,
-        seq_len=80,
+        seq_len=seq_len,
         batch_size=B,
         hidden_size=16,
         heads=H,

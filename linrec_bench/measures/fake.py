@@ -1,0 +1,186 @@
+"""Operations on fake tensors, answered as the CPU's kernels answer on real ones, and quickly.
+
+A fake tensor has the shape, layout and storage of a CPU tensor and no memory. For each operation torch's own
+mode consults tables of decompositions and a cache whose keys are dear. Most of that repeats what the shape
+function of the kernel says, so here the common operations ask it themselves, once for each form of arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
+
+from linrec_bench.measures.operations import Observer, Watch
+
+aten = torch.ops.aten
+_CPU = torch.device("cpu")
+
+
+class _New(NamedTuple):
+    """A result in a storage of its own."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+
+_IN_PLACE = "in place"
+
+
+class FakeWatch(Watch):
+    """A `Watch` for operations on fake tensors, and on real ones."""
+
+    def __init__(self, *observers: Observer) -> None:
+        super().__init__(*observers)
+        self._results: dict[Hashable, _New | str] = {}
+
+    def query(self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        # Autograd asks for the device of each gradient, more often than anything is computed.
+        if func is torch.ops.prim.device.default and isinstance(args[0], FakeTensor):
+            return args[0].fake_device
+        return func(*args, **kwargs)
+
+    def run(self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if func in _GRADIENT_AND_INPUT and isinstance(args[0], FakeTensor):
+            # torch's fake forms of these gradients lay the result out like the input of the forward pass,
+            # the kernels like the incoming gradient; autograd then makes a copy, or does not. A product has
+            # the shape and layout of any elementwise function of the two.
+            return self.run(aten.mul.Tensor, (args[0], args[_GRADIENT_AND_INPUT[func]]), {})
+        packet = func.overloadpacket
+        known = packet in _ONE_RESULT
+        mode = _mode_of((*args, *kwargs.values())) if known or packet in _VIEWS else None
+        if mode is None:
+            return func(*args, **kwargs)
+        if not known:
+            with in_kernel_invocation_manager(mode):
+                return _as_fake(mode, func(*args, **kwargs))
+        return self._one_result(mode, func, args, kwargs)
+
+    def _one_result(
+        self,
+        mode: FakeTensorMode,
+        func: OpOverload[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Tensor:
+        form = (func, _form(args), *((name, _form(value)) for name, value in kwargs.items()))
+        result = self._results.get(form)
+        if result is _IN_PLACE:
+            given: Tensor = args[0]
+            return given
+        with in_kernel_invocation_manager(mode):
+            if isinstance(result, _New):
+                out = torch.empty_strided(result.size, result.stride, dtype=result.dtype, device="meta")
+            else:
+                out = func(*args, **kwargs)
+        if isinstance(out, FakeTensor):
+            # What is written to, which is fake already: the first argument, or `out`, whose calls are rare.
+            if out is args[0]:
+                self._results[form] = _IN_PLACE
+            return out
+        self._results[form] = result or _New(tuple(out.shape), out.stride(), out.dtype)
+        return FakeTensor(mode, out, _CPU)
+
+
+def _mode_of(arguments: tuple[Any, ...]) -> FakeTensorMode | None:
+    """The mode of the tensors among the arguments, if all are fake and none is a constant, whose numbers the
+    mode itself keeps."""
+    mode = None
+    for argument in arguments:
+        for tensor in argument if isinstance(argument, list | tuple) else (argument,):
+            if isinstance(tensor, FakeTensor) and tensor.constant is None:
+                mode = tensor.fake_mode
+            elif isinstance(tensor, Tensor):
+                return None
+    return mode
+
+
+def _form(argument: object) -> Hashable:
+    if isinstance(argument, Tensor):
+        return argument.shape, argument.stride(), argument.dtype
+    if isinstance(argument, list | tuple):
+        return tuple(map(_form, argument))
+    # 1 and 1.0 are equal, and make results of different types.
+    return type(argument), argument
+
+
+def _as_fake(mode: FakeTensorMode, out: Any) -> Any:
+    if isinstance(out, Tensor):
+        return FakeTensor(mode, out, _CPU)
+    return type(out)(_as_fake(mode, each) for each in out)
+
+
+# Where the input of the forward pass stands among the arguments; the incoming gradient is the first.
+_GRADIENT_AND_INPUT: dict[OpOverload[..., Any], int] = {
+    aten.elu_backward.default: 5,
+    aten.softplus_backward.default: 1,
+}
+
+# Other names for the same storage.
+_VIEWS: frozenset[object] = frozenset(
+    {
+        aten.alias,
+        aten.as_strided,
+        aten.detach,
+        aten.expand,
+        aten.permute,
+        aten.select,
+        aten.slice,
+        aten.split,
+        aten.split_with_sizes,
+        aten.squeeze,
+        aten.t,
+        aten.transpose,
+        aten.unbind,
+        aten.unsqueeze,
+        aten.view,
+        aten._unsafe_view,
+    }
+)
+
+# One tensor, a new one or the first argument itself; its form depends on nothing but theirs.
+_ONE_RESULT: frozenset[object] = frozenset(
+    {
+        aten.add,
+        aten.add_,
+        aten.bmm,
+        aten.cat,
+        aten.clamp,
+        aten.clone,
+        aten.constant_pad_nd,
+        aten.copy_,
+        aten.cos,
+        aten.cumsum,
+        aten.div,
+        aten.eq,
+        aten.exp,
+        aten.exp_,
+        aten.flip,
+        aten.index_select,
+        aten.masked_fill,
+        aten.masked_fill_,
+        aten.maximum,
+        aten.mm,
+        aten.mul,
+        aten.mul_,
+        aten.neg,
+        aten.pow,
+        aten.reciprocal,
+        aten.relu,
+        aten.select_backward,
+        aten.sin,
+        aten.slice_backward,
+        aten.stack,
+        aten.sub,
+        aten.sum,
+        aten.threshold_backward,
+        aten.tril,
+        aten.tril_,
+        aten.triu_,
+    }
+)

@@ -170,7 +170,7 @@ def _like(grads: Sequence[Tensor | None], tensors: Sequence[Tensor]) -> tuple[Te
     return tuple(None if g is None else g.to(x.dtype) for g, x in zip(grads, tensors, strict=True))
 
 
-def _refuse_second_derivatives() -> None:
+def refuse_second_derivatives() -> None:
     # Gradients are computed outside the graph: a second derivative would silently miss every term of theirs.
     if torch.is_grad_enabled():
         raise NotImplementedError(
@@ -208,7 +208,7 @@ class _SumThenRead(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        _refuse_second_derivatives()
+        refuse_second_derivatives()
         tensors, state = ctx.saved_tensors[: ctx.total], ctx.saved_tensors[ctx.total :]
         queries, keys, given = _split(tensors, *ctx.counts)
         weights = tuple(x.to(state_dtype(x)) for x in given)
@@ -274,7 +274,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        _refuse_second_derivatives()
+        refuse_second_derivatives()
         tensors, before = ctx.saved_tensors[: ctx.total], ctx.saved_tensors[ctx.total :]
         width, count = ctx.width, ctx.count
         tokens, given = tensors[:count], tensors[count:]

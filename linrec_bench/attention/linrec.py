@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention import compiled
+from linrec_bench.attention import compiled, native
 from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, unit_rows
@@ -38,12 +38,14 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
-    backend: Literal["eager", "compile"] = "eager",
+    backend: Literal["eager", "compile", "native"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
     mask = padding_mask if padding == "mask" else None
     if backend == "compile":
         return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(mask))
+    if native.runs(backend, q):
+        return native.attend(q, k, v, padding_mask=mask, causal=causal, column=False)
     if causal:
         return scan(_step, init_state(q), (q, k, v), mask)
     return sum_then_read(_summarise, _read, (q,), (k, v), mask)
@@ -93,7 +95,7 @@ def reference(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
-    backend: Literal["eager", "compile"] = "eager",
+    backend: Literal["eager", "compile", "native"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """The N x N weights written out, scaled, masked, applied."""
     del backend

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention import compiled
+from linrec_bench.attention import compiled, native
 from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, reciprocal_root, unit_rows
@@ -37,11 +37,13 @@ def core(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
-    backend: Literal["eager", "compile"] = "eager",
+    backend: Literal["eager", "compile", "native"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; N in the equation is the number of tokens that are real."""
     if backend == "compile":
         return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(padding_mask))
+    if native.runs(backend, q):
+        return native.attend(q, k, v, padding_mask=padding_mask, causal=causal, column=True)
     if causal:
         return scan(_step, init_state(q), (q, k, v), padding_mask)
     count = q.shape[2] if padding_mask is None else padding_mask.sum(dim=1)[:, None, None, None]
@@ -99,7 +101,7 @@ def reference(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
-    backend: Literal["eager", "compile"] = "eager",
+    backend: Literal["eager", "compile", "native"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """The equation as written, on the whole sequence; if causal, on every prefix for its last query."""
     del backend

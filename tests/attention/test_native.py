@@ -1,0 +1,167 @@
+"""The backend `native`: the contract holds, nothing is kept needlessly, what it cannot do it says."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pooch
+import pytest
+import torch
+from torch import Tensor
+
+from linrec_bench.attention import Unsupported, building, contract, core, native, registry
+from linrec_bench.case import Case, freeze
+from linrec_bench.execution.worker import predict
+from linrec_bench.measures import memory
+from linrec_bench.tasks import Workload
+
+NAMES = ["linrec", "linrec-column"]
+NATIVE = {"backend": "native"}
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+
+
+@needs_compiler
+@pytest.mark.parametrize("check", contract.CHECKS)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_it_keeps_the_contract(name: str, causal: bool, check: str) -> None:
+    assert contract.CHECKS[check](registry()[name], causal=causal, params=NATIVE) is None
+
+
+def found(name: str, given: list[Tensor], *, causal: bool, backend: str, mask: Tensor | None) -> list[Tensor]:
+    """o and the gradients at q, k, v, all but o of padded queries, which has no meaning."""
+    leaves = [x.detach().requires_grad_() for x in given]
+    out = core(name, *leaves, padding_mask=mask, causal=causal, backend=backend)
+    kept = out if mask is None else out.masked_fill(~mask[:, None, :, None], 0)
+    slope = contract.noise(out.shape, torch.float64, seed=9).to(out.dtype)
+    return [kept, *torch.autograd.grad(kept, leaves, slope)]
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 7])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_tiles_and_segments_change_nothing(name: str, causal: bool, masked: bool, threads: int) -> None:
+    """Ragged lengths, head sizes that fill no vector, and more threads than heads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for length, head_size in ((2, 1), (16, 8), (33, 16), (250, 5), (250, 24)):
+            given = [contract.noise((1, 2, length, head_size), torch.float64, seed=seed) for seed in range(3)]
+            mask = contract.noise((1, length), torch.float64, seed=5) > -1 if masked else None
+            eager, cpp = (
+                found(name, given, causal=causal, backend=backend, mask=mask)
+                for backend in ("eager", "native")
+            )
+            torch.testing.assert_close(cpp, eager)
+    finally:
+        torch.set_num_threads(before)
+
+
+@needs_compiler
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_single_precision_is_kept_near_zero_and_far_below(name: str, causal: bool) -> None:
+    """elu of numbers from 1e-20 to 1e3 has the relative precision of the type."""
+    for scale in (1e-15, 1e-4, 1.0, 30.0, 1e3):
+        given = [contract.noise((1, 2, 50, 16), torch.float64, seed=seed).float() for seed in range(3)]
+        given = [given[0] * scale, given[1] * scale, given[2]]
+        exact = core(name, *(x.double() for x in given), causal=causal)
+        single = core(name, *given, causal=causal, backend="native")
+        torch.testing.assert_close(single.double(), exact, rtol=2e-6, atol=2e-6 * exact.abs().max().item())
+
+
+@needs_compiler
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_it_holds_outputs_and_gradients_and_little_else(name: str, causal: bool) -> None:
+    q, k, v = (torch.randn(2, 2, 4096, 16, requires_grad=True) for _ in range(3))
+    slope = torch.randn_like(v)
+
+    def call() -> Tensor:
+        out = core(name, q, k, v, causal=causal, backend="native")
+        out.backward(slope)
+        return out
+
+    def reset() -> None:
+        for x in (q, k, v):
+            x.grad = None
+
+    work = Workload(call, torch.device("cpu"), minimum_bytes=0, reset=reset)
+    assert memory.peak_live_bytes(work) <= (4 + 0.1) * q.nbytes
+
+
+@needs_compiler
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_slope_without_memory_of_its_own_is_read_right(causal: bool) -> None:
+    q, k, v = (x.requires_grad_() for x in contract.inputs(20))
+    grads = [
+        torch.autograd.grad(core("linrec", q, k, v, causal=causal, backend=backend).sum(), (q, k, v))
+        for backend in ("eager", "native")
+    ]
+    torch.testing.assert_close(grads[1], grads[0])
+
+
+@needs_compiler
+@pytest.mark.parametrize("causal", [False, True])
+def test_second_derivatives_are_refused(causal: bool) -> None:
+    q, k, v = (x.requires_grad_() for x in contract.inputs(5))
+    out = core("linrec", q, k, v, causal=causal, backend="native")
+    with pytest.raises(NotImplementedError, match="differentiable once"):
+        torch.autograd.grad(out.sum(), q, create_graph=True)
+
+
+def test_counts_are_those_of_the_eager_blocks() -> None:
+    counts = [
+        predict(
+            Case(
+                task="core",
+                phase="forward_backward",
+                attention="linrec",
+                seq_len=4096,
+                attention_params=freeze({"backend": backend}),
+            )
+        )
+        for backend in ("eager", "native")
+    ]
+    assert counts[0] == counts[1]
+
+
+def test_types_and_devices_without_a_library_are_unsupported() -> None:
+    q, k, v = contract.inputs(5)
+    with pytest.raises(Unsupported, match=r"knows float32, float64, bfloat16, not torch\.float16"):
+        core("linrec", q.half(), k.half(), v.half(), backend="native")
+    with pytest.raises(Unsupported, match="runs on a CPU, not on meta"):
+        native.runs("native", q.to("meta"))
+
+
+def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(Unsupported, match=r"no-such-compiler was not found \(set CXX\)"):
+        building.library(Path("any.cpp"), {})
+
+
+@needs_compiler
+def test_what_the_compiler_refuses_is_named_and_leaves_no_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path)
+    source = tmp_path / "wrong.cpp"
+    source.write_text("int answer() { return unknown; }\n")
+    with pytest.raises(Unsupported, match=r"could not build wrong\.cpp: .*'unknown' was not declared"):
+        building.library(source, {})
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["wrong.cpp"]
+
+
+@needs_compiler
+def test_a_library_is_built_once_for_each_set_of_definitions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path)
+    source = tmp_path / "answer.cpp"
+    source.write_text('extern "C" int answer() { return ANSWER; }\n')
+    assert [building.library(source, {"ANSWER": value}).answer() for value in (41, 42, 41)] == [41, 42, 41]
+    assert len(list(tmp_path.rglob("*.so"))) == 2

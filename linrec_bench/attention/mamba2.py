@@ -131,19 +131,24 @@ class StepSizes(nn.Module):
 
 
 class Mamba2Layer(nn.Module):
-    """The Mamba-2 block with its norm before the last projection, section 7.1."""
+    """The Mamba-2 block with its norm before the last projection, section 7.1.
 
-    def __init__(self, hidden_size: int, heads: int, *, causal: bool, seq_len: int) -> None:
+    Inside it is `expand` times as wide as outside.
+    """
+
+    def __init__(self, hidden_size: int, heads: int, *, causal: bool, seq_len: int, expand: int = 1) -> None:
         super().__init__()
         SPEC.check_direction(causal=causal)
-        self.heads, self.seq_len = heads, seq_len
-        self.gate = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.qkv = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
-        self.convolution = ShortConvolution(3 * hidden_size)
+        if expand < 1:
+            raise ValueError(f"attention mamba2: expand is {expand}; expected at least 1")
+        self.heads, self.seq_len, inner = heads, seq_len, expand * hidden_size
+        self.gate = nn.Linear(hidden_size, inner, bias=False)
+        self.qkv = nn.Linear(hidden_size, 3 * inner, bias=False)
+        self.convolution = ShortConvolution(3 * inner)
         self.step_sizes = StepSizes(hidden_size, heads)
         self.mixer = Mixer("mamba2", causal=True)
-        self.norm = nn.RMSNorm(hidden_size, eps=1e-5)
-        self.out = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.norm = nn.RMSNorm(inner, eps=1e-5)
+        self.out = nn.Linear(inner, hidden_size, bias=False)
 
     def forward(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
@@ -153,9 +158,9 @@ class Mamba2Layer(nn.Module):
 
     def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
         """The state of the convolution, then that of the mechanism, before the first event."""
-        like = split_heads(x, self.heads)
-        inner = attention.init_state("mamba2", like, seq_len=self.seq_len)
-        return (*self.convolution.init_state(torch.cat((x, x, x), dim=-1)), *inner)
+        wide = self.qkv(x)
+        inner = attention.init_state("mamba2", self._split(wide)[0], seq_len=self.seq_len)
+        return (*self.convolution.init_state(wide), *inner)
 
     def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
         """The state after the events x and their outputs, as `forward` gives them."""
@@ -182,7 +187,8 @@ SPEC = Spec(
     source="github.com/state-spaces/mamba, mamba_ssm/modules/mamba2_simple.py",
     deviations=(
         "B and C (k and q) of each head; upstream shares one pair among all heads",
-        "as many state as value features, and no expansion; upstream has 64 or more, and twice the width",
+        "as many state as value features, and no expansion unless expand says so; upstream has 64 or more, "
+        "and twice the width",
         "padded tokens neither decay nor add to the state, and are zeros to the convolution",
     ),
     core=core,

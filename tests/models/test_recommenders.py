@@ -265,7 +265,7 @@ def test_timestamps_reach_the_mechanisms_that_ask_for_them(recommender, rows, na
         model(rows(), None, times[:, 1:])
 
 
-@pytest.mark.parametrize("name", ["hstu"])
+@pytest.mark.parametrize("name", ["hstu", "fuxi-linear"])
 def test_a_model_that_needs_timestamps_says_so(recommender, rows, name):
     model = recommender(name)
     for call in (model, model.scores):

@@ -35,6 +35,30 @@ def test_hstu_has_the_size_of_its_equations():
     assert parameters(models.build("hstu", n_items=ITEMS)) == (ITEMS + 1) * 50 + 200 * 50 + 2 * block
 
 
+def test_fuxi_linear_has_the_size_of_its_equations():
+    n, d, heads = 1024, 128, 4
+    # u is three times as wide as q, k and v; one number a head for retention and for time; alpha and beta.
+    retention, temporal, positional = 6 * d * d + heads, d * d + heads, d * d + 32 * n + 2
+    block = retention + temporal + positional + 3 * d * d + 3 * d * d
+    assert parameters(models.build("fuxi-linear", n_items=ITEMS)) == (ITEMS + 1) * d + n * d + 4 * block
+
+
+def test_mamba4rec_has_the_size_of_its_equations():
+    d, heads, inner = 64, 4, 128
+    # Gate, C, B and x without biases, a convolution over the last three, and dt, A and the skip of each head.
+    space = 4 * d * inner + 3 * inner * (4 + 1) + d * heads + 3 * heads + inner + inner * d
+    block = space + linear(d, 4 * d) + linear(4 * d, d) + 4 * d
+    assert parameters(models.build("mamba4rec", n_items=ITEMS)) == (ITEMS + 1) * d + 2 * d + block
+
+
+def test_lrurec_has_the_size_of_its_equations():
+    d = 64
+    # 2 D complex numbers, each pair of weights counted as two, and nu, theta and gamma of each.
+    unit = linear(d, 4 * d) + linear(4 * d, d) + 3 * 2 * d
+    block = unit + linear(d, 4 * d) + linear(4 * d, d) + 4 * d
+    assert parameters(models.build("lrurec", n_items=ITEMS)) == (ITEMS + 1) * (d + 1) + 2 * d + 2 * block
+
+
 def test_gru4rec_has_the_size_of_its_equations():
     # Two products and two biases for each of three gates; the table has the biases of the items.
     units = 3 * (2 * 100 * 100 + 2 * 100)
@@ -131,8 +155,9 @@ def test_the_biases_of_gru4rec_reach_the_scores(recommender, rows, scores):
 
 
 def test_what_looks_back_alone_refuses_to_look_ahead(recommender):
-    for name in ("gru4rec", "hstu"):
-        with pytest.raises(Unsupported, match=f"{name} has no bidirectional form"):
+    for name in ("gru4rec", "hstu", "fuxi-linear", "mamba4rec", "lrurec"):
+        own = models.registry()[name].mechanisms[0].replace("no-op", name)
+        with pytest.raises(Unsupported, match=f"{own} has no bidirectional form"):
             recommender(name, causal=False)
     with pytest.raises(Unsupported, match="lightsans has no causal form"):
         recommender("lightsans", causal=True)
@@ -141,3 +166,45 @@ def test_what_looks_back_alone_refuses_to_look_ahead(recommender):
 def test_the_linear_lightsans_has_positions_of_its_own(recommender):
     assert recommender("lightsans").encoder.positions is None
     assert recommender("lightsans", attention="lightsans-linear").encoder.positions is not None
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_one_layer_of_mamba4rec_has_no_sum_around_it(recommender, rows, states, layers):
+    model = recommender("mamba4rec", layers=layers)
+    block = model.stack.blocks[0]
+    x = model._embedded(rows())
+    mixed = block.attention(x)
+    read = block.attention_norm(mixed if layers == 1 else x + mixed)
+    torch.testing.assert_close(block(x), block.feed_forward_norm(read + block.feed_forward(read)))
+
+
+def test_lrurec_follows_its_recurrence(recommender, rows, states):
+    """The published equations in complex numbers, event by event, from the weights of the model."""
+    model = recommender("lrurec", layers=1)
+    with torch.no_grad():
+        for weight in model.stack.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    layer, block = model.stack.blocks[0].attention, model.stack.blocks[0]
+    nu, theta, gamma = (layer.units(None)[name].flatten() for name in ("nu", "theta", "gamma"))
+    lamb = torch.exp(torch.complex(-nu, theta))
+    w_in, b_in = (torch.complex(*part.chunk(2)) for part in (layer.enter.weight, layer.enter.bias))
+    w_out = torch.complex(layer.leave.weight[:, :32], -layer.leave.weight[:, 32:])
+    hidden = torch.zeros(3, 32, dtype=torch.complex128)
+    for items, found in zip(rows().T, states(model, rows()).transpose(0, 1), strict=True):
+        x = model.norm(model.items.weight[items, :-1])
+        hidden = lamb * hidden + gamma * (x.cdouble() @ w_in.T + b_in)
+        x = block.attention_norm(x + (hidden @ w_out.T).real + layer.leave.bias)
+        x = block.feed_forward_norm(x + block.feed_forward(x))
+        torch.testing.assert_close(found[:, :-1], x)
+
+
+def test_fuxi_linear_has_a_gated_net_behind_its_channels(recommender, rows, times):
+    model = recommender("fuxi-linear", layers=1)
+    block, items = model.stack.blocks[0], rows()
+    x = model._embedded(items, 0)
+    mixed = x + block.attention(x, None, times(model, items))
+    read = mixed * (mixed.square().mean(dim=-1, keepdim=True) + 1e-6).rsqrt()
+    net = block.after
+    gated = F.silu(read @ net.gate.weight.T) * (read @ net.enter.weight.T)
+    expected = F.normalize(mixed + gated @ net.leave.weight.T, dim=-1) / 0.05
+    torch.testing.assert_close(model(items, None, times(model, items)), expected)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench import attention
@@ -125,8 +126,25 @@ class AttentionLayer(nn.Module):
     def forward(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N D"]:
-        out: Tensor = self.out(join_heads(self.mixer(*self._qkv(x), padding_mask, **self._tensors(x))))
+        out: Tensor = self.out(self.mixed(x, padding_mask))
         return out
+
+    def at(
+        self,
+        positions: Int64[Tensor, " B"],
+        x: Float[Tensor, "B N D"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        """Row b of `forward` at positions[b]: the mechanism runs whole, the last projection for one token."""
+        rows = torch.arange(len(x), device=x.device)
+        out: Tensor = self.out(self.mixed(x, padding_mask)[rows, positions])
+        return out
+
+    def mixed(
+        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
+    ) -> Float[Tensor, "B N D"]:
+        """All but the last projection; a layer that mixes in more than the mechanism has its own."""
+        return join_heads(self.mixer(*self._qkv(x), padding_mask, **self._tensors(x)))
 
     def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
         """The state before the first of at most `seq_len` events like those of x."""

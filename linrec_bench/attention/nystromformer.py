@@ -138,15 +138,14 @@ class NystromformerLayer(AttentionLayer):
             heads, heads, (kernel_size, 1), padding=(kernel_size // 2, 0), groups=heads, bias=False
         )
 
-    def forward(
+    def mixed(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N D"]:
         q, k, v = self._qkv(x)
         mixed = self.mixer(q, k, v, padding_mask)
         if padding_mask is not None:
             v = v.masked_fill(~padding_mask[:, None, :, None], 0)
-        out: Tensor = self.out(join_heads(mixed + self.conv(v)))
-        return out
+        return join_heads(mixed + self.conv(v))
 
 
 def reference(

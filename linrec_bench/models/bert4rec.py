@@ -81,8 +81,17 @@ class BERT4Rec(Recommender):
         timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
     ) -> Float[Tensor, "B N D_plus_1"]:
         embedded = self.items(items)[..., :-1]
-        hidden: Tensor = self.head(self.encoder(embedded, padding_mask, timestamps))
-        return F.pad(hidden, (0, 1), value=1.0)
+        return self._with_bias(self.encoder(embedded, padding_mask, timestamps))
+
+    def states_at(
+        self,
+        positions: Int64[Tensor, " B"],
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B D_plus_1"]:
+        embedded = self.items(items)[..., :-1]
+        return self._with_bias(self.encoder.at(positions, embedded, padding_mask, timestamps))
 
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D_plus_1"]:
         return self.items.weight[:-1]
@@ -98,6 +107,10 @@ class BERT4Rec(Recommender):
             F.pad(mask, (0, 1)).scatter(1, asked, True),
             position,
         )
+
+    def _with_bias(self, hidden: Float[Tensor, "... D"]) -> Float[Tensor, "... D_plus_1"]:
+        """States whose product with a row of the item table is a score, the bias of that item in it."""
+        return F.pad(self.head(hidden), (0, 1), value=1.0)
 
 
 SPEC = ModelSpec(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.layer import AttentionLayer, make_layer
 from linrec_bench.attention.spec import State
+from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.stack import Memory, Stack, decoding, past
 
 Activation = Literal["relu", "gelu"]
@@ -54,11 +55,24 @@ class Block(nn.Module):
             _ACTIVATIONS[activation](),
             nn.Linear(inner_size, hidden_size),
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B N D"], *tokens: Tensor | None) -> Float[Tensor, "B N D"]:
         """tokens: what the attention layer takes beside x, the padding mask and perhaps timestamps."""
         return self._add(x, self.attention(self._read(x), *tokens))
+
+    def at(
+        self, positions: Int64[Tensor, " B"], x: Float[Tensor, "B N D"], *tokens: Tensor | None
+    ) -> Float[Tensor, "B D"]:
+        """Row b of `forward` at positions[b]: tokens mix at every position, what follows is done at one."""
+        rows = torch.arange(len(x), device=x.device)
+        layer = self.attention
+        # A subclass with another `forward` would need another `at`.
+        if isinstance(layer, AttentionLayer) and type(layer).forward is AttentionLayer.forward:
+            mixed = layer.at(positions, self._read(x), *tokens)
+        else:
+            mixed = layer(self._read(x), *tokens)[rows, positions]
+        return self._add(x[rows, positions], mixed)
 
     def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
         """That of the attention layer, before the first event."""
@@ -76,7 +90,7 @@ class Block(nn.Module):
         return self.attention_norm(x) if self.norm_first else x
 
     def _add(self, x: Tensor, mixed: Tensor) -> Tensor:
-        """What comes after the attention layer."""
+        """What comes after the attention layer, at each position alone."""
         x = x + self.dropout(mixed)
         if self.norm_first:
             x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
@@ -120,7 +134,7 @@ class Encoder(Stack):
         self.norm_first = norm == "pre"
         self.positions = nn.Embedding(seq_len, hidden_size) if positions else None
         self.norm = nn.LayerNorm(hidden_size, eps=_EPS[norm])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(
             Block(
                 make_layer(
@@ -143,6 +157,16 @@ class Encoder(Stack):
     ) -> Float[Tensor, "B N D"]:
         """See `Recommender.forward`; raises `ValueError` for rows that are too long."""
         return self._leave(super().forward(self._enter(x, 0), padding_mask, timestamps))
+
+    def at(
+        self,
+        positions: Int64[Tensor, " B"],
+        x: Float[Tensor, "B N D"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        """See `Stack.at`."""
+        return self._leave(super().at(positions, self._enter(x, 0), padding_mask, timestamps))
 
     def step(
         self,

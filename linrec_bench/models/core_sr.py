@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.running_max import Running, lowest, prefixes
 from linrec_bench.models.blocks import Activation, Encoder, check_share, initialise, item_table
+from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.spec import ModelSpec, Recommender
 
 
@@ -73,8 +74,8 @@ class CORE(Recommender):
             causal=causal,
         )
         self.weigh = nn.Linear(hidden_size, 1)
-        self.session_dropout = nn.Dropout(session_dropout)
-        self.item_dropout = nn.Dropout(item_dropout)
+        self.session_dropout = Dropout(session_dropout)
+        self.item_dropout = Dropout(item_dropout)
         self.temperature = temperature
         self.causal, self.needs_timestamps = causal, self.encoder.needs_timestamps
         initialise(self)

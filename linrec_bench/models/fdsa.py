@@ -80,6 +80,18 @@ class FDSA(Recommender):
         hidden: Tensor = self.join(torch.cat((of_items, of_features), dim=-1))
         return hidden
 
+    def states_at(
+        self,
+        positions: Int64[Tensor, " B"],
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        of_items = self.item_encoder.at(positions, self.items(items), padding_mask, timestamps)
+        of_features = self.feature_encoder.at(positions, self.features(items), padding_mask, timestamps)
+        hidden: Tensor = self.join(torch.cat((of_items, of_features), dim=-1))
+        return hidden
+
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
         return self.items.weight
 

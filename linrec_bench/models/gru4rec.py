@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.models.blocks import check_share, check_sizes, item_table
+from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stack import Memory, past
 
@@ -47,7 +48,7 @@ class GRU4Rec(Recommender):
         if not causal:
             raise Unsupported("model gru4rec has no bidirectional form; expected causal: true")
         self.items = item_table("gru4rec", n_items, hidden_size + 1)
-        self.item_dropout, self.dropout = nn.Dropout(item_dropout), nn.Dropout(dropout)
+        self.item_dropout, self.dropout = Dropout(item_dropout), Dropout(dropout)
         self.units = nn.GRU(
             hidden_size, hidden_size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
         )

@@ -72,6 +72,15 @@ class LightSANs(Recommender):
         hidden: Tensor = self.encoder(self.items(items), padding_mask, timestamps)
         return hidden
 
+    def states_at(
+        self,
+        positions: Int64[Tensor, " B"],
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        return self.encoder.at(positions, self.items(items), padding_mask, timestamps)
+
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
         return self.items.weight
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from linrec_bench.attention.layer import make_layer
 from linrec_bench.attention.spec import State
 from linrec_bench.models.blocks import check_share, check_sizes, initialise, item_table
+from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stack import Memory, Stack, decoding
 
@@ -65,7 +66,7 @@ class RecGRELA(Recommender):
         check_share("recgrela", dropout=dropout, drop_path=drop_path)
         self.items = item_table("recgrela", n_items, hidden_size)
         self.norm = nn.LayerNorm(hidden_size, eps=_EPS)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         blocks = [
             GatedBlock(
                 make_layer(
@@ -127,9 +128,9 @@ class GatedBlock(nn.Module):
             nn.LayerNorm(hidden_size, eps=_EPS),
             nn.Linear(hidden_size, inner_size),
             nn.GELU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(inner_size, hidden_size),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
 
     def forward(self, x: Float[Tensor, "B N D"], *tokens: Tensor | None) -> Float[Tensor, "B N D"]:

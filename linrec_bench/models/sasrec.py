@@ -77,6 +77,15 @@ class SASRec(Recommender):
         hidden: Tensor = self.encoder(self._embedded(items), padding_mask, timestamps)
         return hidden
 
+    def states_at(
+        self,
+        positions: Int64[Tensor, " B"],
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        return self.encoder.at(positions, self._embedded(items), padding_mask, timestamps)
+
     def init_state(self, batch_size: int) -> Memory:
         return self.encoder.init_state(batch_size)
 

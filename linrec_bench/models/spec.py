@@ -63,6 +63,20 @@ class Recommender(nn.Module, ABC):
         """The output table; row 0 is padding and never a candidate. In training it may be drawn anew by each
         call, so that a loss asks for it once."""
 
+    def states_at(
+        self,
+        positions: Int64[Tensor, " B"],
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B E"]:
+        """Row b of `forward` at positions[b]; a model may spare itself what only other positions need.
+
+        While training, dropout draws another mask than in `forward`.
+        """
+        hidden: Tensor = self(items, padding_mask, timestamps)
+        return hidden[torch.arange(len(hidden), device=hidden.device), positions]
+
     def query(
         self, items: Int64[Tensor, "B N"], padding_mask: Bool[Tensor, "B N"] | None = None
     ) -> tuple[Int64[Tensor, "B M"], Bool[Tensor, "B M"], Int64[Tensor, " B"]]:
@@ -84,8 +98,7 @@ class Recommender(nn.Module, ABC):
         if timestamps is not None and fed.shape[1] > items.shape[1]:
             # An appended mask token stands at the time of the request.
             timestamps = torch.cat((timestamps, timestamps[:, -1:]), dim=1)
-        hidden: Tensor = self(fed, mask, timestamps)
-        return hidden[torch.arange(len(hidden), device=hidden.device), position] @ self.item_embeddings().T
+        return self.states_at(position, fed, mask, timestamps) @ self.item_embeddings().T
 
     def init_state(self, batch_size: int) -> Memory:
         """What is remembered of `batch_size` users before their first event.

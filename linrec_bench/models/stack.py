@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, cast
 
+import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
@@ -23,6 +24,12 @@ class Decoding(Protocol):
     def init_state(self, x: Tensor) -> State: ...
 
     def step(self, state: State, x: Tensor, *moments: Tensor) -> tuple[State, Tensor]: ...
+
+
+class Positional(Protocol):
+    """A block that can be asked about one position of each row."""
+
+    def at(self, positions: Tensor, x: Tensor, *tokens: Tensor | None) -> Tensor: ...
 
 
 def decoding(module: nn.Module) -> Decoding:
@@ -64,12 +71,27 @@ class Stack(nn.Module):
         timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
     ) -> Float[Tensor, "B N D"]:
         """See `Recommender.forward`; raises `ValueError` for rows that are too long."""
-        self.check_length(x.shape[1])
-        # A causal mechanism never looks at the padding on the right, so it is spared the mask.
-        mask = None if self.causal else padding_mask
+        tokens = self._tokens(x, padding_mask, timestamps)
         for block in self.blocks:
-            x = block(x, mask, *self._moments(x, timestamps))
+            x = block(x, *tokens)
         return x
+
+    def at(
+        self,
+        positions: Int64[Tensor, " B"],
+        x: Float[Tensor, "B N D"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B D"]:
+        """Row b of `forward` at positions[b]; a last block with an `at` of its own is spared the others."""
+        tokens = self._tokens(x, padding_mask, timestamps)
+        *before, last = self.blocks
+        for block in before:
+            x = block(x, *tokens)
+        if hasattr(last, "at"):
+            return cast(Positional, last).at(positions, x, *tokens)
+        out: Tensor = last(x, *tokens)
+        return out[torch.arange(len(x), device=x.device), positions]
 
     def init_state(self, batch_size: int) -> Memory:
         """See `Recommender.init_state`."""
@@ -103,6 +125,14 @@ class Stack(nn.Module):
             raise ValueError(
                 f"items hold {length} positions; model {self.model} was built for at most {self.seq_len}"
             )
+
+    def _tokens(
+        self, x: Tensor, padding_mask: Tensor | None, timestamps: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        """What each block takes beside x."""
+        self.check_length(x.shape[1])
+        # A causal mechanism never looks at the padding on the right, so it is spared the mask.
+        return None if self.causal else padding_mask, *self._moments(x, timestamps)
 
     def _moments(self, x: Tensor, timestamps: Tensor | None) -> tuple[Tensor, ...]:
         """The timestamps where the mechanism asks for them, checked; nothing where it does not."""

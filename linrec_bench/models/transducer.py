@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.spec import State
 from linrec_bench.models.blocks import check_share, check_sizes, item_table
+from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.spec import Recommender
 from linrec_bench.models.stack import Memory, Stack, decoding, past
 
@@ -47,7 +48,7 @@ class Transducer(Recommender):
         self.positions = nn.Embedding(seq_len, hidden_size)
         _draw(self.items.weight[1:], _INIT_STD)
         _draw(self.positions.weight, hidden_size**-0.5)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.stack = Stack(
             model, blocks, attention=attention, seq_len=seq_len, hidden_size=hidden_size, causal=True
         )

@@ -43,13 +43,16 @@ def build(case: Case) -> Workload:
     items = torch.randint(1, n_items + 1, shape, device=device)
     targets = torch.randint(1, n_items + 1, shape, device=device)
     asked, fed = _asked(model, items, objective, settings.mask_share)
-    wanted = targets[:, -1:] if objective == "last_position" else targets[:, asked]
+    wanted = (targets[:, -1:] if isinstance(asked, Tensor) else targets[:, asked]).flatten()
     moments = _moments(case.batch_size, fed.shape[1], device) if model.needs_timestamps else None
 
     def step() -> object:
         # Every row is full: no mask is needed, and what is predicted stands at the same positions of each.
-        hidden = model(fed, None, moments)[:, asked]
-        loss = loss_of(hidden.flatten(0, 1), model.item_embeddings(), wanted.flatten())
+        if isinstance(asked, Tensor):
+            hidden = model.states_at(asked, fed, None, moments)
+        else:
+            hidden = model(fed, None, moments)[:, asked].flatten(0, 1)
+        loss = loss_of(hidden, model.item_embeddings(), wanted)
         torch.autograd.backward(loss)
         optimizer.step()
         return loss.detach()
@@ -67,12 +70,13 @@ def build(case: Case) -> Workload:
 
 def _asked(
     model: Recommender, items: Int64[Tensor, "B N"], objective: Objective, mask_share: float
-) -> tuple[slice, Int64[Tensor, "B M"]]:
-    """The positions that are predicted, and what the model is fed."""
+) -> tuple[slice | Int64[Tensor, " B"], Int64[Tensor, "B M"]]:
+    """The positions that are predicted, one of each row or the same of all, and what the model is fed."""
     if objective == "all_positions":
         return slice(None), items
     if objective == "last_position":
-        return slice(-1, None), model.query(items)[0]
+        fed, _, positions = model.query(items)
+        return positions, fed
     hidden = torch.zeros_like(items, dtype=torch.bool)
     asked = slice(None, None, max(1, round(1 / mask_share)))
     hidden[:, asked] = True

@@ -142,5 +142,4 @@ def query_states(model: Recommender, batch: Batch) -> Float[Tensor, "B D"]:
         # An appended mask token stands at the time of the request, which follows it at once; `Batch` repeats
         # that time after the last event.
         moments = torch.cat((moments, moments[:, -1:]), dim=1)
-    hidden: Tensor = model(items, mask, moments)
-    return hidden[torch.arange(len(hidden), device=hidden.device), position]
+    return model.states_at(position, items, mask, moments)

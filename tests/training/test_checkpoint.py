@@ -44,7 +44,8 @@ class Training:
                 if left < 0:
                     raise Interrupted
 
-        model.register_forward_pre_hook(count)
+        # Every step looks up its items once, whichever way it goes through the model.
+        model.items.register_forward_pre_hook(count)
 
         def validate() -> dict[str, float]:
             nonlocal asked

@@ -42,14 +42,13 @@ def evaluate(
         if isinstance(model, Floor):
             device = model.fitted.device
             scores = _floor_scores(model, queries, seq_len)
-            most = batch_size
+            ranks = _ranks(
+                scores, queries, device, batch_size, exclude_seen=exclude_seen, candidates=candidates
+            )
         else:
-            table = model.item_embeddings()
-            device = table.device
             states = all_states(model, queries, seq_len=seq_len, batch_size=batch_size)
-            scores = _state_scores(states, table)
-            most = max(1, _BLOCK_BYTES // (len(table) * table.itemsize))
-        ranks = _ranks(scores, queries, device, most, exclude_seen=exclude_seen, candidates=candidates)
+            table = model.item_embeddings()
+            ranks = rank_states(states, table, queries, exclude_seen=exclude_seen, candidates=candidates)
     model.train(was_training)
     return ranks
 
@@ -69,8 +68,23 @@ def all_states(
     return states
 
 
-def _state_scores(states: Float[Tensor, "Q D"], table: Float[Tensor, "V_plus_1 D"]) -> Scores:
-    return lambda start, stop: states[start:stop] @ table.T
+def rank_states(
+    states: Float[Tensor, "Q D"],
+    table: Float[Tensor, "V_plus_1 D"],
+    queries: Queries,
+    *,
+    exclude_seen: bool,
+    candidates: Int64[np.ndarray, "Q C"] | None = None,
+) -> Int64[np.ndarray, " Q"]:
+    """The rank of each query's target, as `evaluate` says, from the states that tell what comes next."""
+    return _ranks(
+        lambda start, stop: states[start:stop] @ table.T,
+        queries,
+        table.device,
+        max(1, _BLOCK_BYTES // (len(table) * table.itemsize)),
+        exclude_seen=exclude_seen,
+        candidates=candidates,
+    )
 
 
 def _floor_scores(model: Floor, queries: Queries, seq_len: int) -> Scores:

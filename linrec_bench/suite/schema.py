@@ -66,7 +66,7 @@ class Sweep(Strict):
     limits: Limits = Limits()
     sampling: Sampling = Sampling()
     model: Named | None = None
-    """What wraps the mechanism in the tasks train_step and recommend (`linrec-bench list models`)."""
+    """What wraps the mechanism in the tasks train_step, recommend and decode (`linrec-bench list models`)."""
     dataset: Named | None = None
     """What the task recommend trains on (`linrec-bench list data`)."""
     watermark: Markings = ()

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from torch import nn
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+LONGEST_WAIT_S = 24 * 3600
+"""From one random event to the next."""
 
 
 @dataclass
@@ -36,3 +40,9 @@ class Emit(Protocol):
     def __call__(
         self, measure: str, value: float, unit: str, *, phase: str = "", repeat: int = 0, detail: str = ""
     ) -> None: ...
+
+
+def random_times(items: Int64[Tensor, "B N"]) -> Int64[Tensor, "B N_plus_1"]:
+    """Events at random distances of up to a day, in seconds, and the request after them."""
+    shape = (items.shape[0], items.shape[1] + 1)
+    return torch.randint(1, LONGEST_WAIT_S, shape, device=items.device).cumsum(dim=1)

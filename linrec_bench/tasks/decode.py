@@ -1,26 +1,41 @@
-"""Task `decode`: one more event after a history of seq_len - 1, with what the mechanism remembers of it."""
+"""Task `decode`: one more event after a history of seq_len - 1, with what is remembered of it.
+
+Of a mechanism alone, its step; of a whole model, the step through all its layers and the scores of the
+catalogue that follow from it.
+"""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from linrec_bench import attention
-from linrec_bench.attention.spec import Spec, State, Unsupported, accepted
+from linrec_bench import attention, models
+from linrec_bench.attention.spec import Spec, State, Unsupported, accepted, factories
 from linrec_bench.case import Case
-from linrec_bench.tasks import Workload
+from linrec_bench.models.spec import Recommender
+from linrec_bench.models.stack import Memory
+from linrec_bench.tasks import Workload, random_times
 from linrec_bench.tasks.core import beside_tokens, random_tokens
+from linrec_bench.training.settings import TrainingSettings
 
 _TOKENS_AT_ONCE = 4096
 """The history is taken in by blocks, so that building a state needs little memory."""
 
+_EVENTS_AT_ONCE = 256
+"""Likewise for a whole model, whose layers answer every event of the history."""
+
 
 def build(case: Case) -> Workload:
-    """The step q, k, v [B, H, 1, d] -> o of causal decoding; its state is built once, from a random history.
+    """The step of a whole model, or without one q, k, v [B, H, 1, d] -> o of the mechanism.
 
-    Every call takes the same step from the same state. Raises `ValueError` for unknown parameters and
-    `Unsupported` for a mechanism without a causal form and for `causal: false`.
+    The state is built once, from a random history; every call takes the same step from the same state. Raises
+    `ValueError` for unknown parameters and `Unsupported` for a mechanism without a causal form, for a model
+    that takes no events one after another, and for `causal: false`.
     """
+    return _of_mechanism(case) if case.model is None else _of_model(case)
+
+
+def _of_mechanism(case: Case) -> Workload:
     params = dict(case.attention_params)
     spec = attention.registry()[case.attention]
     spec.check_params(params)
@@ -67,3 +82,49 @@ def _after_history(case: Case, spec: Spec, tokens: dict[str, Tensor], tensors: d
             del part["q"]
             state = spec.remember(state, **part, **tensors)
     return state
+
+
+def _of_model(case: Case) -> Workload:
+    """One event of each user through the model, and the scores of `catalogue_size` items."""
+    assert case.model is not None
+    spec = models.registry()[case.model]
+    if not case.causal:
+        raise Unsupported("decoding goes forward in time; expected causal: true")
+    if not spec.streams:
+        raise Unsupported(f"model {spec.name} has no form that takes one event after another")
+    n_items = TrainingSettings.from_params(dict(case.training)).catalogue_size
+    device = torch.device(case.device)
+    torch.manual_seed(case.seed)
+    with factories(device, getattr(torch, case.dtype)):
+        model = models.of_case(case, n_items=n_items).eval()
+    items = torch.randint(1, n_items + 1, (case.batch_size, case.seq_len), device=device)
+    times = random_times(items) if model.needs_timestamps else None
+    with torch.inference_mode():
+        memory = _after_events(model, items[:, :-1], None if times is None else times[:, :-1])
+        last = items[:, -1:].clone()
+        asked = None if times is None else times[:, -2:].clone()
+        table = model.item_embeddings().clone()
+
+    @torch.inference_mode()
+    def step() -> Tensor:
+        _, hidden = model.step(memory, last, asked)
+        scores: Tensor = hidden[:, -1] @ table.T
+        return scores
+
+    state_bytes = sum(part.nbytes for state in memory for part in state)
+    products = sum(module.weight.nbytes for module in model.modules() if isinstance(module, nn.Linear))
+    scores_bytes = case.batch_size * len(table) * table.itemsize
+    # Read the state, the matrices of the layers and the table, write the scores: of other tables one row is
+    # read.
+    least = state_bytes + products + table.nbytes + scores_bytes
+    return Workload(step, device, minimum_bytes=least, state_bytes=state_bytes)
+
+
+def _after_events(model: Recommender, items: Tensor, times: Tensor | None) -> Memory:
+    """The memory after all of them; times: [B, N + 1]."""
+    memory = model.init_state(len(items))
+    for start in range(0, items.shape[1], _EVENTS_AT_ONCE):
+        stop = min(start + _EVENTS_AT_ONCE, items.shape[1])
+        asked = None if times is None else times[:, start : stop + 1]
+        memory, _ = model.step(memory, items[:, start:stop], asked)
+    return memory

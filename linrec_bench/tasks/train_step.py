@@ -11,12 +11,10 @@ from linrec_bench import models
 from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.models.spec import Recommender
-from linrec_bench.tasks import Workload
+from linrec_bench.tasks import Workload, random_times
 from linrec_bench.training.objectives import criterion, masked
 from linrec_bench.training.optimizer import make_optimizer
 from linrec_bench.training.settings import Objective, TrainingSettings
-
-_LONGEST_WAIT_S = 24 * 3600
 
 
 def build(case: Case) -> Workload:
@@ -44,7 +42,7 @@ def build(case: Case) -> Workload:
     targets = torch.randint(1, n_items + 1, shape, device=device)
     asked, fed = _asked(model, items, objective, settings.mask_share)
     wanted = (targets[:, -1:] if isinstance(asked, Tensor) else targets[:, asked]).flatten()
-    moments = _moments(case.batch_size, fed.shape[1], device) if model.needs_timestamps else None
+    moments = random_times(fed) if model.needs_timestamps else None
 
     def step() -> object:
         # Every row is full: no mask is needed, and what is predicted stands at the same positions of each.
@@ -81,8 +79,3 @@ def _asked(
     asked = slice(None, None, max(1, round(1 / mask_share)))
     hidden[:, asked] = True
     return asked, masked(model, items, hidden)
-
-
-def _moments(rows: int, length: int, device: torch.device) -> Int64[Tensor, "B N_plus_1"]:
-    """Events at random distances of up to a day, in seconds, and the request after them."""
-    return torch.randint(1, _LONGEST_WAIT_S, (rows, length + 1), device=device).cumsum(dim=1)

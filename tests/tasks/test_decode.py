@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
-from linrec_bench import attention
+from linrec_bench import attention, models
 from linrec_bench.attention import contract
 from linrec_bench.attention.spec import Unsupported
-from linrec_bench.case import Case
+from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import predict
+from linrec_bench.models.spec import Recommender
 from linrec_bench.tasks import core, decode
 
 CAUSAL = [
@@ -82,3 +85,95 @@ def test_a_mechanism_without_a_step_is_unsupported(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(attention, "registry", lambda: Registry("attention", [("linrec", bare)]))
     with pytest.raises(Unsupported, match="no init_state and step"):
         decode.build(case_of("linrec"))
+
+
+STREAMING = {name: spec for name, spec in models.registry().items() if spec.streams}
+
+
+def case_of_model(name: str, *, seq_len: int = 20, **changes: object) -> Case:
+    own = models.registry()[name].mechanisms
+    return dataclasses.replace(
+        case_of(own[0] if own else "softmax", seq_len=seq_len),
+        model=name,
+        layers=2,
+        training=freeze({"catalogue_size": 30}),
+        **changes,
+    )
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[Recommender]:
+    """The models that a task has made, in order."""
+    made: list[Recommender] = []
+    of_case = models.of_case
+
+    def remember(case: Case, *, n_items: int) -> Recommender:
+        made.append(of_case(case, n_items=n_items))
+        return made[-1]
+
+    monkeypatch.setattr(models, "of_case", remember)
+    return made
+
+
+@pytest.mark.parametrize("name", [name for name, spec in STREAMING.items() if not spec.needs_features])
+def test_a_model_ranks_after_one_more_event_as_after_the_whole_history(
+    name: str, built: list[Recommender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "_EVENTS_AT_ONCE", 7)
+    taken: list[tuple[torch.Tensor, torch.Tensor | None]] = []
+    after_events = decode._after_events
+
+    def watched(model: Recommender, items: torch.Tensor, times: torch.Tensor | None) -> object:
+        taken.append((items._base, None if times is None else times._base))
+        return after_events(model, items, times)
+
+    monkeypatch.setattr(decode, "_after_events", watched)
+    work = decode.build(case_of_model(name))
+    ((items, times),) = taken
+    assert items.shape == (2, 20)
+    with torch.inference_mode():
+        expected = built[0].scores(items, None, times)
+    for _ in range(2):
+        torch.testing.assert_close(work.call(), expected)
+
+
+def test_the_state_of_a_model_is_that_of_its_layers() -> None:
+    found = {
+        (name, length): decode.build(case_of_model(name, seq_len=length)).state_bytes
+        for name in ("sasrec", "gru4rec")
+        for length in (10, 40)
+    }
+    # Two layers of keys and values of D = 32 numbers a user; or two layers of D units.
+    assert found == {
+        ("sasrec", 10): 2 * 2 * 2 * 9 * 32 * 8,
+        ("sasrec", 40): 2 * 2 * 2 * 39 * 32 * 8,
+        ("gru4rec", 10): 2 * 2 * 32 * 8,
+        ("gru4rec", 40): 2 * 2 * 32 * 8,
+    }
+
+
+@pytest.mark.parametrize("name", [name for name, spec in STREAMING.items() if not spec.needs_features])
+def test_a_model_is_counted_before_it_runs(name: str) -> None:
+    prediction = predict(case_of_model(name))
+    assert prediction is not None
+    assert not prediction.unsupported
+    assert prediction.state_bytes == decode.build(case_of_model(name)).state_bytes
+    assert prediction.flops > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "reason"),
+    [
+        ("bert4rec", {}, "model bert4rec has no form that takes one event after another"),
+        ("sasrec", {"causal": False}, "expected causal: true"),
+        ("sasrec", {"attention": "linformer"}, "linformer has no causal form"),
+        ("sasrecf", {}, "model sasrecf needs features"),
+    ],
+)
+def test_a_model_that_cannot_decode_is_unsupported(
+    name: str, changes: dict[str, object], reason: str
+) -> None:
+    case = dataclasses.replace(case_of_model(name), **changes)
+    with pytest.raises(Unsupported, match=reason):
+        decode.build(case)
+    assert reason in predict(case).unsupported

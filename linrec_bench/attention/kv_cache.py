@@ -31,15 +31,19 @@ def remember(state: State, k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n 
 def extend(past: Float[Tensor, "B H t d"], new: Float[Tensor, "B H n d"]) -> Float[Tensor, "B H t+n d"]:
     """One cached tensor with `new` behind it, as `remember` does it for keys and for values."""
     batch, heads, filled, head_size = past.shape
-    room = past.stride(1) // head_size
-    if filled + new.shape[2] > room:
+    if filled + new.shape[2] > room(past):
         raise ValueError(
-            f"event {filled + new.shape[2]} does not fit a cache made for seq_len {room}; "
+            f"event {filled + new.shape[2]} does not fit a cache made for seq_len {room(past)}; "
             "expected a larger seq_len in init_state"
         )
     whole = past.as_strided((batch, heads, filled + new.shape[2], head_size), past.stride())
     whole[:, :, filled:] = new
     return whole
+
+
+def room(past: Float[Tensor, "B H t d"]) -> int:
+    """How many events fit the memory that a cached tensor is a view of."""
+    return past.stride(1) // past.shape[-1]
 
 
 def visible(new: int, total: int, device: torch.device) -> Bool[Tensor, "new total"]:

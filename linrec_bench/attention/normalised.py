@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -32,12 +33,19 @@ Map = Callable[..., Tensor]
 @dataclass(frozen=True, kw_only=True)
 class FeatureMaps:
     """What becomes of queries and of keys before `kernel` weighs them; `count` is the number of its features,
-    which are the mapped queries and keys themselves where nothing else is said."""
+    which are the mapped queries and keys themselves where nothing else is said.
+
+    `vanishing` says that a weight can be far smaller than its gradient: (x . y)^2, but no exponential. The
+    gradient of a first token, whose weight is all there is, would then be the rounding of two large numbers.
+    Causal sums are therefore taken of values relative to those of the first real token, which is what they
+    average to as long as it is alone.
+    """
 
     queries: Map
     keys: Map
     count: int
     kernel: Kernel = INNER_PRODUCT
+    vanishing: bool = False
 
 
 def attend(
@@ -56,9 +64,11 @@ def attend(
         direct = partial(_direct, maps=maps, causal=causal, eps=eps)
         return at_once(direct, (q, k, v), padding_mask, weights=weights)
     if causal:
-        step = partial(_step, maps=maps, eps=eps)
+        centred = maps.vanishing
+        step = partial(_step, maps=maps, eps=eps, centred=centred)
         start = init_state(q, features=maps.count)
-        return scan(step, start, (q, k, v), padding_mask, weights=weights, width=maps.count)
+        more = (_first_real(v, padding_mask),) if centred else ()
+        return scan(step, start, (q, k, v), padding_mask, weights=(*weights, *more), width=maps.count)
     return sum_then_read(
         partial(_summarise, maps=maps),
         partial(_read, maps=maps, eps=eps),
@@ -111,6 +121,17 @@ def _direct(
     return weigh(maps.kernel.of_scores(scores), v, pad, causal=causal, eps=eps)
 
 
+def _first_real(
+    v: Float[Tensor, "B H N d"], padding_mask: Bool[Tensor, "B N"] | None
+) -> Float[Tensor, "B H 1 d"]:
+    """The value of the first real token, of a row of padding any. No output depends on it: no gradient."""
+    v = v.detach()
+    if padding_mask is None:
+        return v[:, :, :1]
+    first = padding_mask.to(torch.uint8).argmax(dim=1)
+    return v.gather(2, first[:, None, None, None].expand(-1, v.shape[1], 1, v.shape[3]))
+
+
 def _normalise(sums: Tensor, eps: float) -> Tensor:
     return sums[..., :-1] / (sums[..., -1:] + eps)
 
@@ -133,7 +154,12 @@ def _step(
     *weights: Tensor,
     maps: FeatureMaps,
     eps: float,
+    centred: bool = False,
 ) -> tuple[State, Tensor]:
+    centre = None
+    if centred:
+        *weights, centre = weights  # type: ignore[assignment]
+        v = v - centre
     sums, after = causal_product(
         maps.queries(q, *weights),
         maps.keys(k, *weights),
@@ -143,4 +169,7 @@ def _step(
         chunk=chunk_length(v.shape[-1]),
         kernel=maps.kernel,
     )
-    return (after,), _normalise(sums, eps)
+    if centre is None:
+        return (after,), _normalise(sums, eps)
+    # The quotient of the values themselves: all weights together are one, but for eps.
+    return (after,), centre + (sums[..., :-1] - eps * centre) / (sums[..., -1:] + eps)

@@ -9,8 +9,9 @@ row and divides by its standard deviation. Upstream: corl-team/rebased, `src/mix
 polynomial of `based`, the kernel can give a token no weight at all. Its features are the f (f + 1) / 2
 products of two entries of q' or k'.
 
-Where all weights that a query sees nearly vanish, as the single one of a first token may, the quotient is
-ill-conditioned: gradients then lose digits in proportion to |q'| |k'| / |q' . k'|.
+A weight may vanish faster than its gradient. The weight of a token that is alone cancels, and values are
+taken relative to its own, so that the gradient cancels, too; where all of several weights nearly vanish, the
+quotient itself is ill-conditioned, and loses digits in proportion to |q'| |k'| / |q' . k'|.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from linrec_bench.attention.causal_linear import Kernel
 from linrec_bench.attention.features import squares
 from linrec_bench.attention.normalised import FeatureMaps
 from linrec_bench.attention.spec import Spec, State
-from linrec_bench.attention.weighing import weigh_plainly
 
 
 class LearnableKernel(nn.Module):
@@ -106,7 +106,7 @@ def step(
 
 def _maps(feature_dim: int) -> FeatureMaps:
     count = feature_dim * (feature_dim + 1) // 2
-    return FeatureMaps(queries=_queries, keys=_keys, count=count, kernel=SQUARE)
+    return FeatureMaps(queries=_queries, keys=_keys, count=count, kernel=SQUARE, vanishing=True)
 
 
 SQUARE = Kernel(torch.square, squares)
@@ -143,7 +143,11 @@ def reference(
     causal: bool = False,
     eps: float = 1e-12,
 ) -> Float[Tensor, "B H N d"]:
-    """The squares of the N x N scores, masked, divided by their row sums."""
+    """The squares of the N x N scores, masked, and the average of the values that they weigh.
+
+    Values are taken relative to that of the heaviest token of each row: for a single one the gradient of the
+    plain quotient is the rounding of two large numbers.
+    """
 
     def mapped(x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         x = torch.einsum("bhnd,hdf->bhnf", x, weight)
@@ -155,7 +159,14 @@ def reference(
     keys = mapped(k, key_projection, key_gamma, key_beta)
     scores = torch.einsum("bhif,bhjf->bhij", queries, keys)
     weights = scores**2 / query_projection.shape[-1]
-    return weigh_plainly(weights, v, padding_mask, causal=causal, eps=eps)
+    if causal:
+        weights = weights.tril()
+    if padding_mask is not None:
+        weights = weights * padding_mask[:, None, None, :]
+    heaviest = weights.argmax(dim=-1)[..., None].expand(-1, -1, -1, v.shape[-1])
+    centre = v.detach().gather(2, heaviest)
+    apart = torch.einsum("bhij,bhijd->bhid", weights, v[:, :, None] - centre[:, :, :, None])
+    return centre + (apart - eps * centre) / (weights.sum(dim=-1, keepdim=True) + eps)
 
 
 SPEC = Spec(

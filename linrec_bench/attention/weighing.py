@@ -23,8 +23,9 @@ Guard = Literal["add", "clamp"]
 class _Shares(torch.autograd.Function):
     """y = x / c by rows, c = sum x + eps or max(sum x, eps); dx = (dy - y . dy) / c, or dy / c where c = eps.
 
-    Autograd would divide dy and y . dy apart; where c is small and a row has a single weight, that leaves the
-    rounding of two large numbers instead of zero.
+    Where one weight m makes up a row, dy_m - y . dy is the rounding of two equal numbers, and c may be small.
+    So dy is taken relative to dy_m: with e = dy - dy_m it is e - y . e + dy_m (1 - sum y), and 1 - sum y is
+    eps / c where eps is added, 0 where it is not.
     """
 
     @staticmethod
@@ -33,17 +34,21 @@ class _Shares(torch.autograd.Function):
         divisor = total + eps if guard == "add" else total.clamp(min=eps)
         shares = x / divisor
         ctx.save_for_backward(shares, divisor)
-        ctx.least = eps if guard == "clamp" else None
+        ctx.eps, ctx.guard = eps, guard
         return shares
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         shares, divisor = ctx.saved_tensors
-        along = (shares * grad).sum(dim=-1, keepdim=True)
-        if ctx.least is not None:
-            along = along.masked_fill(divisor <= ctx.least, 0)
-        return (grad - along) / divisor, None, None
+        largest = grad.gather(-1, shares.argmax(dim=-1, keepdim=True))
+        apart = grad - largest
+        slope = apart - (shares * apart).sum(dim=-1, keepdim=True)
+        if ctx.guard == "add":
+            slope = slope + largest * (ctx.eps / divisor)
+        else:
+            slope = torch.where(divisor <= ctx.eps, grad, slope)
+        return slope / divisor, None, None
 
 
 # `apply` is untyped in torch.

@@ -16,6 +16,7 @@ from linrec_bench.attention.flex_attention import SPEC
 from linrec_bench.case import Case
 from linrec_bench.measures.exact import exact
 from linrec_bench.tasks import core as core_task
+from linrec_bench.tasks import decode as decode_task
 
 B, H, d = 2, 3, 16
 
@@ -57,9 +58,46 @@ def test_a_gradient_on_a_cpu_is_refused_before_anything_is_compiled() -> None:
         attention.core("flex-attention", q, k, v)
 
 
-def test_decoding_is_refused() -> None:
-    with pytest.raises(Unsupported, match="cannot decode event by event"):
-        attention.init_state("flex-attention", contract.inputs(5, torch.float32)[0], seq_len=8)
+def test_a_step_is_refused_where_the_kernel_is() -> None:
+    q, k, v = (x[:, :, :1] for x in contract.inputs(5, torch.float64))
+    state = attention.init_state("flex-attention", q, seq_len=8)
+    with pytest.raises(Unsupported, match=r"attention flex-attention: .* no fused kernel for torch.float64"):
+        attention.step("flex-attention", state, q, k, v, seq_len=8)
+
+
+def test_a_step_is_counted_by_the_history_and_not_by_the_room_for_it() -> None:
+    """As a step of SDPA: two products with every key and value so far; the state is what is filled."""
+
+    def counted(name: str) -> tuple[int, int | None]:
+        case = Case(
+            task="decode",
+            phase="step",
+            attention=name,
+            causal=True,
+            seq_len=2**20,
+            batch_size=B,
+            hidden_size=H * d,
+            heads=H,
+        )
+        found = exact(case, decode_task.build)
+        return found.flops, found.state_bytes
+
+    assert counted("flex-attention") == counted("sdpa")
+    assert counted("flex-attention")[0] == 4 * B * H * 2**20 * d
+
+
+def test_the_blocks_of_a_step() -> None:
+    """One event after 127, after 128 and after 299, and 150 after 100, with room for 512."""
+    for total, whole, cut in ((128, 1, 0), (129, 1, 1), (300, 2, 1)):
+        mask = flex._blocks_of_last(1, total, 512, torch.device("cpu"))
+        assert mask.full_kv_num_blocks.flatten().tolist() == [whole]
+        assert mask.kv_num_blocks.flatten().tolist() == [cut]
+        assert mask.kv_indices.flatten().tolist()[:cut] == [whole][:cut]
+    mask = flex._blocks_of_last(150, 250, 512, torch.device("cpu"))
+    # The first 128 queries stand at 100 .. 227, the others at 228 .. 249.
+    assert mask.full_kv_num_blocks.flatten().tolist() == [0, 1]
+    assert mask.kv_num_blocks.flatten().tolist() == [2, 1]
+    assert mask.kv_indices[0, 0].tolist() == [[0, 1, 2, 3], [1, 2, 3, 3]]
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -145,6 +183,26 @@ def test_a_cpu_computes_the_reference_forward(causal: bool) -> None:
         assert difference(real(out, mask), real(wanted, mask), torch.float32) is None, name
 
 
+# torch's own, while it compiles.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.usefixtures("fresh_compiler")
+def test_a_cpu_decodes_what_the_whole_sequence_gives() -> None:
+    """Across borders of blocks, with one compilation for all lengths of the history."""
+    q, k, v = contract.inputs(260, torch.float32)
+    wanted = attention.core("softmax", q, k, v, causal=True)
+    with torch.no_grad():
+        state = SPEC.remember(flex.init_state(q, seq_len=300), k[:, :, :120], v[:, :, :120])
+        torch._dynamo.utils.counters.clear()
+        rows = []
+        for t in range(120, 260):
+            state, row = flex.step(state, *(x[:, :, t : t + 1] for x in (q, k, v)))
+            rows.append(row)
+    torch.testing.assert_close(torch.cat(rows, dim=2), wanted[:, :, 120:])
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+
+
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -167,3 +225,19 @@ def test_a_gpu_computes_the_reference_and_its_gradients(causal: bool) -> None:
                 torch.testing.assert_close(
                     found[which].double(), value, rtol=1e-2, atol=1e-2, msg=f"{name}, {which}"
                 )
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.usefixtures("fresh_compiler")
+def test_a_gpu_decodes_what_the_whole_sequence_gives() -> None:
+    with torch.device("cuda"), torch.no_grad():
+        q, k, v = (torch.randn(2, 3, 260, 32) for _ in range(3))
+        state = SPEC.remember(flex.init_state(q, seq_len=300), k[:, :, :120], v[:, :, :120])
+        rows = []
+        for t in range(120, 260):
+            state, row = flex.step(state, *(x[:, :, t : t + 1] for x in (q, k, v)))
+            rows.append(row)
+        wanted = attention.core("softmax", q, k, v, causal=True)[:, :, 120:]
+        torch.testing.assert_close(torch.cat(rows, dim=2), wanted, rtol=1e-2, atol=1e-2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
@@ -85,14 +87,21 @@ def check_agreement(spec: Spec, *, causal: bool, params: Params = NONE) -> str |
     return None
 
 
-def check_gradients(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None:
+def check_gradients(
+    spec: Spec,
+    *,
+    causal: bool,
+    params: Params = NONE,
+    lengths: Sequence[int] = LENGTHS,
+    seed: int = 0,
+) -> str | None:
     """Gradients at q, k, v, gates and weights equal those of the float64 reference, with any mask."""
     for dtype in (torch.float64, torch.float32):
-        for length in LENGTHS:
-            having = given(spec, length, dtype, params=params)
+        for length in lengths:
+            having = given(spec, length, dtype, params=params, seed=seed)
             for name, mask in masks(spec, length).items():
                 weights = real(noise(having.tokens["v"].shape, dtype, seed=1), mask)
-                ask = {"causal": causal, "params": params, "padding_mask": mask}
+                ask: dict[str, object] = {"causal": causal, "params": params, "padding_mask": mask}
                 fast = gradients(spec.core, having, weights, **ask)  # type: ignore[arg-type]
                 exact = gradients(spec.reference, having.map(_double), weights.double(), **ask)  # type: ignore[arg-type]
                 # q, k, v against one scale: a gradient that cancels to zero leaves rounding errors.

@@ -83,7 +83,7 @@ def _parse(text: str) -> tuple[Spec, dict[str, object]]:
 
 
 def _card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
-    probes = applicable(spec)
+    probes = applicable(spec, params)
     found = {
         name: probe(spec, causal=causal, params=params)
         for name, probe in probes.items()
@@ -91,7 +91,7 @@ def _card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
     }
     found[EXPONENTS] = _exponents(spec, params, causal)
     given = freeze(params)
-    return Card(label(spec.name, given), spec.name, given, causal, found, unprobed(spec) or "")
+    return Card(label(spec.name, given), spec.name, given, causal, found, unprobed(spec, params) or "")
 
 
 def _exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | None:

@@ -77,7 +77,7 @@ COLUMNS: dict[str, str] = {
     **_CASE_MEANINGS,
     "status": "ok when every trial was; otherwise the status of the worst trial",
     "detail": "reason of that status",
-    "kernel": "the kernel that a library chose, where it chooses: flash, efficient, cudnn or math",
+    "kernel": "the library kernel that ran, where there is a choice: flash, efficient, cudnn, math or a name",
     "trials": "trials that ended, however they did",
     "rounds": "trials that ended ok: processes that the numbers of this row come from",
     "samples": "time samples of those rounds",

@@ -16,15 +16,18 @@ the number of features is quadratic in f; v keeps its d.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from linrec_bench.attention import normalised
+from linrec_bench.attention import fla_kernels, normalised
 from linrec_bench.attention.causal_linear import Kernel
 from linrec_bench.attention.features import squares
+from linrec_bench.attention.fla_kernels import Backend
 from linrec_bench.attention.normalised import FeatureMaps
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Spec, State, Unsupported
 from linrec_bench.attention.weighing import weigh_plainly
 
 
@@ -67,8 +70,16 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     eps: float = 1e-12,
+    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N f^2 d) operations; see the module for the equation."""
+    """o [B, H, N, d] in O(N f^2 d) operations; see the module for the equation.
+
+    `backend` "fla": a kernel of fla-core, see `fla_kernels`; causal, f <= 16, and an eps of its own, 1e-6.
+    """
+    if fla_kernels.chosen(backend, q, causal=causal):
+        _check_dimensions(query_projection.shape[-1])
+        by_kernel = partial(_by_kernel, weights=(query_projection, key_projection))
+        return fla_kernels.over_real(by_kernel, (q, k, v), padding_mask)
     return normalised.attend(
         _maps(query_projection.shape[-1]),
         q,
@@ -105,6 +116,15 @@ def step(
 def _maps(feature_dim: int) -> FeatureMaps:
     count = 1 + feature_dim + feature_dim * (feature_dim + 1) // 2
     return FeatureMaps(queries=_queries, keys=_keys, count=count, kernel=TAYLOR)
+
+
+def _check_dimensions(feature_dim: int) -> None:
+    if feature_dim > 16:
+        raise Unsupported(f"backend fla takes at most 16 dimensions here, got feature_dim {feature_dim}")
+
+
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor, *, weights: tuple[Tensor, Tensor]) -> Tensor:
+    return fla_kernels.taylor(_queries(q, *weights), _keys(k, *weights), v)
 
 
 def _queries(q: Tensor, query_projection: Tensor, key_projection: Tensor) -> Tensor:
@@ -173,4 +193,6 @@ SPEC = Spec(
     companion=Projections,
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.refusal,
 )

@@ -22,9 +22,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench import attention
+from linrec_bench.attention import fla_kernels
 from linrec_bench.attention.blockwise import advance, scan
 from linrec_bench.attention.delta_rule import delta_product, zero_state
 from linrec_bench.attention.features import drop_padding, unit_rows
+from linrec_bench.attention.fla_kernels import Backend
 from linrec_bench.attention.layer import Mixer, join_heads, split_heads
 from linrec_bench.attention.parts import ShortConvolution
 from linrec_bench.attention.spec import Spec, State
@@ -38,9 +40,16 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     beta: Float[Tensor, "B H N 1"],
+    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`."""
+    """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`.
+
+    `backend` "fla": a kernel of fla-core, see `fla_kernels`; half types only.
+    """
     SPEC.check_direction(causal=causal)
+    widest = fla_kernels.WIDEST_HEAD
+    if fla_kernels.chosen(backend, q, causal=causal, refusal=fla_kernels.half_only, widest=widest):
+        return fla_kernels.over_real(_by_kernel, (q, k, v, beta), padding_mask)
     # The solution of a block is a row of 2 d numbers for each token.
     return scan(_step, init_state(q), (q, k, v, beta), padding_mask, width=2 * q.shape[-1])
 
@@ -60,6 +69,10 @@ def step(
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """S with the value at k' replaced, and S^T q' of it, for each event."""
     return advance(_step, state, (q, k, v, beta))
+
+
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor, beta: Tensor) -> Tensor:
+    return fla_kernels.delta(unit_rows(q), unit_rows(k), v, beta)
 
 
 def _step(
@@ -135,13 +148,20 @@ class DeltaNetLayer(nn.Module):
     """Projections, short convolutions, the delta rule, an RMS norm for each head, a projection out."""
 
     def __init__(
-        self, hidden_size: int, heads: int, *, causal: bool, seq_len: int, kernel_size: int = 4
+        self,
+        hidden_size: int,
+        heads: int,
+        *,
+        causal: bool,
+        seq_len: int,
+        kernel_size: int = 4,
+        backend: Backend = "eager",
     ) -> None:
         super().__init__()
         self.heads, self.seq_len = heads, seq_len
         self.qkv = ConvolvedProjections(hidden_size, heads, kernel_size=kernel_size)
         self.companion = Beta(hidden_size, heads)
-        self.mixer = Mixer("deltanet", causal=causal)
+        self.mixer = Mixer("deltanet", causal=causal, backend=backend)
         self.norm = nn.RMSNorm(hidden_size // heads, eps=1e-5)
         self.out = nn.Linear(hidden_size, hidden_size, bias=False)
 
@@ -191,4 +211,6 @@ SPEC = Spec(
     layer=DeltaNetLayer,
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.half_only,
 )

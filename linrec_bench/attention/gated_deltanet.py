@@ -25,10 +25,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench import attention
+from linrec_bench.attention import fla_kernels
 from linrec_bench.attention.blockwise import advance, scan
 from linrec_bench.attention.delta_rule import delta_product, zero_state
 from linrec_bench.attention.deltanet import ConvolvedProjections
 from linrec_bench.attention.features import drop_padding, unit_rows
+from linrec_bench.attention.fla_kernels import Backend
 from linrec_bench.attention.layer import Mixer, split_heads
 from linrec_bench.attention.parts import GatedOutput
 from linrec_bench.attention.spec import Spec, State
@@ -49,9 +51,15 @@ def core(
     causal: bool = False,
     beta: Float[Tensor, "B H N 1"],
     log_decay: Float[Tensor, "B H N 1"],
+    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`."""
+    """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`.
+
+    `backend` "fla": a kernel of fla-core, see `fla_kernels`.
+    """
     SPEC.check_direction(causal=causal)
+    if fla_kernels.chosen(backend, q, causal=causal, widest=fla_kernels.WIDEST_HEAD):
+        return fla_kernels.over_real(_by_kernel, (q, k, v, beta, log_decay), padding_mask)
     # The solution of a block is a row of 2 d numbers for each token.
     return scan(_step, init_state(q), (q, k, v, beta, log_decay), padding_mask, width=2 * q.shape[-1])
 
@@ -72,6 +80,10 @@ def step(
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """S decayed, with the value at k' replaced, and S^T q' of it, for each event."""
     return advance(_step, state, (q, k, v, beta, log_decay))
+
+
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor) -> Tensor:
+    return fla_kernels.delta(unit_rows(q), unit_rows(k), v, beta, log_decay)
 
 
 def _step(
@@ -137,13 +149,20 @@ class GatedDeltaNetLayer(nn.Module):
     """Projections, short convolutions, the gated delta rule, a norm for each head, a gate, a projection."""
 
     def __init__(
-        self, hidden_size: int, heads: int, *, causal: bool, seq_len: int, kernel_size: int = 4
+        self,
+        hidden_size: int,
+        heads: int,
+        *,
+        causal: bool,
+        seq_len: int,
+        kernel_size: int = 4,
+        backend: Backend = "eager",
     ) -> None:
         super().__init__()
         self.heads, self.seq_len = heads, seq_len
         self.qkv = ConvolvedProjections(hidden_size, heads, kernel_size=kernel_size)
         self.companion = BetaAndDecay(hidden_size, heads)
-        self.mixer = Mixer("gated-deltanet", causal=causal)
+        self.mixer = Mixer("gated-deltanet", causal=causal, backend=backend)
         self.out = GatedOutput(hidden_size, norm=nn.RMSNorm(hidden_size // heads, eps=1e-5))
 
     def forward(
@@ -191,4 +210,6 @@ SPEC = Spec(
     layer=GatedDeltaNetLayer,
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.refusal,
 )

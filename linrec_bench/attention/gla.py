@@ -16,9 +16,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from linrec_bench.attention import fla_kernels
 from linrec_bench.attention.blockwise import advance, scan, state_dtype
 from linrec_bench.attention.decayed_linear import decayed_product
 from linrec_bench.attention.features import drop_padding
+from linrec_bench.attention.fla_kernels import Backend
 from linrec_bench.attention.layer import split_heads
 from linrec_bench.attention.parts import GatedLayer
 from linrec_bench.attention.spec import Spec, State
@@ -32,9 +34,15 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     log_decay: Float[Tensor, "B H N d"],
+    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`."""
+    """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`.
+
+    `backend` "fla": a kernel of fla-core, see `fla_kernels`.
+    """
     SPEC.check_direction(causal=causal)
+    if fla_kernels.chosen(backend, q, causal=causal):
+        return fla_kernels.over_real(fla_kernels.gated, (q, k, v, log_decay), padding_mask)
     return scan(_step, init_state(q), (q, k, v, log_decay), padding_mask)
 
 
@@ -112,6 +120,7 @@ class GlaLayer(GatedLayer):
         seq_len: int,
         gate_rank: int = 16,
         tau: float = 16.0,
+        backend: Backend = "eager",
     ) -> None:
         SPEC.check_direction(causal=causal)
         super().__init__(
@@ -121,6 +130,7 @@ class GlaLayer(GatedLayer):
             seq_len=seq_len,
             norm=nn.RMSNorm(hidden_size // heads, eps=1e-5),
             companion=LowRankGate(hidden_size, heads, gate_rank=gate_rank, tau=tau),
+            backend=backend,
         )
 
 
@@ -146,4 +156,6 @@ SPEC = Spec(
     layer=GlaLayer,
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.refusal,
 )

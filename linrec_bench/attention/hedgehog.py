@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from linrec_bench.attention import normalised
+from linrec_bench.attention import fla_kernels, normalised
+from linrec_bench.attention.fla_kernels import Backend
 from linrec_bench.attention.normalised import FeatureMaps
 from linrec_bench.attention.spec import Spec, State
 from linrec_bench.attention.weighing import weigh_plainly
@@ -46,8 +47,12 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     eps: float = 1e-12,
+    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
+    """o [B, H, N, d] in O(N d^2) operations; see the module for the equation.
+
+    `backend` "fla": features written out, and a kernel of fla-core, see `fla_kernels`; causal only.
+    """
     return normalised.attend(
         _maps(q.shape[-1]),
         q,
@@ -57,6 +62,7 @@ def core(
         padding_mask=padding_mask,
         causal=causal,
         eps=eps,
+        backend=backend,
     )
 
 
@@ -136,4 +142,6 @@ SPEC = Spec(
     companion=LearntMaps,
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.refusal,
 )

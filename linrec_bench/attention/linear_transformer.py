@@ -16,9 +16,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from linrec_bench.attention import fla_kernels
 from linrec_bench.attention.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu_plus_one
+from linrec_bench.attention.fla_kernels import Backend
 from linrec_bench.attention.products import sum_of_outer
 from linrec_bench.attention.spec import Spec, State
 
@@ -31,8 +33,14 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     eps: float = 1e-6,
+    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations. Keys are masked after phi, since phi(0) = 1."""
+    """o [B, H, N, d] in O(N d^2) operations. Keys are masked after phi, since phi(0) = 1.
+
+    `backend` "fla": a kernel of fla-core, see `fla_kernels`; causal only.
+    """
+    if fla_kernels.chosen(backend, q, causal=causal):
+        return fla_kernels.over_real(partial(_by_kernel, eps=eps), (q, k, v), padding_mask)
     if causal:
         return scan(partial(_step, eps=eps), init_state(q), (q, k, v), padding_mask)
     return sum_then_read(_summarise, partial(_read, eps=eps), (q,), (k, v), padding_mask)
@@ -54,6 +62,10 @@ def step(
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """Equations 16 to 20 of the paper, for each event."""
     return advance(partial(_step, eps=eps), state, (q, k, v))
+
+
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor, *, eps: float) -> Tensor:
+    return fla_kernels.averages(elu_plus_one(q), elu_plus_one(k), v, eps=eps)
 
 
 def _with_ones(v: Tensor) -> Tensor:
@@ -112,4 +124,6 @@ SPEC = Spec(
     decode_state="d^2 + d numbers a head",
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.refusal,
 )

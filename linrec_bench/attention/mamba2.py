@@ -13,6 +13,7 @@ which is neither decay nor update, and are zeros to the convolution.
 
 from __future__ import annotations
 
+from functools import partial
 from math import log
 
 import torch
@@ -21,9 +22,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench import attention
+from linrec_bench.attention import fla_kernels
 from linrec_bench.attention.blockwise import advance, scan, state_dtype
 from linrec_bench.attention.decayed_linear import decayed_product
 from linrec_bench.attention.features import drop_padding
+from linrec_bench.attention.fla_kernels import Backend
 from linrec_bench.attention.layer import Mixer, join_heads, split_heads
 from linrec_bench.attention.parts import ShortConvolution
 from linrec_bench.attention.spec import Spec, State
@@ -39,9 +42,16 @@ def core(
     dt: Float[Tensor, "B H N 1"],
     a: Float[Tensor, "H 1 1"],
     skip: Float[Tensor, "H 1 1"],
+    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations; dt >= 0, a < 0. Raises `Unsupported` unless `causal`."""
+    """o [B, H, N, d] in O(N d^2) operations; dt >= 0, a < 0. Raises `Unsupported` unless `causal`.
+
+    `backend` "fla": a kernel of fla-core, see `fla_kernels`.
+    """
     SPEC.check_direction(causal=causal)
+    if fla_kernels.chosen(backend, q, causal=causal):
+        by_kernel = partial(_by_kernel, a=a, skip=skip)
+        return fla_kernels.over_real(by_kernel, (q, k, v, dt), padding_mask)
     return scan(_step, init_state(q), (q, k, v, dt), padding_mask, weights=(a, skip))
 
 
@@ -63,6 +73,10 @@ def step(
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """The recurrence, for each event."""
     return advance(_step, state, (q, k, v, dt), weights=(a, skip))
+
+
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor, dt: Tensor, *, a: Tensor, skip: Tensor) -> Tensor:
+    return fla_kernels.decayed(q, k * dt, v, a.float() * dt.float()) + skip * v
 
 
 def _step(
@@ -136,7 +150,16 @@ class Mamba2Layer(nn.Module):
     Inside it is `expand` times as wide as outside.
     """
 
-    def __init__(self, hidden_size: int, heads: int, *, causal: bool, seq_len: int, expand: int = 1) -> None:
+    def __init__(
+        self,
+        hidden_size: int,
+        heads: int,
+        *,
+        causal: bool,
+        seq_len: int,
+        expand: int = 1,
+        backend: Backend = "eager",
+    ) -> None:
         super().__init__()
         SPEC.check_direction(causal=causal)
         if expand < 1:
@@ -146,7 +169,7 @@ class Mamba2Layer(nn.Module):
         self.qkv = nn.Linear(hidden_size, 3 * inner, bias=False)
         self.convolution = ShortConvolution(3 * inner)
         self.step_sizes = StepSizes(hidden_size, heads)
-        self.mixer = Mixer("mamba2", causal=True)
+        self.mixer = Mixer("mamba2", causal=True, backend=backend)
         self.norm = nn.RMSNorm(inner, eps=1e-5)
         self.out = nn.Linear(inner, hidden_size, bias=False)
 
@@ -201,4 +224,6 @@ SPEC = Spec(
     layer=Mamba2Layer,
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.refusal,
 )

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench import attention as mechanisms
+from linrec_bench.attention.fla_kernels import Backend
 from linrec_bench.attention.layer import Mixer, split_heads
 from linrec_bench.attention.spec import State
 
@@ -89,12 +90,13 @@ class GatedLayer(nn.Module):
         seq_len: int,
         norm: nn.Module,
         companion: nn.Module | None = None,
+        backend: Backend = "eager",
     ) -> None:
         super().__init__()
         self.heads, self.seq_len = heads, seq_len
         self.qkv = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
         self.companion = companion
-        self.mixer = Mixer(attention, causal=True)
+        self.mixer = Mixer(attention, causal=True, backend=backend)
         self.out = GatedOutput(hidden_size, norm=norm)
 
     def forward(

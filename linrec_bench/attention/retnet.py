@@ -20,9 +20,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from linrec_bench.attention import fla_kernels
 from linrec_bench.attention.blockwise import advance, scan, state_dtype
 from linrec_bench.attention.decayed_linear import decayed_product
 from linrec_bench.attention.features import drop_padding
+from linrec_bench.attention.fla_kernels import Backend
 from linrec_bench.attention.parts import GatedLayer
 from linrec_bench.attention.spec import Spec, State
 
@@ -34,9 +36,15 @@ def core(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
+    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`."""
+    """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`.
+
+    `backend` "fla": a kernel of fla-core, see `fla_kernels`.
+    """
     SPEC.check_direction(causal=causal)
+    if fla_kernels.chosen(backend, q, causal=causal):
+        return fla_kernels.over_real(_by_kernel, (q, k, v), padding_mask)
     product, count = init_state(q)
     # Without padding all rows of the batch stand at the same positions.
     count = count[:1] if padding_mask is None else count
@@ -73,6 +81,12 @@ def rotate(x: Float[Tensor, "B H n d"], positions: Float[Tensor, "#B 1 n 1"]) ->
     even, odd = x[..., : 2 * pairs].unflatten(-1, (pairs, 2)).unbind(-1)
     turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2)
     return torch.cat((turned, x[..., 2 * pairs :]), dim=-1) if x.shape[-1] % 2 else turned
+
+
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    positions = torch.arange(1, q.shape[2] + 1, device=q.device)[None, None, :, None]
+    queries, keys = rotate(q * q.shape[-1] ** -0.5, positions), rotate(k, positions)
+    return fla_kernels.decayed_at_one_rate(queries, keys, v, log_rates(q.float()).flatten())
 
 
 def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> tuple[State, Tensor]:
@@ -115,10 +129,12 @@ def reference(
 class RetNetLayer(GatedLayer):
     """Multi-scale retention, equation 8: SiLU(x W_g) * norm of each head, projected."""
 
-    def __init__(self, hidden_size: int, heads: int, *, causal: bool, seq_len: int) -> None:
+    def __init__(
+        self, hidden_size: int, heads: int, *, causal: bool, seq_len: int, backend: Backend = "eager"
+    ) -> None:
         SPEC.check_direction(causal=causal)
         norm = nn.LayerNorm(hidden_size // heads, elementwise_affine=False)
-        super().__init__(hidden_size, heads, attention="retnet", seq_len=seq_len, norm=norm)
+        super().__init__(hidden_size, heads, attention="retnet", seq_len=seq_len, norm=norm, backend=backend)
 
 
 SPEC = Spec(
@@ -142,4 +158,6 @@ SPEC = Spec(
     layer=RetNetLayer,
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.refusal,
 )

@@ -46,7 +46,8 @@ Remember = Callable[..., State]
 """`(state, k, v, **tensors) -> state` after events whose outputs nobody asks for."""
 
 Refusal = Callable[..., str | None]
-"""`(device_type, dtype, *, backward) -> why core raises Unsupported for such tensors, or None`."""
+"""`(device_type, dtype, *, backward, **params) -> why core raises Unsupported for such tensors, or None`; of
+the settings those that matter to it."""
 
 _CONTRACT = frozenset(
     {"q", "k", "v", "padding_mask", "causal", "hidden_size", "heads", "seq_len", "state", "like"}
@@ -65,7 +66,7 @@ class Spec:
     `core` is the fast form, `reference` a plain quadratic or per-step form with the same signature that
     defines correctness. Exponents are those of N at large N: `time_exponent` of the operations (products, and
     elements that anything else touches), `memory_exponent` of the peak of live bytes. `kernel`, where a
-    library chooses among several, runs a call and names the one that was used.
+    library chooses among several or is a backend, runs a call and names the one that was used; empty if none.
 
     Where `core` takes tensors beside q, k, v, a `companion` makes them; those named in `tokens` have a row
     for each token, [B, H, N, *], the others are weights. `layer` is the published layer where it is more than

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Set
 from functools import partial
 
+import torch
+
 from linrec_bench import attention
 from linrec_bench.attention.spec import Spec
 from linrec_bench.reference.markdown import code, documentation, formula, joined, linked, prose, table
@@ -118,7 +120,7 @@ def _facts(spec: Spec) -> Iterator[tuple[str, str]]:
         yield "Layer", "projections of q, k, v and of the output around the core"
     if spec.timestamps:
         yield "Timestamps", "the layer takes them"
-    if spec.refusal is not None:
+    if spec.refusal is not None and spec.refusal("cpu", torch.float64, backward=True) is not None:
         yield "Runs on", "some devices and data types only; elsewhere a row `unsupported` with the reason"
     yield "File", code(f"{spec.core.__module__.replace('.', '/')}.py")
 

@@ -42,6 +42,10 @@ def _of_mechanism(case: Case) -> Workload:
     if not case.causal:
         raise Unsupported("decoding goes forward in time; expected causal: true")
     spec.check_direction(causal=True)
+    if params.get("backend", "eager") != "eager":
+        raise Unsupported(
+            f"a step of attention {spec.name} has no backend {params['backend']}; expected backend eager"
+        )
     if spec.init_state is None or spec.step is None:
         raise Unsupported(f"attention {spec.name} has no init_state and step to decode with")
     tokens = dict(zip("qkv", random_tokens(case, 3), strict=True))

@@ -14,7 +14,7 @@ import torch
 
 from linrec_bench.attention.contract import influence, values
 from linrec_bench.attention.contract.given import NONE, Params, given, inputs, masks, noise
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention.spec import Spec, accepted
 
 __all__ = [
     "CHECKS",
@@ -71,16 +71,17 @@ def applies(name: str, spec: Spec, *, causal: bool) -> bool:
     return spec.honours_padding if name in ("pad content", "pad length") else True
 
 
-def unprobed(spec: Spec) -> str | None:
+def unprobed(spec: Spec, params: Params = NONE) -> str | None:
     """Why probes cannot run the mechanism on torch's default device; None where they can."""
     if spec.refusal is None:
         return None
-    return spec.refusal(torch.get_default_device().type, torch.float64, backward=True)
+    own = accepted(spec.refusal, params)
+    return spec.refusal(torch.get_default_device().type, torch.float64, backward=True, **own)
 
 
-def applicable(spec: Spec) -> dict[str, Check]:
+def applicable(spec: Spec, params: Params = NONE) -> dict[str, Check]:
     """The probes that can run on torch's default device: those on fake tensors anywhere."""
-    return CHECKS if unprobed(spec) is None else {"fake tensors": values.check_fake}
+    return CHECKS if unprobed(spec, params) is None else {"fake tensors": values.check_fake}
 
 
 def violations(spec: Spec, params: Params = NONE) -> list[str]:
@@ -89,7 +90,7 @@ def violations(spec: Spec, params: Params = NONE) -> list[str]:
     """
     found = []
     for causal in directions(spec):
-        for name, check in applicable(spec).items():
+        for name, check in applicable(spec, params).items():
             reason = check(spec, causal=causal, params=params)
             if reason is not None:
                 found.append(f"{spec.name}, {'causal' if causal else 'bidirectional'}, {name}: {reason}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import Any
 
 from linrec_bench.case import Case
 from linrec_bench.registry import did_you_mean
@@ -18,8 +20,9 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _CONDITION = re.compile(r"([a-z_]+)\s*(<=|>=|!=|=|<|>)\s*([^\s]+)")
-_FIELDS = tuple(field.name for field in fields(Case))
-_NUMBERS = ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed")
+_DISTANCE = "watermark_distance"
+_FIELDS = (*(field.name for field in fields(Case) if field.name != "watermark"), _DISTANCE)
+_NUMBERS = ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed", _DISTANCE)
 
 
 def select(jobs: Sequence[Job], expressions: Sequence[str], *, flag: str = "--only") -> list[Job]:
@@ -55,13 +58,22 @@ def _condition(field: str, sign: str, text: str, *, flag: str) -> Callable[[Case
             bound = float(text)
         except ValueError:
             raise ValueError(f"{flag}: {field}{sign}{text}: {text!r} is not a number") from None
-        return lambda case: _OPERATORS[sign](float(getattr(case, field)), bound)
+        return lambda case: _OPERATORS[sign](_number(case, field), bound)
     wanted = set(text.split("|"))
     return lambda case: bool(wanted & _spellings(case, field)) == (sign == "=")
 
 
+def _number(case: Case, field: str) -> float:
+    # No order holds for a case without a watermark.
+    return float(_value(case, field)) if _value(case, field) is not None else math.nan
+
+
+def _value(case: Case, field: str) -> Any:
+    return dict(case.watermark).get("distance") if field == _DISTANCE else getattr(case, field)
+
+
 def _spellings(case: Case, field: str) -> set[str]:
-    value = getattr(case, field)
+    value = _value(case, field)
     spellings = {str(value), str(value).lower()}
     if field in ("attention", "model", "dataset"):
         spellings.add(getattr(case, f"{field}_label"))

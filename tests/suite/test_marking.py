@@ -8,6 +8,7 @@ from linrec_bench.data import watermark
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.marking import Marking
+from linrec_bench.suite.select import select
 
 SUITE = """\
 task: {task}
@@ -58,3 +59,15 @@ def test_impossible_dials_are_refused_at_load(marks, said):
 def test_a_watermark_has_no_use_without_training():
     with pytest.raises(ValueError, match="watermark has no use in task train_step"):
         jobs("{distance: 1}", task="train_step")
+
+
+@pytest.mark.parametrize(
+    ("expression", "left"),
+    [("watermark_distance=8", 2), ("watermark_distance<=8", 4), ("watermark_distance>8", 0)],
+)
+def test_cases_are_selected_by_distance(expression, left):
+    assert len(select(jobs("[{distance: 0}, {distance: 8}]"), [expression])) == left
+
+
+def test_a_case_without_a_watermark_has_no_distance():
+    assert select(jobs("[]"), ["watermark_distance>=0"]) == []

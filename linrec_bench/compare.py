@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from linrec_bench import calibrate
 from linrec_bench.analysis.compare import DEFAULT_QUALITY_MARGIN, compare_mechanisms, compare_runs
 from linrec_bench.analysis.comparison import Comparison
 from linrec_bench.analysis.intervals import LEVEL
+from linrec_bench.analysis.quality import between_runs, differences, sentences
+from linrec_bench.analysis.trials import base_name, outcomes
 from linrec_bench.check import BROKEN, HOLDS, NOTHING, UNDECIDED
 from linrec_bench.results.store import Run, open_run
 
@@ -45,7 +48,8 @@ class Compared:
     """A comparison and all that a person must know to read it.
 
     `attention` and `against` are empty when whole runs are compared, `a` and `b` the same folder when two
-    mechanisms of one run are. `other_machine` says why times were not judged.
+    mechanisms of one run are. `other_machine` says why times were not judged. `quality` has the differences
+    of quality paired by user and seed (`analysis.quality`), where both sides stored ranks.
     """
 
     a: Path
@@ -57,6 +61,7 @@ class Compared:
     differences: tuple[Difference, ...]
     other_machine: str
     comparison: Comparison
+    quality: pd.DataFrame
 
     def as_record(self) -> dict[str, object]:
         """Ready for JSON: numbers that are not finite are None."""
@@ -76,6 +81,8 @@ class Compared:
             "verdicts": dict(found.verdicts()),
             "lines": [asdict(line) | {"case": str(line.place), "said": line.said} for line in found.lines],
             "failures": [asdict(failure) | {"case": str(failure.place)} for failure in found.failures],
+            "quality": self.quality.to_dict("records"),
+            "quality_said": sentences(self.quality),
             "only_a": list(found.only_a),
             "only_b": list(found.only_b),
             "only_measured": [
@@ -123,6 +130,9 @@ def runs(
         differences=differences,
         other_machine=other_machine,
         comparison=found,
+        quality=between_runs(
+            _cases(before, attention), before.ranks(), _cases(after, attention), after.ranks()
+        ),
     )
 
 
@@ -135,8 +145,9 @@ def mechanisms(
     quality_margin: float = DEFAULT_QUALITY_MARGIN,
 ) -> Compared:
     """`attention` compared with `against` in the run in `folder`."""
+    run = open_run(folder)
     found = compare_mechanisms(
-        open_run(folder).samples(),
+        run.samples(),
         attention=attention,
         against=against,
         margin=margin,
@@ -152,7 +163,16 @@ def mechanisms(
         differences=(),
         other_machine="",
         comparison=found,
+        quality=differences(_cases(run, attention, against), run.ranks(), reference=against),
     )
+
+
+def _cases(run: Run, *names: str | None) -> pd.DataFrame:
+    """The cases of a run, and how each ended; those of the named mechanisms where any is named."""
+    cases = outcomes(run.samples())
+    wanted = {name for name in names if name is not None}
+    kept = [not wanted or bool({label, base_name(label)} & wanted) for label in cases["attention"]]
+    return cases[kept]
 
 
 def margin_of(folder: Path, calibration: str, *, default: float) -> tuple[float, str]:

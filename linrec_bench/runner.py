@@ -107,12 +107,14 @@ def open_store(planned: Plan, root: Path, *, fresh: bool, now: datetime) -> tupl
 
 
 def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
-    """Measure what the run lacks, then write and return its summary.
+    """Measure what the run lacks, then write and return its summary, and write its table of quality.
 
     On a KeyboardInterrupt the summary of what was measured is written before it goes on.
     """
+    from linrec_bench.analysis.quality import differences
     from linrec_bench.analysis.summary import summarise
 
+    reference = planned.suite.reference_attention()
     try:
         with store.Writer(run) as writer, LocalExecutor(plugins=planned.plugins) as executor:
             run_jobs(
@@ -125,8 +127,9 @@ def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
                 on_event=on_event,
             )
     finally:
-        summary = summarise(run.samples(), reference=planned.suite.reference_attention())
+        summary = summarise(run.samples(), reference=reference)
         run.write_summary(summary)
+        run.write_quality(differences(summary, run.ranks(), reference=reference))
     return summary
 
 

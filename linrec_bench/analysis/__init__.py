@@ -15,6 +15,7 @@ which documents its functions:
     groups                              quality by length of the history and by group of users
     memorisation                        what is learnt of planted runs, by distance
     intervals, seeds                    medians and ratios over processes; quality over seeds
+    quality, user_bootstrap             quality of variants against each other, paired by user and seed
     compare, comparison                 a run or a mechanism against another, and what that found
     matching, judging, significance     which cases are compared, which verdict they get; Student's t, Holm
     verdicts, regression, power         claims, accepted ratios, and how often a gate would cry wolf

@@ -154,6 +154,7 @@ def _quality(variants: pd.DataFrame, reference: str) -> Iterator[str]:
         return
     settings = [column for column in VARIANT if column != "attention"]
     done = variants[variants["seeds"] > 0]
+    several = [column for column in ("model", "causal") if done[column].nunique() > 1]
     for _, rows in done.groupby(settings, sort=True, dropna=False):
         labels = sorted(map(str, rows["attention"].unique()))
         incumbent = one_of(labels, reference)
@@ -161,7 +162,8 @@ def _quality(variants: pd.DataFrame, reference: str) -> Iterator[str]:
         for label in sorted(labels, key=lambda label: label != incumbent):
             row = by_label[label]
             text = f"{{}}: test NDCG@10 {_with_interval(row)}"
-            names: tuple[str, ...] = (label,)
+            # Where nothing is mixed the model is what was ranked.
+            names: tuple[str, ...] = (str(row["model"]) if label == "no-op" else label,)
             beside = ""
             if incumbent is not None and label != incumbent:
                 other = by_label[incumbent]
@@ -169,7 +171,11 @@ def _quality(variants: pd.DataFrame, reference: str) -> Iterator[str]:
                 names = (label, incumbent)
                 share = row["train_time_s"] / other["train_time_s"]
                 beside = "" if math.isnan(share) else f", trained in {share:.2g}x its time"
-            yield _fitted(text, names, beside, f" ({_seeds(row)}, {row['dataset']}, N = {row['seq_len']:,})")
+            direction = "causal" if row["causal"] else "bidirectional"
+            said = {"model": base_name(str(row["model"])), "causal": direction}
+            own = [said[column] for column in several if label != "no-op"]
+            place = [_seeds(row), *own, str(row["dataset"]), f"N = {row['seq_len']:,}"]
+            yield _fitted(text, names, beside, f" ({', '.join(place)})")
 
 
 def _fitted(text: str, names: tuple[str, ...], optional: str = "", end: str = "") -> str:

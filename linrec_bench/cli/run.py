@@ -49,7 +49,7 @@ def command(
     if as_json:
         print(summary.to_json(orient="records", indent=2))
     else:
-        console.show_summary(summary, planned.suite)
+        console.show_summary(summary, planned.suite, stored.quality())
     console.show_files(stored)
     if not (summary["status"] == "ok").any():
         raise typer.Exit(NOTHING_MEASURED)

@@ -15,6 +15,7 @@ from rich.text import Text
 from linrec_bench.analysis.compare import COUNTED
 from linrec_bench.analysis.comparison import Comparison, Line, Verdict
 from linrec_bench.analysis.matching import Place
+from linrec_bench.analysis.quality import sentences
 from linrec_bench.compare import Compared
 from linrec_bench.console.terminal import listed, out
 from linrec_bench.console.units import amount, seconds
@@ -41,6 +42,8 @@ def show_comparison(found: Compared) -> None:
             show(place, lines)
     if curves and shown < len(curves):
         out.print(f"curves without any difference, not shown: {len(curves) - shown} of {len(curves)}\n")
+    for sentence in sentences(found.quality):
+        listed(sentence)
     _show_missing(found.comparison)
     _show_sum(found.comparison)
 

@@ -13,6 +13,7 @@ from linrec_bench.console.growth import sparklines
 from linrec_bench.console.terminal import draws_blocks, listed, out
 from linrec_bench.console.units import amount, seconds
 from linrec_bench.suite.schema import Suite
+from linrec_bench.training.settings import CANDIDATES, EvaluationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +35,14 @@ _MARKS = {
 _SHAPE = ["batch_size", "hidden_size", "heads", "layers", "dtype", "seed"]
 
 
-def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
-    """A table of time and one of memory for each task, phase and direction, quality, and the findings."""
+def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame | None = None) -> None:
+    """A table of time and one of memory for each task, phase and direction, quality, and the findings.
+
+    `differences` are those of quality between variants, paired by user and seed.
+    """
     from linrec_bench.analysis.headline import headline
     from linrec_bench.analysis.memorisation import memorisation, planted
+    from linrec_bench.analysis.quality import sentences
 
     costs = summary[summary["task"] != "recommend"]
     for (task, phase, causal), part in costs.groupby(["task", "phase", "causal"], sort=False):
@@ -52,10 +57,20 @@ def show_summary(summary: pd.DataFrame, suite: Suite) -> None:
     marked = planted(summary)
     quality = summary[(summary["task"] == "recommend") & ~marked]
     for (dataset, model), part in quality.groupby(["dataset", "model"], sort=False):
-        _show_quality(f"{model} on {dataset}", part)
+        _show_quality(f"{_candidates(suite, str(dataset))}: {model} on {dataset}", part)
     _show_planted(memorisation(summary[marked]))
     for sentence in headline(summary, suite.reference_attention()):
         listed(sentence)
+    for sentence in sentences(differences) if differences is not None else ():
+        listed(sentence)
+
+
+def _candidates(suite: Suite, dataset: str) -> str:
+    """What targets of a data set are ranked among; a suite ranks all models of one alike."""
+    for sweep in suite.sweeps:
+        if sweep.dataset is not None and label(sweep.dataset.name, sweep.dataset.params) == dataset:
+            return CANDIDATES[EvaluationSettings.from_params(sweep.evaluation).candidates]
+    return CANDIDATES["full"]
 
 
 def _largest_panel(part: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -142,22 +157,26 @@ def _cell(value: float, status: str, formatted: Callable[[float], str]) -> str:
 
 
 def _show_quality(what: str, quality: pd.DataFrame) -> None:
-    out.print(f"Ranking quality on test, whole catalogue: {what}", style="bold")
+    out.print(f"Ranking quality on test, {what}", style="bold")
     table = Table(box=None, pad_edge=False)
     columns = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in quality]
-    for name in ("attention", "N", "seed", *columns, "epochs", "training"):
+    both = quality["causal"].nunique() > 1
+    for name in ("attention", *(["direction"] if both else []), "N", "seed", *columns, "epochs", "training"):
         table.add_column(
             name,
-            justify="left" if name == "attention" else "right",
+            justify="left" if name in ("attention", "direction") else "right",
             no_wrap=name != "attention",
             overflow="fold",
         )
-    for _, row in quality.iterrows():
+    for (_, row), count in zip(quality.iterrows(), _numbers(quality["epochs"]), strict=True):
         known = row["status"] == "ok"
         cells = [f"{row[name]:.4f}" if known else str(row["status"]) for name in columns]
-        epochs = f"{row['epochs']:.0f}" if known else "-"
+        # A model that counts has none.
+        epochs = f"{count:.0f}" if known and not math.isnan(count) else "-"
         training = seconds(row["train_time_s"]) if known else "-"
-        table.add_row(str(row["attention"]), str(row["seq_len"]), str(row["seed"]), *cells, epochs, training)
+        direction = ["causal" if row["causal"] else "both"] if both else []
+        cells = [*direction, str(row["seq_len"]), str(row["seed"]), *cells, epochs, training]
+        table.add_row(str(row["attention"]), *cells)
     out.print(table)
     out.print()
 

@@ -12,6 +12,7 @@ import jinja2
 
 import linrec_bench
 from linrec_bench.analysis.headline import headline
+from linrec_bench.analysis.quality import sentences
 from linrec_bench.report import facts, looks
 from linrec_bench.report.cards import cards_table, contradictions
 from linrec_bench.report.charts import Chart
@@ -57,6 +58,7 @@ def section(source: Source, *, id: str) -> Section:
     parts = cost_parts(summary)
     figures = [(part.name, tuple(cost_shapes(part, reference))) for part in parts]
     findings, stops = told_apart(headline(summary, reference))
+    compared = source.quality
     expected, said = expectations(source)
     claimed, claims_said = paper_claims(source)
     return Section(
@@ -66,11 +68,14 @@ def section(source: Source, *, id: str) -> Section:
         machine=facts.machine(source.environment),
         outcome=outcome(summary),
         notes=source.notes,
-        findings=findings,
+        findings=(*findings, *(sentences(compared) if compared is not None else ())),
         stops=stops,
         figures=tuple((name, shapes) for name, shapes in figures if shapes),
         quality=tuple(quality_charts(summary)),
-        tables=(*(table for part in parts for table in cost_tables(part)), *quality_tables(summary)),
+        tables=(
+            *(table for part in parts for table in cost_tables(part)),
+            *quality_tables(summary, compared),
+        ),
         expectations=ledger_table(expected, caption="Expectations of the suite", id="expectations")
         if expected
         else None,

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linrec_bench.analysis.quality import COLUMNS as QUALITY_COLUMNS
 from linrec_bench.analysis.summary import COLUMNS, summarise
 from linrec_bench.case import label
 from linrec_bench.report.cards import CardRow, CardsError, read_cards
 from linrec_bench.results.rows import STATUSES
-from linrec_bench.results.store import CARDS, SAMPLES, SUMMARY, Run, StoreError
+from linrec_bench.results.store import CARDS, QUALITY, SAMPLES, SUMMARY, Run, StoreError
 from linrec_bench.suite import load
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _UNREPORTED = ("reference",)
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One run, read. `samples` and `suite` are None where they are not stored or cannot be read, as `notes`
-    say, and `cards` where no semantics cards are stored."""
+    say, `cards` where no semantics cards are stored, `quality` where no variants were compared by user."""
 
     run: Run
     environment: Mapping[str, object]
@@ -37,6 +38,7 @@ class Source:
     suite: Suite | None
     reference: str
     cards: tuple[CardRow, ...] | None
+    quality: pd.DataFrame | None
     notes: tuple[str, ...]
 
     @property
@@ -95,6 +97,7 @@ def read(run: Run) -> Source:
         suite=suite,
         reference=suite.reference_attention() if suite else _told_reference(summary),
         cards=_cards(run, notes),
+        quality=_quality(run, notes),
         notes=tuple(notes),
     )
 
@@ -181,3 +184,16 @@ def _cards(run: Run, notes: list[str]) -> tuple[CardRow, ...] | None:
     except (OSError, CardsError, json.JSONDecodeError, UnicodeDecodeError) as reason:
         notes.append(f"{CARDS}: left out: {reason}")
         return None
+
+
+def _quality(run: Run, notes: list[str]) -> pd.DataFrame | None:
+    try:
+        found = run.quality()
+    except (ValueError, KeyError) as reason:
+        notes.append(f"{QUALITY}: left out: {' '.join(str(reason).split())}")
+        return None
+    lacking = [name for name in QUALITY_COLUMNS if found is not None and name not in found]
+    if lacking:
+        notes.append(f"{QUALITY}: left out: it lacks {', '.join(lacking)}")
+        return None
+    return found

@@ -52,8 +52,9 @@ def _cost_columns(rows: pd.DataFrame) -> list[Column]:
     ]
 
 
-def quality_tables(summary: pd.DataFrame) -> list[Table]:
-    """Task `recommend`: variants over their seeds where there are several, then one row a case."""
+def quality_tables(summary: pd.DataFrame, differences: pd.DataFrame | None = None) -> list[Table]:
+    """Task `recommend`: variants over their seeds where there are several, then one row a case, then their
+    `differences` paired by user and seed."""
     rows = summary[summary["task"] == "recommend"]
     if rows.empty:
         return []
@@ -80,13 +81,38 @@ def quality_tables(summary: pd.DataFrame) -> list[Table]:
         Column("parameters", _plain("parameters", say.whole)),
         Column("status", _status, numeric=False),
     ]
-    return [*found, build(caption, columns, records(rows), id="quality", note=note)]
+    found.append(build(caption, columns, records(rows), id="quality", note=note))
+    return [*found, *([_difference_table(differences)] if differences is not None else [])]
+
+
+def _difference_table(differences: pd.DataFrame) -> Table:
+    """A row a variant and what it is compared with."""
+    setting = [name for name in ("model", "dataset") if differences[name].nunique() > 1]
+    columns = [
+        Column("mechanism", _mechanism, numeric=False),
+        Column("direction", _direction("causal"), numeric=False),
+        Column("against", _text("against"), numeric=False),
+        Column("its direction", _direction("against_causal"), numeric=False),
+        Column("N", _plain("seq_len", say.whole)),
+        *map(_setting, setting),
+        Column(
+            "difference", _with_interval("difference", say.metric, _metric_interval), meaning="of NDCG@10"
+        ),
+        Column("p", _plain("p", say.metric), meaning="before correction"),
+        Column("p, Holm", _plain("p_holm", say.metric), meaning="corrected over this table"),
+        Column("users", _plain("users", say.whole)),
+        Column("seeds", _plain("seeds", say.whole)),
+    ]
+    note = "95 % intervals over users and seeds, paired; with one seed over users alone."
+    renamed = differences.rename(columns={"low": "difference_low", "high": "difference_high"})
+    return build("Differences of NDCG@10 on test", columns, records(renamed), id="differences", note=note)
 
 
 def _variant_columns(rows: pd.DataFrame, metrics: list[str]) -> list[Column]:
     setting = [name for name in varying(rows) if name != "seed"]
     return [
         Column("mechanism", _mechanism, numeric=False),
+        *_directions(rows),
         Column("N", _plain("seq_len", say.whole)),
         *map(_setting, setting),
         Column("seeds", _plain("seeds", say.whole)),
@@ -101,6 +127,7 @@ def _case_columns(rows: pd.DataFrame) -> list[Column]:
     """Mechanism, N, and the settings in which the rows differ."""
     return [
         Column("mechanism", _mechanism, numeric=False),
+        *_directions(rows),
         Column("N", _plain("seq_len", say.whole), meaning="sequence length"),
         *map(_setting, varying(rows)),
     ]
@@ -111,6 +138,21 @@ def _setting(name: str) -> Column:
     if name in _NUMBERS:
         return Column(shown, _plain(name, say.whole))
     return Column(shown, _text(name), numeric=False)
+
+
+def _directions(rows: pd.DataFrame) -> list[Column]:
+    """A column of the direction where the rows have both."""
+    if rows["causal"].nunique() < 2:
+        return []
+    return [Column("direction", _direction("causal"), numeric=False)]
+
+
+def _direction(column: str) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        word = "causal" if row[column] else "bidirectional"
+        return Cell(word, sort=word)
+
+    return cell
 
 
 def _mechanism(row: Row) -> Cell:

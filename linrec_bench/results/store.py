@@ -5,6 +5,7 @@ results/<suite>/<run>/samples.csv        tidy rows, one a raw sample
                       environment.json   where and how it was measured
                       suite.yaml         the resolved suite
                       ranks/             of the test queries, where models were ranked
+                      quality.csv        variants against each other, paired by user and seed
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLES, SUMMARY, ENVIRONMENT, SUITE = "samples.csv", "summary.csv", "environment.json", "suite.yaml"
-CARDS = "cards.json"
+CARDS, QUALITY = "cards.json", "quality.csv"
 
 Trial = tuple[str, int]
 """A case's id and a round."""
@@ -134,6 +135,26 @@ class Run:
         summary.to_csv(temporary, index=False, float_format="%.6g")
         os.replace(temporary, path)
         return path
+
+    def write_quality(self, differences: pd.DataFrame) -> None:
+        """Replace quality.csv whole; without a difference there is none."""
+        path = self.folder / QUALITY
+        if differences.empty:
+            path.unlink(missing_ok=True)
+            return
+        temporary = path.with_suffix(".csv.partial")
+        differences.to_csv(temporary, index=False, float_format="%.6g")
+        os.replace(temporary, path)
+
+    def quality(self) -> pd.DataFrame | None:
+        """The table that `write_quality` stored; None where nothing was to be compared."""
+        import pandas as pd
+
+        path = self.folder / QUALITY
+        if not path.is_file():
+            return None
+        frame = pd.read_csv(path)
+        return frame.assign(**{name: frame[name].fillna("") for name in ("model", "dataset")})
 
     def has_cards(self) -> bool:
         """Whether the semantics cards of the run's mechanisms are stored."""

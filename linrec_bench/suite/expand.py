@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from linrec_bench.case import Case, freeze
-from linrec_bench.suite.schema import AXES, Limits, Sampling, Suite, Sweep
+from linrec_bench.suite.schema import AXES, Limits, Named, Sampling, Suite, Sweep
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ def expand(suite: Suite, *, device: str) -> list[Job]:
     """Every job of the suite on `device`, each case once.
 
     Order: sweeps as written, then watermarks, then the grid (axes in the order of `AXES`, first slowest),
-    then phases, then mechanisms, so that the mechanisms of one grid point stand beside each other. Raises
+    then phases, then mechanisms, so that the mechanisms of one grid point stand beside each other. A model
+    that counts instead of learning is one case for each length and seed, whatever else is swept. Raises
     `ValueError` when two sweeps ask for the same case, or a combination is impossible (a hidden size that its
     heads do not divide).
     """
@@ -40,8 +41,18 @@ def expand(suite: Suite, *, device: str) -> list[Job]:
     return list(jobs.values())
 
 
+FLOOR = Named(name="no-op")
+"""The mechanism of a model that counts instead of learning: nothing is mixed."""
+
+_OF_A_FLOOR = ("seq_len", "seed")
+"""The axes that such a model can tell apart: how much of a history it sees, and the candidates drawn."""
+
+
 def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
-    swept = sweep.grid.axes()
+    swept, mechanisms = sweep.grid.axes(), sweep.attention
+    if is_floor(sweep):
+        swept = {axis: values if axis in _OF_A_FLOOR else values[:1] for axis, values in swept.items()}
+        mechanisms = (FLOOR,)
     fixed = {axis: getattr(sweep.fixed, axis) for axis in AXES if axis not in swept}
     return [
         Job(
@@ -69,5 +80,16 @@ def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
         for marking in sweep.watermark or (None,)
         for values in product(*swept.values())
         for phase in sweep.all_phases()
-        for entry in sweep.attention
+        for entry in mechanisms
     ]
+
+
+def is_floor(sweep: Sweep) -> bool:
+    """Whether the model of the sweep counts instead of learning, so that no mechanism touches it."""
+    if sweep.model is None:
+        return False
+    # The models import torch, which a suite without any does not need.
+    from linrec_bench import models
+
+    known = models.registry()
+    return sweep.model.name in known and not known[sweep.model.name].trained_by_gradient

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from linrec_bench.case import label
 from linrec_bench.registry import did_you_mean
+from linrec_bench.suite.expand import FLOOR, is_floor
 from linrec_bench.suite.schema import Named, Suite, Sweep
 from linrec_bench.suite.select import select
 from linrec_bench.suite.text import Location
@@ -59,7 +60,8 @@ def _fits(model: Named, mechanism: Named) -> None:
 
 def _lines(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]:
     """What `reference`, `expect` and `claims` name is in the suite, and what they select can be read."""
-    mechanisms = _labels(entry for sweep in suite.sweeps for entry in sweep.attention)
+    floors = [FLOOR for sweep in suite.sweeps if is_floor(sweep)]
+    mechanisms = _labels([*floors, *(entry for sweep in suite.sweeps for entry in sweep.attention)])
     models = _labels(sweep.model for sweep in suite.sweeps if sweep.model is not None)
     yield ("reference",), partial(_among, suite.reference, mechanisms, "mechanisms")
     for section in ("expect", "claims"):

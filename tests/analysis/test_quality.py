@@ -16,9 +16,20 @@ USERS = np.arange(400, dtype=np.int32)
 
 def case(case_id, attention, *, causal=True, seed=0, **fields):
     defaults = {
-        "run_id": "r", "suite": "s", "task": "recommend", "phase": "train_and_rank", "status": "ok",
-        "model": "sasrec", "dataset": "ml-1m", "dtype": "float32", "device": "cpu",
-        "seq_len": 200, "batch_size": 64, "hidden_size": 64, "heads": 2, "layers": 2,
+        "run_id": "r",
+        "suite": "s",
+        "task": "recommend",
+        "phase": "train_and_rank",
+        "status": "ok",
+        "model": "sasrec",
+        "dataset": "ml-1m",
+        "dtype": "float32",
+        "device": "cpu",
+        "seq_len": 200,
+        "batch_size": 64,
+        "hidden_size": 64,
+        "heads": 2,
+        "layers": 2,
     }
     named = {"case_id": case_id, "attention": attention, "causal": causal, "seed": seed}
     return defaults | named | fields

@@ -71,3 +71,22 @@ def test_findings_hang_under_a_dash_and_break_between_words(capsys):
     assert "[610, 820]" in first
     assert second.startswith("  word")
     assert max(len(first), len(second)) <= 80
+
+
+def ranked(**fields):
+    row = {"attention": "softmax", "causal": True, "seq_len": 50, "seed": 0, "ndcg@10": 0.25, "status": "ok"}
+    return row | {"epochs": 7, "train_time_s": 2.0} | fields
+
+
+def test_quality_tells_directions_where_there_are_both_and_epochs_where_there_are_some(capsys):
+    module._show_quality("a title", pd.DataFrame([ranked(), ranked(causal=False, status="error")]))
+    title, head, first, second = capsys.readouterr().out.rstrip().splitlines()
+    assert title == "Ranking quality on test, a title"
+    assert head.split()[:3] == ["attention", "direction", "N"]
+    assert first.split() == ["softmax", "causal", "50", "0", "0.2500", "7", "2", "s"]
+    assert second.split()[:5] == ["softmax", "both", "50", "0", "error"]
+    counted = pd.DataFrame([ranked(attention="no-op", epochs=pd.NA)]).astype({"epochs": "Int64"})
+    module._show_quality("a title", counted)
+    _, head, row = capsys.readouterr().out.rstrip().splitlines()
+    assert "direction" not in head
+    assert row.split() == ["no-op", "50", "0", "0.2500", "-", "2", "s"]

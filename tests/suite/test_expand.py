@@ -76,3 +76,12 @@ def test_only_selects_by_conditions(expressions, expected):
 def test_a_bad_expression_is_said(expression, expected):
     with pytest.raises(ValueError, match=expected):
         select(expand(suite(), device="cpu"), [expression])
+
+
+def test_a_model_that_counts_is_one_case_a_length_and_seed():
+    grid = {"seq_len": [8, 16], "causal": [True, False], "hidden_size": [8, 16], "seed": [0, 1]}
+    sweep = {"task": "recommend", "model": "popularity", "dataset": "synthetic", "grid": grid}
+    jobs = expand(suite(sweep), device="cpu")
+    assert [(job.case.seq_len, job.case.seed) for job in jobs] == [(8, 0), (8, 1), (16, 0), (16, 1)]
+    assert {job.case.attention_label for job in jobs} == {"no-op"}
+    assert len(expand(suite({**sweep, "model": "sasrec"}), device="cpu")) == 2 * 2**4

@@ -129,6 +129,32 @@ class Recommender(nn.Module, ABC):
         return [module for module in self.modules() if isinstance(module, Mixer)]
 
 
+class Supernet(Recommender):
+    """A recommender that searches for its own architecture while it is trained; the one that it chooses is
+    then trained anew."""
+
+    search_epochs: int
+    search_every: int = 10
+    """Batches after which the architecture takes its steps."""
+
+    @abstractmethod
+    def auxiliary_loss(self) -> Float[Tensor, ""]:
+        """What is added to the loss of a batch: the price of the architecture."""
+
+    @abstractmethod
+    def architecture_parameters(self) -> tuple[tuple[nn.Parameter, ...], ...]:
+        """Groups of parameters that take steps of their own, one group after another; no other step moves
+        them."""
+
+    @abstractmethod
+    def choice(self) -> Mapping[str, int]:
+        """The sizes that the search prefers, by name."""
+
+    @abstractmethod
+    def chosen(self) -> Recommender:
+        """A model of those sizes with new weights."""
+
+
 class Floor(nn.Module, ABC):
     """A ranker that counts instead of learning, below which no trained model should fall.
 
@@ -177,8 +203,10 @@ class ModelSpec:
     `objectives`: those of `all_positions`, `last_position` and `cloze` that the model can be trained by, the
     paper's first; `all_positions` needs a causal mechanism besides. `mechanisms`: those that belong to the
     model, the paper's first, where it takes no other; a model that mixes in another way than the mechanisms
-    do has `no-op`. `streams`: whether it has `init_state` and `step`. `needs_features`: `build` takes
-    `item_features` too. A model that is not `trained_by_gradient` is a `Floor`, any other a `Recommender`.
+    do has `no-op`. `streams`: whether it has `init_state` and `step`. `check` raises `ValueError` for
+    parameters that their types do not exclude, where that can be told from them alone. `needs_features`:
+    `build` takes `item_features` too. A model that is not `trained_by_gradient` is a `Floor`, any other a
+    `Recommender`.
     """
 
     name: str
@@ -189,6 +217,7 @@ class ModelSpec:
     objectives: tuple[str, ...] = ()
     mechanisms: tuple[str, ...] = ()
     streams: bool = False
+    check: Callable[[Mapping[str, object]], None] | None = None
     needs_features: bool = False
     trained_by_gradient: bool = True
 
@@ -200,6 +229,8 @@ class ModelSpec:
     def check_params(self, params: Mapping[str, object]) -> None:
         """Raise `ValueError` when a parameter is unknown or has a value that its annotation excludes."""
         check_parameters(f"model {self.name}", self.parameters, params)
+        if self.check is not None:
+            self.check(params)
 
     def check_attention(self, name: object) -> None:
         """Raise `ValueError` for a mechanism that is not among those of the model, where it has its own."""

@@ -17,14 +17,14 @@ from linrec_bench.case import Case
 from linrec_bench.data.sequences import Queries, Sequences, Split
 from linrec_bench.data.splits import SPLITS
 from linrec_bench.measures.ranking import history_groups, metrics
-from linrec_bench.models.spec import Floor, ModelSpec, Recommender
+from linrec_bench.models.spec import Floor, ModelSpec, Recommender, Supernet
 from linrec_bench.tasks import Emit
 from linrec_bench.training import candidates
 from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.evaluate import evaluate
 from linrec_bench.training.fit import CHOSEN_AT, CHOSEN_BY, Epoch, Fit, fit
 from linrec_bench.training.objectives import rows_of
-from linrec_bench.training.settings import CANDIDATES, EvaluationSettings, TrainingSettings
+from linrec_bench.training.settings import CANDIDATES, EvaluationSettings, Objective, TrainingSettings
 
 Ranks = Int64[np.ndarray, " Q"]
 
@@ -45,7 +45,9 @@ def run(case: Case, emit: Emit, *, keep: Keep = drop, checkpoint: Checkpoint | N
     Rows: `recall@k`, `ndcg@k`, `mrr@k` in the phases `validation` (one an epoch, `repeat` is its number) and
     `test`, and in the phase of the case for each group of test queries, whose `detail` begins
     `history 20-49`; `train_loss`, `epoch_time` an epoch; `train_time`, `test_time`, `best_epoch`, `epochs`,
-    `events_per_second`, `parameters` at the end. A model that counts instead of learning has no epochs.
+    `events_per_second`, `parameters` at the end. A model that counts instead of learning has no epochs. One
+    that searches for its architecture reports that as the phase `search` first: its epochs, `search_time` and
+    what it chose, `chosen_layers` for one; all else is of the chosen model, trained anew.
 
     `keep` is given `ranks`: `user` (the number of the user in the data set), `rank` and `history` (events
     before the target), one entry a test query in the order of the split, for intervals paired by user. With a
@@ -153,18 +155,69 @@ def trained(
     assert case.model is not None, "of_case has made one"
     objectives = models.registry()[case.model].objectives
     objective = training.objective_for(causal=case.causal, objectives=objectives)
+    if isinstance(model, Supernet):
+        model, training = _searched(case, training, ranker, model, objective, emit)
+    fitted = _fitted(case, training, ranker, model, objective, emit, checkpoint)
+    chosen = f"best of validation {CHOSEN_BY}, stopped by {fitted.stopped_by}"
+    return Prepared(model, chosen, _costs(model, fitted))
+
+
+def _searched(
+    case: Case,
+    training: TrainingSettings,
+    ranker: Ranker,
+    supernet: Supernet,
+    objective: Objective,
+    emit: Emit,
+) -> tuple[Recommender, TrainingSettings]:
+    """The model that the search chooses, with new weights, and what is left of the budget to train it.
+
+    The search has half of `budget_seconds` at most. It is never resumed: an interrupted case searches again,
+    and finds the same unless time decides.
+    """
+    budget_s = training.budget_seconds
+    half = None if budget_s is None else budget_s / 2
+    limited = training.model_copy(update={"epochs": supernet.search_epochs, "budget_seconds": half})
+    began = time.perf_counter()
+    found = _fitted(case, limited, ranker, supernet, objective, emit, None, phase="search")
+    spent_s = time.perf_counter() - began
+    detail = f"arg-max after epoch {found.best_epoch} of {len(found.epochs)}, stopped by {found.stopped_by}"
+    emit("search_time", spent_s, "s", phase="search", detail=detail)
+    for name, size in supernet.choice().items():
+        emit(f"chosen_{name}", size, "1", phase="search", detail=detail)
+    torch.manual_seed(case.seed)
+    with factories(torch.device(case.device), getattr(torch, case.dtype)):
+        chosen = supernet.chosen()
+    left = None if budget_s is None else max(budget_s - spent_s, budget_s / 2)
+    return chosen, training.model_copy(update={"budget_seconds": left})
+
+
+def _fitted(
+    case: Case,
+    training: TrainingSettings,
+    ranker: Ranker,
+    model: Recommender,
+    objective: Objective,
+    emit: Emit,
+    checkpoint: Checkpoint | None,
+    *,
+    phase: str = "",
+) -> Fit:
+    """One training; its rows are those of `phase` where that is not empty."""
+    train = ranker.split.train
     protocol = _protocol(ranker.evaluation, ranker.split.validation)
 
     def validate() -> dict[str, float]:
         return metrics(ranker.ranks(model, "validation"), sorted({*ranker.evaluation.k, CHOSEN_AT}))
 
     def report_epoch(epoch: Epoch) -> None:
-        emit("train_loss", epoch.loss, "nat", repeat=epoch.number, detail=f"{training.loss}, {objective}")
-        emit("epoch_time", epoch.train_s, "s", repeat=epoch.number)
+        told = f"{training.loss}, {objective}"
+        emit("train_loss", epoch.loss, "nat", phase=phase, repeat=epoch.number, detail=told)
+        emit("epoch_time", epoch.train_s, "s", phase=phase, repeat=epoch.number)
         for measure, value in epoch.validation.items():
-            emit(measure, value, "1", phase="validation", repeat=epoch.number, detail=protocol)
+            emit(measure, value, "1", phase=phase or "validation", repeat=epoch.number, detail=protocol)
 
-    fitted = fit(
+    return fit(
         model,
         rows_of(train, objective, case.seq_len, timed=model.needs_timestamps),
         training,
@@ -176,8 +229,6 @@ def trained(
         on_epoch=report_epoch,
         checkpoint=checkpoint,
     )
-    chosen = f"best of validation {CHOSEN_BY}, stopped by {fitted.stopped_by}"
-    return Prepared(model, chosen, _costs(model, fitted))
 
 
 def _costs(model: Recommender, fitted: Fit) -> tuple[tuple[str, float, str], ...]:

@@ -24,6 +24,7 @@ class State(TypedDict):
 
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, object]
+    architecture: Sequence[Mapping[str, object]]
     steps: int
     spent_s: float
     epoch: int

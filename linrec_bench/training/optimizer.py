@@ -7,19 +7,24 @@ import math
 import torch
 from torch import nn
 
+from linrec_bench.models.spec import Supernet
 from linrec_bench.training.settings import TrainingSettings
 
 
 def make_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015); `weight_decay` is decoupled from it (Loshchilov and Hutter 2019).
 
-    Its moments exist when it returns, so that the first step costs what every step costs.
+    Its moments exist when it returns, so that the first step costs what every step costs. The parameters of
+    an architecture are not among its own, see `search.ArchitectureSteps`.
     """
+    groups = model.architecture_parameters() if isinstance(model, Supernet) else ()
+    apart = {parameter for group in groups for parameter in group}
+    weights = [parameter for parameter in model.parameters() if parameter not in apart]
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     # A step with zero gradients and rate changes no weight but allocates the moments.
-    for parameter in model.parameters():
+    for parameter in weights:
         parameter.grad = torch.zeros_like(parameter)
     set_learning_rate(optimizer, 0.0)
     optimizer.step()

@@ -19,6 +19,7 @@ from linrec_bench.models.spec import Recommender
 from linrec_bench.training.checkpoint import State
 from linrec_bench.training.objectives import Criterion
 from linrec_bench.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+from linrec_bench.training.search import ArchitectureSteps
 from linrec_bench.training.settings import TrainingSettings
 
 
@@ -59,6 +60,7 @@ class Run:
         self.model, self.rows, self.settings, self.criterion = model, rows, settings, criterion
         self.batch_size, self.rng, self.clock = batch_size, rng, clock
         self.optimizer = make_optimizer(model, settings)
+        self.architecture = ArchitectureSteps(model, learning_rate=settings.learning_rate)
         self.device = next(model.parameters()).device
         self.steps = 0
         self.began = self.kept_at = clock()
@@ -111,7 +113,7 @@ class Run:
 
     def _step(self, batch: Batch) -> tuple[float, int]:
         """One step of the optimiser; returns the loss before it and its number of targets."""
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         loss, targets = self.criterion(self.model, batch)
         value = float(loss.detach())
         if not math.isfinite(value):
@@ -119,10 +121,11 @@ class Run:
                 f"the loss is {value} at step {self.steps}; expected a finite number. "
                 "Try a lower learning_rate, warmup_steps or gradient_clip"
             )
-        torch.autograd.backward(loss)
+        torch.autograd.backward(self.architecture.total(loss))
         if self.settings.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
+        self.architecture.after(self.steps, lambda: self.criterion(self.model, batch)[0])
         return value, targets
 
     def state(self) -> dict[str, object]:
@@ -131,6 +134,7 @@ class Run:
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "architecture": self.architecture.state(),
             "steps": self.steps,
             "spent_s": self.clock() - self.began,
             "epoch": self.number,
@@ -148,6 +152,7 @@ class Run:
     def restore(self, state: State) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(dict(state["optimizer"]))
+        self.architecture.restore(state["architecture"])
         self.steps, self.began = state["steps"], self.clock() - state["spent_s"]
         self.number, self.batches, self.rows_done = state["epoch"], state["batches"], state["rows"]
         self.loss_sum, self.events, self.train_s = state["loss_sum"], state["events"], state["train_s"]

@@ -41,6 +41,23 @@ def test_the_resolved_text_reads_back_to_the_same_suite():
     assert parse(resolved_text(suite), name="r", stem="other", device="cpu") == suite
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("width_divisors: [1]", "model easrec: width_divisors is [1]; a search needs two different options"),
+        ("width_divisors: [2, 2]", "width_divisors is [2, 2]; a search needs two different options"),
+        ("search_epochs: -3", "model easrec: search_epochs is -3; expected a budget of 1 or more"),
+        ("flops_weight: -0.1", "model easrec: flops_weight is -0.1; expected 0 or more"),
+    ],
+)
+def test_a_search_with_nothing_to_choose_is_refused(given, expected):
+    model = f"model: {{name: easrec, {given}}}"
+    text = f"task: train_step\n{model}\nattention: [linrec]\nfixed: {{seq_len: 8}}\n"
+    said = message(text)
+    assert said.startswith("s.yaml:2:")
+    assert expected in said
+
+
 def test_a_model_with_a_mechanism_of_its_own_takes_no_other():
     text = "task: train_step\nmodel: recgrela\nattention: [rela, softmax]\nfixed: {seq_len: 8}\n"
     said = message(text)

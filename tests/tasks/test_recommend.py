@@ -12,6 +12,7 @@ from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.data.splits import leave_one_out
 from linrec_bench.measures.ranking import metrics
+from linrec_bench.models.easrec import Elastic, Sizes
 from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.tasks import recommend
 from linrec_bench.training.checkpoint import Checkpoint
@@ -286,6 +287,29 @@ def test_other_losses_learn_too(training):
     said = run(case(training=freeze({"epochs": 20, "learning_rate": 0.01, **training})))
     # Chance is an eighth.
     assert final(said)["recall@5"] > 0.4
+
+
+def test_a_search_is_reported_and_what_it_chooses_is_trained_anew():
+    """At a price beside which the data do not count, it takes the narrowest and the shallowest."""
+    params = {"search_epochs": 5, "flops_weight": 1000.0, "width_divisors": [1, 4], "dropout": 0.0}
+    said = run(
+        case(
+            model="easrec",
+            attention="linrec",
+            model_params=freeze(params),
+            batch_size=4,
+            training=freeze({"epochs": 2, "budget_seconds": 600.0}),
+        )
+    )
+    search = [row for row in said if row.phase == "search"]
+    assert [row.repeat for row in search if row.measure == "train_loss"] == [1, 2, 3, 4, 5]
+    assert [row.repeat for row in said if row.measure == "train_loss" and not row.phase] == [1, 2]
+    chosen = {row.measure: row.value for row in search if row.measure.startswith("chosen_")}
+    assert chosen == {"chosen_hidden_size": 8, "chosen_inner_size": 32, "chosen_layers": 1}
+    (size,) = (row.value for row in said if row.measure == "parameters")
+    sizes = Sizes(40, 16, 8, 2, 32, 1, 0.0, "linrec", {}, True)
+    assert size == sum(weight.numel() for weight in Elastic(sizes).parameters())
+    assert set(final(said)) == {"recall@1", "recall@5", "ndcg@1", "ndcg@5", "mrr@1", "mrr@5"}
 
 
 @pytest.mark.parametrize("model", ["popularity", "item-knn"])

@@ -1,0 +1,304 @@
+"""EASRec, later DNS-Rec (2024, arXiv 2402.00390): a network that searches for its own width and depth.
+
+With E the item and P the position table, x_0 = dropout(LN(E[items] + P)), and per layer l
+
+    q, k, v = m * (W x + b),    h = LN(x + dropout(m * (W_o attention(q, k, v) + b_o)))
+    g(x_0) = 2 sigmoid(ReLU(x_0 W_a + b_a) W_b + b_b)                     a gate for each of both products
+    f = GELU((m' * (W1 h + b1)) * (m' * g_1(x_0)))
+    x <- H_l = LN(h + dropout((m * (W2 f + b2)) * (m * g_2(x_0))))
+    scores = (sum_l softmax(beta / tau)_l H_l) E^T                        tied table
+
+The masks m and m' mix the widths on offer: m = sum_k softmax(alpha / tau)_k m_k, where m_k is 1 at the first
+D / c_k features and 0 at the others, and m' is the same of the inner size. One alpha serves all layers. tau
+falls from 1 to 0.01, by 0.00005 a forward of the training. To the loss is added
+
+    flops_weight (n / L) sum_l softmax(beta / tau)_l l sum_k softmax(alpha / tau)_k F_k / (F_max - F_min)
+
+with n the depth of the largest beta and F_k the operations of a layer of width k. Every ten batches alpha
+and then beta take a step of their own on the batch at hand. The architecture of the largest alpha and beta is
+then trained anew, with its own weights, gates, and no masks; its states are those of its last layer. The
+attention is the mechanism `linrec`. Upstream: szhang-cityu/DNSRec, `Gowalla-search` and `Gowalla-retrain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from linrec_bench.attention.layer import Mixer, check_heads, join_heads, split_heads
+from linrec_bench.models.blocks import check_share, check_sizes, initialise, item_table
+from linrec_bench.models.spec import ModelSpec, Recommender, Supernet
+
+_EPS = 1e-12
+_COOLEST, _COOLING = 0.01, 5e-5
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What both networks are built from; `inner_size` and `hidden_size` are those of the widest layer."""
+
+    n_items: int
+    seq_len: int
+    hidden_size: int
+    heads: int
+    inner_size: int
+    layers: int
+    dropout: float
+    attention: str
+    attention_params: dict[str, object]
+    causal: bool
+
+    def __post_init__(self) -> None:
+        check_sizes(
+            "easrec",
+            seq_len=self.seq_len,
+            hidden_size=self.hidden_size,
+            heads=self.heads,
+            layers=self.layers,
+            inner_size=self.inner_size,
+        )
+        check_share("easrec", dropout=self.dropout)
+        check_heads(self.hidden_size, self.heads)
+
+    def operations(self) -> int:
+        """Floating-point operations of a layer on a row of `seq_len` tokens: products alone."""
+        width, inner, tokens = self.hidden_size, self.inner_size, self.seq_len
+        attention = 8 * width**2 + 4 * width * width // self.heads
+        gates = 2 * (width * inner + inner**2) + 4 * width**2
+        return tokens * (attention + 4 * width * inner + gates)
+
+
+class Gate(nn.Module):
+    """2 sigmoid(ReLU(x W_a + b_a) W_b + b_b): how much of each feature a token lets through."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(inputs, outputs), nn.Linear(outputs, outputs)
+
+    def forward(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N E"]:
+        gate: Tensor = 2 * self.out(F.relu(self.hidden(x))).sigmoid()
+        return gate
+
+
+class ElasticBlock(nn.Module):
+    """One layer; see the module. `wide` and `inner` are the masks, 1 where there are none."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        width, inner = sizes.hidden_size, sizes.inner_size
+        self.heads = sizes.heads
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mixer = Mixer(sizes.attention, causal=sizes.causal, **sizes.attention_params)
+        self.attention_norm, self.norm = (nn.LayerNorm(width, eps=_EPS) for _ in range(2))
+        self.enter, self.leave = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.enter_gate, self.leave_gate = Gate(width, inner), Gate(width, width)
+        self.dropout = nn.Dropout(sizes.dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B N D"],
+        first: Float[Tensor, "B N D"],
+        padding_mask: Bool[Tensor, "B N"] | None,
+        wide: Float[Tensor, " D"] | float = 1.0,
+        inner: Float[Tensor, " E"] | float = 1.0,
+    ) -> Float[Tensor, "B N D"]:
+        q, k, v = (split_heads(wide * part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))
+        mixed = join_heads(self.mixer(q, k, v, padding_mask))
+        h = self.attention_norm(x + self.dropout(wide * self.out(mixed)))
+        f = F.gelu(inner * self.enter(h) * (inner * self.enter_gate(first)))
+        f = wide * self.leave(f) * (wide * self.leave_gate(first))
+        states: Tensor = self.norm(h + self.dropout(f))
+        return states
+
+
+class Elastic(Recommender):
+    """Embeddings and blocks of one width: the network that is trained anew, and the body of the search."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.items = item_table("easrec", sizes.n_items, sizes.hidden_size)
+        self.positions = nn.Embedding(sizes.seq_len, sizes.hidden_size)
+        self.norm, self.dropout = nn.LayerNorm(sizes.hidden_size, eps=_EPS), nn.Dropout(sizes.dropout)
+        self.blocks = nn.ModuleList(ElasticBlock(sizes) for _ in range(sizes.layers))
+        self.causal = sizes.causal
+        initialise(self)
+
+    def forward(
+        self,
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        del timestamps
+        return self._layers(items, padding_mask, 1.0, 1.0)[-1]
+
+    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
+        return self.items.weight
+
+    def _layers(
+        self,
+        items: Tensor,
+        padding_mask: Tensor | None,
+        wide: Tensor | float,
+        inner: Tensor | float,
+    ) -> list[Float[Tensor, "B N D"]]:
+        """What each layer gives."""
+        length = items.shape[1]
+        if length > self.sizes.seq_len:
+            raise ValueError(
+                f"items hold {length} positions; model easrec was built for at most {self.sizes.seq_len}"
+            )
+        # A causal mechanism never looks at the padding on the right, so it is spared the mask.
+        mask = None if self.causal else padding_mask
+        first = x = self.dropout(self.norm(self.items(items) + self.positions.weight[:length]))
+        layers: list[Tensor] = []
+        for block in self.blocks:
+            x = block(x, first, mask, wide, inner)
+            layers.append(x)
+        return layers
+
+
+class EASRec(Elastic, Supernet):
+    """`hidden_size` D and `inner_size` (4 D where None) are those of the widest option, each a multiple of
+    `heads` times each of `width_divisors`, which name the options; `layers` is the largest depth.
+
+    The search takes `search_epochs` at most. A row holds at most `seq_len` items. `attention_params` are
+    those of the mechanism.
+    """
+
+    tau: Tensor
+    wide_masks: Tensor
+    inner_masks: Tensor
+
+    def __init__(
+        self,
+        *,
+        n_items: int,
+        seq_len: int = 200,
+        hidden_size: int = 64,
+        heads: int = 4,
+        layers: int = 4,
+        inner_size: int | None = None,
+        width_divisors: tuple[int, ...] = (1, 2, 4),
+        dropout: float = 0.2,
+        flops_weight: float = 0.01,
+        search_epochs: int = 20,
+        attention: str = "linrec",
+        attention_params: dict[str, object] | None = None,
+        causal: bool = False,
+    ) -> None:
+        _check(
+            {"width_divisors": width_divisors, "flops_weight": flops_weight, "search_epochs": search_epochs}
+        )
+        inner_size = 4 * hidden_size if inner_size is None else inner_size
+        params = dict(attention_params or {})
+        super().__init__(
+            Sizes(
+                n_items, seq_len, hidden_size, heads, inner_size, layers, dropout, attention, params, causal
+            )
+        )
+        self.options = tuple(self._narrowed(divisor) for divisor in width_divisors)
+        self.flops_weight, self.search_epochs = flops_weight, search_epochs
+        self.alpha = nn.Parameter(torch.full((len(self.options),), 1 / len(self.options)))
+        self.beta = nn.Parameter(torch.full((layers,), 1 / layers))
+        self.register_buffer("tau", torch.ones(()))
+        wide = [_first(option.hidden_size, hidden_size) for option in self.options]
+        inner = [_first(option.inner_size, inner_size) for option in self.options]
+        self.register_buffer("wide_masks", torch.stack(wide))
+        self.register_buffer("inner_masks", torch.stack(inner))
+
+    def _narrowed(self, divisor: int) -> Sizes:
+        sizes = self.sizes
+        for name, size in (("hidden_size", sizes.hidden_size), ("inner_size", sizes.inner_size)):
+            if size % divisor or (name == "hidden_size" and (size // divisor) % sizes.heads):
+                raise ValueError(
+                    f"model easrec: {name} {size} cannot be divided by {divisor} among heads {sizes.heads}; "
+                    f"expected other width_divisors, or a multiple of heads times {divisor}"
+                )
+        return replace(
+            sizes, hidden_size=sizes.hidden_size // divisor, inner_size=sizes.inner_size // divisor
+        )
+
+    def forward(
+        self,
+        items: Int64[Tensor, "B N"],
+        padding_mask: Bool[Tensor, "B N"] | None = None,
+        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
+    ) -> Float[Tensor, "B N D"]:
+        del timestamps
+        if self.training:
+            with torch.no_grad():
+                self.tau.sub_(_COOLING).clamp_(min=_COOLEST)
+        widths, depths = self._shares()
+        layers = self._layers(items, padding_mask, widths @ self.wide_masks, widths @ self.inner_masks)
+        return torch.einsum("l,lbnd->bnd", depths, torch.stack(layers))
+
+    def _shares(self) -> tuple[Float[Tensor, " K"], Float[Tensor, " L"]]:
+        return (self.alpha / self.tau).softmax(dim=0), (self.beta / self.tau).softmax(dim=0)
+
+    def auxiliary_loss(self) -> Float[Tensor, ""]:
+        widths, depths = self._shares()
+        operations = [option.operations() for option in self.options]
+        spread = max(operations) - min(operations)
+        of_layer = (widths * widths.new_tensor([count / spread for count in operations])).sum()
+        places = torch.arange(1, len(depths) + 1, device=depths.device)
+        deepest = (self.beta.argmax() + 1) / len(depths)
+        return self.flops_weight * deepest * (depths * places).sum() * of_layer
+
+    def architecture_parameters(self) -> tuple[tuple[nn.Parameter, ...], ...]:
+        return (self.alpha,), (self.beta,)
+
+    def chosen(self) -> Recommender:
+        return Elastic(self._preferred())
+
+    def choice(self) -> Mapping[str, int]:
+        sizes = self._preferred()
+        return {"hidden_size": sizes.hidden_size, "inner_size": sizes.inner_size, "layers": sizes.layers}
+
+    def _preferred(self) -> Sizes:
+        return replace(self.options[int(self.alpha.argmax())], layers=int(self.beta.argmax()) + 1)
+
+
+def _first(kept: int, size: int) -> Float[Tensor, " D"]:
+    return (torch.arange(size) < kept).to(torch.get_default_dtype())
+
+
+def _check(params: Mapping[str, object]) -> None:
+    """Raise `ValueError` for a search that has nothing to choose from, or no time, or a negative price."""
+    divisors, price, epochs = (params.get(k) for k in ("width_divisors", "flops_weight", "search_epochs"))
+    if isinstance(divisors, tuple) and (
+        len(divisors) < 2 or len(set(divisors)) < len(divisors) or min(divisors) < 1
+    ):
+        raise ValueError(
+            f"model easrec: width_divisors is {list(divisors)}; a search needs two different options or "
+            "more, such as [1, 2, 4]"
+        )
+    if isinstance(price, int | float) and price < 0:
+        raise ValueError(f"model easrec: flops_weight is {price}; expected 0 or more")
+    if isinstance(epochs, int) and epochs < 1:
+        raise ValueError(f"model easrec: search_epochs is {epochs}; expected a budget of 1 or more")
+
+
+SPEC = ModelSpec(
+    name="easrec",
+    title="EASRec (DNS-Rec): a search for the width and depth of a linear-attention network",
+    paper="EASRec, 2024, arXiv 2402.00390",
+    deviations=(
+        "the price counts the products of a layer of each width by their formula; the official code profiles "
+        "a copy of another size",
+        "padded items stay out of attention",
+        "all weights N(0, 0.02)",
+        "the search ends by the rules of the suite's training, or after search_epochs; its architecture is "
+        "that of the best epoch on validation",
+    ),
+    build=EASRec,
+    objectives=("last_position", "all_positions"),
+    mechanisms=("linrec",),
+    check=_check,
+)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from linrec_bench import baseline
 from linrec_bench.analysis.intervals import Interval, ratio_interval
-from linrec_bench.analysis.trials import by_round, measured
+from linrec_bench.analysis.trials import CASE_COLUMNS, by_round, measured
 from linrec_bench.analysis.verdicts import EXACT_MEASURES, SPEC, Bound, Claim, Verdict, judge
 from linrec_bench.baseline import Counts, name_of
 from linrec_bench.case import Case
@@ -178,10 +178,33 @@ def of_run(suite: Suite, jobs: Sequence[Job], rows: pd.DataFrame) -> list[Verdic
 
     What a SPEC declares is asked only where the run holds the counts for it: a run stores no `operations`.
     """
+    rows = known_as(rows, jobs)
     asked = questions(suite, jobs)
     declared = verdicts([question for question in asked if question.claim.source == SPEC], rows)
     lines = verdicts([question for question in asked if question.claim.source != SPEC], rows)
     return [verdict for verdict in declared if not math.isnan(verdict.found)] + lines
+
+
+def known_as(rows: pd.DataFrame, jobs: Sequence[Job]) -> pd.DataFrame:
+    """Stored rows (of samples, or of a summary) under the identifiers that the cases of `jobs` have now.
+
+    The identifier of a case is a hash of all its fields, so that it changes when a later version adds one. A
+    case is told by what its rows show, where that means one job alone.
+    """
+    shown = [column for column in CASE_COLUMNS if column not in ("run_id", "suite", "case_id")]
+    ids: dict[tuple[object, ...], str] = {}
+    for job in jobs:
+        row = row_of(job.case, run_id="", suite="", measure="", unit="", value=None).as_dict()
+        key = tuple(row[column] for column in shown)
+        ids[key] = "" if key in ids else job.case.id
+    cases = rows[rows["measure"] == TRIAL] if "measure" in rows else rows
+    known = {job.case.id for job in jobs}
+    now = {
+        str(stored): ids.get(tuple(key), "")
+        for stored, *key in cases[["case_id", *shown]].itertuples(index=False, name=None)
+        if stored not in known
+    }
+    return rows.assign(case_id=rows["case_id"].map(lambda stored: now.get(stored) or stored))
 
 
 Measure = Callable[[Sequence[Job]], "pd.DataFrame"]

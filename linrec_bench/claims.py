@@ -95,9 +95,13 @@ def rule(
     A claim is reproduced where every place that was found holds, and not reproduced where one is broken. The
     first evidence that has a number decides; `lacking` says what to do where none has any.
     """
-    return [
-        _rule(claim, number, jobs, evidence, device, lacking) for number, claim in enumerate(suite.claims)
-    ]
+    known = [each if each.exact else _known_as(each, jobs) for each in evidence]
+    return [_rule(claim, number, jobs, known, device, lacking) for number, claim in enumerate(suite.claims)]
+
+
+def _known_as(evidence: Evidence, jobs: Sequence[Job]) -> Evidence:
+    summary = None if evidence.summary is None else check.known_as(evidence.summary, jobs)
+    return Evidence(check.known_as(evidence.rows, jobs), summary)
 
 
 def as_verdicts(ruled: Sequence[Ruled]) -> list[Verdict]:
@@ -166,7 +170,10 @@ def _rule(
         beyond = _beyond(claim, rows)
         if beyond:
             return ruled("not testable on this device", beyond)
-        reasons += [verdict.detail for verdict in verdicts]
+        if each.summary is not None and claim.quantity == "exponent":
+            reasons.append("it needs the raw samples, which are not stored")
+        else:
+            reasons += [verdict.detail for verdict in verdicts]
     return ruled("undecided", reasons[-1] if reasons else lacking or "the run holds no such case")
 
 

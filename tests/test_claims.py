@@ -123,7 +123,7 @@ def test_a_summary_alone_answers_all_but_timed_exponents(name):
 
 def test_a_timed_exponent_needs_the_samples():
     found = ruled(TRUE["exponent"], from_summary=True)
-    assert (found.ruling, found.ours) == ("undecided", "time is known at 0 lengths; two are needed")
+    assert (found.ruling, found.ours) == ("undecided", "it needs the raw samples, which are not stored")
 
 
 @pytest.mark.parametrize(
@@ -158,6 +158,16 @@ def test_what_cannot_be_told_says_why(text, how, ruling, said):
     found = ruled(text, **how)
     assert found.ruling == ruling
     assert said in found.ours
+
+
+@pytest.mark.parametrize("from_summary", [False, True])
+def test_rows_of_a_version_with_other_identifiers_are_still_found(from_summary):
+    suite, jobs = prepared(TRUE["crossover"], TRUE["models"])
+    samples = planted(jobs)
+    old = samples.assign(case_id="old-" + samples["case_id"])
+    evidence = claims.evidence_of(None if from_summary else old, summarise(old, reference="softmax"))
+    found = claims.rule(suite, jobs, [evidence], device="cpu")
+    assert [each.ruling for each in found] == ["reproduced"] * 2
 
 
 def test_the_place_that_decides_is_the_worst():

@@ -86,7 +86,7 @@ def value(cases: pd.DataFrame, measure: str, values: Values) -> Found:
     median = median_interval(list(rounds.values()))
     if math.isnan(median.low):
         return _exact(median.value, "one sample")
-    return Found(median.value, median.low, median.high, f"{median.rounds} rounds")
+    return Found(median.value, median.low, median.high, _counted(median.rounds, "round"))
 
 
 def ratio(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
@@ -102,7 +102,9 @@ def ratio(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) 
         return nothing(f"{measure} is not positive; expected a difference, which needs no positive numbers")
     if len(mine) == len(theirs) == 1:
         paired = ratio_interval(*(next(iter(side.values())) for side in (mine, theirs)))
-        return Found(paired.value, paired.low, paired.high, f"{paired.rounds} rounds side by side")
+        return Found(
+            paired.value, paired.low, paired.high, _counted(paired.rounds, "round") + " side by side"
+        )
     logs = [math.log(a / b) for a, b in _seed_pairs(mine, theirs)]
     mean, half = mean_and_half_width(np.array(logs))
     if len(logs) < 2:
@@ -147,6 +149,10 @@ def crossovers(summary: pd.DataFrame, measure: str, *, own: str, other: str) -> 
 
 def key(case: pd.Series) -> tuple[str, str]:
     return str(case["run_id"]), str(case["case_id"])
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _exact(number: float, detail: str = "") -> Found:

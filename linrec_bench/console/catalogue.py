@@ -28,10 +28,13 @@ def show_files(run: Run) -> None:
 
 
 def show_figures(run: Run, drawn: Mapping[str, Sequence[Path] | str]) -> None:
-    """Name each figure's files, or why it was not drawn."""
+    """Name the files of each figure, then those that were not drawn, once for each reason."""
+    left_out: dict[str, list[str]] = {}
     for name, result in drawn.items():
         if isinstance(result, str):
-            say(f"{run.id}: no {name} figure: {result}")
+            left_out.setdefault(result, []).append(name)
         else:
             for path in result:
                 out.print(str(path), soft_wrap=True)
+    for reason, names in left_out.items():
+        say(f"{run.id}: no figure {', '.join(names)}: {reason}")

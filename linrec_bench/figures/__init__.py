@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -26,7 +27,7 @@ from linrec_bench.figures import (
 )
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style, style_of
 
-__all__ = ["FIGURES", "PAPER", "Kind", "NothingToDraw", "Style", "draw_all", "save", "style_of"]
+__all__ = ["FIGURES", "FORMATS", "PAPER", "Kind", "NothingToDraw", "Style", "draw_all", "save", "style_of"]
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,27 @@ FIGURES: Mapping[str, Kind] = {
     "memory_probe": Kind(memory_probe.draw, ("recommend",)),
 }
 
+FORMATS = ("png", "svg", "pdf")
+
 DPI = 180
+
+_UNDATED: Mapping[str, Any] = {
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
+}
+"""What would make the files of the same figure differ."""
 
 _TEXTS = ("model", "dataset", "detail", "kernel", "reference", "interval_over")
 """Columns whose empty strings a CSV file cannot tell from missing values."""
 
 
 def draw_all(
-    samples: pd.DataFrame, summary: pd.DataFrame, folder: Path, *, style: Style = PAPER
+    samples: pd.DataFrame,
+    summary: pd.DataFrame,
+    folder: Path,
+    *,
+    style: Style = PAPER,
+    formats: Sequence[str] = FORMATS,
 ) -> dict[str, tuple[Path, ...] | str]:
     """Draw every figure of a run into `folder`: figure -> its files, or why it was left out.
 
@@ -87,31 +101,34 @@ def draw_all(
                     f"{stem}_bidirectional": rows[~rows["causal"]],
                 }
             for part, chosen in parts.items():
-                drawn[part] = _drawn(kind, chosen, samples, folder / f"{part}{style.suffix}", style)
+                drawn[part] = _drawn(kind, chosen, samples, folder / f"{part}{style.suffix}", style, formats)
     return drawn
 
 
 def _drawn(
-    kind: Kind, rows: pd.DataFrame, samples: pd.DataFrame, stem: Path, style: Style
+    kind: Kind, rows: pd.DataFrame, samples: pd.DataFrame, stem: Path, style: Style, formats: Sequence[str]
 ) -> tuple[Path, ...] | str:
     try:
         figure = kind.draw(rows, samples[samples["case_id"].isin(rows["case_id"])], style)
     except NothingToDraw as reason:
         return str(reason)
-    return save(figure, stem, style=style)
+    return save(figure, stem, style=style, formats=formats)
 
 
-def save(figure: Figure, stem: Path, *, style: Style = PAPER, dpi: int = DPI) -> tuple[Path, ...]:
-    """Write stem.png, stem.svg and stem.pdf, making the folder; the same figure gives the same bytes."""
+def save(
+    figure: Figure, stem: Path, *, style: Style = PAPER, dpi: int = DPI, formats: Sequence[str] = FORMATS
+) -> tuple[Path, ...]:
+    """Write stem.png, stem.svg and stem.pdf, or those of `formats`, making the folder; the same figure gives
+    the same bytes."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    png, svg, pdf = (stem.parent / f"{stem.name}.{ending}" for ending in ("png", "svg", "pdf"))
+    paths = tuple(stem.parent / f"{stem.name}.{ending}" for ending in formats)
     with matplotlib.rc_context(style.rc):
-        _save_png(figure, png, dpi)
-        figure.savefig(svg, metadata={"Date": None})
-        figure.savefig(
-            pdf, metadata={"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}
-        )
-    return png, svg, pdf
+        for path in paths:
+            if path.suffix == ".png":
+                _save_png(figure, path, dpi)
+            else:
+                figure.savefig(path, metadata=_UNDATED[path.suffix])
+    return paths
 
 
 def _save_png(figure: Figure, path: Path, dpi: int) -> None:

@@ -19,6 +19,10 @@ WORDS = {
 }
 
 
+ROOM = 0.2
+"""Share of a panel's width that words need."""
+
+
 def labels(part: pd.DataFrame, shown: Collection[str]) -> list[str]:
     """Those of the mechanisms shown with a case that did not end ok: each has its own row of marks."""
     failed = part.loc[part["status"] != "ok", "attention"].unique()
@@ -50,13 +54,14 @@ def _draw_row(ax: Axes, rows: pd.DataFrame, look: Look, *, x: str, at: float, st
     )
     why = ", ".join(WORDS[status] for status in rows["status"].unique())
     first, last = float(rows[x].iloc[0]), float(rows[x].iloc[-1])
-    # The words stand on the side with more room.
+    # The words stand on the side with more room; behind the first mark where neither has any.
     to_panel = ax.transData + ax.transAxes.inverted()
     left, right = (float(to_panel.transform((value, 1))[0]) for value in (first, last))
-    before = left >= 1 - right
+    before = left >= 1 - right and left >= ROOM
+    inside = max(left, 1 - right) < ROOM
     ax.annotate(
         why,
-        (first if before else last, at),
+        (first if before or inside else last, at),
         xycoords=ax.get_xaxis_transform(),
         xytext=(style.points(-6 if before else 6), 0),
         textcoords="offset points",

@@ -67,15 +67,18 @@ def draw_crossings(
             linestyle="none",
             gid=f"crossing {label}",
         )
-        # The words stand behind the interval, or before it where that leaves no room.
-        fits = float(to_panel.transform((ends[1], 1))[0]) < 0.72
+        # The words stand behind the interval, or before it where that leaves no room, or else on it.
+        starts, stops = (float(to_panel.transform((end, 1))[0]) for end in ends)
+        fits = stops < 0.72
+        on_line = not fits and starts < 0.12
         ax.annotate(
             rounded(at),
-            (ends[1] if fits else ends[0], height),
+            (at if on_line else ends[1] if fits else ends[0], height),
             xycoords=across,
-            xytext=(style.points(5 if fits else -5), 0),
+            xytext=(style.points(5 if fits or on_line else -5), 0),
             textcoords="offset points",
-            ha="left" if fits else "right",
+            ha="left" if fits or on_line else "right",
+            bbox={"facecolor": style.shade, "edgecolor": "none", "pad": 0.6} if on_line else None,
             va="center_baseline",
             fontsize=style.points(7.5),
             color=style.faint,

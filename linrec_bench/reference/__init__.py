@@ -6,6 +6,8 @@ everything between two such lines (in mkdocs.yml after `#`):
     <!-- generated: verbs -->
     <!-- end -->
 
+The README beside the folder has such a block too.
+
 What it writes is committed; the tests compare it with what the code would write now.
 """
 
@@ -15,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from linrec_bench.reference import data, mechanisms, models, pictures, rows, suites, verbs
+from linrec_bench.reference import data, mechanisms, models, pictures, rows, suites, terminal, verbs
 
 __all__ = ["BLOCKS", "files", "filled", "leftovers", "write"]
 
@@ -30,6 +32,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "samples": rows.samples,
     "summary": rows.summary,
     "suite keys": suites.keys,
+    "quick": terminal.quick,
 }
 """The name of a block -> what makes its content."""
 
@@ -54,9 +57,11 @@ def filled(text: str) -> str:
 
 
 def files(docs: Path) -> dict[Path, str]:
-    """File -> content, for what the code makes whole or in parts: pages, and mkdocs.yml beside the folder."""
+    """File -> content, for what the code makes whole or in parts: pages, and beside the folder mkdocs.yml and
+    the README."""
     made = {docs / mechanisms.FOLDER / name: text for name, text in mechanisms.pages().items()}
-    written = [docs.parent / "mkdocs.yml", *sorted(docs.rglob("*.md"))]
+    beside = [docs.parent / name for name in ("mkdocs.yml", "README.md")]
+    written = [*(path for path in beside if path.is_file()), *sorted(docs.rglob("*.md"))]
     by_hand = {path: path.read_text(encoding="utf-8") for path in written if path not in made}
     return made | {path: filled(text) for path, text in by_hand.items() if _BLOCK.search(text)}
 

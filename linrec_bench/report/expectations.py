@@ -18,9 +18,11 @@ def expectations(source: Source) -> tuple[list[Entry], str]:
     if not suite.expect:
         return [], "The suite states no expectation."
     rows = claims.evidence_of(source.samples, source.summary).rows
-    asked = check.questions(suite, expand(suite, device=source.run.device()))
-    own = [question for question in asked if question.claim.source.startswith("expect")]
-    entries = of_verdicts(check.verdicts(own, rows))
+    jobs = expand(suite, device=source.run.device())
+    own = [
+        question for question in check.questions(suite, jobs) if question.claim.source.startswith("expect")
+    ]
+    entries = of_verdicts(check.verdicts(own, check.known_as(rows, jobs)))
     return entries, "" if entries else "The run holds no case that an expectation is about."
 
 

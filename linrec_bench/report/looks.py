@@ -6,13 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from linrec_bench.figures.contrast import legible
 from linrec_bench.figures.style import look
 
 LIGHT, DARK = "#FCFBF8", "#17191C"
 """The grounds of the page."""
-
-LEAST_CONTRAST = 3.0
-"""Contrast of graphics with their ground that WCAG 2.2 asks for (success criterion 1.4.11)."""
 
 _R = 4.0
 
@@ -52,38 +50,6 @@ def _key(name: str, identifier: str) -> Key:
         dark_line=dark,
         dark_edge=dark,
     )
-
-
-def legible(colour: str, ground: str, *, toward: str) -> str:
-    """The colour, mixed with `toward` in steps of a twentieth until it contrasts with the ground."""
-    for step in range(21):
-        mixed = _mixed(colour, toward, step / 20)
-        if contrast(mixed, ground) >= LEAST_CONTRAST:
-            return mixed
-    return toward
-
-
-def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two colours `#RRGGBB` (WCAG 2.2), 1 to 21."""
-    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    """Relative luminance of sRGB (WCAG 2.2)."""
-    linear = [
-        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in _rgb(colour)
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _mixed(colour: str, other: str, share: float) -> str:
-    parts = [a + share * (b - a) for a, b in zip(_rgb(colour), _rgb(other), strict=True)]
-    return "#" + "".join(f"{round(255 * part):02X}" for part in parts)
-
-
-def _rgb(colour: str) -> list[float]:
-    return [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
 
 
 def shape(marker: str) -> str:

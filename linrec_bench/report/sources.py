@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from linrec_bench.analysis.quality import COLUMNS as QUALITY_COLUMNS
 from linrec_bench.analysis.summary import COLUMNS, summarise
 from linrec_bench.case import label
 from linrec_bench.report.cards import CardRow, CardsError, read_cards
+from linrec_bench.results.rows import COLUMNS as ROW_COLUMNS
 from linrec_bench.results.rows import STATUSES
 from linrec_bench.results.store import CARDS, QUALITY, SAMPLES, SUMMARY, Run, StoreError
 from linrec_bench.suite import load
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from linrec_bench.suite.schema import Suite
 
 _UNREPORTED = ("reference",)
@@ -40,6 +41,11 @@ class Source:
     cards: tuple[CardRow, ...] | None
     quality: pd.DataFrame | None
     notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The samples; none of them where they are not stored."""
+        return pd.DataFrame(columns=list(ROW_COLUMNS)) if self.samples is None else self.samples
 
     @property
     def title(self) -> str:

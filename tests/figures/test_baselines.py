@@ -13,7 +13,10 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from typer.testing import CliRunner
 
+from linrec_bench.cli import app
+from linrec_bench.figures import DPI as PLOTTED_DPI
 from linrec_bench.figures import (
     PAPER,
     amdahl,
@@ -77,6 +80,37 @@ def drawn(request):
         return pixels(function(keep(summary), samples, style), style)
 
     return draw
+
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "cpu"
+
+DRAWN_RUNS = [path.parent for path in sorted(REFERENCE.glob("*/figures"))]
+"""The reference runs whose figures are committed, that of the README among them."""
+
+
+@pytest.mark.skipif(
+    not matplotlib.__version__.startswith(DRAWN_WITH),
+    reason=f"the figures were drawn with matplotlib {DRAWN_WITH}, this is {matplotlib.__version__}",
+)
+@pytest.mark.parametrize("folder", DRAWN_RUNS, ids=lambda folder: folder.name)
+def test_committed_figures_are_what_plot_draws_now(folder, tmp_path):
+    """After a wanted change: linrec-bench plot results/reference/cpu/NAME --format png --format svg"""
+    command = ["plot", str(folder), "--out", str(tmp_path), "--format", "png", "--format", "svg"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    committed = {path.name: path for path in (folder / "figures").iterdir()}
+    # Those that need raw samples, which are not committed, may have been drawn when the run was made.
+    assert committed.keys() >= {path.name for path in tmp_path.iterdir()}
+    for path in tmp_path.glob("*.png"):
+        one, other = (small(each) for each in (path, committed[path.name]))
+        assert difference(one, other) < TOLERANCE, path.name
+
+
+def small(path):
+    """A picture at the size of the baselines."""
+    with Image.open(path) as found:
+        picture = found.convert("RGB")
+    return picture.resize([side * DPI // PLOTTED_DPI for side in picture.size])
 
 
 def pixels(figure, style):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linrec_bench.figures.contrast import contrast
 from linrec_bench.figures.style import LOOKS
 from linrec_bench.report import charts, looks
 from linrec_bench.report.charts import Log
@@ -111,9 +112,9 @@ def test_labels_with_room_stay_where_they_belong():
 @pytest.mark.parametrize("name", [*LOOKS, "gla", "linrec(padding=ignore)"])
 def test_marks_contrast_with_both_grounds(name):
     key = looks.keys([name])[name]
-    assert looks.contrast(key.edge, looks.LIGHT) >= 3
-    assert looks.contrast(key.dark_edge, looks.DARK) >= 3
-    assert looks.contrast(key.dark_line, looks.DARK) >= 3
+    assert contrast(key.edge, looks.LIGHT) >= 3
+    assert contrast(key.dark_edge, looks.DARK) >= 3
+    assert contrast(key.dark_line, looks.DARK) >= 3
 
 
 def test_lines_keep_the_colours_of_the_figures():
@@ -121,8 +122,8 @@ def test_lines_keep_the_colours_of_the_figures():
 
 
 def test_contrast_is_that_of_wcag():
-    assert looks.contrast("#000000", "#FFFFFF") == pytest.approx(21)
-    assert looks.contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
 
 
 def test_every_marker_has_a_shape_of_its_own():

@@ -1,0 +1,33 @@
+"""What a terminal shows at the end of a stored run: the output in the README."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.text import Text
+
+from linrec_bench.console import out, show_summary
+from linrec_bench.results.store import Run
+from linrec_bench.suite.load import parse
+
+QUICK = Path(__file__).parents[2] / "results" / "reference" / "cpu" / "quick"
+
+WIDTH = 80
+
+TASKS = ("core", "recommend")
+"""Those that the README shows of the run."""
+
+
+def quick() -> str:
+    """The end of `linrec-bench run quick` as a block of text, told from the summary of the reference run."""
+    run = Run(QUICK)
+    suite = parse(run.suite_text(), name="suite.yaml", stem="quick", device=run.device())
+    summary = run.summary()
+    width, out.width = out.width, WIDTH
+    try:
+        with out.capture() as captured:
+            show_summary(summary[summary["task"].isin(TASKS)], suite)
+    finally:
+        out.width = width
+    lines = Text.from_ansi(captured.get()).plain.splitlines()
+    return "\n" + "\n".join(f"    {line}".rstrip() for line in lines) + "\n\n"

@@ -1,8 +1,13 @@
 """Semantics cards: which are made for a run, and that a contradiction is on them."""
 
 import json
+from dataclasses import replace
 
+import pytest
+
+from linrec_bench import attention, verify
 from linrec_bench.case import Case, freeze
+from linrec_bench.registry import Registry
 from linrec_bench.results import store
 from linrec_bench.verify import PROPERTIES, cards, cards_of
 
@@ -54,3 +59,25 @@ def test_what_could_not_be_probed_is_said():
     for card in cards(["flex-attention"]):
         assert "torch.float64" in card.unprobed
         assert set(card.found) == {"fake tensors", "declared exponents"}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "found"),
+    [
+        ("softmax", {"time_exponent": 1.0}, "softmax: exponent of operations 1 as declared, found 2.000"),
+        (
+            "softmax",
+            {"memory_exponent": 1.0},
+            "softmax: exponent of peak_live_bytes 1 as declared, found 2.000",
+        ),
+        ("copy", {"time_exponent": 2.0}, "copy: exponent of operations 2 as declared, found 1.000"),
+    ],
+)
+def test_a_wrong_exponent_is_caught(monkeypatch, name, changes, found):
+    """The counts say how a mechanism grows, and not the declaration."""
+    sound = attention.registry()[name]
+    assert verify._exponents(sound, {}, False) is None
+    planted = replace(sound, **changes)
+    registry = Registry("attention", [(name, planted)])
+    monkeypatch.setattr(attention, "registry", lambda: registry)
+    assert verify._exponents(planted, {}, False) == found

@@ -13,9 +13,9 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
+from linrec_bench.attention.inputs import check_inputs, check_tensors
 from linrec_bench.attention.spec import Spec, State, Unsupported, accepted
 from linrec_bench.registry import Registry
 
@@ -75,6 +75,7 @@ def core(
     settings, tensors = _settings_and_tensors(spec, params)
     spec.check_direction(causal=causal)
     check_inputs(q, k, v, padding_mask)
+    check_tensors(f"attention {name}", spec.tensors, tensors, q)
     if padding_mask is not None and not spec.honours_padding:
         raise Unsupported(f"attention {name} cannot honour a padding mask")
     tensors = tensors or _made_from_keys(spec, k, settings, seq_len=k.shape[2])
@@ -107,6 +108,7 @@ def step(
     if spec.step is None:
         raise Unsupported(f"attention {name} has no step, so it cannot decode event by event")
     check_inputs(q, k, v, None)
+    check_tensors(f"attention {name}", spec.tensors, tensors, q)
     tensors = tensors or _made_from_keys(spec, k, settings, seq_len=seq_len)
     return spec.step(state, q, k, v, **accepted(spec.step, settings, seq_len=seq_len), **tensors)
 
@@ -128,24 +130,3 @@ def _made_from_keys(
         return {}
     x = k.transpose(1, 2).flatten(2)
     return spec.companion_tensors(x, k.shape[1], seq_len=seq_len, params=settings)
-
-
-def check_inputs(q: Tensor, k: Tensor, v: Tensor, padding_mask: Tensor | None) -> None:
-    """Raise `ValueError` unless the shapes and dtypes are those that `core` documents."""
-    for name, tensor in (("q", q), ("k", k), ("v", v)):
-        if tensor.ndim != 4:
-            raise ValueError(f"{name} has shape {list(tensor.shape)}; expected [B, H, N, d]")
-        if tensor.shape != q.shape:
-            raise ValueError(f"{name} has shape {list(tensor.shape)}; expected that of q, {list(q.shape)}")
-        if tensor.dtype != q.dtype or not tensor.is_floating_point():
-            raise ValueError(f"{name} has dtype {tensor.dtype}; expected one floating dtype for q, k and v")
-    if padding_mask is not None:
-        expected = [q.shape[0], q.shape[2]]
-        if list(padding_mask.shape) != expected:
-            raise ValueError(
-                f"padding_mask has shape {list(padding_mask.shape)}; expected [B, N] = {expected}"
-            )
-        if padding_mask.dtype != torch.bool:
-            raise ValueError(
-                f"padding_mask has dtype {padding_mask.dtype}; expected bool, True where a token is real"
-            )

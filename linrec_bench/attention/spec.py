@@ -117,6 +117,15 @@ class Spec:
                     found.setdefault(name, parameter)
         return found
 
+    @cached_property
+    def tensors(self) -> Mapping[str, inspect.Parameter]:
+        """What `core` takes beside q, k, v and the mask that is a tensor, by name."""
+        return {
+            name: parameter
+            for name, parameter in parameters_of(self.core).items()
+            if name not in _CONTRACT and _is_tensor(parameter.annotation)
+        }
+
     def check_params(self, params: Mapping[str, object]) -> None:
         """Raise `ValueError` when a parameter is unknown or has a value that its annotation excludes."""
         check_parameters(f"attention {self.name}", self.parameters, params)

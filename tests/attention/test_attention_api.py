@@ -112,6 +112,83 @@ def test_wrong_masks_are_named(mask: torch.Tensor, message: str) -> None:
         attention.core("copy", Q, K, V, padding_mask=mask)
 
 
+GATE = torch.zeros(2, 3, 7, 8)
+STEP_SIZE, RATE = torch.ones(2, 3, 7, 1), -torch.ones(3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensors", "message"),
+    [
+        (
+            "gla",
+            {"log_decay": GATE[..., :1]},
+            r"gla: log_decay has shape \[2, 3, 7, 1\]; expected \[B, H, N, d\]",
+        ),
+        ("gla", {"log_decay": GATE[0]}, r"expected \[B, H, N, d\] = \[2, 3, 7, 8\]"),
+        ("gla", {"log_decay": GATE.long()}, "log_decay has dtype torch.int64; expected a floating dtype"),
+        (
+            "gla",
+            {"log_dekay": GATE},
+            "gla takes no tensor 'log_dekay'; it takes: log_decay. Did you mean 'log_de",
+        ),
+        ("softmax", {"mask": GATE}, "softmax takes no tensor 'mask'; it takes: none"),
+        (
+            "mamba2",
+            {"dt": STEP_SIZE, "a": RATE},
+            "mamba2 needs the tensor 'skip' beside dt, a; it is missing",
+        ),
+        (
+            "based",
+            {"query_projection": torch.ones(3, 8, 4), "key_projection": torch.ones(3, 8, 5)},
+            r"key_projection has shape \[3, 8, 5\]; expected \[H, d, f\] = \[3, 8, 4\]",
+        ),
+    ],
+)
+def test_wrong_tensors_beside_q_k_v_are_named(
+    name: str, tensors: dict[str, torch.Tensor], message: str
+) -> None:
+    """A gate of another shape would broadcast to a silently different computation."""
+    with pytest.raises(ValueError, match=message):
+        attention.core(name, Q, K, V, causal=True, **tensors)
+
+
+@pytest.mark.parametrize("spec", [s for s in registry().values() if s.tensors], ids=lambda spec: spec.name)
+def test_what_a_companion_makes_fits_the_signature(spec: Spec) -> None:
+    made = spec.companion_tensors(torch.randn(2, 7, 24), 3, seq_len=7, params={})
+    attention.core(spec.name, Q, K, V, causal=spec.causal, **made)
+    assert set(made) == set(spec.tensors)
+
+
+ONE_WAY = [
+    (spec.name, causal)
+    for spec in registry().values()
+    for causal in (False, True)
+    if causal not in contract.directions(spec)
+]
+
+
+@pytest.mark.parametrize(("name", "causal"), ONE_WAY)
+def test_a_direction_that_does_not_exist_is_unsupported(name: str, causal: bool) -> None:
+    reason = f"attention {name} has no {'causal' if causal else 'bidirectional'} form"
+    with pytest.raises(Unsupported, match=reason):
+        attention.core(name, Q, K, V, causal=causal)
+    with pytest.raises(Unsupported, match=reason):
+        make_layer(name, 24, 3, causal=causal, seq_len=7)
+
+
+def test_a_mask_asked_of_fnet_is_unsupported() -> None:
+    with pytest.raises(Unsupported, match="attention fnet cannot honour a padding mask"):
+        attention.core("fnet", Q, K, V, padding_mask=torch.ones(2, 7, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("name", ["linformer", "lightsans"])
+def test_more_tokens_than_a_layer_was_made_for_are_unsupported(name: str) -> None:
+    layer = make_layer(name, 24, 3, causal=False, seq_len=6)
+    assert layer(torch.randn(1, 6, 24)).shape == (1, 6, 24)
+    with pytest.raises(Unsupported, match=f"attention {name} was made for at most 6 tokens, got 7"):
+        layer(torch.randn(1, 7, 24))
+
+
 def test_a_plugin_joins_the_registry(plugin: Path) -> None:
     assert load_plugin(plugin).name == "twice"
     torch.testing.assert_close(attention.core("twice", Q, K, V, gain=3.0), 3 * V)

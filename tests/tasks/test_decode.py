@@ -13,6 +13,8 @@ from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import predict
 from linrec_bench.models.spec import Recommender
+from linrec_bench.suite.expand import expand
+from linrec_bench.suite.load import find, load
 from linrec_bench.tasks import core, decode
 
 CAUSAL = [
@@ -32,6 +34,13 @@ def case_of(name: str, *, seq_len: int = 50, causal: bool = True) -> Case:
         causal=causal,
         dtype="float64",
     )
+
+
+def test_the_suite_holds_every_mechanism_that_decodes() -> None:
+    suite = load(find("decode"), device="cpu", settings=[])
+    asked = {job.case.attention for job in expand(suite, device="cpu")}
+    assert asked == {name for name, spec in attention.registry().items() if spec.causal}
+    assert all(attention.registry()[name].step for name in asked)
 
 
 @pytest.mark.parametrize("name", CAUSAL)

@@ -73,7 +73,7 @@ class _UnitRows(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         unit, scale = ctx.saved_tensors
         along = (unit * grad).sum(dim=-1, keepdim=True) / ctx.length**2
-        dx: Tensor = torch.addcmul(grad, unit, along, value=-1) * scale
+        dx: Tensor = torch.addcmul(grad, unit, along, value=-1).mul_(scale)
         return dx, None
 
 

@@ -51,7 +51,7 @@ using Mask = const uint8_t*;
 
 // What one thread works on: the tokens [first, last) of one head. `index` counts [segment, B, H], `state` [B, H].
 struct Part {
-  int64_t index, state, batch, head, first, last;
+  int64_t index, state, batch, head, first, last, ahead = T;
   Part(const Shape& shape, int64_t number) : index(number) {
     const int64_t tiles = (shape.length + T - 1) / T, segment = index / (shape.batch * shape.heads);
     state = index % (shape.batch * shape.heads);
@@ -137,6 +137,8 @@ template <typename Number>
 static void load(const Rows<Number>& rows, const Part& part, int64_t token, int count, Tile& to) {
   const Number* from = rows.data + part.batch * rows.batch + part.head * rows.head + token * rows.token;
   if (count < T || D < W) to.clear();
+  // The tile after this one, wherever it is: the processor does not foresee many streams at once.
+  for (int t = 0; t < T; ++t) __builtin_prefetch(from + (t + part.ahead) * rows.token);
   for (int t = 0; t < count; ++t)
     for (int j = 0; j < D; ++j) to.row(t)[j] = Real(from[t * rows.token + j]);
 }
@@ -431,7 +433,8 @@ void scan_back_keys(const Shape* shape, const Rows<Stored>* q, const Rows<Stored
                     Mask real, int column, const Rows<Stored>* slope, const Rows<Real>* dsquares,
                     const Real* before, const Rows<Stored>* dk, const Rows<Stored>* dv) {
   FOR_EACH_PART(shape) {
-    const Part part(*shape, number);
+    Part part(*shape, number);
+    part.ahead = -T;
     const int64_t tiles = (shape->length + T - 1) / T;
     State dstate, turned;
     Row after;

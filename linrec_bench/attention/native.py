@@ -75,7 +75,15 @@ def attend(
     causal: bool,
     column: bool,
 ) -> Float[Tensor, "B H N d"]:
-    """o of `linrec` or, if `column`, of `linrec-column`. Differentiable once."""
+    """o of `linrec` or, if `column`, of `linrec-column`. Differentiable once.
+
+    Raises `ValueError` unless q, k, v are of one shape and type: the library reads memory by those of q.
+    """
+    for name, x in (("k", k), ("v", v)):
+        if (x.shape, x.dtype) != (q.shape, q.dtype):
+            raise ValueError(
+                f"{name} is {list(x.shape)} of {x.dtype}; expected {list(q.shape)} of {q.dtype}, as q is"
+            )
     mask = None if padding_mask is None else padding_mask.contiguous()
     return (_causal if causal else _bidirectional)(column, mask, q, k, v)
 

@@ -138,6 +138,16 @@ def test_types_and_devices_without_a_library_are_unsupported() -> None:
         native.runs("native", q.to("meta"))
 
 
+def test_tokens_of_another_shape_or_type_are_refused() -> None:
+    q, k, v = contract.inputs(5)
+    with pytest.raises(ValueError, match=r"^k is \[2, 3, 4, 8\] of torch\.float64; expected \[2, 3, 5, 8\]"):
+        native.attend(q, k[:, :, :4], v, padding_mask=None, causal=False, column=False)
+    with pytest.raises(
+        ValueError, match=r"^v is .* of torch\.float32; expected .* of torch\.float64, as q is"
+    ):
+        native.attend(q, k, v.float(), padding_mask=None, causal=True, column=False)
+
+
 def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(Unsupported, match=r"no-such-compiler was not found \(set CXX\)"):

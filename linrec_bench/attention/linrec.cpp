@@ -178,24 +178,29 @@ static inline Doubles elu(Doubles x) {
   return x;
 }
 
-static inline Lanes inverse_root(Lanes x) {
-  for (int j = 0; j < L; ++j) x[j] = x[j] == 0 ? 0 : 1 / std::sqrt(x[j]);
-  return x;
+// scale / sqrt(x), and 0 where x is 0.
+static inline Lanes over_root(Real scale, Lanes x) {
+  Lanes root = x;
+  Real* numbers = (Real*)&root;
+  for (int j = 0; j < L; ++j) numbers[j] = std::sqrt(numbers[j]);
+  return x == 0 ? Lanes{} : scale / root;
 }
 
-static Real dot(const Lanes* a, const Lanes* b) {
+static inline Real dot(const Lanes* a, const Lanes* b) {
   Lanes sum = {};
   for (int c = 0; c < C; ++c) sum += a[c] * b[c];
-  Real total = 0;
-#pragma omp simd reduction(+ : total)
-  for (int j = 0; j < L; ++j) total += sum[j];
-  return total;
+  Real* numbers = (Real*)&sum;
+  // In halves, which are vectors again; one number after another would be a chain.
+#pragma GCC unroll 4
+  for (int half = L / 2; half > 0; half /= 2)
+    for (int j = 0; j < half; ++j) numbers[j] += numbers[j + half];
+  return numbers[0];
 }
 
 // The tokens of one tile as features elu(x), zero at padding, and as rows of one length, zero where they are zero.
 struct Features {
   Tile raw, unit;
-  Real scale[T];
+  Lanes scales[T / L];
   Real length;
 
   Features(const Rows<Stored>& rows, const Part& part, int64_t token, int count, Mask real, int64_t total,
@@ -205,18 +210,19 @@ struct Features {
     for (int t = 0; t < T; ++t)
       for (int c = 0; c < C; ++c) raw.at[t][c] = elu(raw.at[t][c]);
     mask_rows(raw, part, token, count, real, total);
-    for (int t = 0; t < T; ++t) {
-      const Real norm = std::sqrt(dot(raw.at[t], raw.at[t]));
-      scale[t] = norm == 0 ? 0 : length / norm;
-      for (int c = 0; c < C; ++c) unit.at[t][c] = raw.at[t][c] * scale[t];
-    }
+    for (int t = 0; t < T; ++t) scales[t / L][t % L] = dot(raw.at[t], raw.at[t]);
+    for (Lanes& some : scales) some = over_root(length, some);
+    for (int t = 0; t < T; ++t)
+      for (int c = 0; c < C; ++c) unit.at[t][c] = raw.at[t][c] * scale(t);
   }
+
+  Real scale(int t) const { return scales[t / L][t % L]; }
 
   // From the slope at the unit rows to that at the features.
   void through_norm(Tile& slope) const {
     for (int t = 0; t < T; ++t) {
       const Real along = dot(unit.at[t], slope.at[t]) / (length * length);
-      for (int c = 0; c < C; ++c) slope.at[t][c] = (slope.at[t][c] - unit.at[t][c] * along) * scale[t];
+      for (int c = 0; c < C; ++c) slope.at[t][c] = (slope.at[t][c] - unit.at[t][c] * along) * scale(t);
     }
   }
 
@@ -240,7 +246,7 @@ struct Prefix {
       for (int c = 0; c < C; ++c) {
         squares.at[0][c] += keys.raw.at[t][c] * keys.raw.at[t][c];
         sums.at[t][c] = squares.at[0][c];
-        tile.at[t][c] = inverse_root(count * squares.at[0][c]);
+        tile.at[t][c] = over_root(1, count * squares.at[0][c]);
       }
     }
   }

@@ -60,6 +60,7 @@ class Compared:
     quality_margin: float
     differences: tuple[Difference, ...]
     other_machine: str
+    notes: tuple[str, ...]
     comparison: Comparison
     quality: pd.DataFrame
 
@@ -78,6 +79,7 @@ class Compared:
             "exit_code": exit_code(found),
             "differences": [asdict(difference) for difference in self.differences],
             "other_machine": self.other_machine,
+            "notes": list(self.notes),
             "verdicts": dict(found.verdicts()),
             "lines": [asdict(line) | {"case": str(line.place), "said": line.said} for line in found.lines],
             "failures": [asdict(failure) | {"case": str(failure.place)} for failure in found.failures],
@@ -129,6 +131,7 @@ def runs(
         quality_margin=quality_margin,
         differences=differences,
         other_machine=other_machine,
+        notes=_left_out(before, after),
         comparison=found,
         quality=between_runs(
             _cases(before, attention), before.ranks(), _cases(after, attention), after.ranks()
@@ -162,6 +165,7 @@ def mechanisms(
         quality_margin=quality_margin,
         differences=(),
         other_machine="",
+        notes=_left_out(run),
         comparison=found,
         quality=differences(_cases(run, attention, against), run.ranks(), reference=against),
     )
@@ -171,8 +175,22 @@ def _cases(run: Run, *names: str | None) -> pd.DataFrame:
     """The cases of a run, and how each ended; those of the named mechanisms where any is named."""
     cases = outcomes(run.samples())
     wanted = {name for name in names if name is not None}
-    kept = [not wanted or bool({label, base_name(label)} & wanted) for label in cases["attention"]]
-    return cases[kept]
+    if not wanted:
+        return cases
+    labels = cases["attention"]
+    return cases[labels.isin(wanted) | labels.map(base_name).isin(wanted)]
+
+
+def _left_out(*runs: Run) -> tuple[str, ...]:
+    """What of the runs is not compared, by name: half-written rows, and runs in which no trial has ended."""
+    notes = []
+    for run in runs:
+        if cut := run.half_written():
+            rows = "row" if cut == 1 else "rows"
+            notes.append(f"{run.folder}: {cut} half-written {rows} of a trial that was cut off, left out")
+        if not run.finished_trials():
+            notes.append(f"{run.folder}: empty, no trial has ended")
+    return tuple(notes)
 
 
 def margin_of(folder: Path, calibration: str, *, default: float) -> tuple[float, str]:

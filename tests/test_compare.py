@@ -284,6 +284,28 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capfd, arg
     assert expected in last[-1]
 
 
+def test_half_written_rows_empty_runs_and_other_versions_are_said_by_name(tmp_path, monkeypatch, capfd):
+    whole, half = plant(tmp_path, 1), plant(tmp_path, 2)
+    with (half / "samples.csv").open("a") as file:
+        file.write("r,planted,half")
+    assert call(monkeypatch, "compare", whole, half, "--json") == 0
+    said = capfd.readouterr()
+    assert f"{half}: 1 half-written row of a trial that was cut off, left out" in said.err
+    assert json.loads(said.out)["notes"] == [
+        f"{half}: 1 half-written row of a trial that was cut off, left out"
+    ]
+    header = (half / "samples.csv").read_text().splitlines()[0]
+    (half / "samples.csv").write_text(header + "\n")
+    assert call(monkeypatch, "compare", whole, half) == 4
+    assert f"{half}: empty, no trial has ended" in capfd.readouterr().err
+    environment = json.loads((half / "environment.json").read_text())
+    (half / "environment.json").write_text(json.dumps(environment | {"schema_version": 99}))
+    assert call(monkeypatch, "compare", whole, half) == 2
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert "schema_version is 99; expected 1" in last
+    assert str(half) in last
+
+
 def test_export_writes_what_can_be_read_and_names_the_rest(tmp_path, monkeypatch, capfd):
     run, damaged = plant(tmp_path, 1), plant(tmp_path, 2)
     (damaged / "environment.json").write_text("{")

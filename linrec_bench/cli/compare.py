@@ -58,6 +58,8 @@ def command(
         found = compare.mechanisms(
             a, attention=attention, against=against, margin=allowed, quality_margin=quality_margin
         )
+    for note in found.notes:
+        console.say(note)
     if as_json:
         print(json.dumps(found.as_record(), indent=2))
     else:

@@ -48,6 +48,16 @@ def machine(environment: Mapping[str, object]) -> str:
     return ", ".join(filter(None, parts))
 
 
+def memory_of(environment: Mapping[str, object]) -> float | None:
+    """Bytes of memory of the device that a run was measured on; None where its environment does not tell."""
+    for part in ("device", "machine"):
+        described = environment.get(part)
+        size = described.get("memory_bytes") if isinstance(described, dict) else None
+        if isinstance(size, int) and size > 0:
+            return float(size)
+    return None
+
+
 def commands(environment: Mapping[str, object], folder: Path) -> list[tuple[str, str]]:
     """What each command does, and the command."""
     found = []

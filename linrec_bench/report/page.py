@@ -23,7 +23,7 @@ from linrec_bench.report.ledger import counted, ledger_table
 from linrec_bench.report.quality_charts import quality_charts
 from linrec_bench.report.sources import Source
 from linrec_bench.report.table import Table
-from linrec_bench.report.tables import cost_tables, quality_tables
+from linrec_bench.report.tables import cost_tables, frontier_table, quality_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,7 @@ def section(source: Source, *, id: str) -> Section:
     compared = source.quality
     expected, said = expectations(source)
     claimed, claims_said = paper_claims(source)
+    memory = facts.memory_of(source.environment)
     return Section(
         id=id,
         title=source.title,
@@ -74,6 +75,7 @@ def section(source: Source, *, id: str) -> Section:
         quality=tuple(quality_charts(summary)),
         tables=(
             *(table for part in parts for table in cost_tables(part)),
+            *filter(None, (frontier_table(part, memory) for part in parts)),
             *quality_tables(summary, compared),
         ),
         expectations=ledger_table(expected, caption="Expectations of the suite", id="expectations")

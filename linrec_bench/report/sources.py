@@ -114,8 +114,7 @@ def _samples(run: Run, notes: list[str]) -> pd.DataFrame | None:
         notes.append(f"{SAMPLES} is not stored: this is told from the summary alone")
         return None
     samples = run.samples()
-    lines = path.read_bytes().splitlines()
-    cut_off = len(lines) - 1 - len(samples)
+    cut_off = run.half_written()
     if cut_off:
         rows = "row" if cut_off == 1 else "rows"
         notes.append(f"{SAMPLES}: {cut_off} half-written {rows} of a trial that was cut off, left out")

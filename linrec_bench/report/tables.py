@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from linrec_bench.analysis.crossover import rounded
+from linrec_bench.analysis.frontier import memory_frontier
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.summary import METRIC
 from linrec_bench.report import quantities as say
-from linrec_bench.report.frames import FAILED, SETTINGS, Part, phases, records, shared, varying
+from linrec_bench.report.frames import FAILED, PHASES, SETTINGS, Part, phases, records, shared, varying
 from linrec_bench.report.table import Cell, Column, Row, Table, Tone, build
 
 _NAMES = {"batch_size": "batch", "hidden_size": "hidden", "dtype": "type"}
@@ -50,6 +52,52 @@ def _cost_columns(rows: pd.DataFrame) -> list[Column]:
         Column("kernel", _text("kernel"), numeric=False),
         Column("status", _status, numeric=False),
     ]
+
+
+def frontier_table(part: Part, memory_bytes: float | None) -> Table | None:
+    """How long a history memory holds for each batch size: measured and, for a device of `memory_bytes`,
+    predicted from exact counts. None where the part has no memory at all."""
+    if part.rows["memory_bytes"].isna().all():
+        return None
+    found = memory_frontier(part.rows, limit_bytes=memory_bytes)
+    for column in ("predicted_fits", "predicted_by"):
+        found[column] = found.get(column, pd.Series(math.nan, index=found.index))
+    shown = [name for name in varying(part.rows) if name != "batch_size"]
+    columns = [
+        Column("mechanism", _mechanism, numeric=False),
+        *([Column("phase", _phase, numeric=False)] if part.rows["phase"].nunique() > 1 else []),
+        *map(_setting, shown),
+        Column("batch", _plain("batch_size", say.whole)),
+        Column("longest N", _plain("fits", say.whole), meaning="that ended ok"),
+        Column("N x batch", _plain("tokens", say.whole), meaning="events at once"),
+        Column("peak memory", _plain("memory_bytes", say.amount), meaning="there"),
+        Column(
+            "too long", _length("fails", "fails_by"), meaning="the shortest longer N known not to fit memory"
+        ),
+        Column("predicted longest N", _length("predicted_fits", "predicted_by"), meaning="from counts"),
+    ]
+    limit = "" if memory_bytes is None else f" Predicted for all {say.amount(memory_bytes)} of the device."
+    note = f"A row a batch size.{limit}"
+    caption = f"{part.name}: what memory holds, {shared(part.rows)}"
+    return build(caption, columns, records(found), id=f"{part.slug}-frontier", note=note)
+
+
+def _phase(row: Row) -> Cell:
+    phase = str(row["phase"])
+    return Cell(PHASES.get(phase, phase), sort=phase)
+
+
+def _length(column: str, how: str) -> Callable[[Row], Cell]:
+    """A length to three digits where it was extrapolated or interpolated, and how it is known."""
+
+    def cell(row: Row) -> Cell:
+        value = say.number(row, column)
+        if math.isnan(value):
+            return Cell(say.MISSING)
+        said = "any" if math.isinf(value) else rounded(value) if how == "predicted_by" else say.whole(value)
+        return Cell(said, small=str(row[how]), sort=value)
+
+    return cell
 
 
 def quality_tables(summary: pd.DataFrame, differences: pd.DataFrame | None = None) -> list[Table]:

@@ -73,7 +73,7 @@ def load_results(path: str | os.PathLike[str], *, table: Table = "samples") -> p
         except StoreError as error:
             reasons.append(str(error))
             continue
-        if table == "samples" and (cut := _cut_off(run, len(frame))):
+        if table == "samples" and (cut := run.half_written()):
             reasons.append(f"{run.folder / SAMPLES}: {cut} rows of a trial that was cut off")
         if frame.empty:
             reasons.append(f"{run.folder}: empty, no trial has ended")
@@ -117,11 +117,6 @@ def _folders(path: Path) -> list[Path]:
     if not path.is_dir():
         raise StoreError(f"{path}: no such folder; expected that of a run, a suite or all results")
     return sorted(inner for inner in path.iterdir() if inner.is_dir() and inner.name[0] != ".")
-
-
-def _cut_off(run: Run, loaded: int) -> int:
-    """Rows after the last closed trial. A cell never holds a line break, so that lines are rows."""
-    return len((run.folder / SAMPLES).read_bytes().splitlines()) - 1 - loaded
 
 
 def _warn(reasons: Iterable[str]) -> None:

@@ -116,6 +116,12 @@ class Run:
             raise StoreError(str(error)) from error
         return {trial: arrays for trial, arrays in found.items() if trial in closed}
 
+    def half_written(self) -> int:
+        """Rows of trials that were cut off, which `samples` leaves out."""
+        path = self.folder / SAMPLES
+        # A cell never holds a line break, so that lines are rows.
+        return len(path.read_bytes().splitlines()) - 1 - len(_whole_rows(path)[0])
+
     def summary(self) -> pd.DataFrame:
         import pandas as pd
 

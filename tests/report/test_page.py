@@ -98,7 +98,8 @@ def test_tables_have_captions_and_scopes(elements):
 
 def test_every_case_stands_in_a_table(source):
     found = section(source, id="r1")
-    rows = sum(len(table.rows) for table in found.tables if table.id != "quality-seeds")
+    summed_up = ("quality-seeds", "frontier")
+    rows = sum(len(table.rows) for table in found.tables if not table.id.endswith(summed_up))
     assert rows == len(source.summary)
 
 
@@ -133,6 +134,24 @@ def test_the_claims_of_papers_are_ruled_on(source):
     ]
     told_by_summary = section(replace(source, samples=None), id="r1")
     assert told_by_summary.claims_said == found.claims_said
+
+
+def test_the_memory_frontier_is_measured_and_predicted(source):
+    counted = replace(source, summary=source.summary.assign(minimum_bytes=0))
+    (table,) = [table for table in section(counted, id="r1").tables if table.id.endswith("frontier")]
+    names = [column.name for column in table.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in table.rows]
+    softmax = next(
+        row for row in rows
+        if row["mechanism"].text == "softmax" and row["batch"].text == "1" and row["phase"].text == "forward"
+    )  # fmt: skip
+    # 64 N^2 bytes fill the 8 GiB of the planted machine at N = 11,585.
+    assert (softmax["longest N"].text, softmax["predicted longest N"].text) == ("1,024", "11,600")
+    assert softmax["predicted longest N"].small == "extrapolated"
+    linrec = next(row for row in rows if row["mechanism"].text == "linrec" and row["batch"].text == "4")
+    assert (linrec["longest N"].text, linrec["too long"].text) == ("512", "1,024")
+    assert linrec["too long"].small == "measured"
+    assert "8.00 GiB" in table.note
 
 
 def test_notes_on_what_was_left_out_stand_on_the_page(source):

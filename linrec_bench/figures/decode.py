@@ -34,7 +34,11 @@ STATE = curves.Curve(
 
 
 def draw_latency(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
-    """Median time of one event after a history of N, with intervals; `NothingToDraw` without times."""
+    """Median time of one event after a history of N, with intervals; `NothingToDraw` without times.
+
+    Where whole models were measured, each of them is a line beside the others.
+    """
+    summary, samples = _models_as_lines(summary, summary), _models_as_lines(samples, summary)
     reference = layout.reference_of(summary)
     found = crossovers(summary, reference=reference, costs=["time_s"]) if reference is not None else None
     return curves.draw(
@@ -47,6 +51,7 @@ def draw_state(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPE
     del samples
     if "state_bytes" not in summary:
         raise NothingToDraw("no case has state_bytes")
+    summary = _models_as_lines(summary, summary)
     state = summary["state_bytes"].astype("float64")
     stateless = sorted(set(summary.loc[state == 0, "attention"]) - set(summary.loc[state > 0, "attention"]))
     said = f"No state at all: {', '.join(stateless)}." if stateless else ""
@@ -54,3 +59,28 @@ def draw_state(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPE
     if rows.empty:
         raise NothingToDraw("no mechanism carries a state")
     return curves.draw(rows, STATE, style=style, said=said)
+
+
+def _models_as_lines(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the name of the model in place of that of the mechanism, and with both where a model has
+    several; as they are where there are not two models to tell apart."""
+    if "model" not in summary or summary["model"].nunique() < 2:
+        return frame
+    pairs = summary[["model", "attention"]].drop_duplicates()
+    several = set(pairs.loc[pairs["model"].duplicated(), "model"])
+    names = {
+        (model, attention): _line(model, attention, several=model in several)
+        for model, attention in pairs.itertuples(index=False)
+    }
+    of_mechanism = {attention: name for (_, attention), name in reversed(names.items())}
+    lines = [names[pair] for pair in zip(frame["model"], frame["attention"], strict=True)]
+    renamed = frame.assign(attention=lines, model="")
+    if "reference" in frame:
+        renamed["reference"] = frame["reference"].map(lambda name: of_mechanism.get(name, name))
+    return renamed
+
+
+def _line(model: str, attention: str, *, several: bool) -> str:
+    if not model:
+        return attention
+    return f"{model} {attention}" if several else model

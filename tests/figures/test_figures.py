@@ -255,6 +255,26 @@ def test_decoding_shows_latency_and_state(style, decode_summary, decode_samples,
     assert_readable(state)
 
 
+def test_whole_models_are_lines_of_one_panel(decode_summary, decode_samples, artists):
+    """A model that is met with one mechanism goes by its own name, another by both."""
+    models = {"softmax": "sasrec", "linrec": "sasrec", "sdpa": "hstu", "copy": "gru4rec"}
+    summary, samples = (
+        frame[frame["batch_size"] == 1].assign(model=lambda rows: rows["attention"].map(models))
+        for frame in (decode_summary, decode_samples)
+    )
+    latency = decode.draw_latency(summary, samples)
+    for name in ("sasrec softmax", "sasrec linrec", "hstu", "gru4rec"):
+        assert len(artists(latency, f"line {name}")) == 1
+    assert len(artists(latency, "crossing sasrec linrec")) == 1
+    assert "than sasrec softmax" in " ".join(latency.texts[1].get_text().split())
+    state = decode.draw_state(summary, samples)
+    assert "No state at all: gru4rec." in " ".join(state.texts[1].get_text().split())
+    assert artists(state, "line sasrec linrec")
+    # One model alone keeps the names of its mechanisms.
+    alone = decode.draw_state(summary.assign(model="sasrec"), samples)
+    assert artists(alone, "line linrec")
+
+
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
 def test_quality_shows_means_seed_intervals_and_what_is_missing(
     style, quality_summary, quality_samples, assert_readable

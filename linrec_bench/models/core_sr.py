@@ -22,10 +22,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.attention.running_max import Running, lowest, prefixes
+from linrec_bench.attention.running_max import Running, prefixes
 from linrec_bench.models.blocks import Activation, Encoder, check_share, initialise, item_table
 from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.spec import ModelSpec, Recommender
+from linrec_bench.models.stack import Memory
 
 
 class CORE(Recommender):
@@ -93,22 +94,51 @@ class CORE(Recommender):
         logits = self.weigh(self.encoder(x, padding_mask, timestamps)).squeeze(-1)
         return F.normalize(prefix_means(logits, x), dim=-1) / self.temperature
 
+    def init_state(self, batch_size: int) -> Memory:
+        """That of the transformer, then the sums over the session so far."""
+        sums = nothing_yet(self.items.weight.new_empty(batch_size, 0), self.items.embedding_dim)
+        return *self.encoder.init_state(batch_size), tuple(sums)
+
+    def step(
+        self,
+        memory: Memory,
+        items: Int64[Tensor, "B n"],
+        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
+    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
+        x = self.session_dropout(self.items(items))
+        encoded, hidden = self.encoder.step(memory[:-1], x, timestamps)
+        sums, means = running_means(Running(*memory[-1]), self.weigh(hidden).squeeze(-1), x)
+        return (*encoded, tuple(sums)), F.normalize(means, dim=-1) / self.temperature
+
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
         return F.normalize(self.item_dropout(self.items.weight), dim=-1)
 
 
 def prefix_means(logits: Float[Tensor, "B N"], x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
     """sum_{i <= n} softmax(logits_1 .. logits_n)_i x_i at every n, in O(N D) and for logits of any size."""
+    return running_means(nothing_yet(logits, x.shape[-1]), logits, x)[1]
+
+
+def nothing_yet(logits: Float[Tensor, "B _"], width: int) -> Running:
+    """The sums before the first token, for logits and x [B, N, width] of that type."""
+    precise = torch.promote_types(logits.dtype, torch.float32)
+    shape = (logits.shape[0], 1, 1)
+    top = torch.full((*shape, 1), torch.finfo(precise).min, dtype=precise, device=logits.device)
+    return Running(top, torch.zeros((*shape, width + 1), dtype=precise, device=logits.device))
+
+
+def running_means(
+    before: Running, logits: Float[Tensor, "B N"], x: Float[Tensor, "B N D"]
+) -> tuple[Running, Float[Tensor, "B N D"]]:
+    """`prefix_means` that go on from the sums `before`; and the sums after the last token."""
     precise = torch.promote_types(x.dtype, torch.float32)
     top = logits.detach().to(precise)
     # Each token's exponential is relative to itself: 1, with the gradient of the logit.
     one = (logits.to(precise) - top).exp()[..., None]
     tokens = Running(top[:, None, :, None], torch.cat((one * x, one), dim=-1)[:, None])
-    nothing = Running(
-        torch.full_like(tokens.top[:, :, :1], lowest(top)), torch.zeros_like(tokens.sums[:, :, :1])
-    )
-    sums = prefixes(nothing, tokens).sums[:, 0]
-    return (sums[..., :-1] / sums[..., -1:]).to(x.dtype)
+    found = prefixes(before, tokens)
+    sums = found.sums[:, 0]
+    return found.map(lambda part: part[:, :, -1:]), (sums[..., :-1] / sums[..., -1:]).to(x.dtype)
 
 
 SPEC = ModelSpec(
@@ -124,4 +154,5 @@ SPEC = ModelSpec(
     ),
     build=CORE,
     objectives=("last_position", "all_positions"),
+    streams=True,
 )

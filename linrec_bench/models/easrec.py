@@ -30,9 +30,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from linrec_bench import attention
 from linrec_bench.attention.layer import Mixer, check_heads, join_heads, split_heads
+from linrec_bench.attention.spec import State, Unsupported
 from linrec_bench.models.blocks import check_share, check_sizes, initialise, item_table
 from linrec_bench.models.spec import ModelSpec, Recommender, Supernet
+from linrec_bench.models.stack import Memory, past
 
 _EPS = 1e-12
 _COOLEST, _COOLING = 0.01, 5e-5
@@ -91,7 +94,7 @@ class ElasticBlock(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         width, inner = sizes.hidden_size, sizes.inner_size
-        self.heads = sizes.heads
+        self.heads, self.seq_len = sizes.heads, sizes.seq_len
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.mixer = Mixer(sizes.attention, causal=sizes.causal, **sizes.attention_params)
         self.attention_norm, self.norm = (nn.LayerNorm(width, eps=_EPS) for _ in range(2))
@@ -107,8 +110,29 @@ class ElasticBlock(nn.Module):
         wide: Float[Tensor, " D"] | float = 1.0,
         inner: Float[Tensor, " E"] | float = 1.0,
     ) -> Float[Tensor, "B N D"]:
+        mixed = join_heads(self.mixer(*self._qkv(x, wide), padding_mask))
+        return self._add(x, first, mixed, wide, inner)
+
+    def step(
+        self,
+        state: State,
+        x: Float[Tensor, "B n D"],
+        first: Float[Tensor, "B n D"],
+        wide: Float[Tensor, " D"] | float,
+        inner: Float[Tensor, " E"] | float,
+    ) -> tuple[State, Float[Tensor, "B n D"]]:
+        """The state of the mechanism after the events x, and what `forward` gives for them."""
+        state, mixed = self.mixer.step(state, *self._qkv(x, wide), seq_len=self.seq_len)
+        return state, self._add(x, first, join_heads(mixed), wide, inner)
+
+    def _qkv(self, x: Tensor, wide: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = (split_heads(wide * part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))
-        mixed = join_heads(self.mixer(q, k, v, padding_mask))
+        return q, k, v
+
+    def _add(
+        self, x: Tensor, first: Tensor, mixed: Tensor, wide: Tensor | float, inner: Tensor | float
+    ) -> Tensor:
+        """What comes after the mechanism."""
         h = self.attention_norm(x + self.dropout(wide * self.out(mixed)))
         f = F.gelu(inner * self.enter(h) * (inner * self.enter_gate(first)))
         f = wide * self.leave(f) * (wide * self.leave_gate(first))
@@ -136,30 +160,68 @@ class Elastic(Recommender):
         timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
     ) -> Float[Tensor, "B N D"]:
         del timestamps
-        return self._layers(items, padding_mask, 1.0, 1.0)[-1]
+        return self._combined(self._layers(items, padding_mask))
 
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
         return self.items.weight
 
-    def _layers(
-        self,
-        items: Tensor,
-        padding_mask: Tensor | None,
-        wide: Tensor | float,
-        inner: Tensor | float,
-    ) -> list[Float[Tensor, "B N D"]]:
-        """What each layer gives."""
-        length = items.shape[1]
-        if length > self.sizes.seq_len:
-            raise ValueError(
-                f"items hold {length} positions; model easrec was built for at most {self.sizes.seq_len}"
+    def init_state(self, batch_size: int) -> Memory:
+        sizes = self.sizes
+        if not self.causal:
+            raise Unsupported(
+                "model easrec takes one event after another only where it looks back alone; "
+                "expected causal: true"
             )
+        like = self.items.weight.new_empty(batch_size, 1, sizes.hidden_size)
+        heads, params = split_heads(like, sizes.heads), sizes.attention_params
+        states = (
+            attention.init_state(sizes.attention, heads, seq_len=sizes.seq_len, **params) for _ in self.blocks
+        )
+        return (like.new_empty(0, 0),), *states
+
+    def step(
+        self,
+        memory: Memory,
+        items: Int64[Tensor, "B n"],
+        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
+    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
+        del timestamps
+        done = past(memory)
+        first = x = self._embedded(items, done)
+        after: list[State] = []
+        layers: list[Tensor] = []
+        for block, state in zip(self.blocks, memory[1:], strict=True):
+            assert isinstance(block, ElasticBlock)
+            state, x = block.step(state, x, first, *self._masks())
+            after.append(state)
+            layers.append(x)
+        return ((x.new_empty(done + items.shape[1], 0),), *after), self._combined(layers)
+
+    def _masks(self) -> tuple[Tensor | float, Tensor | float]:
+        """Of the width and of the inner size; none here."""
+        return 1.0, 1.0
+
+    def _combined(self, layers: list[Float[Tensor, "B N D"]]) -> Float[Tensor, "B N D"]:
+        """The states from what each layer gives; here those of the last."""
+        return layers[-1]
+
+    def _embedded(self, items: Tensor, start: int) -> Tensor:
+        stop = start + items.shape[1]
+        if stop > self.sizes.seq_len:
+            raise ValueError(
+                f"items hold {stop} positions; model easrec was built for at most {self.sizes.seq_len}"
+            )
+        embedded: Tensor = self.dropout(self.norm(self.items(items) + self.positions.weight[start:stop]))
+        return embedded
+
+    def _layers(self, items: Tensor, padding_mask: Tensor | None) -> list[Float[Tensor, "B N D"]]:
+        """What each layer gives."""
         # A causal mechanism never looks at the padding on the right, so it is spared the mask.
         mask = None if self.causal else padding_mask
-        first = x = self.dropout(self.norm(self.items(items) + self.positions.weight[:length]))
+        first = x = self._embedded(items, 0)
         layers: list[Tensor] = []
         for block in self.blocks:
-            x = block(x, first, mask, wide, inner)
+            x = block(x, first, mask, *self._masks())
             layers.append(x)
         return layers
 
@@ -231,12 +293,17 @@ class EASRec(Elastic, Supernet):
         padding_mask: Bool[Tensor, "B N"] | None = None,
         timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
     ) -> Float[Tensor, "B N D"]:
-        del timestamps
         if self.training:
             with torch.no_grad():
                 self.tau.sub_(_COOLING).clamp_(min=_COOLEST)
-        widths, depths = self._shares()
-        layers = self._layers(items, padding_mask, widths @ self.wide_masks, widths @ self.inner_masks)
+        return super().forward(items, padding_mask, timestamps)
+
+    def _masks(self) -> tuple[Tensor | float, Tensor | float]:
+        widths, _ = self._shares()
+        return widths @ self.wide_masks, widths @ self.inner_masks
+
+    def _combined(self, layers: list[Float[Tensor, "B N D"]]) -> Float[Tensor, "B N D"]:
+        _, depths = self._shares()
         return torch.einsum("l,lbnd->bnd", depths, torch.stack(layers))
 
     def _shares(self) -> tuple[Float[Tensor, " K"], Float[Tensor, " L"]]:
@@ -300,5 +367,6 @@ SPEC = ModelSpec(
     build=EASRec,
     objectives=("last_position", "all_positions"),
     mechanisms=("linrec",),
+    streams=True,
     check=_check,
 )

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
 from linrec_bench.models.features import WeighedFeatures
 from linrec_bench.models.spec import ModelSpec, Recommender
+from linrec_bench.models.stack import Memory
 
 
 class FDSA(Recommender):
@@ -92,6 +93,22 @@ class FDSA(Recommender):
         hidden: Tensor = self.join(torch.cat((of_items, of_features), dim=-1))
         return hidden
 
+    def init_state(self, batch_size: int) -> Memory:
+        """Those of both streams, one behind the other."""
+        return *self.item_encoder.init_state(batch_size), *self.feature_encoder.init_state(batch_size)
+
+    def step(
+        self,
+        memory: Memory,
+        items: Int64[Tensor, "B n"],
+        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
+    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
+        half = len(memory) // 2
+        first, of_items = self.item_encoder.step(memory[:half], self.items(items), timestamps)
+        second, of_features = self.feature_encoder.step(memory[half:], self.features(items), timestamps)
+        hidden: Tensor = self.join(torch.cat((of_items, of_features), dim=-1))
+        return (*first, *second), hidden
+
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
         return self.items.weight
 
@@ -108,6 +125,7 @@ SPEC = ModelSpec(
         "trained with cross entropy over the catalogue unless the suite asks for the paper's binary one",
     ),
     build=FDSA,
+    streams=True,
     objectives=("all_positions", "last_position"),
     needs_features=True,
 )

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from linrec_bench import attention, models
+from linrec_bench.attention.spec import Unsupported
 from linrec_bench.models.easrec import ElasticBlock, Sizes
 
 SIZES = Sizes(20, 16, 8, 2, 12, 1, 0.0, "linrec", {}, False)
@@ -57,10 +58,7 @@ def test_depths_mix_what_the_layers_give(recommender, rows):
     model = recommender("easrec", layers=3)
     with torch.no_grad():
         model.beta.copy_(torch.tensor([0.2, 0.3, 0.5]).log())
-    wide, inner = (torch.full((size,), 1.0, dtype=torch.float64) for size in (16, 64))
-    with torch.no_grad():
-        model.alpha.copy_(torch.tensor([0.0, -100.0, -100.0]))
-    layers = model._layers(rows(), None, wide, inner)
+    layers = model._layers(rows(), None)
     expected = 0.2 * layers[0] + 0.3 * layers[1] + 0.5 * layers[2]
     torch.testing.assert_close(model(rows()), expected)
 
@@ -111,6 +109,17 @@ def test_what_is_chosen_honours_padding(recommender, rows):
     torch.testing.assert_close(found, chosen(rows(batch=1)))
     other = torch.where(items > 0, items, 5)
     torch.testing.assert_close(chosen(other, items > 0)[:, :12], found)
+
+
+def test_what_is_chosen_takes_one_event_after_another(recommender, rows):
+    chosen = recommender("easrec", causal=True).chosen().double().eval()
+    memory, found = chosen.init_state(3), []
+    for items in rows().T:
+        memory, hidden = chosen.step(memory, items[:, None])
+        found.append(hidden)
+    torch.testing.assert_close(torch.cat(found, dim=1), chosen(rows()))
+    with pytest.raises(Unsupported, match="expected causal: true"):
+        recommender("easrec", causal=False).chosen().init_state(3)
 
 
 def test_widths_that_heads_do_not_divide_are_refused():

@@ -254,9 +254,10 @@ def _status(row: Row) -> Cell:
 
 
 def metric_name(name: str) -> str:
-    """`ndcg@10` -> `NDCG@10`, `recall@10` -> `Recall@10`."""
-    word, _, k = name.partition("@")
-    return f"{word.upper() if len(word) < 5 else word.capitalize()}@{k}"
+    """`ndcg@10` -> `NDCG@10`, `recall@10` -> `Recall@10`, `pop_ndcg@10` -> `pop NDCG@10`."""
+    words, _, k = name.partition("@")
+    *before, word = words.split("_")
+    return " ".join([*before, f"{word.upper() if len(word) < 5 else word.capitalize()}@{k}"])
 
 
 def _unit(value: float, unit: str) -> str:

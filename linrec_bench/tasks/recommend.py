@@ -43,7 +43,8 @@ def run(case: Case, emit: Emit, *, keep: Keep = drop, checkpoint: Checkpoint | N
     """Report the validation of each epoch as it ends, then the test of the best one.
 
     Rows: `recall@k`, `ndcg@k`, `mrr@k` in the phases `validation` (one an epoch, `repeat` is its number) and
-    `test`, and in the phase of the case for each group of test queries, whose `detail` begins
+    `test` (there also `pop_ndcg@k` where the evaluation has such candidates beside its own), and in the
+    phase of the case for each group of test queries, whose `detail` begins
     `history 20-49`; `train_loss`, `epoch_time` an epoch; `train_time`, `test_time`, `best_epoch`, `epochs`,
     `events_per_second`, `parameters` at the end. A model that counts instead of learning has no epochs. One
     that searches for its architecture reports that as the phase `search` first: its epochs, `search_time` and
@@ -69,8 +70,12 @@ def run(case: Case, emit: Emit, *, keep: Keep = drop, checkpoint: Checkpoint | N
     ranks = ranker.ranks(prepared.model, "test")
     emit("test_time", time.perf_counter() - began, "s")
     emit_test(ranks, split.test, setting.evaluation, prepared.chosen, emit)
-    lengths = split.test.histories.lengths
-    keep("ranks", {"user": split.test.user, "rank": ranks.astype(np.int32), "history": lengths})
+    if setting.evaluation.beside is not None:
+        _emit_beside(
+            ranker.ranks_beside(prepared.model), split.test, setting.evaluation, prepared.chosen, emit
+        )
+    kept = {"user": split.test.user, "rank": ranks, "history": split.test.histories.lengths}
+    keep("ranks", {name: values.astype(np.int32) for name, values in kept.items()})
     for measure, value, unit in prepared.costs:
         emit(measure, value, unit)
 
@@ -123,18 +128,30 @@ class Ranker:
         self.test_candidates = self._draw(split.test)
 
     def ranks(self, model: Recommender | Floor, part: Literal["validation", "test"]) -> Ranks:
-        validating = part == "validation"
+        if part == "validation":
+            return self._ranks(model, self.split.validation, self.validation_candidates)
+        return self._ranks(model, self.split.test, self.test_candidates)
+
+    def ranks_beside(self, model: Recommender | Floor) -> Ranks:
+        """Ranks of the test among the candidates `beside` those of the protocol."""
+        return self._ranks(model, self.split.test, self._draw(self.split.test, self.evaluation.beside))
+
+    def _ranks(
+        self, model: Recommender | Floor, queries: Queries, drawn: Int64[np.ndarray, "Q C"] | None
+    ) -> Ranks:
         return evaluate(
             model,
-            self.split.validation if validating else self.split.test,
+            queries,
             seq_len=self.case.seq_len,
             batch_size=self.case.batch_size,
             exclude_seen=self.evaluation.exclude_seen,
-            candidates=self.validation_candidates if validating else self.test_candidates,
+            candidates=drawn,
         )
 
-    def _draw(self, queries: Queries) -> Int64[np.ndarray, "Q C"] | None:
-        kind = self.evaluation.candidates
+    def _draw(
+        self, queries: Queries, kind: Literal["full", "uni100", "pop100"] | None = None
+    ) -> Int64[np.ndarray, "Q C"] | None:
+        kind = kind or self.evaluation.candidates
         if kind == "full":
             return None
         return candidates.draw(queries, kind, popularity=self.popularity, seed=self.case.seed)
@@ -259,6 +276,17 @@ def emit_test(ranks: Ranks, test: Queries, evaluation: EvaluationSettings, chose
         group = f"history {name}, {inside.sum()} queries, {detail}"
         for measure, value in metrics(ranks[inside], evaluation.k).items():
             emit(measure, value, "1", detail=group)
+
+
+def _emit_beside(
+    ranks: Ranks, test: Queries, evaluation: EvaluationSettings, chosen: str, emit: Emit
+) -> None:
+    assert evaluation.beside is not None, "asked for where there are such candidates"
+    # Among drawn candidates nothing that the user has seen is one, whatever the protocol says.
+    among = evaluation.model_copy(update={"candidates": evaluation.beside, "exclude_seen": True})
+    for measure, value in metrics(ranks, evaluation.k).items():
+        name = f"{evaluation.beside.removesuffix('100')}_{measure}"
+        emit(name, value, "1", phase="test", detail=f"{_protocol(among, test)}, {chosen}")
 
 
 def _protocol(evaluation: EvaluationSettings, queries: Queries) -> str:

@@ -155,14 +155,16 @@ class EvaluationSettings(Settings):
     `candidates`: `full` ranks the target in the whole catalogue. `uni100` and `pop100` rank it among 100
     others that the user has not seen, drawn once a seed, uniform or by popularity in the training data: for
     comparison with older tables only, because such metrics do not keep the order of models (Krichene and
-    Rendle 2020). `history_groups`: the metrics are told apart by events in the whole history of the user as
-    well; these numbers begin a new group.
+    Rendle 2020). `beside`: the test is ranked among these as well, from the same model, in rows and columns
+    such as `pop_ndcg@10`. `history_groups`: the metrics are told apart by events in the whole history of the
+    user as well; these numbers begin a new group.
     """
 
     split: Literal["leave_one_out", "global_temporal"] = "leave_one_out"
     k: Annotated[tuple[PositiveInt, ...], Field(min_length=1, strict=False)] = (5, 10, 20)
     exclude_seen: bool = True
     candidates: Literal["full", "uni100", "pop100"] = "full"
+    beside: Literal["uni100", "pop100"] | None = None
     history_groups: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (20, 50, 100, 200)
 
     @field_validator("history_groups")
@@ -174,6 +176,10 @@ class EvaluationSettings(Settings):
 
     @model_validator(mode="after")
     def _seen_items_are_no_candidates(self) -> Self:
+        if self.beside is not None and self.beside == self.candidates:
+            raise ValueError(
+                f"beside is {self.beside}, as candidates are; expected others, or candidates: full"
+            )
         if self.candidates != "full" and not self.exclude_seen:
             raise ValueError(
                 f"candidates {self.candidates} never hold what the user has seen; "

@@ -7,7 +7,7 @@ import torch
 
 from linrec_bench import data
 from linrec_bench.analysis.groups import quality_by_group
-from linrec_bench.analysis.summary import summarise
+from linrec_bench.analysis.summary import METRIC, summarise
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.data.splits import leave_one_out
@@ -420,3 +420,25 @@ def test_the_features_of_the_data_set_reach_the_model():
 def test_a_model_of_features_is_unsupported_without_them():
     with pytest.raises(Unsupported, match="model fdsa needs features of the items, and data synthetic"):
         run(case(model="fdsa"))
+
+
+def test_candidates_beside_the_catalogue_are_ranked_from_the_same_model():
+    given = {"dataset_params": freeze({**DATASET, "items": 150}), "training": freeze({"epochs": 1})}
+    plain = {"k": [1, 5], "exclude_seen": True}
+    both = run(case(evaluation=freeze({**plain, "beside": "pop100"}), **given))
+    alone = run(case(evaluation=freeze({**plain, "candidates": "pop100"}), **given))
+    whole = run(case(evaluation=freeze(plain), **given))
+    drawn = {f"pop_{name}": value for name, value in final(alone).items()}
+    # The epoch was chosen by the catalogue in both, and the candidates are drawn from the seed.
+    assert final(both).keys() == final(whole).keys() | drawn.keys()
+    assert {name: value for name, value in final(both).items() if name in final(whole)} == final(whole)
+    assert {name: value for name, value in final(both).items() if name in drawn} == drawn
+    (said,) = {row.detail for row in both if row.measure.startswith("pop_")}
+    assert said.startswith("100 negatives by popularity (pop100), seen excluded, leave-one-out, 120 queries")
+    assert METRIC.fullmatch("pop_ndcg@5")
+
+
+@pytest.mark.parametrize("candidates", ["pop100", "uni100"])
+def test_candidates_beside_themselves_are_refused(candidates):
+    with pytest.raises(ValueError, match=f"beside is {candidates}, as candidates are"):
+        run(case(evaluation=freeze({"candidates": candidates, "beside": candidates})))

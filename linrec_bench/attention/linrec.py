@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention import compiled, native
+from linrec_bench.attention import compiled, fla_kernels, native
 from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, unit_rows
@@ -38,7 +38,7 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
-    backend: Literal["eager", "compile", "native"] = "eager",
+    backend: Literal["eager", "compile", "native", "fla"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
     mask = padding_mask if padding == "mask" else None
@@ -46,6 +46,8 @@ def core(
         return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(mask))
     if native.runs(backend, q):
         return native.attend(q, k, v, padding_mask=mask, causal=causal, column=False)
+    if fla_kernels.chosen(backend, q, causal=causal):
+        return fla_kernels.over_real(_by_kernel, (q, k, v), mask)
     if causal:
         return scan(_step, init_state(q), (q, k, v), mask)
     return sum_then_read(_summarise, _read, (q,), (k, v), mask)
@@ -72,6 +74,10 @@ def _causal_formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tens
     return _step(init_state(q), q, k, v, pad)[1]
 
 
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return fla_kernels.linear(unit_rows(elu(q), length=q.shape[-1] ** -0.5), unit_rows(elu(k)), v)
+
+
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
     return (sum_of_outer(drop_padding(unit_rows(elu(k)), pad), v),)
 
@@ -95,7 +101,7 @@ def reference(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
-    backend: Literal["eager", "compile", "native"] = "eager",
+    backend: Literal["eager", "compile", "native", "fla"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """The N x N weights written out, scaled, masked, applied."""
     del backend
@@ -128,4 +134,6 @@ SPEC = Spec(
     decode_state="d^2 numbers a head",
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.refusal,
 )

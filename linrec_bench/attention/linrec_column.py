@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention import compiled, native
+from linrec_bench.attention import compiled, fla_kernels, native
 from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, reciprocal_root, unit_rows
@@ -37,13 +37,15 @@ def core(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
-    backend: Literal["eager", "compile", "native"] = "eager",
+    backend: Literal["eager", "compile", "native", "fla"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; N in the equation is the number of tokens that are real."""
     if backend == "compile":
         return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(padding_mask))
     if native.runs(backend, q):
         return native.attend(q, k, v, padding_mask=padding_mask, causal=causal, column=True)
+    if fla_kernels.chosen(backend, q, causal=causal):
+        return fla_kernels.over_real(_by_kernel, (q, k, v), padding_mask)
     if causal:
         return scan(_step, init_state(q), (q, k, v), padding_mask)
     count = q.shape[2] if padding_mask is None else padding_mask.sum(dim=1)[:, None, None, None]
@@ -71,6 +73,14 @@ def _formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
 
 def _causal_formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
     return _step(init_state(q), q, k, v, pad)[1]
+
+
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    features = elu(k)
+    squares = features.float().square().cumsum(dim=2)
+    count = torch.arange(1, q.shape[2] + 1, device=q.device)[:, None]
+    queries = unit_rows(elu(q).float(), length=q.shape[-1] ** -0.5) * reciprocal_root(count * squares)
+    return fla_kernels.linear(queries, features, v)
 
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
@@ -101,7 +111,7 @@ def reference(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
-    backend: Literal["eager", "compile", "native"] = "eager",
+    backend: Literal["eager", "compile", "native", "fla"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """The equation as written, on the whole sequence; if causal, on every prefix for its last query."""
     del backend
@@ -143,4 +153,6 @@ SPEC = Spec(
     decode_state="d^2 + d numbers a head and a count",
     init_state=init_state,
     step=step,
+    kernel=fla_kernels.kernel,
+    refusal=fla_kernels.refusal,
 )

@@ -26,6 +26,8 @@ NAMES = [
     name for name, spec in registry().items() if spec.refusal is not None and "backend" in spec.parameters
 ]
 KERNELS = {
+    "linrec": "chunk_linear_attn",
+    "linrec-column": "chunk_linear_attn",
     "linear-transformer": "chunk_linear_attn",
     "retnet": "chunk_simple_gla",
     "mamba2": "chunk_simple_gla",

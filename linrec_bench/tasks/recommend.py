@@ -19,6 +19,7 @@ from linrec_bench.data.splits import SPLITS
 from linrec_bench.measures.ranking import history_groups, metrics
 from linrec_bench.models.spec import Floor, ModelSpec, Recommender, Supernet
 from linrec_bench.tasks import Emit
+from linrec_bench.tasks.counting import ranking_flops
 from linrec_bench.training import candidates
 from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.evaluate import evaluate
@@ -46,9 +47,10 @@ def run(case: Case, emit: Emit, *, keep: Keep = drop, checkpoint: Checkpoint | N
     `test` (there also `pop_ndcg@k` where the evaluation has such candidates beside its own), and in the
     phase of the case for each group of test queries, whose `detail` begins
     `history 20-49`; `train_loss`, `epoch_time` an epoch; `train_time`, `test_time`, `best_epoch`, `epochs`,
-    `events_per_second`, `parameters` at the end. A model that counts instead of learning has no epochs. One
-    that searches for its architecture reports that as the phase `search` first: its epochs, `search_time` and
-    what it chose, `chosen_layers` for one; all else is of the chosen model, trained anew.
+    `events_per_second`, `parameters` and `flops`, those of ranking one history, at the end. A model that
+    counts instead of learning has no epochs. One that searches for its architecture reports that as the phase
+    `search` first: its epochs, `search_time` and what it chose, `chosen_layers` for one; all else is of the
+    chosen model, trained anew.
 
     `keep` is given `ranks`: `user` (the number of the user in the data set), `rank` and `history` (events
     before the target), one entry a test query in the order of the split, for intervals paired by user. With a
@@ -176,7 +178,7 @@ def trained(
         model, training = _searched(case, training, ranker, model, objective, emit)
     fitted = _fitted(case, training, ranker, model, objective, emit, checkpoint)
     chosen = f"best of validation {CHOSEN_BY}, stopped by {fitted.stopped_by}"
-    return Prepared(model, chosen, _costs(model, fitted))
+    return Prepared(model, chosen, _costs(model, fitted, case.seq_len))
 
 
 def _searched(
@@ -248,13 +250,14 @@ def _fitted(
     )
 
 
-def _costs(model: Recommender, fitted: Fit) -> tuple[tuple[str, float, str], ...]:
+def _costs(model: Recommender, fitted: Fit, seq_len: int) -> tuple[tuple[str, float, str], ...]:
     return (
         ("train_time", fitted.train_s, "s"),
         ("best_epoch", fitted.best_epoch, "1"),
         ("epochs", len(fitted.epochs), "1"),
         ("events_per_second", fitted.events / fitted.train_s, "1/s"),
         ("parameters", sum(weight.numel() for weight in model.parameters()), "1"),
+        ("flops", ranking_flops(model, seq_len), "FLOP"),
     )
 
 

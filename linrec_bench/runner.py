@@ -127,7 +127,8 @@ def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
                 on_event=on_event,
             )
     finally:
-        summary = summarise(run.samples(), reference=reference)
+        targets = planned.suite.quality_targets()
+        summary = summarise(run.samples(), reference=reference, targets=targets)
         run.write_summary(summary)
         run.write_quality(differences(summary, run.ranks(), reference=reference))
     return summary

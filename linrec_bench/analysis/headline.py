@@ -53,8 +53,9 @@ def headline(summary: pd.DataFrame, reference: str) -> list[str]:
                 line = _heaviest_line(part, reference)
                 where = _where(line.iloc[0], task=several_tasks, direction=both_directions)
                 found += _costs(line, reference, where)
-    quality = _quality(across_seeds(summary[~planted(summary)]), reference)
-    return [*found, *quality, *sentences(summary)]
+    variants = across_seeds(summary[~planted(summary)])
+    quality, matched = _quality(variants, reference), _matched(variants, reference)
+    return [*found, *quality, *matched, *sentences(summary)]
 
 
 def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -176,6 +177,30 @@ def _quality(variants: pd.DataFrame, reference: str) -> Iterator[str]:
             own = [said[column] for column in several if label != "no-op"]
             place = [_seeds(row), *own, str(row["dataset"]), f"N = {row['seq_len']:,}"]
             yield _fitted(text, names, beside, f" ({', '.join(place)})")
+
+
+def _matched(variants: pd.DataFrame, reference: str) -> Iterator[str]:
+    """What a given quality costs with each variant, against the reference."""
+    if "to_target_s" not in variants:
+        return
+    settings = [column for column in VARIANT if column != "attention"]
+    for _, rows in variants[variants["seeds"] > 0].groupby(settings, sort=True, dropna=False):
+        incumbent = one_of(sorted(map(str, rows["attention"].unique())), reference)
+        by_label = {str(row["attention"]): row for _, row in rows.iterrows()}
+        other = by_label.get(incumbent or "")
+        if other is None or math.isnan(other["to_target_s"]):
+            continue
+        assert incumbent is not None, "it has a row"
+        quality = f"validation NDCG@10 {other['quality_target']:.4f}"
+        for label in sorted(by_label.keys() - {incumbent}):
+            row = by_label[label]
+            share = row["to_target_s"] / other["to_target_s"]
+            end = f" ({_seeds(row)}, {row['dataset']}, N = {row['seq_len']:,})"
+            if math.isnan(share):
+                text = f"{{}} reaches {quality} with {row['reached']} of {row['seeds']} seeds, {{}} with all"
+            else:
+                text = f"{{}} takes {share:.2g}x the training time of {{}} to {quality}"
+            yield _fitted(text, (label, incumbent), "", end)
 
 
 def _fitted(text: str, names: tuple[str, ...], optional: str = "", end: str = "") -> str:

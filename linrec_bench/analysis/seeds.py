@@ -26,15 +26,20 @@ COSTS = (
 )
 """Columns that are averaged beside the test metrics."""
 
+MATCHED = ("to_target_s", "to_target_j")
+"""Costs of a given quality, averaged where every seed has one."""
+
 
 def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
     """One row a variant of task recommend: `VARIANT`, `seeds`, `failed`, `interval`, and mean, low and high.
 
     `ndcg@10` is the mean over the seeds that ended ok, `ndcg@10_low` and `ndcg@10_high` the ends of its 95 %
     t interval; likewise every other metric and `COSTS`. `failed` counts the seeds that did not end ok. With
-    one seed the ends are empty and `interval` says so.
+    one seed the ends are empty and `interval` says so. Where the summary has the cost of a `quality_target`
+    (`matched.COLUMNS`), `reached` counts the seeds that got there.
     """
     metrics = [column for column in summary.columns if METRIC.fullmatch(column)]
+    matched = "to_target_s" in summary
     records = []
     recommend = summary[summary["task"] == "recommend"]
     for variant, rows in recommend.groupby(list(VARIANT), sort=False, dropna=False):
@@ -42,11 +47,23 @@ def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
         record: dict[str, object] = dict(zip(VARIANT, variant, strict=True))
         record |= {"seeds": len(done), "failed": len(rows) - len(done), "interval": _said(len(done))}
         for column in (*metrics, *COSTS):
-            mean, half = mean_and_half_width(done[column].to_numpy(dtype=np.float64, na_value=math.nan))
-            record |= {column: mean, f"{column}_low": mean - half, f"{column}_high": mean + half}
+            record |= _interval(column, done)
+        if matched:
+            record |= {"quality_target": done["quality_target"].max(), "reached": done["to_target_s"].count()}
+            for column in MATCHED:
+                # A seed that never got there has no number, so that their mean has none either.
+                all_there = len(done) and done[column].notna().all()
+                record |= _interval(column, done if all_there else done.iloc[:0])
         records.append(record)
-    ends = [f"{column}{end}" for column in (*metrics, *COSTS) for end in ("", "_low", "_high")]
-    return pd.DataFrame.from_records(records, columns=[*VARIANT, "seeds", "failed", "interval", *ends])
+    told = (*metrics, *COSTS, *(MATCHED if matched else ()))
+    ends = [f"{column}{end}" for column in told for end in ("", "_low", "_high")]
+    counts = ["seeds", "failed", "interval", *(("quality_target", "reached") if matched else ())]
+    return pd.DataFrame.from_records(records, columns=[*VARIANT, *counts, *ends])
+
+
+def _interval(column: str, rows: pd.DataFrame) -> dict[str, float]:
+    mean, half = mean_and_half_width(rows[column].to_numpy(dtype=np.float64, na_value=math.nan))
+    return {column: mean, f"{column}_low": mean - half, f"{column}_high": mean + half}
 
 
 def mean_and_half_width(values: np.ndarray, *, level: float = LEVEL) -> tuple[float, float]:

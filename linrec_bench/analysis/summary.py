@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
+from linrec_bench.analysis.matched import COLUMNS as MATCHED
+from linrec_bench.analysis.matched import time_to_quality
 from linrec_bench.analysis.trials import (
     DEVICE_TASK,
     GRID_POINT,
@@ -95,7 +98,8 @@ COLUMNS: dict[str, str] = {
     "ceiling_share": "least time that the device's measured ceilings allow, over time_s",
     **{column: meaning for column, (_, _, meaning) in (EXACT | MEDIANS).items()},
 }
-"""Every column and its meaning. After these come `EXTRAS`, then the test metrics, such as `ndcg@10`."""
+"""Every column and its meaning. After these come `EXTRAS`, `matched.COLUMNS` and the test metrics, such as
+`ndcg@10`."""
 
 WHOLE = (
     "peak_live_bytes",
@@ -116,8 +120,11 @@ WHOLE = (
 METRIC = re.compile(r"[a-z_]+@\d+")
 
 
-def summarise(samples: pd.DataFrame, *, reference: str) -> pd.DataFrame:
-    """One row a case and phase: `COLUMNS`, `EXTRAS`, test metrics; missing values are empty, never 0.
+def summarise(
+    samples: pd.DataFrame, *, reference: str, targets: Mapping[str, float] | None = None
+) -> pd.DataFrame:
+    """One row a case and phase: `COLUMNS`, `EXTRAS`, `matched.COLUMNS` where something was validated, test
+    metrics; missing values are empty, never 0. `targets` are those of `matched.time_to_quality`.
 
     `reference` is the mechanism that ratios refer to, by its label or its name. Numbers come from trials that
     ended ok; `status` tells of those that did not. Raises `ValueError` for a measure in an unexpected unit.
@@ -153,7 +160,11 @@ def summarise(samples: pd.DataFrame, *, reference: str) -> pd.DataFrame:
         frame[metric] = _medians(by_round(test, metric, unit=None), keys)
     for column in (*WHOLE, *extras):
         frame[column] = frame[column].round().astype("Int64")
-    return frame[[*COLUMNS, *extras, *metrics]]
+    matched = time_to_quality(samples, targets=targets)
+    if len(matched):
+        keyed = matched[["run_id", "case_id", *MATCHED]]
+        frame = frame.merge(keyed, on=["run_id", "case_id"], how="left")
+    return frame[[*COLUMNS, *extras, *(MATCHED if len(matched) else ()), *metrics]]
 
 
 def _put(frame: pd.DataFrame, column: str, intervals: list[Interval]) -> None:

@@ -161,7 +161,10 @@ def _show_quality(what: str, quality: pd.DataFrame) -> None:
     table = Table(box=None, pad_edge=False)
     columns = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in quality]
     both = quality["causal"].nunique() > 1
-    for name in ("attention", *(["direction"] if both else []), "N", "seed", *columns, "epochs", "training"):
+    target = quality["quality_target"].max() if "quality_target" in quality else math.nan
+    matched = [] if math.isnan(target) else [f"to {target:.4f}"]
+    shown = ("attention", *(["direction"] if both else []), "N", "seed", *columns)
+    for name in (*shown, "epochs", "training", *matched):
         table.add_column(
             name,
             justify="left" if name in ("attention", "direction") else "right",
@@ -175,10 +178,21 @@ def _show_quality(what: str, quality: pd.DataFrame) -> None:
         epochs = f"{count:.0f}" if known and not math.isnan(count) else "-"
         training = seconds(row["train_time_s"]) if known else "-"
         direction = ["causal" if row["causal"] else "both"] if both else []
-        cells = [*direction, str(row["seq_len"]), str(row["seed"]), *cells, epochs, training]
+        there = [_to_target(row, training)] if matched else []
+        cells = [*direction, str(row["seq_len"]), str(row["seed"]), *cells, epochs, training, *there]
         table.add_row(str(row["attention"]), *cells)
     out.print(table)
+    if matched:
+        out.print(f"to {target:.4f}: training until validation NDCG@10 was as high; >: not in that time.")
     out.print()
+
+
+def _to_target(row: pd.Series, training: str) -> str:
+    """The seconds until the target, or those in which it was not reached."""
+    target, cost = _numbers(row[["quality_target", "to_target_s"]])
+    if math.isnan(target) or training == "-":
+        return "-"
+    return f">{training}" if math.isnan(cost) else seconds(cost)
 
 
 def _show_planted(found: pd.DataFrame) -> None:

@@ -9,14 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from linrec_bench.analysis.trials import measured
+from linrec_bench.analysis.matched import METRIC, learning_curves
 from linrec_bench.figures import facets, layout
 from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
 from linrec_bench.figures.pareto import ROWS
 from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
 from linrec_bench.figures.ticks import few, formatter, log_ticks, seconds
-
-METRIC = "ndcg@10"
 
 LINEAR = 8.0
 """Up to this ratio of the longest training to the shortest, the axis of time is linear."""
@@ -69,18 +67,6 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
                 label_beside(ax, _heights(ax, cell), cell.looks(style), style=style)
         name_columns(grid, "training time")
     return figure
-
-
-def learning_curves(samples: pd.DataFrame) -> pd.DataFrame:
-    """One row a validated epoch of each trial of task recommend: case columns, `seconds` and `quality`."""
-    rows = measured(samples[samples["task"] == "recommend"])
-    trial = ["run_id", "case_id", "round"]
-    epochs = (
-        rows[rows["measure"] == "epoch_time"].astype({"value": "float64"}).sort_values([*trial, "repeat"])
-    )
-    spent = epochs[[*trial, "repeat"]].assign(seconds=epochs.groupby(trial)["value"].cumsum())
-    quality = rows[(rows["phase"] == "validation") & (rows["measure"] == METRIC)]
-    return quality.rename(columns={"value": "quality"}).merge(spent, on=[*trial, "repeat"])
 
 
 def _time_axis(ax: Axes, curves: pd.DataFrame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from linrec_bench.analysis.matched import COLUMNS as MATCHED
 from linrec_bench.analysis.summary import COLUMNS, EXTRAS
 from linrec_bench.measures import MEASURES
 from linrec_bench.reference.markdown import code, prose, table
@@ -18,7 +19,8 @@ def samples() -> str:
 def summary() -> str:
     """Every column of summary.csv but the test metrics: those that are always there, then the others."""
     extras = {name: f"{meaning}; only where a run has it" for name, (_, _, meaning) in EXTRAS.items()}
-    return _columns(COLUMNS | extras)
+    matched = {name: f"{meaning}; only of trainings" for name, meaning in MATCHED.items()}
+    return _columns(COLUMNS | extras | matched)
 
 
 def measures() -> str:

@@ -133,6 +133,7 @@ def _quality(summary: pd.DataFrame) -> Iterator[str]:
         return
     yield f"**Ranking on test** ({_text(shared(summary[summary['task'] == 'recommend']))})"
     metrics = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in variants]
+    matched = "to_target_s" in variants and bool(variants["quality_target"].notna().any())
     cells = []
     for row in records(variants):
         cells.append(
@@ -141,10 +142,23 @@ def _quality(summary: pd.DataFrame) -> Iterator[str]:
                 f"{row['seq_len']:,}",
                 *(_metric(row, name) for name in metrics),
                 say.seconds(say.number(row, "train_time_s")),
+                *([_to_target(row)] if matched else []),
                 f"{row['seeds']}" + (f", {row['failed']} failed" if row["failed"] else ""),
             ]
         )
-    yield _table(["mechanism", "N", *map(metric_name, metrics), "training", "seeds"], cells)
+    cost = [_target_name(variants)] if matched else []
+    yield _table(["mechanism", "N", *map(metric_name, metrics), "training", *cost, "seeds"], cells)
+
+
+def _target_name(variants: pd.DataFrame) -> str:
+    targets = variants["quality_target"].dropna().unique()
+    return f"to validation NDCG@10 {say.metric(targets[0]) if len(targets) == 1 else 'of the target'}"
+
+
+def _to_target(row: Mapping[str, object]) -> str:
+    """Mean seconds over seeds; where a seed never got there, how many did instead of a number."""
+    cost = say.number(row, "to_target_s")
+    return f"{row['reached']} of {row['seeds']} seeds" if math.isnan(cost) else say.seconds(cost)
 
 
 def _metric(row: Mapping[str, object], name: str) -> str:

@@ -144,7 +144,11 @@ def _summary(run: Run, samples: pd.DataFrame | None, suite: Suite | None, notes:
         summary = run.summary()
     elif samples is not None:
         notes.append(f"{SUMMARY} is missing, the run is unfinished: this is told from the rows so far")
-        summary = summarise(samples, reference=suite.reference_attention() if suite else "")
+        summary = summarise(
+            samples,
+            reference=suite.reference_attention() if suite else "",
+            targets=suite.quality_targets() if suite else None,
+        )
     else:
         raise StoreError(f"neither {SAMPLES} nor {SUMMARY} is there")
     lacking = [column for column in COLUMNS if column not in summary]

@@ -121,6 +121,7 @@ def quality_tables(summary: pd.DataFrame, differences: pd.DataFrame | None = Non
         *_case_columns(rows),
         *(Column(metric_name(name), _plain(name, say.metric)) for name in metrics),
         Column("training", _plain("train_time_s", say.seconds), meaning="until it stopped"),
+        *_matched_columns(rows, _plain("to_target_s", say.seconds)),
         Column("epochs", _plain("epochs", say.whole)),
         Column("best epoch", _plain("best_epoch", say.whole)),
         Column("events/s", _plain("events_per_s", say.whole)),
@@ -167,8 +168,20 @@ def _variant_columns(rows: pd.DataFrame, metrics: list[str]) -> list[Column]:
         Column("failed", _plain("failed", say.whole), meaning="seeds that did not end ok"),
         *(Column(metric_name(name), _with_interval(name, say.metric, _metric_interval)) for name in metrics),
         Column("training", _with_interval("train_time_s", say.seconds, say.seconds_interval)),
+        *_matched_columns(rows, _with_interval("to_target_s", say.seconds, say.seconds_interval)),
         Column("peak memory", _with_interval("memory_bytes", say.amount, say.amount_interval)),
     ]
+
+
+def _matched_columns(rows: pd.DataFrame, cell: Callable[[Row], Cell]) -> list[Column]:
+    """The seconds and joules of a given quality, where trainings were validated and something got there."""
+    if "to_target_s" not in rows or rows["quality_target"].isna().all():
+        return []
+    targets = sorted(rows["quality_target"].dropna().unique())
+    name = f"to {say.metric(targets[0])}" if len(targets) == 1 else "to the target"
+    meaning = "of training until validation NDCG@10 reached it; longer than the training where empty"
+    joules = Column(f"{name}, energy", _plain("to_target_j", lambda value: _unit(value, "J")))
+    return [Column(name, cell, meaning=meaning), *([joules] if rows["to_target_j"].notna().any() else [])]
 
 
 def _case_columns(rows: pd.DataFrame) -> list[Column]:

@@ -66,7 +66,8 @@ def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
                 dataset=sweep.dataset.name if sweep.dataset else None,
                 dataset_params=sweep.dataset.params if sweep.dataset else (),
                 training=freeze(dict(sweep.training)),
-                evaluation=freeze(dict(sweep.evaluation)),
+                # The target is asked of stored rows: another one must not train anew.
+                evaluation=freeze({k: v for k, v in sweep.evaluation.items() if k != "target"}),
                 watermark=marking.params if marking else (),
                 device=device,
                 **fixed,

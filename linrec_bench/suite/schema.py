@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from linrec_bench.case import PHASES_OF_TASK, Scalar, Task
+from linrec_bench.case import PHASES_OF_TASK, Scalar, Task, label
 from linrec_bench.measures import MEASURES
 from linrec_bench.registry import did_you_mean
 from linrec_bench.suite.expectation import Expectation, PaperClaim, bound_limits
@@ -151,6 +151,14 @@ class Suite(Strict):
         """The mechanism that ratios refer to: the one named, else softmax, else the first listed."""
         names = [entry.name for sweep in self.sweeps for entry in sweep.attention]
         return self.reference or ("softmax" if "softmax" in names else names[0])
+
+    def quality_targets(self) -> dict[str, float]:
+        """Data set (its label) -> the validation NDCG@10 of `evaluation.target`, where there is one."""
+        return {
+            label(sweep.dataset.name, sweep.dataset.params): float(target)
+            for sweep in self.sweeps
+            if sweep.dataset is not None and isinstance(target := sweep.evaluation.get("target"), int | float)
+        }
 
 
 DEVICES = ("cpu", "cuda")

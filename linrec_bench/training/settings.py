@@ -157,7 +157,9 @@ class EvaluationSettings(Settings):
     comparison with older tables only, because such metrics do not keep the order of models (Krichene and
     Rendle 2020). `beside`: the test is ranked among these as well, from the same model, in rows and columns
     such as `pop_ndcg@10`. `history_groups`: the metrics are told apart by events in the whole history of the
-    user as well; these numbers begin a new group.
+    user as well; these numbers begin a new group. `target`: the validation NDCG@10 of which is told what it
+    cost (seconds, joules); by default the lowest of the best values, which all variants reach. It is asked of
+    stored rows, so that another one trains nothing anew.
     """
 
     split: Literal["leave_one_out", "global_temporal"] = "leave_one_out"
@@ -166,6 +168,7 @@ class EvaluationSettings(Settings):
     candidates: Literal["full", "uni100", "pop100"] = "full"
     beside: Literal["uni100", "pop100"] | None = None
     history_groups: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (20, 50, 100, 200)
+    target: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     @field_validator("history_groups")
     @classmethod

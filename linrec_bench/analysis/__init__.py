@@ -14,6 +14,7 @@ which documents its functions:
     memory_kinds                        peak memory part by part
     groups                              quality by length of the history and by group of users
     memorisation                        what is learnt of planted runs, by distance
+    matched                             seconds and joules of training until a given quality
     intervals, seeds                    medians and ratios over processes; quality over seeds
     quality, user_bootstrap             quality of variants against each other, paired by user and seed
     compare, comparison                 a run or a mechanism against another, and what that found

@@ -13,7 +13,7 @@ from linrec_bench.analysis.quantities import UNVARYING
 from linrec_bench.analysis.restored import restored, timed
 from linrec_bench.analysis.trials import outcomes
 from linrec_bench.analysis.verdicts import Answer, Bound, Claim, Verdict, judge, named
-from linrec_bench.results.store import Run, runs
+from linrec_bench.results.store import Run, StoreError
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import PaperClaim, Suite
 from linrec_bench.suite.select import select
@@ -81,10 +81,21 @@ def of_run(run: Run) -> Evidence:
     return Evidence(run.samples()) if run.has_samples() else evidence_of(None, run.summary())
 
 
-def newest_run(root: Path, suite: str) -> Run | None:
-    """The newest run of a suite under `root`; None without one. Raises `StoreError` for a damaged one."""
-    found = runs(root, suite)
-    return found[-1] if found else None
+def of_newest(root: Path, suite: str) -> tuple[Evidence | None, list[str]]:
+    """The evidence of the newest run of a suite under `root` that can be read, and what there is to say: its
+    folder, and those of newer ones that were left out."""
+    said: list[str] = []
+    folder = root / suite
+    found = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+    for path in found:
+        if path.is_dir() and path.name[0] != ".":
+            try:
+                evidence = of_run(Run(path))
+            except StoreError as reason:
+                said.append(f"{path}: left out: {reason}")
+                continue
+            return evidence, [*said, f"claims that counts do not answer are ruled on from {path}"]
+    return None, said
 
 
 def rule(

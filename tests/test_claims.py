@@ -295,3 +295,19 @@ def test_the_ledger_as_json(stored, capsys, monkeypatch):
     assert lines[0]["theirs"] == "7.8"
     assert 550 < lines[0]["low"] <= lines[0]["found"] <= lines[0]["high"] < 650
     assert lines[2]["found"] is None
+
+
+def test_without_from_the_newest_run_that_can_be_read_is_asked(stored, tmp_path, capsys, monkeypatch):
+    suite, folder = stored
+    results = tmp_path / "results" / "s"
+    results.mkdir(parents=True)
+    folder.rename(results / "20260101-120000-aaaa")
+    damaged = results / "20260102-120000-bbbb"
+    damaged.mkdir()
+    (damaged / "environment.json").write_text("{")
+    monkeypatch.setattr(console.talk, "width", 500)
+    exit_of(monkeypatch, "check", suite, "--only", "task=layer", "--results", tmp_path / "results", "--json")
+    said = capsys.readouterr()
+    assert f"{damaged}: left out" in said.err
+    lines = [record for record in json.loads(said.out) if "paper" in record]
+    assert [each["answer"] for each in lines][:2] == ["reproduced", "not reproduced"]

@@ -120,10 +120,18 @@ def command(
             )
         found, counted = _of_the_code(planned, accepted, results, budget_s=budget)
         evidence = [claims.Evidence(counted, exact=True)]
-        if planned.suite.claims and (newest := claims.newest_run(results, planned.suite.name)):
-            console.say(f"claims that counts do not answer are ruled on from {newest.folder}")
-            evidence.append(claims.of_run(newest))
-    ledger = claims.rule(planned.suite, planned.jobs, evidence, device=planned.device)
+        if planned.suite.claims:
+            newest, said = claims.of_newest(results, planned.suite.name)
+            for note in said:
+                console.say(note)
+            evidence += [newest] if newest else []
+    ledger = claims.rule(
+        planned.suite,
+        planned.jobs,
+        evidence,
+        device=planned.device,
+        lacking="" if from_ else "no run is stored; `linrec-bench run` makes one",
+    )
     console.show_verdicts(found, ledger, as_json=as_json, in_full=in_full)
     if strict_claims:
         found += claims.as_verdicts(ledger)

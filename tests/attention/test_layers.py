@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from linrec_bench.attention import contract, registry
 from linrec_bench.attention.layer import make_layer
+from linrec_bench.parameters import parameters_of
 
 CASES = [
     (name, causal)
@@ -38,6 +39,14 @@ def call(layer: nn.Module, name: str, x: Tensor, mask: Tensor | None = None) -> 
 
 def tokens(length: int, seed: int = 0) -> Tensor:
     return contract.noise((2, length, HIDDEN), torch.float64, seed=seed)
+
+
+@pytest.mark.parametrize("name", [name for name, spec in registry().items() if spec.layer is not None])
+def test_a_published_layer_takes_every_setting(name: str) -> None:
+    """One that it did not take would be dropped, and the row labelled with it all the same."""
+    spec = registry()[name]
+    assert spec.layer is not None
+    assert set(spec.parameters) <= set(parameters_of(spec.layer))
 
 
 @pytest.mark.parametrize(("name", "causal"), CASES)

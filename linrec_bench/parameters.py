@@ -6,6 +6,8 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -42,12 +44,19 @@ def check_parameters(
                 f"{what}: the parameter {name} has no type annotation to check {value!r} against"
             )
         try:
-            TypeAdapter(annotation).validate_python(value, strict=True)
+            _adapter(annotation).validate_python(value, strict=True)
         except ValidationError:
             raise ValueError(f"{what}: {name} is {value!r}; expected {_said(annotation)}") from None
     for name, parameter in declared.items():
         if parameter.default is parameter.empty and name not in given:
             raise ValueError(f"{what} needs the parameter {name!r}; it is missing")
+
+
+# Any: annotations are whatever Python lets one write.
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    """Kept: making one takes as long as a small call of a mechanism."""
+    return TypeAdapter(annotation)
 
 
 _SAID: dict[object, str] = {int: "integer", types.NoneType: "None"}

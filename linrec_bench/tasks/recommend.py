@@ -174,6 +174,11 @@ def trained(
     assert case.model is not None, "of_case has made one"
     objectives = models.registry()[case.model].objectives
     objective = training.objective_for(causal=case.causal, objectives=objectives)
+    if model.needs_timestamps and None in (ranker.split.validation.asked_at, ranker.split.test.asked_at):
+        raise Unsupported(
+            f"model {case.model} needs timestamps, and data set {case.dataset} does not say when its "
+            "requests came"
+        )
     if isinstance(model, Supernet):
         model, training = _searched(case, training, ranker, model, objective, emit)
     fitted = _fitted(case, training, ranker, model, objective, emit, checkpoint)

@@ -208,3 +208,38 @@ def test_fuxi_linear_has_a_gated_net_behind_its_channels(recommender, rows, time
     gated = F.silu(read @ net.gate.weight.T) * (read @ net.enter.weight.T)
     expected = F.normalize(mixed + gated @ net.leave.weight.T, dim=-1) / 0.05
     torch.testing.assert_close(model(items, None, times(model, items)), expected)
+
+
+def test_a_block_of_recgrela_follows_its_equations(recommender, rows, states):
+    model = recommender("recgrela", layers=1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    block = model.stack.blocks[0]
+    x = F.layer_norm(model.items.weight[rows()], (16,), model.norm.weight, model.norm.bias, eps=1e-12)
+    n = F.layer_norm(x, (16,), block.norm.weight, block.norm.bias, eps=1e-12)
+    gate = n @ block.gate.weight.T + block.gate.bias
+    mixed = block.attention(n @ block.enter.weight.T + block.enter.bias, None)
+    x = x + (mixed * gate * gate.sigmoid()) @ block.leave.weight.T + block.leave.bias
+    norm, first, _, _, second, _ = block.feed_forward
+    read = F.layer_norm(x, (16,), norm.weight, norm.bias, eps=1e-12)
+    inner = F.gelu(read @ first.weight.T + first.bias)
+    torch.testing.assert_close(states(model, rows()), x + inner @ second.weight.T + second.bias)
+
+
+@pytest.mark.parametrize("name", ["hstu", "fuxi-linear"])
+def test_transducers_scale_their_items_and_add_places(recommender, rows, states, times, name):
+    model = recommender(name, layers=1)
+    block, items = model.stack.blocks[0], rows()
+    x = 4 * model.items.weight[items] + model.positions.weight[:12]
+    out = block.after(x + block.attention(x, None, times(model, items)))
+    torch.testing.assert_close(states(model, items), F.normalize(out, dim=-1) / 0.05)
+
+
+def test_the_tables_of_transducers_are_cut_off_at_two_standard_deviations():
+    model = models.build("hstu", n_items=4000, hidden_size=64)
+    for table, std in ((model.items.weight[1:], 0.02), (model.positions.weight, 1 / 8)):
+        assert table.abs().max().item() <= 2 * std * 1.001
+        # The standard deviation of what is left of a normal distribution.
+        assert table.std().item() == pytest.approx(0.8796 * std, rel=0.02)
+    assert not model.items.weight[0].any()

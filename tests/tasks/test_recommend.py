@@ -289,6 +289,16 @@ def test_other_losses_learn_too(training):
     assert final(said)["recall@5"] > 0.4
 
 
+def test_missing_times_of_requests_are_unsupported(monkeypatch):
+    def untimed(sequences):
+        split = leave_one_out(sequences)
+        return dataclasses.replace(split, test=dataclasses.replace(split.test, asked_at=None))
+
+    monkeypatch.setattr(recommend, "SPLITS", {"leave_one_out": untimed})
+    with pytest.raises(Unsupported, match="model hstu needs timestamps, and data set synthetic does not say"):
+        run(case(model="hstu", attention="hstu"))
+
+
 def test_a_search_is_reported_and_what_it_chooses_is_trained_anew():
     """At a price beside which the data do not count, it takes the narrowest and the shallowest."""
     params = {"search_epochs": 5, "flops_weight": 1000.0, "width_divisors": [1, 4], "dropout": 0.0}

@@ -174,7 +174,8 @@ def trained(
     assert case.model is not None, "of_case has made one"
     objectives = models.registry()[case.model].objectives
     objective = training.objective_for(causal=case.causal, objectives=objectives)
-    if model.needs_timestamps and None in (ranker.split.validation.asked_at, ranker.split.test.asked_at):
+    asked = (ranker.split.validation, ranker.split.test)
+    if model.needs_timestamps and any(queries.asked_at is None for queries in asked):
         raise Unsupported(
             f"model {case.model} needs timestamps, and data set {case.dataset} does not say when its "
             "requests came"

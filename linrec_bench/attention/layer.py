@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
@@ -60,12 +61,18 @@ class Mixer(nn.Module):
 
     def forward(
         self,
-        q: Float[Tensor, "B H N d"],
+        q: Float[Tensor, "B H M d"],
         k: Float[Tensor, "B H N d"],
         v: Float[Tensor, "B H N d"],
         padding_mask: Bool[Tensor, "B N"] | None = None,
         **tensors: Tensor,
-    ) -> Float[Tensor, "B H N d"]:
+    ) -> Float[Tensor, "B H M d"]:
+        """M is N, or 1 for a mechanism with `one_query`: then `padding_mask` tells which keys it sees."""
+        if q.shape[-2] != k.shape[-2]:
+            one_query = attention.registry()[self.name].one_query
+            assert one_query is not None, "the layer has asked"
+            assert padding_mask is not None, "the layer knows what the query sees"
+            return one_query(q, k, v, seen=padding_mask)
         given = {**self.params, **tensors}
         out: Tensor = attention.core(
             self.name, q, k, v, padding_mask=padding_mask, causal=self.causal, **given
@@ -135,10 +142,35 @@ class AttentionLayer(nn.Module):
         x: Float[Tensor, "B N D"],
         padding_mask: Bool[Tensor, "B N"] | None = None,
     ) -> Float[Tensor, "B D"]:
-        """Row b of `forward` at positions[b]: the mechanism runs whole, the last projection for one token."""
+        """Row b of `forward` at positions[b], which is no padding.
+
+        A mechanism with `one_query` is asked for it alone, any other runs whole; the last projection is done
+        for one token.
+        """
         rows = torch.arange(len(x), device=x.device)
-        out: Tensor = self.out(self.mixed(x, padding_mask)[rows, positions])
+        if attention.registry()[self.mixer.name].one_query is None:
+            mixed = self.mixed(x, padding_mask)[rows, positions]
+        else:
+            mixed = self._mixed_at(positions, x[rows, positions], x, padding_mask)
+        out: Tensor = self.out(mixed)
         return out
+
+    def _mixed_at(
+        self, positions: Tensor, asked: Float[Tensor, "B D"], x: Tensor, padding_mask: Tensor | None
+    ) -> Float[Tensor, "B D"]:
+        """`mixed` of the tokens `asked` alone: their queries, the keys and values of all that they see."""
+        width = x.shape[-1]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        q = F.linear(asked, weight[:width], bias[:width])[:, None]
+        k, v = F.linear(x, weight[width:], bias[width:]).chunk(2, dim=-1)
+        seen = padding_mask
+        if self.mixer.causal:
+            earlier = torch.arange(x.shape[1], device=x.device) <= positions[:, None]
+            seen = earlier if seen is None else earlier & seen
+        elif seen is None:
+            seen = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        heads = (split_heads(part, self.heads) for part in (q, k, v))
+        return join_heads(self.mixer(*heads, seen))[:, 0]
 
     def mixed(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None

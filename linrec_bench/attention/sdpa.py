@@ -134,5 +134,6 @@ SPEC = Spec(
     init_state=kv_cache.init_state,
     remember=kv_cache.remember,
     step=step,
+    one_query=softmax.one_query,
     kernel=kernel,
 )

@@ -72,9 +72,10 @@ class Spec:
     for each token, [B, H, N, *], the others are weights. `layer` is the published layer where it is more than
     projections around the core; `timestamps` says that it takes them. `init_state` and `step` decode one
     event after another; every causal mechanism has them. `remember` is there where taking events in costs
-    less than `step`: a cache only stores them. `state_exponent` is that of the length of the history in the
-    bytes of the state and in the operations of a step. `refusal` is there where `core` runs on some devices,
-    or for some dtypes, only.
+    less than `step`: a cache only stores them. `one_query(q, k, v, seen=)` is the row of `core` of one query
+    [B, H, 1, d] that sees the keys `seen` [B, N]; a core without it is computed whole and read at one row.
+    `state_exponent` is that of the length of the history in the bytes of the state and in the operations of a
+    step. `refusal` is there where `core` runs on some devices, or for some dtypes, only.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Spec:
     init_state: Start | None = None
     step: Step | None = None
     remember: Remember | None = None
+    one_query: Callable[..., Tensor] | None = None
     kernel: Callable[[Callable[[], object]], str] | None = None
     refusal: Refusal | None = None
 

@@ -50,7 +50,7 @@ def _show_ledger(ledger: Sequence[Ruled]) -> None:
         if each.place:
             out.print(f"  {each.place}")
         stated = f"stated {each.claim.theirs}; " if each.claim.theirs else ""
-        out.print(f"  {stated}found {each.ours}")
+        out.print(f"  {stated}{'found ' if each.verdict else ''}{each.ours}")
     out.print(claims.counted(ledger))
 
 

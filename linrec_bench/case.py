@@ -42,7 +42,8 @@ def _freeze_value(value: object) -> Value:
 class Case:
     """What one process does: a value, JSON in and out.
 
-    The defaults are those of the smallest task; `expand` always sets every field explicitly.
+    The defaults are those of the smallest task; `expand` always sets every field explicitly. `lengths` names
+    the data set whose histories say how long the rows of a batch are; without it all have `seq_len` events.
     """
 
     task: Task
@@ -65,6 +66,8 @@ class Case:
     training: Params = ()
     evaluation: Params = ()
     watermark: Params = ()
+    lengths: str | None = None
+    lengths_params: Params = ()
 
     def __post_init__(self) -> None:
         if self.phase not in PHASES_OF_TASK[self.task]:
@@ -96,7 +99,12 @@ class Case:
 
     @property
     def dataset_label(self) -> str:
-        """Name and parameters; a watermark that is planted in it follows as `+watermark(distance=8,...)`."""
+        """Name and parameters; a watermark that is planted in it follows as `+watermark(distance=8,...)`.
+
+        Where nothing but the lengths of a batch comes from a data set, `lengths of ml-1m`.
+        """
+        if self.lengths is not None:
+            return f"lengths of {label(self.lengths, self.lengths_params)}"
         plain = label(self.dataset or "", self.dataset_params)
         return f"{plain}+{label('watermark', self.watermark)}" if self.watermark else plain
 

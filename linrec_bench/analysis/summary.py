@@ -30,7 +30,7 @@ _CASE_MEANINGS = {
     "task": "core, layer, train_step, decode or recommend",
     "attention": "mechanism, with the parameters that were set",
     "model": "recommender; empty for core and layer",
-    "dataset": "source of sequences; empty where inputs are random",
+    "dataset": "source of sequences, or of their lengths alone; empty where inputs are random and full",
     "seq_len": "N, events in a sequence",
     "batch_size": "B, sequences in a batch",
     "hidden_size": "D, width of a token",
@@ -73,8 +73,13 @@ EXTRAS: dict[str, tuple[str, str | None, str]] = {
     "watermark_distance": ("watermark_distance", None, "events between a planted run and its target"),
     "watermark_users": ("watermark_users", None, "users whose training histories hold a planted run"),
     "catalogue_size": ("catalogue_size", None, "items that a training step without a data set ranks"),
+    "padded_tokens": ("padded_tokens", None, "positions of the batch, padding included"),
+    "effective_tokens": ("effective_tokens", None, "positions of the batch that hold an event"),
 }
 """Medians of measures that only some runs take: a summary has such a column where the run has a value."""
+
+PER_TOKEN = ("time_per_token_s", "time_s / effective_tokens: time of one event")
+"""Stands beside `effective_tokens`."""
 
 COLUMNS: dict[str, str] = {
     **_CASE_MEANINGS,
@@ -158,13 +163,16 @@ def summarise(
     metrics = sorted({str(measure) for measure in test["measure"] if METRIC.fullmatch(measure)}, key=_natural)
     for metric in metrics:
         frame[metric] = _medians(by_round(test, metric, unit=None), keys)
+    per_token = [PER_TOKEN[0]] if "effective_tokens" in extras else []
+    for column in per_token:
+        frame[column] = frame["time_s"] / frame["effective_tokens"]
     for column in (*WHOLE, *extras):
         frame[column] = frame[column].round().astype("Int64")
     matched = time_to_quality(samples, targets=targets)
     if len(matched):
         keyed = matched[["run_id", "case_id", *MATCHED]]
         frame = frame.merge(keyed, on=["run_id", "case_id"], how="left")
-    return frame[[*COLUMNS, *extras, *(MATCHED if len(matched) else ()), *metrics]]
+    return frame[[*COLUMNS, *extras, *per_token, *(MATCHED if len(matched) else ()), *metrics]]
 
 
 def _put(frame: pd.DataFrame, column: str, intervals: list[Interval]) -> None:

@@ -32,6 +32,8 @@ def describe_case(case: Case) -> str:
     """One case in one short line."""
     shape = f"N {case.seq_len}, B {case.batch_size}, D {case.hidden_size}"
     direction = "causal" if case.causal else "bidirectional"
+    if case.lengths is not None:
+        shape += f", {case.dataset_label}"
     seed = f", seed {case.seed}" if case.task == "recommend" else ""
     return f"{case.attention_label}, {case.task} {case.phase}, {direction}, {shape}{seed}"
 

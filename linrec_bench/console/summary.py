@@ -42,18 +42,23 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
     """
     from linrec_bench.analysis.headline import headline
     from linrec_bench.analysis.memorisation import memorisation, planted
+    from linrec_bench.analysis.padding import DRAWN, padding_cost
     from linrec_bench.analysis.quality import sentences
 
     costs = summary[summary["task"] != "recommend"]
-    for (task, phase, causal), part in costs.groupby(["task", "phase", "causal"], sort=False):
+    sources = costs["dataset"].where(costs["dataset"].astype(str).str.startswith(DRAWN), "")
+    keys = ["task", "phase", "causal", sources]
+    for (task, phase, causal, lengths), part in costs.groupby(keys, sort=False):
         panel, panels = _largest_panel(part)
         direction = "causal" if causal else "bidirectional"
         batch, hidden = panel["batch_size"].iloc[0], panel["hidden_size"].iloc[0]
-        what = task if phase == "step" else f"{task} {phase}"
-        name = f"{what}, {direction}, batch {batch}, hidden {hidden}".replace("_", " ")
+        what = str(task if phase == "step" else f"{task} {phase}").replace("_", " ")
+        name = f"{what}, {direction}, batch {batch}, hidden {hidden}"
+        name += f", {lengths}" if lengths else ""
         _show_panel(name, panel, _attention_order(suite))
         if panels > 1:
             out.print(f"One of {panels} shapes; all of them stand in summary.csv.\n")
+    _show_padding(padding_cost(costs))
     marked = planted(summary)
     quality = summary[(summary["task"] == "recommend") & ~marked]
     for (dataset, model), part in quality.groupby(["dataset", "model"], sort=False):
@@ -154,6 +159,29 @@ def _numbers(column: pd.Series) -> list[float]:
 
 def _cell(value: float, status: str, formatted: Callable[[float], str]) -> str:
     return _MARKS.get(status, status) if math.isnan(value) else formatted(value)
+
+
+def _show_padding(found: pd.DataFrame) -> None:
+    """How much more an event costs at real lengths than in full batches, a row a mechanism."""
+    keys = ["dataset", "task", "phase", "causal"]
+    for (dataset, task, phase, causal), part in found.groupby(keys, sort=False):
+        panel, _ = _largest_panel(part)
+        direction = "causal" if causal else "bidirectional"
+        what = str(task if phase == "step" else f"{task} {phase}").replace("_", " ")
+        out.print(f"{what}, {direction}, {dataset}: time an event over full batches", style="bold")
+        lengths = spread(sorted(int(length) for length in panel["seq_len"].unique()), MOST_LENGTHS)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("N", overflow="fold")
+        for length in lengths:
+            table.add_column(str(length), justify="right", no_wrap=True)
+        shares = panel.groupby("seq_len")["real_share"].median()
+        table.add_row("events in positions", *(f"{shares[length]:.0%}" for length in lengths))
+        ratios = panel.groupby(["attention", "seq_len"], sort=False)["token_ratio"].first().unstack()
+        for name, row in ratios.iterrows():
+            cells = ["-" if math.isnan(row[at]) else f"{row[at]:.2f}x" for at in lengths]
+            table.add_row(str(name), *cells)
+        out.print(table)
+        out.print()
 
 
 def _show_quality(what: str, quality: pd.DataFrame) -> None:

@@ -30,6 +30,8 @@ from linrec_bench.data.source import Source
 
 _DAY_S = 24 * 3600
 _ARRIVAL_S = 30 * _DAY_S
+_LONGEST = 16
+"""Times the mean: about where the longest history of MovieLens-1M stands."""
 
 
 def load(
@@ -41,14 +43,18 @@ def load(
     noise: float = 0.05,
     seed: int = 0,
     features: int = 0,
+    sigma: float = 0.0,
 ) -> Sequences:
     """`users` histories of `length` events on average, uniform from half of it to one and a half times it.
+
+    With `sigma` above 0 the lengths are log-normal, as those of people are (1.0 comes near ML-1M): many are
+    short and a few very long, at most sixteen times `length`.
 
     Times in seconds: each user starts at a moment of the first 30 days and acts once a day on average, so
     that a global temporal split is meaningful. Equal arguments give equal data; `features` change no event.
 
-    Raises `ValueError` for sizes below 1, a noise outside [0, 1], a distance that the shortest history
-    does not hold, and more features than items.
+    Raises `ValueError` for sizes below 1, a noise outside [0, 1], a sigma outside [0, 3], a distance that the
+    shortest history does not hold, and more features than items.
     """
     for name, value, least in (("users", users, 1), ("items", items, 2), ("distance", distance, 1)):
         if value < least:
@@ -61,10 +67,15 @@ def load(
             f"data synthetic: the shortest history has {shortest} events, too few for distance {distance}; "
             f"expected a length of {2 * distance + 2} or more"
         )
+    if not 0 <= sigma <= 3:
+        raise ValueError(f"data synthetic: sigma is {sigma}; expected a number from 0 to 3")
     if not 0 <= features <= items:
         raise ValueError(
             f"data synthetic: features is {features}; expected 0 for none, or up to one an item ({items})"
         )
+    drawn = _log_normal(users, length, sigma, least=distance + 1, seed=seed) if sigma else None
+    if drawn is not None:
+        longest = int(drawn.max())
     rng = np.random.default_rng(seed)
     ring = rng.permutation(items)
     successor = np.empty(items, dtype=np.int64)
@@ -77,7 +88,7 @@ def load(
     gaps = rng.exponential(_DAY_S, size=(users, longest)).cumsum(axis=1)
     times = (rng.uniform(0, _ARRIVAL_S, size=(users, 1)) + gaps).astype(np.int64)
 
-    lengths = rng.integers(shortest, longest + 1, size=users)
+    lengths = rng.integers(shortest, longest + 1, size=users) if drawn is None else drawn
     kept = np.arange(longest) < lengths[:, None]
     return Sequences(
         items=(history[kept] + 1).astype(np.int32),
@@ -86,6 +97,13 @@ def load(
         n_items=items,
         item_features=_arcs(ring, features) if features else None,
     )
+
+
+def _log_normal(users: int, length: int, sigma: float, *, least: int, seed: int) -> Int64[np.ndarray, " U"]:
+    """Lengths whose mean is `length` but for those that are cut, from a draw of their own."""
+    rng = np.random.default_rng([seed, 1])
+    lengths = rng.lognormal(np.log(length) - sigma**2 / 2, sigma, size=users)
+    return np.clip(np.rint(lengths), least, _LONGEST * length).astype(np.int64)
 
 
 def _arcs(ring: Int64[np.ndarray, " V"], features: int) -> Int64[np.ndarray, "V_plus_1 1"]:

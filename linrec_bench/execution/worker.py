@@ -32,6 +32,9 @@ def measure(job: Job, round: int, emit: Emit, *, scratch: Scratch | None = None)
     workload = build(job.case)
     if "time" in job.measures:
         _emit_time(workload, job, emit)
+        if round == 0 and workload.tokens is not None:
+            emit("padded_tokens", workload.tokens.padded, "1", detail="positions of the batch")
+            emit("effective_tokens", workload.tokens.effective, "1", detail="those that hold an event")
     # After the times: the first call, which compiles, is one of them.
     kernel = attention.registry()[job.case.attention].kernel
     if kernel is not None and (used := kernel(workload.call)):

@@ -23,6 +23,7 @@ from linrec_bench.figures import (
     learning,
     memory_kinds,
     memory_probe,
+    padding,
     pareto,
 )
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style, style_of
@@ -46,6 +47,7 @@ FIGURES: Mapping[str, Kind] = {
     "growth": Kind(growth.draw, _COSTS),
     "speedup": Kind(heat.draw, _COSTS),
     "memory_kinds": Kind(memory_kinds.draw, _COSTS),
+    "padding": Kind(padding.draw, _COSTS),
     "amdahl": Kind(amdahl.draw, ("train_step",)),
     "latency": Kind(decode.draw_latency, ("decode",)),
     "state": Kind(decode.draw_state, ("decode",)),

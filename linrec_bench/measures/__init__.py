@@ -63,8 +63,9 @@ MEASURES: Registry[Measure] = Registry(
         (
             "time",
             Measure(
-                "seconds a call, every raw sample; the first call of the process apart",
-                {"time": "s", "first_call_time": "s"},
+                "seconds a call, every raw sample; the first call of the process apart; how many positions "
+                "the batch has, and how many of them hold an event",
+                {"time": "s", "first_call_time": "s", "padded_tokens": "1", "effective_tokens": "1"},
             ),
         ),
         (

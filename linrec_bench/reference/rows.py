@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from linrec_bench.analysis.matched import COLUMNS as MATCHED
-from linrec_bench.analysis.summary import COLUMNS, EXTRAS
+from linrec_bench.analysis.summary import COLUMNS, EXTRAS, PER_TOKEN
 from linrec_bench.measures import MEASURES
 from linrec_bench.reference.markdown import code, prose, table
 from linrec_bench.results.load import SAMPLE_COLUMNS
@@ -18,7 +18,8 @@ def samples() -> str:
 
 def summary() -> str:
     """Every column of summary.csv but the test metrics: those that are always there, then the others."""
-    extras = {name: f"{meaning}; only where a run has it" for name, (_, _, meaning) in EXTRAS.items()}
+    found = {name: meaning for name, (_, _, meaning) in EXTRAS.items()} | dict([PER_TOKEN])
+    extras = {name: f"{meaning}; only where a run has it" for name, meaning in found.items()}
     matched = {name: f"{meaning}; only of trainings" for name, meaning in MATCHED.items()}
     return _columns(COLUMNS | extras | matched)
 

@@ -20,7 +20,7 @@ SAMPLE_COLUMNS = {
     "task": "core, layer, train_step, recommend ...; `device` for the ceilings of the device",
     "attention": "mechanism, with the parameters that were set",
     "model": "recommender; empty for core and layer",
-    "dataset": "source of sequences; empty where inputs are random",
+    "dataset": "source of sequences, or of their lengths alone; empty where inputs are random and full",
     "seq_len": "N, events in a sequence",
     "batch_size": "B, sequences in a batch",
     "hidden_size": "D, width of a token",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from linrec_bench.case import Case, freeze
+from linrec_bench.suite.lengths import Drawn
 from linrec_bench.suite.schema import AXES, Limits, Named, Sampling, Suite, Sweep
 
 
@@ -70,8 +72,7 @@ def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
                 evaluation=freeze({k: v for k, v in sweep.evaluation.items() if k != "target"}),
                 watermark=marking.params if marking else (),
                 device=device,
-                **fixed,
-                **dict(zip(swept, values, strict=True)),
+                **_fields(fixed | dict(zip(swept, values, strict=True))),
             ),
             measures=sweep.measures,
             rounds=sweep.rounds,
@@ -94,3 +95,11 @@ def is_floor(sweep: Sweep) -> bool:
 
     known = models.registry()
     return sweep.model.name in known and not known[sweep.model.name].trained_by_gradient
+
+
+def _fields(axes: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a case that hold the values of the axes."""
+    lengths = axes.pop("lengths")
+    if isinstance(lengths, Drawn):
+        return axes | {"lengths": lengths.dataset, "lengths_params": lengths.params}
+    return axes

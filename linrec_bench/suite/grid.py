@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
+from linrec_bench.suite.lengths import FULL, Lengths, LengthsAxis
 from linrec_bench.suite.words import Strict, distinct
 
-AXES = ("seq_len", "batch_size", "hidden_size", "heads", "layers", "dtype", "causal", "seed")
+AXES = ("lengths", "seq_len", "batch_size", "hidden_size", "heads", "layers", "dtype", "causal", "seed")
 """What a grid may sweep and `fixed` may hold; the fields of a case that are not names."""
 
 
@@ -56,6 +57,7 @@ Dtype = Literal["float32", "float64", "bfloat16", "float16"]
 class Grid(Strict):
     """Axes that are swept: their product, in the order of `AXES`, first slowest."""
 
+    lengths: LengthsAxis = ()
     seq_len: _axis(PositiveInt, Geometric) = ()  # type: ignore[valid-type]
     batch_size: _axis(PositiveInt, Geometric) = ()  # type: ignore[valid-type]
     hidden_size: _axis(PositiveInt, Geometric) = ()  # type: ignore[valid-type]
@@ -77,6 +79,7 @@ class Grid(Strict):
 class Fixed(Strict):
     """Axes that hold one value for every case of the sweep, and those values by default."""
 
+    lengths: Lengths = FULL
     seq_len: PositiveInt | None = None
     batch_size: PositiveInt = 1
     hidden_size: PositiveInt = 64

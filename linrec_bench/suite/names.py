@@ -9,6 +9,7 @@ from typing import Protocol
 from linrec_bench.case import label
 from linrec_bench.registry import did_you_mean
 from linrec_bench.suite.expand import FLOOR, is_floor
+from linrec_bench.suite.lengths import Drawn
 from linrec_bench.suite.schema import Named, Suite, Sweep
 from linrec_bench.suite.select import select
 from linrec_bench.suite.text import Location
@@ -39,6 +40,10 @@ def name_checks(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]
                 yield (*at, "attention", number), partial(_fits, sweep.model, entry)
         if sweep.model is not None:
             yield (*at, "model"), partial(known, models.registry, sweep.model)
+        for axes, entries in (("grid", sweep.grid.lengths), ("fixed", (sweep.fixed.lengths,))):
+            for lengths in entries:
+                if isinstance(lengths, Drawn):
+                    yield (*at, axes, "lengths"), partial(_drawn, lengths)
         if sweep.dataset is not None:
             yield (*at, "dataset"), partial(known, data.registry, sweep.dataset)
         yield (*at, "training"), partial(_trains, sweep)
@@ -48,6 +53,12 @@ def name_checks(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]
             yield (*at, "training"), partial(check_one_training, list(variants))
             yield (*at, "evaluation"), partial(check_one_ranking, list(variants))
     yield from _lines(suite)
+
+
+def _drawn(lengths: Drawn) -> None:
+    from linrec_bench import data
+
+    data.registry()[lengths.dataset].check_params(dict(lengths.params))
 
 
 def _fits(model: Named, mechanism: Named) -> None:

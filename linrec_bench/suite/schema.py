@@ -19,6 +19,7 @@ from linrec_bench.measures import MEASURES
 from linrec_bench.registry import did_you_mean
 from linrec_bench.suite.expectation import Expectation, PaperClaim, bound_limits
 from linrec_bench.suite.grid import AXES, Fixed, Grid
+from linrec_bench.suite.lengths import FULL
 from linrec_bench.suite.limits import Limits, Sampling
 from linrec_bench.suite.marking import Markings
 from linrec_bench.suite.words import Named, Strict, distinct
@@ -38,6 +39,9 @@ __all__ = [
     "bound_limits",
 ]
 
+
+TASKS_OF_LENGTHS = ("core", "layer", "train_step")
+"""The tasks whose batches can have the lengths of real histories; those of `recommend` have them anyway."""
 
 _PHASES = sorted({phase for phases in PHASES_OF_TASK.values() for phase in phases})
 
@@ -117,6 +121,12 @@ class Sweep(Strict):
             raise ValueError(f"task {self.task} needs a model, such as model: sasrec")
         if self.task == "recommend" and self.dataset is None:
             raise ValueError("task recommend needs a dataset, such as dataset: synthetic")
+        drawn = [entry for entry in (*self.grid.lengths, self.fixed.lengths) if entry != FULL]
+        if drawn and self.task not in TASKS_OF_LENGTHS:
+            raise ValueError(
+                f"lengths of a data set have no use in task {self.task}; expected them with one of: "
+                f"{', '.join(TASKS_OF_LENGTHS)}"
+            )
         if self.watermark and self.task != "recommend":
             raise ValueError(f"watermark has no use in task {self.task}; expected it with task: recommend")
         return self

@@ -77,4 +77,6 @@ def _spellings(case: Case, field: str) -> set[str]:
     spellings = {str(value), str(value).lower()}
     if field in ("attention", "model", "dataset"):
         spellings.add(getattr(case, f"{field}_label"))
+    if field == "lengths" and value is None:
+        spellings.add("full")
     return spellings

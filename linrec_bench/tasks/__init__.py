@@ -14,6 +14,14 @@ LONGEST_WAIT_S = 24 * 3600
 """From one random event to the next."""
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """Positions of a batch: all of them, and those that hold an event."""
+
+    padded: int
+    effective: int
+
+
 @dataclass
 class Workload:
     """One phase of one case, ready to be measured.
@@ -22,8 +30,9 @@ class Workload:
     measured span (it drops gradients). `minimum_bytes` is what any implementation must move: each input
     read once, each output written once, likewise for gradients. `attention_modules` are the mixers whose
     share of the phase can be told; `state_bytes` is what decoding carries from event to event, None where
-    nothing is decoded. Builders make every tensor with torch factory calls on `device`, so that they also run
-    under a FakeTensorMode.
+    nothing is decoded. `tokens` counts the positions of the batch, None where a call has no batch of rows.
+    Builders make every tensor with torch factory calls on `device`, so that they also run under a
+    FakeTensorMode.
     """
 
     call: Callable[[], object]
@@ -32,6 +41,7 @@ class Workload:
     reset: Callable[[], None] = lambda: None
     attention_modules: list[nn.Module] = field(default_factory=list)
     state_bytes: int | None = None
+    tokens: Tokens | None = None
 
 
 class Emit(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,11 +12,12 @@ from linrec_bench import attention
 from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case
 from linrec_bench.tasks import Workload
+from linrec_bench.tasks.lengths import rows_of
 
 
 def build(case: Case) -> Workload:
     """Random q, k, v of [B, H, N, d], and the gates and weights that the mechanism asks for beside them,
-    through the mechanism, forward or forward and backward.
+    through the mechanism, forward or forward and backward. N is the longest row of the batch.
 
     Raises `ValueError` for unknown parameters and `Unsupported` for a direction that does not exist.
     """
@@ -24,18 +26,21 @@ def build(case: Case) -> Workload:
     spec = attention.registry()[case.attention]
     spec.check_params(params)
     spec.check_direction(causal=case.causal)
-    q, k, v, grad_output = random_tokens(case, 4)
-    tensors = beside_tokens(case, spec)
-    token_bytes = q.nbytes
+    rows, device = rows_of(case), torch.device(case.device)
+    q, k, v, grad_output = random_tokens(case, 4, length=rows.longest)
+    tensors = beside_tokens(replace(case, seq_len=rows.longest), spec)
+    mask = rows.mask(device)
+    token_bytes = rows.of_tokens(q.nbytes)
     more_bytes = sum(tensor.nbytes for tensor in tensors.values())
 
     def forward() -> Tensor:
-        return attention.core(case.attention, q, k, v, causal=case.causal, **params, **tensors)
+        given = {**params, **tensors}
+        return attention.core(case.attention, q, k, v, padding_mask=mask, causal=case.causal, **given)
 
-    device = torch.device(case.device)
     if case.phase == "forward":
-        # Read q, k, v and what comes beside them; write o.
-        return Workload(torch.inference_mode()(forward), device, minimum_bytes=4 * token_bytes + more_bytes)
+        # Read q, k, v of events and what comes beside them; write o.
+        least = 4 * token_bytes + more_bytes
+        return Workload(torch.inference_mode()(forward), device, minimum_bytes=least, tokens=rows.tokens)
 
     inputs = [x for x in (q, k, v, *tensors.values()) if x.is_floating_point()]
     for tensor in inputs:
@@ -52,7 +57,7 @@ def build(case: Case) -> Workload:
 
     # Forward as above; backward reads q, k, v, do and writes dq, dk, dv, likewise for the rest.
     least = 11 * token_bytes + 3 * more_bytes
-    return Workload(forward_backward, device, minimum_bytes=least, reset=reset)
+    return Workload(forward_backward, device, minimum_bytes=least, reset=reset, tokens=rows.tokens)
 
 
 def random_tokens(case: Case, count: int, *, length: int | None = None) -> list[Tensor]:

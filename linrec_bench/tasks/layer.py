@@ -10,10 +10,13 @@ from linrec_bench.attention.layer import Mixer, make_layer
 from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.tasks import Workload
+from linrec_bench.tasks.lengths import rows_of
 
 
 def build(case: Case) -> Workload:
     """Random x of [B, N, D] through the layer of the mechanism, forward or forward and backward.
+
+    N is the longest row of the batch.
 
     Raises `ValueError` for unknown parameters and `Unsupported` for a direction that does not exist.
     """
@@ -28,12 +31,15 @@ def build(case: Case) -> Workload:
             seq_len=case.seq_len,
             params=dict(case.attention_params),
         )
-    shape = (case.batch_size, case.seq_len, case.hidden_size)
+    rows = rows_of(case)
+    shape = (case.batch_size, rows.longest, case.hidden_size)
     x, grad_output = (torch.randn(shape, device=device, dtype=dtype) for _ in range(2))
-    x_bytes = x.numel() * x.element_size()
+    x_bytes = rows.of_tokens(x.numel() * x.element_size())
     weight_bytes = sum(weight.numel() * weight.element_size() for weight in layer.parameters())
     mixers: list[nn.Module] = [module for module in layer.modules() if isinstance(module, Mixer)]
-    inputs = (x, None, _timestamps(case, device)) if attention.registry()[case.attention].timestamps else (x,)
+    mask = rows.mask(device)
+    timed = attention.registry()[case.attention].timestamps
+    inputs = (x, mask, _timestamps(shape, device)) if timed else (x, mask)
 
     if case.phase == "forward":
 
@@ -43,7 +49,8 @@ def build(case: Case) -> Workload:
             return output
 
         # Read x and the weights, write y.
-        return Workload(forward, device, minimum_bytes=2 * x_bytes + weight_bytes, attention_modules=mixers)
+        least = 2 * x_bytes + weight_bytes
+        return Workload(forward, device, minimum_bytes=least, attention_modules=mixers, tokens=rows.tokens)
 
     x.requires_grad_()
 
@@ -63,10 +70,11 @@ def build(case: Case) -> Workload:
         minimum_bytes=5 * x_bytes + 3 * weight_bytes,
         reset=reset,
         attention_modules=mixers,
+        tokens=rows.tokens,
     )
 
 
-def _timestamps(case: Case, device: torch.device) -> Tensor:
+def _timestamps(shape: tuple[int, int, int], device: torch.device) -> Tensor:
     """Whole seconds, growing by a few minutes on average, of N events and a request: [B, N + 1]."""
-    gaps = torch.randint(1, 600, (case.batch_size, case.seq_len + 1), device=device)
+    gaps = torch.randint(1, 600, (shape[0], shape[1] + 1), device=device)
     return gaps.cumsum(dim=1)

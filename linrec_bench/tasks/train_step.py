@@ -1,10 +1,13 @@
-"""One training step of a whole recommender on random full-length rows: forward, loss, backward, Adam."""
+"""One training step of a whole recommender on random items: forward, loss, backward, Adam."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from linrec_bench import models
@@ -12,6 +15,7 @@ from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.models.spec import Recommender
 from linrec_bench.tasks import Workload, random_times
+from linrec_bench.tasks.lengths import Rows, rows_of
 from linrec_bench.training.objectives import criterion, masked
 from linrec_bench.training.optimizer import make_optimizer
 from linrec_bench.training.settings import Objective, TrainingSettings
@@ -37,20 +41,19 @@ def build(case: Case) -> Workload:
     counts = np.ones(n_items + 1, dtype=np.int64)
     loss_of = criterion(model, settings, objective, counts=counts, seed=case.seed).loss
     optimizer = make_optimizer(model, settings)
-    shape = (case.batch_size, case.seq_len)
+    rows = rows_of(case)
+    shape = (case.batch_size, rows.longest)
     items = torch.randint(1, n_items + 1, shape, device=device)
     targets = torch.randint(1, n_items + 1, shape, device=device)
-    asked, fed = _asked(model, items, objective, settings.mask_share)
-    wanted = (targets[:, -1:] if isinstance(asked, Tensor) else targets[:, asked]).flatten()
-    moments = random_times(fed) if model.needs_timestamps else None
+    batch = _batch(model, items, targets, rows, objective, settings.mask_share)
+    moments = random_times(batch.fed) if model.needs_timestamps else None
 
     def step() -> object:
-        # Every row is full: no mask is needed, and what is predicted stands at the same positions of each.
-        if isinstance(asked, Tensor):
-            hidden = model.states_at(asked, fed, None, moments)
+        if batch.one_a_row is not None:
+            hidden = model.states_at(batch.one_a_row, batch.fed, batch.mask, moments)
         else:
-            hidden = model(fed, None, moments)[:, asked].flatten(0, 1)
-        loss = loss_of(hidden, model.item_embeddings(), wanted)
+            hidden = batch.asked(model(batch.fed, batch.mask, moments))
+        loss = loss_of(hidden, model.item_embeddings(), batch.wanted)
         torch.autograd.backward(loss)
         optimizer.step()
         return loss.detach()
@@ -60,22 +63,53 @@ def build(case: Case) -> Workload:
         call=step,
         device=device,
         # Weights, gradients and two moments, each read and written once; items and targets read.
-        minimum_bytes=2 * 4 * weights + fed.nbytes + wanted.nbytes,
+        minimum_bytes=2 * 4 * weights + rows.of_tokens(batch.fed.nbytes) + batch.wanted.nbytes,
         reset=optimizer.zero_grad,
         attention_modules=model.mixers(),
+        tokens=rows.tokens,
     )
 
 
-def _asked(
-    model: Recommender, items: Int64[Tensor, "B N"], objective: Objective, mask_share: float
-) -> tuple[slice | Int64[Tensor, " B"], Int64[Tensor, "B M"]]:
-    """The positions that are predicted, one of each row or the same of all, and what the model is fed."""
-    if objective == "all_positions":
-        return slice(None), items
+@dataclass(frozen=True)
+class _Batch:
+    """What the model is fed, and which of its states predict `wanted`: one of each row, or those of `asked`."""
+
+    fed: Int64[Tensor, "B M"]
+    mask: Bool[Tensor, "B M"] | None
+    wanted: Int64[Tensor, " T"]
+    one_a_row: Int64[Tensor, " B"] | None
+    asked: Callable[[Float[Tensor, "B M E"]], Float[Tensor, "T E"]]
+
+
+def _all(states: Float[Tensor, "B M E"]) -> Float[Tensor, "T E"]:
+    return states.flatten(0, 1)
+
+
+def _batch(
+    model: Recommender,
+    items: Int64[Tensor, "B N"],
+    targets: Int64[Tensor, "B N"],
+    rows: Rows,
+    objective: Objective,
+    mask_share: float,
+) -> _Batch:
+    """Full rows need no mask, and what is predicted stands at the same positions of each."""
+    mask = rows.mask(items.device)
+    fed = items if mask is None else items.masked_fill(~mask, 0)
     if objective == "last_position":
-        fed, _, positions = model.query(items)
-        return positions, fed
-    hidden = torch.zeros_like(items, dtype=torch.bool)
-    asked = slice(None, None, max(1, round(1 / mask_share)))
-    hidden[:, asked] = True
-    return asked, masked(model, items, hidden)
+        fed, whole, positions = model.query(fed, mask)
+        return _Batch(fed, None if mask is None else whole, targets[:, -1], positions, _all)
+    every = slice(None, None, 1 if objective == "all_positions" else max(1, round(1 / mask_share)))
+    if objective == "cloze":
+        hidden = torch.zeros_like(items, dtype=torch.bool)
+        hidden[:, every] = True
+        fed = masked(model, fed, hidden if mask is None else hidden & mask)
+    if mask is None:
+        wanted = targets[:, every].flatten()
+        return _Batch(fed, None, wanted, None, lambda states: states[:, every].flatten(0, 1))
+    # Found without the tensors, so that fake ones know how many there are.
+    real = np.arange(rows.longest) < rows.lengths[:, None]
+    real &= np.arange(rows.longest) % every.step == 0
+    places = torch.tensor(np.flatnonzero(real).tolist(), device=items.device)
+    wanted = targets.flatten()[: len(places)]
+    return _Batch(fed, mask, wanted, None, lambda states: states.flatten(0, 1).index_select(0, places))

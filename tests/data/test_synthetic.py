@@ -96,3 +96,21 @@ def test_times_run_on_and_can_be_cut():
 def test_impossible_dials_are_refused(params, message):
     with pytest.raises(ValueError, match=message):
         synthetic.load(**params)
+
+
+def test_log_normal_lengths_have_their_mean_and_a_long_tail():
+    params = {"users": 4000, "items": 30, "length": 60, "distance": 3, "noise": 0.0}
+    found = synthetic.load(**params, sigma=1.0)
+    lengths = found.lengths
+    assert lengths.mean() == pytest.approx(60, rel=0.1)
+    assert np.median(lengths) == pytest.approx(60 * np.exp(-0.5), rel=0.1)
+    assert lengths.min() >= 4
+    assert lengths.max() <= 16 * 60
+    assert lengths.max() > 5 * 60
+    # The planted rule holds as before, to the end of the longest.
+    longest = int(lengths.argmax())
+    history = found.items[found.offsets[longest] : found.offsets[longest + 1]].astype(int)
+    successor = dict(zip(history[:-3], history[3:], strict=True))
+    assert [successor[item] for item in history[:-3]] == history[3:].tolist()
+    with pytest.raises(ValueError, match="sigma is 4; expected a number from 0 to 3"):
+        synthetic.load(sigma=4)

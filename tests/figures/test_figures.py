@@ -20,6 +20,7 @@ from linrec_bench.figures import (
     layout,
     learning,
     memory_kinds,
+    padding,
     pareto,
     save,
     style_of,
@@ -237,6 +238,27 @@ def test_amdahl_has_a_panel_a_width_and_catalogue(
     assert np.nanmax(drawn) <= 1
     assert len(artists(figure, "failed softmax")) == 2
     assert_readable(figure)
+
+
+def test_padding_has_a_line_a_mechanism_and_says_how_much_is_real(artists, assert_readable, tmp_path):
+    place = {"run_id": "r", "suite": "s", "task": "core", "model": "", "batch_size": 4, "hidden_size": 8}
+    place |= {"heads": 2, "layers": 1, "dtype": "float32", "device": "cpu", "causal": True, "seed": 0}
+    place |= {"phase": "forward", "status": "ok"}
+    rows = [
+        place
+        | {"attention": name, "seq_len": length, "dataset": dataset, "padded_tokens": 4 * length}
+        | {"effective_tokens": 4 * length // (2 if dataset else 1), "time_per_token_s": cost}
+        for name in ("softmax", "linrec")
+        for length in (64, 128, 256)
+        for dataset, cost in (("", 1e-6), ("lengths of ml-1m", 3e-6))
+    ]
+    figure = padding.draw(pd.DataFrame(rows), pd.DataFrame())
+    for line in artists(figure, "line "):
+        assert line.get_ydata().tolist() == pytest.approx([3, 3, 3])
+    assert len(artists(figure, "line ")) == 2
+    assert_readable(figure)
+    with pytest.raises(NothingToDraw, match="no case has lengths of a data set"):
+        padding.draw(pd.DataFrame(rows[::2]), pd.DataFrame())
 
 
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)

@@ -1,0 +1,57 @@
+"""How long the B rows of a batch are: all of `seq_len`, or as long as histories of a data set are.
+
+A batch is padded on the right to its longest row, as those of a training are, and the mechanism is given the
+padding mask of what was drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+from linrec_bench import data
+from linrec_bench.case import Case
+from linrec_bench.tasks import Tokens
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The lengths of B rows, each 1 or more; `drawn` where they come from a data set."""
+
+    lengths: Int64[np.ndarray, " B"]
+    drawn: bool
+
+    @property
+    def longest(self) -> int:
+        return int(self.lengths.max())
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(padded=len(self.lengths) * self.longest, effective=int(self.lengths.sum()))
+
+    def of_tokens(self, count: int) -> int:
+        """The part of `count` (bytes of all positions, say) that belongs to events."""
+        return count * self.tokens.effective // self.tokens.padded
+
+    def mask(self, device: torch.device) -> Bool[Tensor, "B N"] | None:
+        """True where an event stands; None where all rows are full."""
+        if not self.drawn:
+            return None
+        ends = torch.tensor(self.lengths.tolist(), device=device)
+        return torch.arange(self.longest, device=device) < ends[:, None]
+
+
+def rows_of(case: Case) -> Rows:
+    """The rows of a case; drawn ones are histories at random (with its seed), cut to `seq_len`.
+
+    Raises `ValueError` for a data set that is unknown, absent or damaged.
+    """
+    if case.lengths is None:
+        return Rows(np.full(case.batch_size, case.seq_len), drawn=False)
+    histories = data.load(case.lengths, **dict(case.lengths_params)).lengths
+    chosen = np.random.default_rng(case.seed).integers(len(histories), size=case.batch_size)
+    return Rows(np.minimum(histories[chosen], case.seq_len), drawn=True)

@@ -72,7 +72,7 @@ def build(case: Case) -> Workload:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What the model is fed, and which of its states predict `wanted`: one of each row, or those of `asked`."""
+    """What the model is fed, and the states that predict `wanted`: one of each row, or what `asked` takes."""
 
     fed: Int64[Tensor, "B M"]
     mask: Bool[Tensor, "B M"] | None
@@ -111,5 +111,5 @@ def _batch(
     real = np.arange(rows.longest) < rows.lengths[:, None]
     real &= np.arange(rows.longest) % every.step == 0
     places = torch.tensor(np.flatnonzero(real).tolist(), device=items.device)
-    wanted = targets.flatten()[: len(places)]
+    wanted = targets.flatten().index_select(0, places)
     return _Batch(fed, mask, wanted, None, lambda states: states.flatten(0, 1).index_select(0, places))

@@ -12,6 +12,7 @@ which documents its functions:
     pareto                              which mechanisms none other beats in quality and cost
     amdahl                              the share of a step that is attention, and what it can save at most
     memory_kinds                        peak memory part by part
+    padding                             what an event costs at real lengths, beside full batches
     groups                              quality by length of the history and by group of users
     memorisation                        what is learnt of planted runs, by distance
     matched                             seconds and joules of training until a given quality

@@ -33,6 +33,8 @@ def few(ticks: Sequence[float], most: int = 5) -> list[float]:
 
 def seconds(value: float) -> str:
     """`50 µs`, `2 ms`, `30 s`: a tick of a time axis."""
+    if value == 0:
+        return "0 s"
     for bound, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1, 1e3, "ms")):
         # A tick that should be 1 ms may arrive as 0.9999999 ms.
         if value < bound * 0.999:

@@ -69,7 +69,8 @@ def test_log_ticks_lie_in_range_and_suffice(low, factor, base):
 
 
 def test_ticks_read_as_a_person_would_say_them():
-    assert [seconds(v) for v in (5e-8, 1e-5, 0.0009999999, 0.25, 1, 1500)] == [
+    assert [seconds(v) for v in (0, 5e-8, 1e-5, 0.0009999999, 0.25, 1, 1500)] == [
+        "0 s",
         "50 ns",
         "10 µs",
         "1 ms",

@@ -24,7 +24,7 @@ from linrec_bench.data.events import Events
 from linrec_bench.data.faults import Faults
 from linrec_bench.data.ids import Ids
 
-BUCKET_EVENTS = 2**22
+BUCKET_EVENTS = 2**21
 _BLOCK_EVENTS = 2**20
 
 _RECORD = np.dtype([("user", np.int32), ("item", np.int32), ("time", np.int64)])
@@ -174,16 +174,25 @@ def _sort(buckets: list[Path], kept_users: Bool[np.ndarray, " U"], left: int, fo
             header = {"descr": descr, "fortran_order": False, "shape": (left,)}
             np.lib.format.write_array_header_1_0(file, header)
         for path in buckets:
-            records = np.fromfile(path, dtype=_RECORD)
+            kept = _sorted(path, kept_users, starts)
             path.unlink()
-            # lexsort is stable: events of one user at one time stay in the order of the log.
-            records = records[np.lexsort((records["time"], records["user"]))]
-            if len(starts) < 2:
-                starts.update(np.unique(records["time"] - _positions(records["user"]))[:2].tolist())
-            kept = records[kept_users[records["user"]] & (records["item"] > 0)]
             kept["item"].astype("<i4").tofile(items)
             kept["time"].astype("<i8").tofile(times)
+            # Not to lie beside the next bucket.
+            del kept
     return len(starts) == 1
+
+
+def _sorted(path: Path, kept_users: Bool[np.ndarray, " U"], starts: set[int]) -> np.ndarray:
+    """The records of a bucket that are kept, in order; adds to `starts` where the times of all begin, if not
+    known to differ."""
+    records = np.fromfile(path, dtype=_RECORD)
+    # lexsort is stable: events of one user at one time stay in the order of the log.
+    records = records[np.lexsort((records["time"], records["user"]))]
+    if len(starts) < 2:
+        starts.update(np.unique(records["time"] - _positions(records["user"]))[:2].tolist())
+    kept: np.ndarray = records[kept_users[records["user"]] & (records["item"] > 0)]
+    return kept
 
 
 def _positions(users: Int32[np.ndarray, " E"]) -> Int64[np.ndarray, " E"]:

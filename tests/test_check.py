@@ -89,6 +89,14 @@ def test_a_where_that_matches_nothing_and_an_unmeasured_claim_are_not_passes():
     assert check.exit_code([]) == check.NOTHING
 
 
+def test_expectations_of_cases_that_are_left_out_are_not_asked():
+    suite, jobs = prepared(
+        SUITE + 'expect: [{attention: sdpa, measure: flops, value: ">= 0", where: "seq_len=4096"}]'
+    )
+    assert len(check.questions(suite, jobs)) == 5
+    assert len(check.questions(suite, [job for job in jobs if job.case.seq_len < 4096])) == 4
+
+
 def test_only_what_is_undecided_is_measured_again_until_the_budget_is_spent():
     asked = []
     clock = iter(range(100))

@@ -191,7 +191,9 @@ def place(cases: pd.DataFrame, *, length: bool = True) -> str:
     case = cases.iloc[0]
     direction = "causal" if case["causal"] else "bidirectional"
     at = f", N {case['seq_len']}" if length else ""
-    return f"{case['task']} {case['phase']}, {direction}{at}, B {case['batch_size']}, D {case['hidden_size']}"
+    # Of a mechanism alone there is no model.
+    task = " ".join(filter(None, (case["task"], case["model"] or "", case["phase"])))
+    return f"{task}, {direction}{at}, B {case['batch_size']}, D {case['hidden_size']}"
 
 
 def verdict(claim: Claim, at: str, found: Found, decided: Answer | None = None) -> Verdict:

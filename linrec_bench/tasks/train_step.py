@@ -20,21 +20,24 @@ from linrec_bench.training.objectives import criterion, masked
 from linrec_bench.training.optimizer import make_optimizer
 from linrec_bench.training.settings import Objective, TrainingSettings
 
+_FEATURES, _FEATURES_PER_ITEM = 18, 3
+"""Of the stand-in catalogue: about the genres of MovieLens, of which an item has two or three."""
+
 
 def build(case: Case) -> Workload:
     """The phase `step` of a case; the items are drawn from `catalogue_size` of its training settings.
 
     The objective is the one that a training of the case would have: each position of a row is predicted, or
     the item after the row, or `mask_share` of its positions, hidden at even distances. For negatives by
-    popularity all items are alike. Raises `ValueError` for unknown settings and an objective that the model
-    or its direction does not have.
+    popularity all items are alike; a model that needs features of items gets three of 18 for each. Raises
+    `ValueError` for unknown settings and an objective that the model or its direction does not have.
     """
     settings = TrainingSettings.from_params(dict(case.training))
     device = torch.device(case.device)
     n_items = settings.catalogue_size
     torch.manual_seed(case.seed)
     with factories(device, getattr(torch, case.dtype)):
-        model = models.of_case(case, n_items=n_items)
+        model = models.of_case(case, n_items=n_items, item_features=_features(n_items))
     assert case.model is not None, "of_case has made one"
     objectives = models.registry()[case.model].objectives
     objective = settings.objective_for(causal=case.causal, objectives=objectives)
@@ -68,6 +71,13 @@ def build(case: Case) -> Workload:
         attention_modules=model.mixers(),
         tokens=rows.tokens,
     )
+
+
+def _features(n_items: int) -> Int64[np.ndarray, "V_plus_1 F"]:
+    """Features of every item, numbered from 1, in a row below that of the padding."""
+    drawn = np.random.default_rng(0).integers(1, _FEATURES + 1, (n_items + 1, _FEATURES_PER_ITEM))
+    drawn[0] = 0
+    return drawn
 
 
 @dataclass(frozen=True)

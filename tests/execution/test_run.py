@@ -1,9 +1,11 @@
 """The runner over a fake executor: no process, no clock."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
+from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 from linrec_bench.execution import worker
 from linrec_bench.execution.local import Outcome, Sample
@@ -77,6 +79,18 @@ def closings(run):
     samples = run.samples()
     rows = samples[(samples["measure"] == TRIAL) & (samples["task"] != "device")]
     return [(r.attention, r.seq_len, r.round, r.status) for r in rows.itertuples()]
+
+
+@pytest.mark.parametrize(("training", "expected"), [((), 10_000), ((("catalogue_size", 70),), 70)])
+def test_rows_of_a_training_step_tell_its_catalogue(run, training, expected):
+    step = Case(
+        task="train_step", phase="step", attention="copy", model="sasrec", seq_len=8, training=training
+    )
+    execute([replace(job("copy"), case=step)], run, FakeExecutor())
+    samples = run.samples()
+    (found,) = samples[samples["measure"] == "catalogue_size"].to_dict("records")
+    assert (found["value"], found["unit"], found["round"]) == (expected, "1", 0)
+    assert set(summarise(samples, reference="copy")["catalogue_size"]) == {expected}
 
 
 def test_every_trial_ends_as_rows_and_exact_counts_come_once(run):

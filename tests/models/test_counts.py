@@ -1,0 +1,109 @@
+"""A training step of every model is counted, checked and shown as a polynomial, as a mechanism is."""
+
+import pytest
+
+from linrec_bench import attention, baseline, check, models
+from linrec_bench.attention import contract
+from linrec_bench.attention.spec import Unsupported
+from linrec_bench.case import Case, freeze
+from linrec_bench.execution.worker import build
+from linrec_bench.measures.exact import exact, tally
+from linrec_bench.suite.expand import expand
+from linrec_bench.suite.load import find, load
+from linrec_bench.suite.select import select
+
+TRAINED = [name for name, spec in models.registry().items() if spec.trained_by_gradient]
+
+
+REFUSALS = ("no bidirectional form", "no causal form", "has its own way of mixing tokens")
+
+
+def step(model, mechanism, *, causal, loss="cross_entropy"):
+    return Case(
+        task="train_step",
+        phase="step",
+        model=model,
+        attention=mechanism,
+        causal=causal,
+        seq_len=8,
+        batch_size=3,
+        hidden_size=16,
+        layers=2,
+        training=freeze({"catalogue_size": 50, "loss": loss}),
+    )
+
+
+def counts_of(case):
+    """Fake and real counts, or None for a mechanism or a direction that the model does not take."""
+    try:
+        fake = exact(case, build)
+    except (Unsupported, ValueError) as reason:
+        if not any(words in str(reason) for words in REFUSALS):
+            raise
+        return None
+    return fake, tally(build(case))
+
+
+@pytest.mark.parametrize("model", TRAINED)
+def test_real_and_fake_steps_of_a_model_count_the_same(model):
+    counted = 0
+    for mechanism in ("softmax", "linrec", "no-op", "hstu", "rela", "lightsans-linear"):
+        for causal in (False, True):
+            if (found := counts_of(step(model, mechanism, causal=causal))) is not None:
+                fake, real = found
+                assert fake == real
+                assert fake.flops > 0
+                assert fake.saved_bytes > 0
+                counted += 1
+    assert counted >= 1
+
+
+@pytest.mark.parametrize("loss", ["sampled_softmax", "bce"])
+def test_so_do_the_other_losses(loss):
+    fake, real = counts_of(step("sasrec", "linrec", causal=True, loss=loss))
+    assert fake == real
+
+
+@pytest.fixture(scope="module")
+def checked():
+    """Jobs and counts of the training steps in the suite `complexity`."""
+    suite = load(find("complexity"), device="cpu")
+    jobs = select(expand(suite, device="cpu"), ["task=train_step"])
+    return suite, jobs, check.count(jobs)
+
+
+def test_the_suite_checks_a_step_of_every_model(checked):
+    _, jobs, counted = checked
+    # Its steps follow one another, and torch takes each apart: a thousand of them are a minute of counting.
+    assert {job.case.model for job in jobs} == set(TRAINED) - {"gru4rec"}
+    assert set(counted["status"]) == {"ok"}
+
+
+def test_contracts_and_expectations_hold_for_steps_and_show_polynomials(checked):
+    suite, jobs, counted = checked
+    asked = check.contracts(jobs)
+    found = check.verdicts(asked, counted)
+    assert {verdict.answer for verdict in found} == {"holds"}
+    named = {verdict.place.split(",")[0] for verdict in found}
+    assert named == {f"train_step {job.case.model} step" for job in jobs}
+    (shown,) = (v for v in found if v.claim.startswith("softmax: exponent of op") and " sasrec " in v.place)
+    # Two layers, forward and backward: 4 d products and the weights themselves of N^2 scores.
+    assert shown.found == 2
+    assert "N^2" in shown.detail
+    assert check.verdicts(check.questions(suite, jobs)[len(asked) :], counted)
+
+
+def test_a_baseline_holds_steps_to_the_byte(checked):
+    _, jobs, counted = checked
+    accepted = baseline.Baseline("", check.counts_of(jobs, counted))
+    one = next(iter(accepted.counts))
+    changed = {**accepted.counts, one: {**accepted.counts[one], "peak_live_bytes": 1}}
+    assert any(v.answer == "broken" for v in baseline.compare(changed, accepted, whole=True))
+
+
+def test_a_step_with_any_mechanism_counts_the_same():
+    for name, spec in attention.registry().items():
+        for causal in (False, True):
+            if (spec.causal if causal else spec.bidirectional) and contract.unprobed(spec) is None:
+                fake, real = counts_of(step("sasrec", name, causal=causal))
+                assert fake == real, name

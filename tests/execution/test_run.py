@@ -86,7 +86,7 @@ def test_rows_of_a_training_step_tell_its_catalogue(run, training, expected):
     step = Case(
         task="train_step", phase="step", attention="copy", model="sasrec", seq_len=8, training=training
     )
-    execute([replace(job("copy"), case=step)], run, FakeExecutor())
+    execute(run, [replace(job("copy"), case=step)], FakeExecutor())
     samples = run.samples()
     (found,) = samples[samples["measure"] == "catalogue_size"].to_dict("records")
     assert (found["value"], found["unit"], found["round"]) == (expected, "1", 0)

@@ -207,6 +207,9 @@ def test_claims_in_the_page_of_suites_are_valid(tmp_path):
     path = tmp_path / "suite.yaml"
     path.write_text(whole.partition("expect:")[0] + claims[0])
     assert len(load.load(path, device="cpu").expect) == 3
+    (stated,) = (text for text in fenced("suites.md", "yaml") if text.startswith("claims:"))
+    path.write_text(whole.partition("expect:")[0] + stated)
+    assert [line.crossover for line in load.load(path, device="cpu").claims] == ["<= 200"]
 
 
 def test_the_mechanism_of_the_recipe_keeps_the_contract(tmp_path, no_plugins_after):

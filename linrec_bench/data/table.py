@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -133,7 +134,10 @@ def _parquet_parts(file: Path, where: str, columns: list[str], faults: list[Faul
         table: Any = parquet.ParquetFile(file)
         check_columns(columns, table.schema_arrow.names, where)
         rows = 0
-        for batch in table.iter_batches(batch_size=_BLOCK_ROWS, columns=columns):
+        groups = range(table.num_row_groups)
+        # One group at a time: asked for all, the reader keeps what it has read of the earlier ones.
+        batches = (table.iter_batches(_BLOCK_ROWS, row_groups=[group], columns=columns) for group in groups)
+        for batch in chain.from_iterable(batches):
             part = pa.Table.from_batches([batch]).select(columns)
             yield checked(
                 part,

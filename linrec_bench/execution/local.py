@@ -131,9 +131,17 @@ class LocalExecutor:
             process.start()
             theirs.close()
             self._helper = (ours, process)
-        connection, _ = self._helper
-        connection.send((function, args))
-        result, error = connection.recv()
+        connection, process = self._helper
+        try:
+            connection.send((function, args))
+            result, error = connection.recv()
+        except (EOFError, ConnectionError) as end:
+            process.join()
+            self._helper = None
+            raise ValueError(
+                f"a worker could not start or was ended: {_death(process.exitcode)}; its reason is above. "
+                "Expected every plugin to be importable in a process of its own"
+            ) from end
         if error is not None:
             raise error
         return result

@@ -134,13 +134,10 @@ def test_calls_return_values_and_raise_what_was_raised(executor):
     assert executor.call(add, 2, 2) == 4
 
 
-def test_a_worker_that_cannot_import_is_an_error_of_one_line(tmp_path, capfd):
+def test_a_worker_that_cannot_import_is_an_error_of_one_line(tmp_path):
     broken = tmp_path / "broken.py"
     broken.write_text("raise RuntimeError('no such library')")
-    with LocalExecutor(plugins=[broken]) as executor:
-        with pytest.raises(
-            ValueError, match="a worker could not start or was ended: .*exit code 1"
-        ) as caught:
-            executor.call(len, "word")
+    expected = pytest.raises(ValueError, match=r"a worker could not start .* exit code 1")
+    with LocalExecutor(plugins=[broken]) as executor, expected as caught:
+        executor.call(len, "word")
     assert "\n" not in str(caught.value)
-    assert "broken.py" in capfd.readouterr().err

@@ -37,12 +37,17 @@ def registry() -> Registry[Spec]:
 
 
 def load_plugin(path: Path) -> Spec:
-    """Load the `SPEC` of a user's own file; `ValueError` when the file has none."""
+    """Load the `SPEC` of a user's own file; `ValueError` when the file has none, or cannot be imported."""
     module_spec = importlib.util.spec_from_file_location(f"linrec_bench_plugin_{path.stem}", path)
     if module_spec is None or module_spec.loader is None or not path.is_file():
         raise ValueError(f"plugin {path}: not a Python file")
     module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        # A user's own code may raise anything.
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"plugin {path}: cannot be imported: {type(error).__name__}: {reason}") from error
     spec = getattr(module, "SPEC", None)
     if not isinstance(spec, Spec):
         raise ValueError(f"plugin {path}: expected a module-level SPEC of linrec_bench.attention.Spec")

@@ -244,3 +244,15 @@ def test_a_layer_hands_parameters_on() -> None:
 def test_a_layer_refuses_uneven_heads() -> None:
     with pytest.raises(ValueError, match="hidden_size 10 is not a multiple of heads 4"):
         make_layer("copy", 10, 4, causal=False, seq_len=16)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("def (", "SyntaxError: "), ("raise RuntimeError('no such\\nlibrary')", "RuntimeError: no such")],
+)
+def test_a_plugin_that_cannot_be_imported_is_an_error_of_one_line(tmp_path, text, reason):
+    plugin = tmp_path / "broken.py"
+    plugin.write_text(text)
+    with pytest.raises(ValueError, match=rf"broken.py: cannot be imported: {reason}") as caught:
+        load_plugin(plugin)
+    assert "\n" not in str(caught.value)

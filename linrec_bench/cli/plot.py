@@ -48,6 +48,8 @@ def command(
     from linrec_bench import console, figures, report
 
     sources, notes = report.gather(folders) if folders else report.newest(results)
+    if len(notes) == 1 and not sources:
+        raise ValueError(notes[0])
     for note in [*notes, *(f"{source.run.folder}: {note}" for source in sources for note in source.notes)]:
         console.say(note)
     if not sources:

@@ -147,7 +147,7 @@ def _draw(
             label_beside(ax, _ends(ax, cell, curve.x, heights), looks, style=style)
     name_columns(grid, curve.x_axis)
     if curve.base and curve.x == "seq_len":
-        marks.draw_slopes(grid[0][0], style=style)
+        marks.draw_slopes(grid[0][0], style=style, top=1 - band * above)
     return figure
 
 

@@ -86,10 +86,13 @@ def draw_crossings(
         )
 
 
-def draw_slopes(ax: Axes, *, style: Style) -> None:
-    """Short lines of slope 1 and 2 in the upper left corner, which growing lines leave empty."""
+def draw_slopes(ax: Axes, *, style: Style, top: float = 1.0) -> None:
+    """Short lines of slope 1 and 2 in the upper left corner, which growing lines leave empty.
+
+    They and their names stay below `top`, a fraction of the panel.
+    """
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-    x0, y0 = left * (right / left) ** 0.06, low * (high / low) ** 0.55
+    x0, y0 = left * (right / left) ** 0.06, low * (high / low) ** min(0.55, top - 0.37)
     reach = min((right / left) ** 0.2, (high / low) ** (0.3 / 2))
     for power, name in ((1, "N"), (2, "N²")):
         end = (x0 * reach, y0 * reach**power)

@@ -20,7 +20,7 @@ METRIC = "ndcg@10"
 COLUMNS: dict[str, str] = {
     "quality_target": "validation NDCG@10 to be reached: `evaluation.target`, else the lowest best of a case",
     "to_target_s": "seconds of training until a validation reached it; empty where none did",
-    "to_target_j": "joules of the device until then, its validations included; empty where not measured",
+    "to_target_j": "joules of the device in those seconds; empty where not measured",
 }
 """Columns of a summary of task recommend, and their meaning."""
 
@@ -44,7 +44,9 @@ def learning_curves(samples: pd.DataFrame, *, status: str | None = "ok") -> pd.D
 
 def _spent(rows: pd.DataFrame, measure: str, name: str) -> pd.DataFrame:
     """The sum of a measure over the epochs of a trial, up to each of them."""
-    epochs = rows[rows["measure"] == measure].astype({"value": "float64"}).sort_values([*_TRIAL, "repeat"])
+    # A search for the architecture has epochs and numbers of its own.
+    epochs = rows[(rows["measure"] == measure) & (rows["phase"] != "search")]
+    epochs = epochs.astype({"value": "float64"}).sort_values([*_TRIAL, "repeat"])
     return epochs[[*_TRIAL, "repeat"]].assign(**{name: epochs.groupby(_TRIAL)["value"].cumsum()})
 
 

@@ -1,4 +1,4 @@
-"""Energy a call and the state of the device while it ran, from NVML; nothing on other devices.
+"""Energy a call and of a training, the state of the device while it ran, from NVML; nothing on other devices.
 
 The counter of total energy advances some tens of times a second, so that calls are repeated for seconds and
 their energy is a mean. It is that of the whole device: whatever else runs there is in it.
@@ -7,7 +7,8 @@ their energy is a mean. It is that of the whole device: whatever else runs there
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TypeVar
 
@@ -47,22 +48,88 @@ def readings(
     An empty list on a device other than CUDA and where NVML does not know the device (a partition, say); what
     NVML does not tell of it is absent.
     """
-    if workload.device.type != "cuda":
-        return []
+    with _opened(workload.device) as device:
+        return [] if device is None else _loop(workload, device, loop_s, clock)
+
+
+class Meter:
+    """The energy of a device between `start` and `stop`, any number of times, in J.
+
+    `counter` tells what the device has drawn so far, None where nobody knows; the sum is None from then on.
+    """
+
+    def __init__(self, counter: Callable[[], float | None] = lambda: None) -> None:
+        self._counter = counter
+        self._since: float | None = None
+        self._running = False
+        self._sum_j: float | None = 0.0
+
+    def reset(self, joules: float | None = 0.0) -> None:
+        """Begin anew from this sum; what runs is stopped."""
+        self._sum_j, self._running = joules, False
+
+    def start(self) -> None:
+        self._since, self._running = self._counter(), True
+
+    def stop(self) -> float | None:
+        found = self.read()
+        self._running = False
+        return found
+
+    def read(self) -> float | None:
+        """The sum up to this moment; what runs goes on."""
+        if self._running:
+            now = self._counter()
+            if self._sum_j is None or self._since is None or now is None:
+                self._sum_j = None
+            else:
+                self._sum_j += now - self._since
+            self._since = now
+        return self._sum_j
+
+
+@contextmanager
+def metered(device: torch.device) -> Iterator[Meter]:
+    """A meter of the whole device, whose queue is waited for at every look; its sum is None on a device other
+    than CUDA and where NVML does not know the device or its energy."""
+    with _opened(device) as found:
+        if found is None:
+            yield Meter()
+            return
+
+        def drawn_j() -> float | None:
+            torch.cuda.synchronize(device)
+            return found.energy_j()
+
+        yield Meter(drawn_j)
+
+
+@contextmanager
+def _opened(device: torch.device) -> Iterator[_Device | None]:
+    """What NVML knows the device as; None where there is no such thing."""
+    if device.type != "cuda":
+        yield None
+        return
     import pynvml
 
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError_LibraryNotFound:
-        return []
+        yield None
+        return
     try:
-        # By identity and not by number: CUDA_VISIBLE_DEVICES renumbers torch's devices, and not NVML's.
-        uuid = torch.cuda.get_device_properties(workload.device).uuid
-        return _loop(workload, _Device(pynvml, f"GPU-{uuid}"), loop_s, clock)
-    except (pynvml.NVMLError_NotFound, pynvml.NVMLError_InvalidArgument):
-        return []
+        yield _found(pynvml, device)
     finally:
         pynvml.nvmlShutdown()
+
+
+def _found(nvml: ModuleType, device: torch.device) -> _Device | None:
+    # By identity and not by number: CUDA_VISIBLE_DEVICES renumbers torch's devices, and not NVML's.
+    uuid = torch.cuda.get_device_properties(device).uuid
+    try:
+        return _Device(nvml, f"GPU-{uuid}")
+    except (nvml.NVMLError_NotFound, nvml.NVMLError_InvalidArgument):
+        return None
 
 
 class _Device:

@@ -16,6 +16,7 @@ from linrec_bench.attention.spec import Unsupported, factories
 from linrec_bench.case import Case
 from linrec_bench.data.sequences import Queries, Sequences, Split
 from linrec_bench.data.splits import SPLITS
+from linrec_bench.measures import energy
 from linrec_bench.measures.ranking import history_groups, metrics
 from linrec_bench.models.spec import Floor, ModelSpec, Recommender, Supernet
 from linrec_bench.tasks import Emit
@@ -28,6 +29,8 @@ from linrec_bench.training.objectives import rows_of
 from linrec_bench.training.settings import CANDIDATES, EvaluationSettings, Objective, TrainingSettings
 
 Ranks = Int64[np.ndarray, " Q"]
+
+ENERGY_OF = "NVML's counter of the whole device, without validation"
 
 
 class Keep(Protocol):
@@ -46,11 +49,11 @@ def run(case: Case, emit: Emit, *, keep: Keep = drop, checkpoint: Checkpoint | N
     Rows: `recall@k`, `ndcg@k`, `mrr@k` in the phases `validation` (one an epoch, `repeat` is its number) and
     `test` (there also `pop_ndcg@k` where the evaluation has such candidates beside its own), and in the
     phase of the case for each group of test queries, whose `detail` begins
-    `history 20-49`; `train_loss`, `epoch_time` an epoch; `train_time`, `test_time`, `best_epoch`, `epochs`,
-    `events_per_second`, `parameters` and `flops`, those of ranking one history, at the end. A model that
-    counts instead of learning has no epochs. One that searches for its architecture reports that as the phase
-    `search` first: its epochs, `search_time` and what it chose, `chosen_layers` for one; all else is of the
-    chosen model, trained anew.
+    `history 20-49`; `train_loss`, `epoch_time` an epoch, and `epoch_energy` where NVML tells it;
+    `train_time`, `test_time`, `best_epoch`, `epochs`, `events_per_second`, `parameters` and `flops`, those
+    of ranking one history, at the end. A model that counts instead of learning has no epochs. One that
+    searches for its architecture reports that as the phase `search` first: its epochs, `search_time` and
+    what it chose, `chosen_layers` for one; all else is of the chosen model, trained anew.
 
     `keep` is given `ranks`: `user` (the number of the user in the data set), `rank` and `history` (events
     before the target), one entry a test query in the order of the split, for intervals paired by user. With a
@@ -239,21 +242,25 @@ def _fitted(
         told = f"{training.loss}, {objective}"
         emit("train_loss", epoch.loss, "nat", phase=phase, repeat=epoch.number, detail=told)
         emit("epoch_time", epoch.train_s, "s", phase=phase, repeat=epoch.number)
+        if epoch.train_j is not None:
+            emit("epoch_energy", epoch.train_j, "J", phase=phase, repeat=epoch.number, detail=ENERGY_OF)
         for measure, value in epoch.validation.items():
             emit(measure, value, "1", phase=phase or "validation", repeat=epoch.number, detail=protocol)
 
-    return fit(
-        model,
-        rows_of(train, objective, case.seq_len, timed=model.needs_timestamps),
-        training,
-        objective=objective,
-        counts=ranker.popularity,
-        batch_size=case.batch_size,
-        seed=case.seed,
-        validate=validate,
-        on_epoch=report_epoch,
-        checkpoint=checkpoint,
-    )
+    with energy.metered(torch.device(case.device)) as meter:
+        return fit(
+            model,
+            rows_of(train, objective, case.seq_len, timed=model.needs_timestamps),
+            training,
+            objective=objective,
+            counts=ranker.popularity,
+            batch_size=case.batch_size,
+            seed=case.seed,
+            validate=validate,
+            on_epoch=report_epoch,
+            checkpoint=checkpoint,
+            meter=meter,
+        )
 
 
 def _costs(model: Recommender, fitted: Fit, seq_len: int) -> tuple[tuple[str, float, str], ...]:

@@ -12,7 +12,7 @@ from typing import TypedDict, cast
 import torch
 from torch import Tensor
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class State(TypedDict):
@@ -33,6 +33,7 @@ class State(TypedDict):
     loss_sum: float
     events: int
     train_s: float
+    train_j: float | None
     rows_rng: str
     torch_rng: Tensor
     device_rng: Tensor | None

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
+from linrec_bench.measures.energy import Meter
 from linrec_bench.models.spec import Recommender
 from linrec_bench.training.checkpoint import Checkpoint, State
 from linrec_bench.training.objectives import criterion
@@ -34,7 +35,8 @@ StoppedBy = Literal["epochs", "budget", "patience"]
 class Epoch:
     """One pass over the rows, cut short where the budget ended.
 
-    `loss` is the mean over its `events` targets; `train_s` are seconds of training without validation;
+    `loss` is the mean over its `events` targets; `train_s` are seconds of training without validation,
+    `train_j` the joules that the device drew then, checkpoints included, None where that is not known;
     `validation` holds the metrics, and nothing where no validation was due.
     """
 
@@ -42,6 +44,7 @@ class Epoch:
     loss: float
     events: int
     train_s: float
+    train_j: float | None
     validation: Mapping[str, float]
 
 
@@ -75,11 +78,13 @@ def fit(
     on_epoch: Callable[[Epoch], None] | None = None,
     checkpoint: Checkpoint | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    meter: Meter | None = None,
 ) -> Fit:
     """Train the model in place; it ends with the weights of its best epoch by validation NDCG@10.
 
     `rows` are those of the objective (`objectives.rows_of`); `counts` tell how often each item occurs in
     training, for negatives by popularity. `validate` ranks the validation queries with the model as it is.
+    `meter` tells the joules of the device; without one they are not known.
     Everything follows from `seed` (torch's global generator is seeded); under `budget_seconds` the number of
     steps depends on the machine.
 
@@ -101,6 +106,7 @@ def fit(
         batch_size=batch_size,
         rng=np.random.default_rng(seed),
         clock=clock,
+        meter=meter or Meter(),
     )
     best = Best()
     epochs: list[Epoch] = []

@@ -15,6 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from linrec_bench.data.batches import Batch, shuffled
+from linrec_bench.measures.energy import Meter
 from linrec_bench.models.spec import Recommender
 from linrec_bench.training.checkpoint import State
 from linrec_bench.training.objectives import Criterion
@@ -36,11 +37,12 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Passed:
-    """What one epoch came to: mean loss over its `events` targets, seconds of training."""
+    """What one epoch came to: mean loss over its `events` targets, seconds and joules of training."""
 
     loss: float
     events: int
     train_s: float
+    train_j: float | None
 
 
 class Run:
@@ -56,9 +58,10 @@ class Run:
         batch_size: int,
         rng: np.random.Generator,
         clock: Callable[[], float],
+        meter: Meter,
     ) -> None:
         self.model, self.rows, self.settings, self.criterion = model, rows, settings, criterion
-        self.batch_size, self.rng, self.clock = batch_size, rng, clock
+        self.batch_size, self.rng, self.clock, self.meter = batch_size, rng, clock, meter
         self.optimizer = make_optimizer(model, settings)
         self.architecture = ArchitectureSteps(model, learning_rate=settings.learning_rate)
         self.device = next(model.parameters()).device
@@ -69,6 +72,7 @@ class Run:
 
     def _begin_epoch(self) -> None:
         self.batches, self.rows_done, self.loss_sum, self.events, self.train_s = 0, 0, 0.0, 0, 0.0
+        self.meter.reset()
         self.rng_before = json.dumps(self.rng.bit_generator.state)
 
     def next_epoch(self) -> None:
@@ -87,6 +91,7 @@ class Run:
         """Train until the rows or the budget end, one step at least; `keep` is called between steps."""
         self.model.train()
         since = self.clock()
+        self.meter.start()
         # A resumed epoch draws its order again and leaves out what lies behind.
         batches = shuffled(self.rows.lengths, self.batch_size, self.rng)
         for rows in islice(batches, self.batches, None):
@@ -108,8 +113,9 @@ class Run:
             self.train_s += self.clock() - since
             keep()
             since = self.clock()
+        train_j = self.meter.stop()
         self.train_s += self.clock() - since
-        return Passed(self.loss_sum / self.events, self.events, self.train_s)
+        return Passed(self.loss_sum / self.events, self.events, self.train_s, train_j)
 
     def _step(self, batch: Batch) -> tuple[float, int]:
         """One step of the optimiser; returns the loss before it and its number of targets."""
@@ -143,6 +149,7 @@ class Run:
             "loss_sum": self.loss_sum,
             "events": self.events,
             "train_s": self.train_s,
+            "train_j": self.meter.read(),
             "rows_rng": self.rng_before,
             "torch_rng": torch.get_rng_state(),
             "device_rng": torch.cuda.get_rng_state(self.device) if on_cuda else None,
@@ -156,6 +163,7 @@ class Run:
         self.steps, self.began = state["steps"], self.clock() - state["spent_s"]
         self.number, self.batches, self.rows_done = state["epoch"], state["batches"], state["rows"]
         self.loss_sum, self.events, self.train_s = state["loss_sum"], state["events"], state["train_s"]
+        self.meter.reset(state["train_j"])
         self.rng_before = state["rows_rng"]
         self.rng.bit_generator.state = json.loads(self.rng_before)
         torch.set_rng_state(state["torch_rng"])

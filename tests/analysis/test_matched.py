@@ -52,6 +52,14 @@ def test_epochs_without_a_validation_count(planted, train):
     assert math.isnan(joules)
 
 
+def test_a_search_for_the_architecture_is_no_epoch_of_the_training(planted, train):
+    case = train("linrec", [0.10, 0.20], epoch_s=3.0, joules=50.0)
+    for number in (1, 2, 3):
+        planted.add(case, "epoch_time", 100.0, "s", phase="search", repeat=number)
+        planted.add(case, "epoch_energy", 100.0, "J", phase="search", repeat=number)
+    assert only(time_to_quality(planted.frame(), target=0.2)) == [0.2, 6.0, 100.0]
+
+
 def test_a_target_that_is_never_reached_has_no_number(planted, train):
     train("linrec", [0.10, 0.20])
     target, seconds, _ = only(time_to_quality(planted.frame(), target=0.3))

@@ -111,6 +111,52 @@ def test_energy_a_call_and_the_state_of_the_device(device):
 
 
 @pytest.mark.usefixtures("nvml")
+def test_a_meter_counts_between_start_and_stop(device):
+    with energy.metered(torch.device("cuda")) as meter:
+        assert device.open == 1
+        device.now = 10.0
+        meter.start()
+        device.call()
+        assert meter.read() == 25.0
+        device.call()
+        assert meter.stop() == 50.0
+        # Stopped, it counts nothing.
+        device.call()
+        assert meter.read() == 50.0
+        meter.start()
+        device.call()
+        assert meter.stop() == 75.0
+        meter.reset()
+        assert meter.read() == 0.0
+    assert device.open == 0
+
+
+def test_a_meter_that_is_not_told_once_knows_nothing_until_its_reset(device, nvml):
+    counter = nvml.nvmlDeviceGetTotalEnergyConsumption
+
+    def refuse(*_):
+        raise NotSupported
+
+    with energy.metered(torch.device("cuda")) as meter:
+        meter.start()
+        nvml.nvmlDeviceGetTotalEnergyConsumption = refuse
+        assert meter.read() is None
+        nvml.nvmlDeviceGetTotalEnergyConsumption = counter
+        assert meter.stop() is None
+        meter.reset()
+        meter.start()
+        device.call()
+        assert meter.stop() == 25.0
+
+
+def test_a_meter_of_a_cpu_tells_nothing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with energy.metered(torch.device("cpu")) as meter:
+        meter.start()
+        assert meter.stop() is None
+
+
+@pytest.mark.usefixtures("nvml")
 def test_reasons_of_throttling_are_named(device):
     device.reasons = 0x4 | 0x40
     throttled = first(readings(device), "throttled")
@@ -136,6 +182,9 @@ def test_no_nvml_for_the_device(device, nvml, function, error):
 
     setattr(nvml, function, refuse)
     assert readings(device) == []
+    with energy.metered(torch.device("cuda")) as meter:
+        meter.start()
+        assert meter.stop() is None
 
 
 def test_nothing_is_asked_of_a_cpu(device, monkeypatch):

@@ -1,4 +1,6 @@
 import dataclasses
+import itertools
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from linrec_bench.analysis.summary import METRIC, summarise
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.data.splits import leave_one_out
+from linrec_bench.measures.energy import Meter
 from linrec_bench.measures.ranking import metrics
 from linrec_bench.models.easrec import Elastic, Sizes
 from linrec_bench.results.rows import TRIAL, row_of
@@ -355,6 +358,25 @@ def test_costs_are_reported(softmax):
     assert values["test_time"] > 0
     # Tables of items and positions alone: 41 and 16 rows of 32.
     assert values["parameters"] > (41 + 16) * 32
+
+
+def test_no_energy_is_told_on_a_cpu(softmax):
+    assert "epoch_energy" not in {row.measure for row in softmax}
+
+
+def test_the_energy_of_each_epoch_where_the_device_tells_it(monkeypatch):
+    @contextmanager
+    def metered(device):
+        assert device == torch.device("cpu")
+        # A joule more at every look, of which an epoch takes two.
+        yield Meter(map(float, itertools.count()).__next__)
+
+    monkeypatch.setattr(recommend.energy, "metered", metered)
+    found = [row for row in run(case(training=freeze({"epochs": 3}))) if row.measure == "epoch_energy"]
+    assert [(row.value, row.unit, row.repeat) for row in found] == [
+        (1.0, "J", number) for number in (1, 2, 3)
+    ]
+    assert {row.detail for row in found} == {"NVML's counter of the whole device, without validation"}
 
 
 def test_the_seed_decides_everything(softmax):

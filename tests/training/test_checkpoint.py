@@ -4,6 +4,7 @@ import torch
 
 from linrec_bench import models
 from linrec_bench.data.sequences import Sequences
+from linrec_bench.measures.energy import Meter
 from linrec_bench.training import checkpoint as module
 from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.fit import Fit, fit
@@ -31,8 +32,13 @@ class Training:
         self.objective, self.name = objective, model
         self.settings = TrainingSettings.from_params({"epochs": 4, "learning_rate": 0.02, **params})
 
-    def run(self, checkpoint: Checkpoint | None = None, *, steps: int | None = None, validations=None):
-        """Its model and `Fit`; raises `Interrupted` after so many steps, or in such a validation."""
+    def run(
+        self, checkpoint: Checkpoint | None = None, *, steps: int | None = None, validations=None, device=None
+    ):
+        """Its model and `Fit`; raises `Interrupted` after so many steps, or in such a validation.
+
+        A `device` draws energy for steps and validations.
+        """
         torch.manual_seed(3)
         model = models.build(self.name, n_items=N_ITEMS, seq_len=4, hidden_size=8, heads=2, dropout=0.2)
         left, asked = steps, 0
@@ -43,6 +49,8 @@ class Training:
                 left -= 1
                 if left < 0:
                     raise Interrupted
+            if model.training and device is not None:
+                device.drawn_j += 2.0
 
         # Every step looks up its items once, whichever way it goes through the model.
         model.items.register_forward_pre_hook(count)
@@ -50,6 +58,8 @@ class Training:
         def validate() -> dict[str, float]:
             nonlocal asked
             asked += 1
+            if device is not None:
+                device.drawn_j += 1000.0
             if asked == validations:
                 raise Interrupted
             with torch.no_grad():
@@ -68,9 +78,17 @@ class Training:
             validate=validate,
             on_epoch=seen.append,
             checkpoint=checkpoint,
+            meter=None if device is None else Meter(lambda: device.drawn_j),
         )
         assert tuple(seen) == result.epochs
         return model, result
+
+
+class Device:
+    """What a device has drawn in all."""
+
+    def __init__(self, drawn_j: float) -> None:
+        self.drawn_j = drawn_j
 
 
 def same(first: Fit, second: Fit) -> bool:
@@ -131,6 +149,29 @@ def test_an_interruption_in_a_validation_and_a_second_one(tmp_path):
     assert same(found, expected)
     for name, weight in expected_model.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight), name
+
+
+# In the first epoch, at its end, in a later one.
+@pytest.mark.parametrize("steps", [2, 6, 9])
+def test_the_joules_of_an_interrupted_epoch_are_those_of_the_whole(tmp_path, steps):
+    _, expected = Training().run(device=Device(50.0))
+    batches = len(range(0, len(rows_of(sequences(), "all_positions", 4, timed=False)), 5))
+    # Neither what was drawn before nor the validations are in it.
+    assert [epoch.train_j for epoch in expected.epochs] == [2.0 * batches] * 4
+    kept = Checkpoint(tmp_path / "case.pt", "case", every_s=0.0)
+    with pytest.raises(Interrupted):
+        Training().run(kept, steps=steps, device=Device(0.0))
+    _, found = Training().run(kept, device=Device(7e6))
+    assert [epoch.train_j for epoch in found.epochs] == [2.0 * batches] * 4
+
+
+def test_joules_that_were_not_told_before_an_interruption_stay_unknown(tmp_path):
+    kept = Checkpoint(tmp_path / "case.pt", "case", every_s=0.0)
+    with pytest.raises(Interrupted):
+        Training().run(kept, steps=2)
+    _, found = Training().run(kept, device=Device(0.0))
+    assert found.epochs[0].train_j is None
+    assert None not in [epoch.train_j for epoch in found.epochs[1:]]
 
 
 def test_a_training_that_had_ended_is_not_trained_further(tmp_path):

@@ -83,6 +83,7 @@ class Compared:
             "verdicts": dict(found.verdicts()),
             "lines": [asdict(line) | {"case": str(line.place), "said": line.said} for line in found.lines],
             "failures": [asdict(failure) | {"case": str(failure.place)} for failure in found.failures],
+            "reached": [asdict(each) | {"case": str(each.place)} for each in found.reached],
             "quality": self.quality.to_dict("records"),
             "quality_said": sentences(self.quality),
             "only_a": list(found.only_a),
@@ -104,10 +105,12 @@ def runs(
     margin: float,
     attention: str | None = None,
     quality_margin: float = DEFAULT_QUALITY_MARGIN,
+    target: float | None = None,
 ) -> Compared:
     """The run in folder `b` compared with that in `a`; `attention` keeps one mechanism.
 
-    Raises `ValueError` (one line) for a folder that holds no run and for the same run twice.
+    `target` is a validation NDCG@10, of which is told what it cost on both sides. Raises `ValueError` (one
+    line) for a folder that holds no run and for the same run twice.
     """
     before, after = open_run(a), open_run(b)
     if a.resolve() == b.resolve():
@@ -121,6 +124,7 @@ def runs(
         quality_margin=quality_margin,
         attention=attention,
         other_machine=other_machine,
+        target=target,
     )
     return Compared(
         a=a,
@@ -146,6 +150,7 @@ def mechanisms(
     against: str,
     margin: float,
     quality_margin: float = DEFAULT_QUALITY_MARGIN,
+    target: float | None = None,
 ) -> Compared:
     """`attention` compared with `against` in the run in `folder`."""
     run = open_run(folder)
@@ -155,6 +160,7 @@ def mechanisms(
         against=against,
         margin=margin,
         quality_margin=quality_margin,
+        target=target,
     )
     return Compared(
         a=folder,

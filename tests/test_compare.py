@@ -251,6 +251,54 @@ def test_trainings_are_shown_by_measure(tmp_path, monkeypatch, capfd):
     assert "3 seeds" in " ".join(text.split())
 
 
+def plant_curve(root, day, curve, *, epoch_s):
+    """A stored training whose validations read so."""
+    run = store.create(root, suite="t", suite_text="", environment=ENVIRONMENT, now=datetime(2026, 1, day))
+    each = Case(
+        task="recommend", phase="train_and_rank", attention="linear-transformer", seq_len=200, batch_size=64,
+        causal=True, model="sasrec", dataset="ml-1m",
+    )  # fmt: skip
+    row = partial(row_of, each, run_id=run.id, suite="t")
+    with store.Writer(run) as writer:
+        rows = []
+        for number, quality in enumerate(curve, start=1):
+            rows.append(row(measure="epoch_time", value=epoch_s, unit="s", repeat=number))
+            rows.append(row(measure="epoch_energy", value=12345.6, unit="J", repeat=number))
+            rows.append(row(measure="ndcg@10", value=quality, unit="1", phase="validation", repeat=number))
+        writer.append([*rows, row(measure=TRIAL, value=1.0, unit="s")])
+    return run.folder
+
+
+def row_of_table(text, name):
+    (found,) = (line for line in text.splitlines() if line.startswith(name))
+    return found.removeprefix(name).split()
+
+
+def test_time_to_one_quality_is_in_the_table_and_the_json(tmp_path, monkeypatch, capfd):
+    a = plant_curve(tmp_path, 1, [0.10, 0.17], epoch_s=1000.0)
+    b = plant_curve(tmp_path, 2, [0.16, 0.15], epoch_s=700.0)
+    assert call(monkeypatch, "compare", a, b) == 4
+    text = capfd.readouterr().out
+    assert widest_line(text) <= 80
+    assert "to validation NDCG@10 0.1600" in text
+    assert row_of_table(text, "seconds of training") == ["33.3", "min", "11.7", "min", "0.350x", "-"]
+    assert row_of_table(text, "joules of training") == ["24.7", "kJ", "12.3", "kJ", "0.500x", "-"]
+    assert "seeds that got there" not in text
+    assert call(monkeypatch, "compare", a, b, "--target", "0.17") == 4
+    text = capfd.readouterr().out
+    assert widest_line(text) <= 80
+    assert row_of_table(text, "seconds of training") == ["33.3", "min", ">23.3", "min", ">0.700x", "-"]
+    assert "joules" not in text
+    assert "seeds that got there: 1 in A, 0 in B, of 1" in text
+    assert call(monkeypatch, "compare", a, b, "--target", "0.17", "--json") == 4
+    (reached,) = json.loads(capfd.readouterr().out)["reached"]
+    assert (reached["a_s"], reached["b_s"], reached["b_reached"], reached["b_j"]) == (2000.0, 1400.0, 0, None)
+    assert (reached["bound"], reached["target"]) == ("at least", 0.17)
+    assert reached["case"].startswith("linear-transformer recommend")
+    assert call(monkeypatch, "compare", a, b, "--target", "1.7") == 2
+    assert "expected a validation NDCG@10 between 0 and 1" in capfd.readouterr().err
+
+
 def test_json_holds_everything_and_nothing_else_is_printed(tmp_path, monkeypatch, capfd):
     a, b = plant(tmp_path, 1), plant(tmp_path, 2, rounds=1)
     assert call(monkeypatch, "compare", a, b, "--json", "--margin", "0.1") == 3

@@ -15,7 +15,7 @@ which documents its functions:
     padding                             what an event costs at real lengths, beside full batches
     groups                              quality by length of the history and by group of users
     memorisation                        what is learnt of planted runs, by distance
-    matched                             seconds and joules of training until a given quality
+    matched, reached                    seconds and joules of training until a given quality; of two sides
     intervals, seeds                    medians and ratios over processes; quality over seeds
     quality, user_bootstrap             quality of variants against each other, paired by user and seed
     compare, comparison                 a run or a mechanism against another, and what that found

@@ -21,16 +21,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from linrec_bench.analysis.comparison import Comparison, Family, Line
+from linrec_bench.analysis.comparison import Comparison, Family, Line, Reached
 from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
 from linrec_bench.analysis.judging import judged, judged_count, judged_failure
-from linrec_bench.analysis.matching import Ended, Match, Matching, Place, match_mechanisms, match_runs
+from linrec_bench.analysis.matching import (
+    Ended,
+    Match,
+    Matching,
+    Place,
+    by_place,
+    match_mechanisms,
+    match_runs,
+)
+from linrec_bench.analysis.reached import at_one_quality
 from linrec_bench.analysis.regression import change, unchanged
 from linrec_bench.analysis.seeds import mean_and_half_width
 from linrec_bench.analysis.significance import Effect, independent, paired
@@ -55,17 +64,20 @@ def compare_runs(
     quality_margin: float = DEFAULT_QUALITY_MARGIN,
     attention: str | None = None,
     other_machine: str = "",
+    target: float | None = None,
 ) -> Comparison:
     """Run B compared with run A, from the samples of both (`Run.samples`, `load_results`).
 
     Ratios within `margin` (0.1: 10 %) and metrics within `quality_margin` (absolute) count as unchanged.
     `attention` keeps one mechanism, by label or name. `other_machine` says how the machines differ: then no
-    ratio of what is sampled is decided. Raises `ValueError` for a side of several runs, a negative margin, an
-    `attention` that neither side has, and units that differ.
+    ratio of what is sampled is decided. `target` is that of `reached.at_one_quality`. Raises `ValueError` for
+    a side of several runs, a negative margin, an `attention` that neither side has, units that differ, and a
+    target that is not between 0 and 1.
     """
     matching = match_runs(a, b, attention=attention)
     reader = _Reader(_Samples(a), _Samples(b), side_by_side=False, other_machine=other_machine)
-    return _compare(matching, reader, margin, quality_margin)
+    reached = at_one_quality(by_place(matching.matches), a, b, target=target)
+    return _compare(matching, reader, margin, quality_margin, reached)
 
 
 def compare_mechanisms(
@@ -75,25 +87,29 @@ def compare_mechanisms(
     against: str,
     margin: float,
     quality_margin: float = DEFAULT_QUALITY_MARGIN,
+    target: float | None = None,
 ) -> Comparison:
     """Mechanism `attention` (B) compared with `against` (A) wherever one run measured both.
 
-    Margins as in `compare_runs`. Raises `ValueError` for samples of several runs, a mechanism that the run
-    lacks and a name that several of its labels carry.
+    Margins and `target` as in `compare_runs`. Raises `ValueError` for samples of several runs, a mechanism
+    that the run lacks and a name that several of its labels carry.
     """
     matching = match_mechanisms(samples, attention=attention, against=against)
     both = _Samples(samples)
-    return _compare(matching, _Reader(both, both, side_by_side=True), margin, quality_margin)
+    reached = at_one_quality(by_place(matching.matches), samples, samples, target=target)
+    return _compare(matching, _Reader(both, both, side_by_side=True), margin, quality_margin, reached)
 
 
-def _compare(matching: Matching, reader: _Reader, margin: float, quality_margin: float) -> Comparison:
+def _compare(
+    matching: Matching, reader: _Reader, margin: float, quality_margin: float, reached: tuple[Reached, ...]
+) -> Comparison:
     if not quality_margin >= 0:
         raise ValueError(f"quality margin {quality_margin}; expected 0 or more, in units of the metrics")
     within = unchanged(margin)
     sampled: list[tuple[Line, Effect]] = []
     quality: list[tuple[Line, Effect]] = []
     counted: list[Line] = []
-    places = _by_place(matching.matches)
+    places = by_place(matching.matches)
     for place, matches in places.items():
         sampled += reader.ratios(place, matches)
         counted += reader.counts(place, matches)
@@ -111,16 +127,8 @@ def _compare(matching: Matching, reader: _Reader, margin: float, quality_margin:
         only_a=matching.only_a,
         only_b=matching.only_b,
         only_measured=dict(reader.only_measured),
+        reached=reached,
     )
-
-
-def _by_place(matches: Iterable[Match]) -> dict[Place, list[Match]]:
-    """Matches of task recommend that differ in their seed alone belong together."""
-    groups: dict[Place, list[Match]] = {}
-    for match in matches:
-        place = replace(match.place, seed=None) if match.place.task == "recommend" else match.place
-        groups.setdefault(place, []).append(match)
-    return groups
 
 
 Rounds = Mapping[int, Array]

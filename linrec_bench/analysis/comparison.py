@@ -13,6 +13,7 @@ import pandas as pd
 from linrec_bench.analysis.matching import Place
 
 Verdict = Literal["worse", "better", "same", "undecided"]
+Bounded = Literal["", "at least", "at most", "unknown"]
 Family = Literal["sampled", "counted", "quality"]
 
 _TIME: dict[Verdict, str] = {"worse": "slower", "better": "faster", "same": "no difference"}
@@ -57,6 +58,31 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reached:
+    """What training until validation NDCG@10 `target` cost at one place, over `seeds` seeds; not judged.
+
+    `a_s` and `b_s` are mean seconds, at least: seeds that never got there (`a_reached`, `b_reached` did)
+    count with what they had spent. `a_j` and `b_j` are mean joules, NaN unless measured and reached by all.
+    `change` is B / A in seconds with its 95 % interval over seeds; where one side did not get there it is a
+    `bound`, and where neither did it is unknown (NaN).
+    """
+
+    place: Place
+    target: float
+    seeds: int
+    a_reached: int
+    b_reached: int
+    a_s: float
+    b_s: float
+    a_j: float
+    b_j: float
+    change: float
+    bound: Bounded
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """A case that did not end ok on at least one side: the status and the reason of each.
 
@@ -83,6 +109,7 @@ class Comparison:
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
     only_measured: Mapping[tuple[str, str], int]
+    reached: tuple[Reached, ...]
 
     def verdicts(self) -> Counter[Verdict]:
         """How often each verdict was given; a case that failed on both sides says nothing and is left out."""

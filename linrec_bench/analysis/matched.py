@@ -62,8 +62,7 @@ def time_to_quality(
     """
     wanted = targets or {}
     for value in (*(() if target is None else (target,)), *wanted.values()):
-        if not 0 < value < 1:
-            raise ValueError(f"target {value}; expected a validation NDCG@10 between 0 and 1")
+        check_target(value)
     case = [column for column in CASE_COLUMNS if column != "phase"]
     # A training that was stopped has its seconds all the same.
     curves = learning_curves(samples, status=None)
@@ -87,6 +86,12 @@ def time_to_quality(
     )
     cases = curves.drop_duplicates(["run_id", "case_id"])[case]
     return cases.merge(found.reset_index(), on=["run_id", "case_id"]).reset_index(drop=True)
+
+
+def check_target(value: float) -> None:
+    """`ValueError` for a target that is not between 0 and 1."""
+    if not 0 < value < 1:
+        raise ValueError(f"target {value}; expected a validation NDCG@10 between 0 and 1")
 
 
 def _lowest_best(curves: pd.DataFrame) -> dict[tuple[str, str], float]:

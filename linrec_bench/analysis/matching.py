@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -120,6 +120,15 @@ def match_mechanisms(samples: pd.DataFrame, *, attention: str, against: str) -> 
         return tuple(label + text.removeprefix(name) for text in names)
 
     return replace(found, only_a=own(found.only_a, theirs), only_b=own(found.only_b, ours))
+
+
+def by_place(matches: Iterable[Match]) -> dict[Place, list[Match]]:
+    """Matches of task recommend that differ in their seed alone belong together."""
+    groups: dict[Place, list[Match]] = {}
+    for match in matches:
+        place = replace(match.place, seed=None) if match.place.task == "recommend" else match.place
+        groups.setdefault(place, []).append(match)
+    return groups
 
 
 def labels_of(name: str, labels: Sequence[str]) -> list[str]:

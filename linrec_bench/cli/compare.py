@@ -30,6 +30,12 @@ def command(
     quality_margin: Annotated[
         float, typer.Option(help="Metrics on test, such as NDCG@10, may differ by this much.", min=0)
     ] = 0.005,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            help="Validation NDCG@10 of which is told what it cost to reach; by default the lowest best."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare run B with run A, or two mechanisms of one run; nothing is measured.
@@ -51,12 +57,19 @@ def command(
     if allowed is None:
         allowed, source = compare.margin_of(b or a, CALIBRATION, default=console.DEFAULT_MARGIN)
     if b is not None:
-        found = compare.runs(a, b, attention=attention, margin=allowed, quality_margin=quality_margin)
+        found = compare.runs(
+            a, b, attention=attention, margin=allowed, quality_margin=quality_margin, target=target
+        )
     else:
         assert attention is not None
         assert against is not None
         found = compare.mechanisms(
-            a, attention=attention, against=against, margin=allowed, quality_margin=quality_margin
+            a,
+            attention=attention,
+            against=against,
+            margin=allowed,
+            quality_margin=quality_margin,
+            target=target,
         )
     for note in found.notes:
         console.say(note)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from linrec_bench.analysis.compare import COUNTED
-from linrec_bench.analysis.comparison import Comparison, Line, Verdict
+from linrec_bench.analysis.comparison import Comparison, Line, Reached, Verdict
 from linrec_bench.analysis.matching import Place
 from linrec_bench.analysis.quality import sentences
 from linrec_bench.compare import Compared
@@ -34,12 +34,15 @@ def show_comparison(found: Compared) -> None:
     """Differences of environment first, then a table a curve that has any difference, then the sum."""
     _show_sides(found)
     shown = 0
-    curves = _curves(found.comparison.lines)
+    reached = {each.place: each for each in found.comparison.reached}
+    curves: dict[Place, list[Line]] = {place: [] for place in reached} | _curves(found.comparison.lines)
     for place, lines in curves.items():
-        if any(line.verdict != "same" for line in lines):
+        if place in reached or any(line.verdict != "same" for line in lines):
             shown += 1
-            show = _show_training if place.task == "recommend" else _show_curve
-            show(place, lines)
+            if place.task == "recommend":
+                _show_training(place, lines, reached.get(place))
+            else:
+                _show_curve(place, lines)
     if curves and shown < len(curves):
         out.print(f"curves without any difference, not shown: {len(curves) - shown} of {len(curves)}\n")
     for sentence in sentences(found.quality):
@@ -122,8 +125,8 @@ def _show_curve(place: Place, lines: Sequence[Line]) -> None:
     out.print()
 
 
-def _show_training(place: Place, lines: Sequence[Line]) -> None:
-    seeds = max(line.replicates for line in lines)
+def _show_training(place: Place, lines: Sequence[Line], reached: Reached | None) -> None:
+    seeds = max([line.replicates for line in lines] + ([reached.seeds] if reached else []))
     _show_title(f"{_title(place)}, {seeds} {'seed' if seeds == 1 else 'seeds'}, p after Holm")
     table = Table(box=None, pad_edge=False)
     table.add_column("measure", overflow="fold")
@@ -134,8 +137,45 @@ def _show_training(place: Place, lines: Sequence[Line]) -> None:
         signed = f"{line.change:+.4f}" if line.family == "quality" else f"{_ratio(line.change)}x"
         cells = (_amount(line, line.a), _amount(line, line.b), signed, _interval(line), _p(line.p))
         table.add_row(_NAMES.get(line.measure, line.measure), *cells, _verdict(line))
-    out.print(table)
+    if lines:
+        out.print(table)
+    if reached is not None:
+        _show_reached(reached)
     out.print()
+
+
+def _show_reached(found: Reached) -> None:
+    """Training until both sides were as good, not judged: seconds, and joules where they are known."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(f"to validation NDCG@10 {found.target:.4f}", overflow="fold")
+    for name in ("A", "B", "B/A", "95 % interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    a, b = (
+        f"{'' if count == found.seeds else '>'}{seconds(value)}"
+        for count, value in ((found.a_reached, found.a_s), (found.b_reached, found.b_s))
+    )
+    sign = {"": "", "at least": ">", "at most": "<", "unknown": ""}[found.bound]
+    change = "-" if math.isnan(found.change) else f"{sign}{_ratio(found.change)}x"
+    interval = "-" if math.isnan(found.low) else f"[{_ratio(found.low)}, {_ratio(found.high)}]"
+    table.add_row("seconds of training", a, b, change, interval)
+    if not math.isnan(found.a_j) and not math.isnan(found.b_j):
+        table.add_row(
+            "joules of training",
+            _joules(found.a_j),
+            _joules(found.b_j),
+            f"{_ratio(found.b_j / found.a_j)}x",
+            "-",
+        )
+    out.print(table)
+    if not found.a_reached == found.b_reached == found.seeds:
+        listed(f"seeds that got there: {found.a_reached} in A, {found.b_reached} in B, of {found.seeds}")
+
+
+def _joules(value: float) -> str:
+    for bound, factor, unit in ((1e3, 1.0, "J"), (1e6, 1e-3, "kJ")):
+        if value < bound:
+            return f"{value * factor:#.3g} {unit}"
+    return f"{value * 1e-6:#.3g} MJ"
 
 
 def _amount(line: Line, value: float) -> str:

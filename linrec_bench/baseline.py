@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
+
 from linrec_bench.analysis.intervals import Interval
 from linrec_bench.analysis.regression import change, compare_ratio
 from linrec_bench.analysis.verdicts import Verdict
@@ -52,8 +54,16 @@ def release(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
+class _Stored(BaseModel):
+    """The file, but for its schema version."""
+
+    torch: str
+    counts: dict[str, dict[str, int]]
+    ratios: dict[str, Interval] = {}
+
+
 def read(path: Path, *, torch_version: str) -> Baseline:
-    """The baseline in `path`; `ValueError` for another schema or torch release, with what to do."""
+    """The baseline in `path`; `ValueError`, with what to do, for a damaged one, another schema or release."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -68,13 +78,20 @@ def read(path: Path, *, torch_version: str) -> Baseline:
             f"{path}: baseline schema_version is {found!r}; expected {SCHEMA_VERSION}; "
             "make it anew with --update-baseline"
         )
-    if release(content["torch"]) != release(torch_version):
+    try:
+        stored = _Stored.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
         raise ValueError(
-            f"{path}: counted with torch {content['torch']}, this is torch {torch_version}, whose kernels "
+            f"{path}: {place}: {first['msg']}; restore it or make it anew with --update-baseline"
+        ) from error
+    if release(stored.torch) != release(torch_version):
+        raise ValueError(
+            f"{path}: counted with torch {stored.torch}, this is torch {torch_version}, whose kernels "
             "may count otherwise; check with that version, or accept this one with --update-baseline"
         )
-    ratios = {name: Interval(**stored) for name, stored in content.get("ratios", {}).items()}
-    return Baseline(content["torch"], content["counts"], ratios)
+    return Baseline(stored.torch, stored.counts, stored.ratios)
 
 
 def write(path: Path, baseline: Baseline) -> None:
@@ -83,8 +100,11 @@ def write(path: Path, baseline: Baseline) -> None:
     if baseline.ratios:
         content["ratios"] = {name: asdict(ratio) for name, ratio in baseline.ratios.items()}
     temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def compare(counts: Counts, baseline: Baseline, *, whole: bool) -> list[Verdict]:
@@ -135,8 +155,12 @@ def _verdict(case: str, measure: str, count: int, accepted: int | None) -> Verdi
         return _line(case, measure, "broken", "not in the baseline; accept with --update-baseline", count)
     if count == accepted:
         return _line(case, measure, "holds", "", count)
-    change = f" ({count / accepted - 1:+.2%})" if accepted else ""
-    return _line(case, measure, "broken", f"{accepted:,} -> {count:,}{change}", count)
+    share = f"{count / accepted - 1:+.2%}" if accepted else ""
+    # Of large counts a hundredth of a percent is much; what is less is told in full.
+    told = f"{count - accepted:+,}" if share in ("+0.00%", "-0.00%") else share
+    return _line(
+        case, measure, "broken", f"{accepted:,} -> {count:,}" + (f" ({told})" if told else ""), count
+    )
 
 
 def _line(case: str, measure: str, answer: str, detail: str, count: float = float("nan")) -> Verdict:

@@ -128,6 +128,7 @@ COUNTS = {"a": {"flops": 10, "peak_live_bytes": 100}}
         (COUNTS, []),
         ({"a": {"flops": 11, "peak_live_bytes": 100}}, ["10 -> 11 (+10.00%)"]),
         ({"a": {"flops": 10, "peak_live_bytes": 99}}, ["100 -> 99 (-1.00%)"]),
+        ({"a": {"flops": 0, "peak_live_bytes": 100}}, ["10 -> 0 (-100.00%)"]),
         (COUNTS | {"b": {"flops": 1}}, ["not in the baseline; accept with --update-baseline"]),
         ({}, ["in the baseline and not in the suite; accept with --update-baseline"]),
     ],
@@ -135,6 +136,12 @@ COUNTS = {"a": {"flops": 10, "peak_live_bytes": 100}}
 def test_a_baseline_is_held_to_the_byte_gains_included(now, broken):
     found = baseline.compare(now, baseline.Baseline("2.13.0", COUNTS), whole=True)
     assert [verdict.detail for verdict in found if verdict.answer == "broken"] == broken
+
+
+def test_a_change_too_small_for_a_percentage_is_told_in_full():
+    accepted = baseline.Baseline("2.13.0", {"a": {"flops": 1_000_000, "state_bytes": 0}})
+    found = baseline.compare({"a": {"flops": 999_999, "state_bytes": 4}}, accepted, whole=True)
+    assert [verdict.detail for verdict in found] == ["1,000,000 -> 999,999 (-1)", "0 -> 4"]
 
 
 def test_a_selection_of_the_suite_does_not_miss_the_other_cases():
@@ -159,6 +166,10 @@ def test_a_baseline_comes_back_with_its_ratios(tmp_path):
         ("{", "not valid JSON"),
         ('{"schema_version": 9}', "schema_version is 9; expected 1"),
         ('{"schema_version": 1, "torch": "2.11.0", "counts": {}}', "counted with torch 2.11.0"),
+        ("[]", "schema_version is None; expected 1"),
+        ('{"schema_version": 1, "counts": {}}', "torch: Field required"),
+        ('{"schema_version": 1, "torch": "2.13.0", "counts": {"a": 3}}', "counts.a: "),
+        ('{"schema_version": 1, "torch": "2.13.0", "counts": {}, "ratios": {"a": {}}}', "ratios.a.value: "),
     ],
 )
 def test_a_foreign_baseline_is_named_with_what_to_do(tmp_path, content, expected):
@@ -215,6 +226,15 @@ def test_a_baseline_is_made_held_and_reported(folder, monkeypatch, capfd):
     (folder / "b.json").write_text(text.replace('"flops": ', '"flops": 1', 1))
     assert call(monkeypatch, *run, "--junit", "j.xml") == 1
     assert "<failure" in (folder / "j.xml").read_text()
+
+
+@pytest.mark.parametrize(
+    "written", [("--junit", "no/j.xml"), ("--baseline", "no/b.json", "--update-baseline")]
+)
+def test_a_file_that_cannot_be_written_is_one_line(folder, monkeypatch, capfd, written):
+    assert call(monkeypatch, "check", "s.yaml", "--device", "cpu", *written) == 2
+    said = capfd.readouterr().err.splitlines()
+    assert [written[1] in line and "cannot be written" in line for line in said] == [True]
 
 
 def test_in_actions_there_are_annotations_and_a_summary(folder, monkeypatch, capfd):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.table import Table
 
-from linrec_bench.console.terminal import out
+from linrec_bench.console.terminal import listed, out
 from linrec_bench.console.units import amount, seconds
 from linrec_bench.predict import Forecast
 from linrec_bench.runner import Plan
@@ -30,19 +31,22 @@ def show_plan(planned: Plan) -> None:
 
 def show_forecast(forecasts: Sequence[Forecast], memory_bytes: int) -> None:
     """For each case what it needs, the least time that it can take, and whether it fits."""
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for name in ("attention", "phase", "N", "B", "D", "needs", "at least", ""):
-        table.add_column(name, justify="right" if name in ("N", "B", "D", "needs", "at least") else "left")
+        numbers = name in ("N", "B", "D", "needs", "at least")
+        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
     for each in forecasts:
         case = each.case
         shape = [str(size) for size in (case.seq_len, case.batch_size, case.hidden_size)]
         name = f"{case.attention_label}{' causal' if case.causal else ''}"
         if each.fits is None:
-            table.add_row(name, case.phase, *shape, "-", "-", each.detail)
+            table.add_row(name, case.phase, *shape, "-", "-", "not known")
             continue
         least = seconds(each.least_time_s) if each.least_time_s is not None else "-"
         verdict = "" if each.fits else "does not fit"
         table.add_row(name, case.phase, *shape, amount(each.needed_bytes), least, verdict)
     out.print(table)
+    for reason, cases in Counter(each.detail for each in forecasts if each.fits is None).items():
+        listed(f"{cases} not known: {reason}")
     short = sum(each.fits is False for each in forecasts)
     out.print(f"{short} of {len(forecasts)} cases do not fit {amount(memory_bytes)}; nothing was run")

@@ -20,16 +20,32 @@ def say(text: str) -> None:
 
 def listed(text: str) -> None:
     """A paragraph of a list on standard output, wrapped between words under a hanging dash."""
-    print_width = max(20, out.width)
+    out.print(_wrapped(text, width=max(20, out.width), first="- ", rest="  "), soft_wrap=True)
+
+
+def indented(text: str) -> None:
+    """A line under a heading on standard output. One too long is wrapped into lines of about equal length, so
+    that no word stands alone."""
+    width = max(20, out.width)
+    lines = _wrapped(text, width=width, first="  ", rest="    ")
+    for narrower in range(width - 1, 20, -1):
+        tried = _wrapped(text, width=narrower, first="  ", rest="    ")
+        if tried.count("\n") > lines.count("\n") or max(map(len, tried.split("\n"))) > narrower:
+            break
+        lines = tried
+    out.print(lines, soft_wrap=True)
+
+
+def _wrapped(text: str, *, width: int, first: str, rest: str) -> str:
     lines = textwrap.wrap(
         text,
-        width=print_width,
-        initial_indent="- ",
-        subsequent_indent="  ",
+        width=width,
+        initial_indent=first,
+        subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    out.print("\n".join(lines), soft_wrap=True)
+    return "\n".join(lines)
 
 
 def draws_blocks() -> bool:

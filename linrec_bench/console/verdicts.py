@@ -13,7 +13,7 @@ from rich.table import Table
 from linrec_bench import claims, formats
 from linrec_bench.analysis.verdicts import Verdict
 from linrec_bench.claims import Ruled
-from linrec_bench.console.terminal import out, say
+from linrec_bench.console.terminal import indented, out, say
 from linrec_bench.verify import PROPERTIES, Card
 
 _COLOURS = {"broken": "red", "not reproduced": "red", "undecided": "yellow"}
@@ -32,8 +32,8 @@ def show_verdicts(
         for verdict in verdicts:
             if verdict.answer == answer:
                 out.print(f"{answer}: {verdict.claim}", style=_COLOURS.get(answer, ""))
-                out.print(f"  {verdict.place}")
-                out.print(f"  found {formats.found(verdict)}")
+                indented(verdict.place)
+                indented(f"found {formats.found(verdict)}")
     counts: Counter[str] = Counter(verdict.answer for verdict in verdicts)
     names = ("holds", "broken", "undecided")
     out.print(", ".join(f"{counts[name]} {name}" for name in names) if verdicts else "nothing to check")
@@ -45,12 +45,12 @@ def _show_ledger(ledger: Sequence[Ruled]) -> None:
     out.print("\nClaims of papers", style="bold")
     for each in ledger:
         out.print(f"{each.ruling}: {each.claim.text}", style=_COLOURS.get(each.ruling, ""))
-        out.print(f"  {each.claim.paper}")
-        out.print(f"  {each.line}")
+        indented(each.claim.paper)
+        indented(each.line)
         if each.place:
-            out.print(f"  {each.place}")
+            indented(each.place)
         stated = f"stated {each.claim.theirs}; " if each.claim.theirs else ""
-        out.print(f"  {stated}{'found ' if each.verdict else ''}{each.ours}")
+        indented(f"{stated}{'found ' if each.verdict else ''}{each.ours}")
     out.print(claims.counted(ledger))
 
 
@@ -90,7 +90,10 @@ def _mark(card: Card, name: str) -> str:
 def write_reports(verdicts: Sequence[Verdict], *, name: str, junit: Path | None) -> None:
     """JUnit XML where asked for; in GitHub Actions also annotations and the job's summary."""
     if junit is not None:
-        junit.write_text(formats.junit(verdicts, name), encoding="utf-8")
+        try:
+            junit.write_text(formats.junit(verdicts, name), encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"--junit {junit}: cannot be written ({error.strerror})") from error
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in formats.annotations(verdicts):
             say(line)

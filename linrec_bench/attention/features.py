@@ -49,6 +49,32 @@ def reciprocal_root(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return x.masked_fill(x == 0, inf).rsqrt()
 
 
+class _Held(torch.autograd.Function):
+    """x itself; dx = dy, and 0 at `where`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, where: Tensor) -> Tensor:
+        ctx.save_for_backward(where)
+        return x.view_as(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (where,) = ctx.saved_tensors
+        return grad.masked_fill(where, 0), None
+
+
+# `apply` is untyped in torch.
+_held: Callable[..., Tensor] = _Held.apply
+
+
+def hold(x: Float[Tensor, "*shape"], where: Tensor | bool) -> Float[Tensor, "*shape"]:
+    """x, with gradient 0 at `where`, a boolean that broadcasts to x: for what is constant there."""
+    if isinstance(where, bool):
+        return _held(x, torch.ones((), dtype=torch.bool, device=x.device)) if where else x
+    return _held(x, where)
+
+
 def drop_padding(
     features: Float[Tensor, "B H n d"], pad: Bool[Tensor, "B 1 n 1"] | None
 ) -> Float[Tensor, "B H n d"]:

@@ -238,17 +238,22 @@ struct Prefix {
   Row squares;
   Real count;
 
-  // Goes on from the token before the tile to its last; `tile` gets the scales, `sums` every c_t^2.
-  void scales(const Features& keys, const Part& part, int64_t token, int filled, Mask real, int64_t total,
-              Tile& tile, Tile& sums) {
+  // Goes on from the token before the tile to its last; `tile` gets the scales, `sums` every c_t^2. Returns the
+  // place of the head's first token, which reads itself alone, or T where it is not in this tile.
+  int scales(const Features& keys, const Part& part, int64_t token, int filled, Mask real, int64_t total,
+             Tile& tile, Tile& sums) {
+    int alone = T;
     for (int t = 0; t < T; ++t) {
-      count += t < filled && (!real || real[part.batch * total + token + t]);
+      const bool counts = t < filled && (!real || real[part.batch * total + token + t]);
+      count += counts;
+      if (counts && count == 1) alone = t;
       for (int c = 0; c < C; ++c) {
         squares.at[0][c] += keys.raw.at[t][c] * keys.raw.at[t][c];
         sums.at[t][c] = squares.at[0][c];
         tile.at[t][c] = over_root(1, count * squares.at[0][c]);
       }
     }
+    return alone;
   }
 };
 
@@ -418,13 +423,15 @@ void scan_back_queries(const Shape* shape, const Rows<Stored>* q, const Rows<Sto
         prefix.squares.write(note);
         note[D] = prefix.count;
         note += D + 1;
-        prefix.scales(keys, part, token, filled, real, shape->length, scales, squares);
+        const int alone = prefix.scales(keys, part, token, filled, real, shape->length, scales, squares);
         multiply(at_queries, scales);
         for (int t = 0; t < T; ++t)
           for (int c = 0; c < C; ++c) {
             const Lanes square = squares.at[t][c], both = at_queries.at[t][c] * queries.unit.at[t][c];
             squares.at[t][c] = square == 0 ? Lanes{} : both / (-2 * square);
           }
+        if (alone < T)
+          for (Lanes& some : squares.at[alone]) some = Lanes{};
         store(squares, *dsquares, part, token, filled);
       }
       queries.through_norm(at_queries);
@@ -454,6 +461,7 @@ void scan_back_keys(const Shape* shape, const Rows<Stored>* q, const Rows<Stored
       const Features keys(*k, part, token, filled, real, shape->length, 1);
       const Tile& weights = column ? keys.raw : keys.unit;
       Tile values, at_out, at_keys, at_values, at_squares;
+      int alone = T;
       load(*v, part, token, filled, values);
       load(*slope, part, token, filled, at_out);
       if (column) {
@@ -462,14 +470,16 @@ void scan_back_keys(const Shape* shape, const Rows<Stored>* q, const Rows<Stored
         Prefix prefix;
         prefix.squares.read(note);
         prefix.count = note[D];
-        prefix.scales(keys, part, token, filled, real, shape->length, scales, squares);
+        alone = prefix.scales(keys, part, token, filled, real, shape->length, scales, squares);
         multiply(queries.unit, scales);
         load(*dsquares, part, token, filled, at_squares);
       }
       at_keys.clear();
       at_values.clear();
       add_read(values, turned, at_keys);
-      Triangle(at_out, values).add_turned(queries.unit, at_keys);
+      Triangle slopes(at_out, values);
+      if (alone < T) slopes.at[alone][alone] = 0;
+      slopes.add_turned(queries.unit, at_keys);
       add_read(weights, dstate, at_values);
       Triangle(queries.unit, weights).add_turned(at_out, at_values);
       add_outer(queries.unit, at_out, dstate);

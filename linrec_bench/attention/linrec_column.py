@@ -10,6 +10,10 @@ re-implementations that agree, its number is not known here. The official code c
 The column norm is diagonal on the axis that is summed over, so it moves off the keys: with S = elu(k)^T v and
 c_j^2 = sum elu(k)_:j^2 the output is q' diag(1 / (sqrt(N) c)) S. Its causal form is exact: at step t the sums
 run over the first t tokens, o_t = S_t^T (q'_t / (sqrt(t) c_t)), which is the equation applied to the prefix.
+
+A column of one key is the sign of that key, +1 or -1, whatever its size: its gradient there is zero. By the
+chain rule it is the difference of two terms of size 1 / |k|, one through S and one through c, of which
+rounding leaves eps / |k|. Where a sum holds a single token neither term is formed.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from torch import Tensor
 from linrec_bench.attention import compiled, fla_kernels, native
 from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
-from linrec_bench.attention.features import drop_padding, elu, reciprocal_root, unit_rows
+from linrec_bench.attention.features import drop_padding, elu, hold, reciprocal_root, unit_rows
 from linrec_bench.attention.products import sum_of_outer
 from linrec_bench.attention.spec import Spec, State
 
@@ -49,7 +53,8 @@ def core(
     if causal:
         return scan(_step, init_state(q), (q, k, v), padding_mask)
     count = q.shape[2] if padding_mask is None else padding_mask.sum(dim=1)[:, None, None, None]
-    return sum_then_read(_summarise, partial(_read, count=count), (q,), (k, v), padding_mask)
+    summarise, read = partial(_summarise, count=count), partial(_read, count=count)
+    return sum_then_read(summarise, read, (q,), (k, v), padding_mask)
 
 
 def init_state(like: Float[Tensor, "B H _ d"]) -> State:
@@ -68,7 +73,7 @@ def step(
 
 def _formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
     count = q.shape[2] if pad is None else (~pad).sum(dim=2, keepdim=True)
-    return _read(_summarise(k, v, pad), q, count=count)
+    return _read(_summarise(k, v, pad, count=count), q, count=count)
 
 
 def _causal_formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
@@ -83,8 +88,8 @@ def _by_kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return fla_kernels.linear(queries, features, v)
 
 
-def _summarise(k: Tensor, v: Tensor, pad: Tensor | None) -> State:
-    features = drop_padding(elu(k), pad)
+def _summarise(k: Tensor, v: Tensor, pad: Tensor | None, *, count: Tensor | int) -> State:
+    features = hold(drop_padding(elu(k), pad), count == 1)
     return sum_of_outer(features, v), features.square().sum(dim=-2, keepdim=True)
 
 
@@ -99,8 +104,10 @@ def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> 
     squares = squares + features.square().cumsum(dim=-2)
     real = torch.ones_like(k[:1, :1, :, :1]) if pad is None else (~pad).to(k.dtype)
     count = count + real.cumsum(dim=-2)
-    q = unit_rows(elu(q), length=q.shape[-1] ** -0.5) * reciprocal_root(count * squares)
-    out, product = causal_product(q, features, v, product)
+    # The first token, which reads itself alone.
+    alone = (count == 1) & (real == 1)
+    q = unit_rows(elu(q), length=q.shape[-1] ** -0.5) * reciprocal_root(hold(count * squares, alone))
+    out, product = causal_product(q, features, v, product, held=alone)
     return (product, squares[..., -1:, :], count[..., -1:, :]), out
 
 
@@ -124,7 +131,9 @@ def reference(
     for end in range(1, length + 1) if causal else [length]:
         prefix = k[:, :, :end]
         count = real[:, :end].sum(dim=1)[:, None, None, None]
-        prefix = _divide(prefix, count.sqrt() * prefix.norm(dim=2, keepdim=True))
+        scaled = _divide(prefix, count.sqrt() * prefix.norm(dim=2, keepdim=True))
+        # Of one key the same numbers, with a gradient that is zero and not a difference of two large terms.
+        prefix = torch.where(count == 1, prefix.sign(), scaled)
         queries = q[:, :, end - 1 : end] if causal else q
         rows.append(queries @ (prefix.mT @ v[:, :, :end]))
     return torch.cat(rows, dim=2)

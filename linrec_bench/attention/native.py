@@ -185,6 +185,9 @@ class _Bidirectional(torch.autograd.Function):
             "summarise_back",
             *(_rows(k), _rows(v), ctx.mask, ctx.column, dsums, dsquares, _rows(dk), _rows(dv)),
         )
+        if ctx.column:
+            # A column of one key does not depend on its size: see `linrec_column`.
+            dk[(torch.as_tensor(ctx.count) == 1).expand(len(dk), 1, 1).flatten()] = 0
         return None, None, dq, dk, dv
 
 

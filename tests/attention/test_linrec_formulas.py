@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -102,3 +103,23 @@ def test_rows_of_the_paper_weights_are_bounded() -> None:
     q, k, _ = contract.inputs(8)
     weights = core("linrec-column", q, k, torch.eye(8, dtype=torch.float64).expand_as(q).contiguous())
     assert (weights.norm(dim=-1) <= 8**-0.5 + 1e-12).all()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("backend", ["eager", "native", pytest.param("compile", marks=pytest.mark.slow)])
+def test_a_column_of_one_key_has_no_gradient_there(backend: str, causal: bool, masked: bool) -> None:
+    """It is the sign of that key: zero to the last digit, also of keys that are hardly there."""
+    if backend != "eager" and shutil.which("g++") is None:
+        pytest.skip("no C++ compiler")
+    q, k, v = (contract.noise((1, 2, 4, 5), torch.float32, seed=seed) for seed in range(3))
+    k = (k * 1e-6).requires_grad_()
+    mask = torch.tensor([[False, True, False, False]]) if masked else None
+    own = 1 if masked else 0
+    if not masked and not causal:
+        q, v, k = q[:, :, :1], v[:, :, :1], k[:, :, :1].detach().requires_grad_()
+    out = core("linrec-column", q, k, v, padding_mask=mask, causal=causal, backend=backend)
+    (slope,) = torch.autograd.grad(out[:, :, own].square().sum(), k)
+    assert out[:, :, own].abs().min() > 0
+    assert (slope == 0).all()

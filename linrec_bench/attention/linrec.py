@@ -43,7 +43,7 @@ def core(
     """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
     mask = padding_mask if padding == "mask" else None
     if backend == "compile":
-        return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(mask))
+        return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(mask), causal=causal)
     if native.runs(backend, q):
         return native.attend(q, k, v, padding_mask=mask, causal=causal, column=False)
     if fla_kernels.chosen(backend, q, causal=causal):

@@ -45,7 +45,9 @@ def core(
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; N in the equation is the number of tokens that are real."""
     if backend == "compile":
-        return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(padding_mask))
+        return compiled.run(
+            _causal_formula if causal else _formula, q, k, v, pads(padding_mask), causal=causal
+        )
     if native.runs(backend, q):
         return native.attend(q, k, v, padding_mask=padding_mask, causal=causal, column=True)
     if fla_kernels.chosen(backend, q, causal=causal):

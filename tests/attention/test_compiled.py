@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 from linrec_bench.attention import Unsupported, contract, core
+from linrec_bench.attention.compiled import CAUSAL_GRADIENTS_SINCE
 from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import predict
 
@@ -20,6 +22,8 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", ["linrec", "linrec-column"])
 def test_the_same_outputs_and_gradients(name: str, causal: bool) -> None:
+    if causal and TorchVersion(torch.__version__) < CAUSAL_GRADIENTS_SINCE:
+        pytest.skip(f"refused: torch {torch.__version__} gets these gradients wrong")
     mask = torch.arange(70).expand(2, -1) < torch.tensor([[70], [50]])
     found = []
     for backend in ("eager", "compile"):
@@ -29,6 +33,15 @@ def test_the_same_outputs_and_gradients(name: str, causal: bool) -> None:
         found.append((out, *torch.autograd.grad(out.square().sum(), (q, k, v))))
     for eager, compiled in zip(*found, strict=True):
         torch.testing.assert_close(compiled, eager)
+
+
+def test_causal_gradients_that_a_torch_gets_wrong_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.11.0")
+    q, k, v = (x.requires_grad_() for x in contract.inputs(5))
+    with pytest.raises(Unsupported, match=r"torch 2\.11\.0 compiles wrong gradients of causal forms"):
+        core("linrec", q, k, v, causal=True, backend="compile")
 
 
 def test_counts_are_those_of_the_formula() -> None:

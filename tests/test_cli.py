@@ -212,7 +212,7 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_finishes(folder):
             break
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
-    _, talk = process.communicate(timeout=30)
+    _, talk = process.communicate(timeout=120)
     assert process.returncode == 130, talk
     assert "resumes" in talk
     (run,) = store.latest_runs(folder / "results")

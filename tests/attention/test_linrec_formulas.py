@@ -8,8 +8,10 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 from linrec_bench.attention import contract, core
+from linrec_bench.attention.compiled import CAUSAL_GRADIENTS_SINCE
 
 Rows = list[list[float]]
 
@@ -113,6 +115,8 @@ def test_a_column_of_one_key_has_no_gradient_there(backend: str, causal: bool, m
     """It is the sign of that key: zero to the last digit, also of keys that are hardly there."""
     if backend != "eager" and shutil.which("g++") is None:
         pytest.skip("no C++ compiler")
+    if backend == "compile" and causal and TorchVersion(torch.__version__) < CAUSAL_GRADIENTS_SINCE:
+        pytest.skip(f"refused: torch {torch.__version__} gets these gradients wrong")
     q, k, v = (contract.noise((1, 2, 4, 5), torch.float32, seed=seed) for seed in range(3))
     k = (k * 1e-6).requires_grad_()
     mask = torch.tensor([[False, True, False, False]]) if masked else None

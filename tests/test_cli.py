@@ -39,6 +39,11 @@ def call(monkeypatch, *arguments):
     return caught.value.code or 0
 
 
+def _as_in_a_terminal() -> None:
+    """A shell starts background jobs deaf to Ctrl-C, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_run_then_plot_leave_every_file_and_a_table(folder, monkeypatch, capfd):
     assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu") == 0
     (run,) = store.latest_runs(folder / "results")
@@ -204,7 +209,9 @@ def test_help_has_the_verbs_in_the_order_of_the_work(folder, monkeypatch, capfd)
 def test_ctrl_c_leaves_a_run_that_the_same_command_finishes(folder):
     command = [sys.executable, "-m", "linrec_bench", "run", "tiny.yaml", "--device", "cpu"]
     slow = [*command, "--set", "sampling={seconds: 0.5, min: 1, max: 10000}"]
-    process = subprocess.Popen(slow, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        slow, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_as_in_a_terminal
+    )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         found = store.latest_runs(folder / "results")

@@ -26,6 +26,11 @@ DECIDED = ("train_loss", "recall@10", "ndcg@10", "mrr@10", "best_epoch", "epochs
 """Measures that do not depend on the clock."""
 
 
+def _as_in_a_terminal() -> None:
+    """A shell starts background jobs deaf to Ctrl-C, and what they start inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def command(tmp_path, root):
     words = ("run", str(tmp_path / "suite.yaml"), "--device", "cpu", "--results", str(tmp_path / root))
     return [sys.executable, "-m", "linrec_bench", *words]
@@ -61,7 +66,11 @@ def whole(tmp_path_factory):
 def test_a_training_goes_on_after_the_run_was_ended(tmp_path, whole, how):
     (tmp_path / "suite.yaml").write_text(SUITE)
     process = subprocess.Popen(
-        command(tmp_path, "cut"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command(tmp_path, "cut"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_as_in_a_terminal,
     )
     state = wait_for(lambda: next((tmp_path / "cut").rglob("trials/*/checkpoint.pt"), None))
     # A few steps and states later, so that the one it goes on from is not the first.

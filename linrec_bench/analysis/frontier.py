@@ -41,7 +41,8 @@ def memory_frontier(summary: pd.DataFrame, *, limit_bytes: float | None = None) 
     With `limit_bytes`, `predicted_fits` is the longest N whose counted peak and inputs
     (`predicted_peak_bytes` and `minimum_bytes`) stay within that limit, where at least two lengths were
     counted: `predicted_by` says whether it was `interpolated` in log-log between counted lengths or
-    `extrapolated` with the exponent of the two nearest. Raises `ValueError` for a limit that is not positive.
+    `extrapolated` with the exponent of the two nearest; it is infinite where the counts do not grow. Raises
+    `ValueError` for a limit that is not positive.
     """
     if limit_bytes is not None and not limit_bytes > 0:
         raise ValueError(f"limit of {limit_bytes} bytes; expected a positive amount")
@@ -89,7 +90,7 @@ def _predicted(line: pd.DataFrame, limit_bytes: float) -> dict[str, object]:
     longest = _longest(lengths, sizes, limit_bytes)
     inside = bool(lengths[0] <= longest <= lengths[-1])
     return {
-        "predicted_fits": float(math.floor(longest * (1 + 1e-9))),
+        "predicted_fits": float(np.floor(longest * (1 + 1e-9))),
         "predicted_by": "interpolated" if inside else "extrapolated",
     }
 

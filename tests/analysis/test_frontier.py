@@ -70,6 +70,13 @@ def test_the_predicted_limit_follows_the_counted_law(planted, layer_case, limit,
     assert found["predicted_by"] == said
 
 
+@pytest.mark.parametrize(("limit", "longest"), [(2**20, math.inf), (2**10, 0)])
+def test_counts_that_do_not_grow_fit_at_every_length_or_at_none(planted, layer_case, limit, longest):
+    plant(planted, layer_case, "linrec", limit=2**40, of=lambda _: 2**18)
+    found = memory_frontier(summarise(planted.frame(), reference="softmax"), limit_bytes=limit).iloc[0]
+    assert (found["predicted_fits"], found["predicted_by"]) == (longest, "extrapolated")
+
+
 def test_without_counts_or_limit_nothing_is_predicted(planted, layer_case):
     planted.add(layer_case("softmax", 128), "peak_live_bytes", 10, "B")
     planted.close(layer_case("softmax", 128))

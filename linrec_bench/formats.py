@@ -28,8 +28,9 @@ def found(verdict: Verdict) -> str:
     told = verdict.low != verdict.high and not math.isnan(verdict.low)
     interval = f" [{verdict.low:.4g}, {verdict.high:.4g}]" if told else ""
     detail = f" ({verdict.detail})" if verdict.detail else ""
-    whole = float(verdict.found).is_integer()
-    return f"{verdict.found:{',.0f' if whole else ',.6g'}}{interval}{detail}"
+    # A count has all its digits, an estimate as many as its interval.
+    digits = ",.0f" if float(verdict.found).is_integer() else ",.4g" if told else ",.6g"
+    return f"{verdict.found:{digits}}{interval}{detail}"
 
 
 def as_records(verdicts: Sequence[Verdict]) -> list[dict[str, object]]:

@@ -43,13 +43,13 @@ class Entry:
 def ledger_table(entries: Sequence[Entry], *, caption: str, id: str = "") -> Table:
     """The ledger as a table, in the order given; columns that no entry fills are left out."""
     columns = [
-        Column("claim", lambda row: _text(row, "claim"), numeric=False),
-        Column("tested as", lambda row: _text(row, "line"), numeric=False),
-        Column("source", lambda row: _text(row, "source"), numeric=False),
-        Column("where", lambda row: _text(row, "place"), numeric=False),
-        Column("stated", lambda row: _text(row, "theirs"), numeric=False),
-        Column("found here", lambda row: Cell(str(row["ours"]), sort=float(str(row["sort"])))),
+        _words("claim", "claim"),
         Column("verdict", _ruling, numeric=False),
+        Column("found here", lambda row: Cell(str(row["ours"]), sort=float(str(row["sort"]))), words=True),
+        Column("stated", lambda row: _text(row, "theirs"), numeric=False),
+        _words("tested as", "line"),
+        _words("where", "place"),
+        _words("source", "source"),
     ]
     return build(caption, columns, [vars(entry) for entry in entries], id=id)
 
@@ -94,6 +94,10 @@ def of_claims(ruled: Sequence[Ruled]) -> list[Entry]:
 def _ruling(row: Row) -> Cell:
     ruling = str(row["ruling"])
     return Cell(ruling, sort=str(_ORDER.index(ruling)), tone=_TONES[ruling])
+
+
+def _words(name: str, column: str) -> Column:
+    return Column(name, lambda row: _text(row, column), numeric=False, words=True)
 
 
 def _text(row: Row, column: str) -> Cell:

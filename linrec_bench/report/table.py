@@ -37,12 +37,13 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of records: its name, what it means, and the cell of one record."""
+    """A column of records: its name, what it means, and the cell of one record. `words` break into lines."""
 
     name: str
     cell: Callable[[Row], Cell]
     numeric: bool = True
     meaning: str = ""
+    words: bool = False
 
 
 @dataclass(frozen=True)

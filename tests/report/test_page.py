@@ -125,12 +125,12 @@ def test_the_claims_of_papers_are_ruled_on(source):
     assert found.claims is not None
     assert [cell.text for cell in found.claims.rows[0]] == [
         "faster from N = 500 on",
-        "linrec: crossover with softmax of time <= 500",
-        "LinRec (2023), abstract",
-        "layer forward, bidirectional, B 1, D 64 (it decides, of 2 places)",
-        "N = 500",
-        "400 [394.7, 405.4]",
         "reproduced",
+        "400 [394.7, 405.4]",
+        "N = 500",
+        "linrec: crossover with softmax of time <= 500",
+        "layer forward, bidirectional, B 1, D 64 (it decides, of 2 places)",
+        "LinRec (2023), abstract",
     ]
     told_by_summary = section(replace(source, samples=None), id="r1")
     assert told_by_summary.claims_said == found.claims_said

@@ -107,10 +107,10 @@ PLANTED = [
 
 def test_the_ledger_tells_claim_number_and_verdict():
     table = ledger_table(PLANTED, caption="Claims", id="claims")
-    assert [column.name for column in table.columns] == ["claim", "source", "stated", "found here", "verdict"]
-    assert [row[-1].text for row in table.rows] == [entry.ruling for entry in PLANTED]
-    assert [row[-1].tone for row in table.rows] == ["good", "bad", "quiet", "open"]
-    assert table.rows[2][3].sort_text == ""
+    assert [column.name for column in table.columns] == ["claim", "verdict", "found here", "stated", "source"]
+    assert [row[1].text for row in table.rows] == [entry.ruling for entry in PLANTED]
+    assert [row[1].tone for row in table.rows] == ["good", "bad", "quiet", "open"]
+    assert table.rows[2][2].sort_text == ""
     assert counted(PLANTED) == "1 reproduced, 1 not reproduced, 1 undecided, 1 not testable on this device"
 
 

@@ -20,11 +20,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.models.blocks import Activation, Encoder, check_sizes, initialise, item_table
+from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
+from linrec_bench.models.checks import check_sizes
 from linrec_bench.models.spec import ModelSpec, Recommender
+from linrec_bench.models.stack import Mechanism
+from linrec_bench.models.stacked import StackedRecommender
 
 
-class BERT4Rec(Recommender):
+class BERT4Rec(StackedRecommender):
     """`hidden_size` D is a multiple of `heads`; `inner_size` of the feed-forward net is 4 D where None.
 
     A row holds at most `seq_len` items and a mask token after them. `attention` names the mechanism,
@@ -48,50 +51,32 @@ class BERT4Rec(Recommender):
         attention_params: dict[str, object] | None = None,
         causal: bool = False,
     ) -> None:
-        super().__init__()
+        inner_size = 4 * hidden_size if inner_size is None else inner_size
         check_sizes("bert4rec", seq_len=seq_len)
-        self.encoder = Encoder(
+        mechanism = Mechanism(
             "bert4rec",
-            seq_len=seq_len + 1,
-            hidden_size=hidden_size,
-            heads=heads,
-            layers=layers,
-            inner_size=4 * hidden_size if inner_size is None else inner_size,
-            dropout=dropout,
-            activation=activation,
-            norm="post",
-            attention=attention,
-            attention_params=attention_params,
+            attention,
+            hidden_size,
+            heads,
             causal=causal,
+            seq_len=seq_len + 1,
+            params=attention_params,
+        )
+        super().__init__(mechanism)
+        self.stack = Encoder(
+            mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation
         )
         self.items = item_table("bert4rec", n_items, hidden_size + 1, extra=1)
         self.head = nn.Sequential(
             nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.LayerNorm(hidden_size, eps=1e-12)
         )
-        self.causal, self.needs_timestamps = causal, self.encoder.needs_timestamps
         self.mask_token = n_items + 1
         initialise(self)
         with torch.no_grad():
             self.items.weight[:, -1].zero_()
 
-    def forward(
-        self,
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B N D_plus_1"]:
-        embedded = self.items(items)[..., :-1]
-        return self._with_bias(self.encoder(embedded, padding_mask, timestamps))
-
-    def states_at(
-        self,
-        positions: Int64[Tensor, " B"],
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B D_plus_1"]:
-        embedded = self.items(items)[..., :-1]
-        return self._with_bias(self.encoder.at(positions, embedded, padding_mask, timestamps))
+    # The next item is told by the state of a mask token, which is no event.
+    init_state, step = Recommender.init_state, Recommender.step
 
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D_plus_1"]:
         return self.items.weight[:-1]
@@ -108,7 +93,10 @@ class BERT4Rec(Recommender):
             position,
         )
 
-    def _with_bias(self, hidden: Float[Tensor, "... D"]) -> Float[Tensor, "... D_plus_1"]:
+    def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
+        return super()._embedded(items)[..., :-1]
+
+    def _states(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B E"]:
         """States whose product with a row of the item table is a score, the bias of that item in it."""
         return F.pad(self.head(hidden), (0, 1), value=1.0)
 

@@ -1,4 +1,4 @@
-"""What the recommenders are made of: blocks around a mechanism, a stack of them, checks, initial weights."""
+"""What the recommenders are made of: blocks around a mechanism, an encoder of them, item table, weights."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.attention.layer import AttentionLayer, make_layer
+from linrec_bench.attention.layer import AttentionLayer
 from linrec_bench.attention.spec import State
+from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.dropout import Dropout
-from linrec_bench.models.stack import Memory, Stack, decoding, past
+from linrec_bench.models.stack import Mechanism, Stack, decoding
 
 Activation = Literal["relu", "gelu"]
 """Between the two products of a feed-forward net."""
@@ -105,42 +106,32 @@ class Encoder(Stack):
 
     With P the position table, drop(x + P) enters the first block where `norm` is pre, and the states are
     normalised after the last; where it is post, drop(LN(x + P)) enters and the states are what the last block
-    gives. A row holds at most `seq_len` tokens. `model` is the name in messages. Without `positions` there is
-    no P, for a mechanism that has its own.
+    gives. Without `positions` there is no P, for a mechanism that has its own.
     """
 
     def __init__(
         self,
-        model: str,
+        mechanism: Mechanism,
         *,
-        seq_len: int,
-        hidden_size: int,
-        heads: int,
         layers: int,
         inner_size: int,
         dropout: float,
         activation: Activation,
-        norm: Norm,
-        attention: str,
-        attention_params: dict[str, object] | None,
-        causal: bool,
+        norm: Norm = "post",
         positions: bool = True,
     ) -> None:
-        check_sizes(
-            model, seq_len=seq_len, hidden_size=hidden_size, heads=heads, layers=layers, inner_size=inner_size
-        )
-        check_share(model, dropout=dropout)
-        super().__init__(model, attention=attention, seq_len=seq_len, hidden_size=hidden_size, causal=causal)
+        check_sizes(mechanism.model, layers=layers, inner_size=inner_size)
+        check_share(mechanism.model, dropout=dropout)
+        super().__init__(mechanism)
+        size = mechanism.hidden_size
         self.norm_first = norm == "pre"
-        self.positions = nn.Embedding(seq_len, hidden_size) if positions else None
-        self.norm = nn.LayerNorm(hidden_size, eps=_EPS[norm])
+        self.positions = nn.Embedding(mechanism.seq_len, size) if positions else None
+        self.norm = nn.LayerNorm(size, eps=_EPS[norm])
         self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(
             Block(
-                make_layer(
-                    attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
-                ),
-                hidden_size=hidden_size,
+                mechanism.layer(),
+                hidden_size=size,
                 inner_size=inner_size,
                 dropout=dropout,
                 activation=activation,
@@ -149,61 +140,15 @@ class Encoder(Stack):
             for _ in range(layers)
         )
 
-    def forward(
-        self,
-        x: Float[Tensor, "B N D"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B N D"]:
-        """See `Recommender.forward`; raises `ValueError` for rows that are too long."""
-        return self._leave(super().forward(self._enter(x, 0), padding_mask, timestamps))
-
-    def at(
-        self,
-        positions: Int64[Tensor, " B"],
-        x: Float[Tensor, "B N D"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B D"]:
-        """See `Stack.at`."""
-        return self._leave(super().at(positions, self._enter(x, 0), padding_mask, timestamps))
-
-    def step(
-        self,
-        memory: Memory,
-        x: Float[Tensor, "B n D"],
-        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
-    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
-        """See `Stack.step`."""
-        memory, hidden = super().step(memory, self._enter(x, past(memory)), timestamps)
-        return memory, self._leave(hidden)
-
-    def _enter(self, x: Tensor, start: int) -> Tensor:
-        """What the first block reads of tokens that stand at `start` and after it."""
-        stop = start + x.shape[1]
-        self.check_length(stop)
+    def enter(self, x: Float[Tensor, "B n D"], start: int) -> Float[Tensor, "B n D"]:
         if self.positions is not None:
-            x = x + self.positions.weight[start:stop]
+            x = x + self.positions.weight[start : start + x.shape[1]]
         entered: Tensor = self.dropout(x if self.norm_first else self.norm(x))
         return entered
 
-    def _leave(self, x: Tensor) -> Tensor:
+    def leave(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         hidden: Tensor = self.norm(x) if self.norm_first else x
         return hidden
-
-
-def check_sizes(model: str, **sizes: int) -> None:
-    """Raise `ValueError` unless every size is at least 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"model {model}: {name} is {size}; expected at least 1")
-
-
-def check_share(model: str, **shares: float) -> None:
-    """Raise `ValueError` unless every share that is dropped leaves something."""
-    for name, share in shares.items():
-        if not 0 <= share < 1:
-            raise ValueError(f"model {model}: {name} is {share}; expected 0 <= {name} < 1")
 
 
 def item_table(model: str, n_items: int, width: int, *, extra: int = 0) -> nn.Embedding:

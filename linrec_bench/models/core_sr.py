@@ -23,10 +23,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.attention.running_max import Running, prefixes
-from linrec_bench.models.blocks import Activation, Encoder, check_share, initialise, item_table
+from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
+from linrec_bench.models.checks import check_share
 from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.spec import ModelSpec, Recommender
-from linrec_bench.models.stack import Memory
+from linrec_bench.models.stack import Mechanism, Memory
 
 
 class CORE(Recommender):
@@ -56,23 +57,15 @@ class CORE(Recommender):
         causal: bool = True,
     ) -> None:
         super().__init__()
+        mechanism = Mechanism(
+            "core", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
+        )
         check_share("core", session_dropout=session_dropout, item_dropout=item_dropout)
         if not temperature > 0:
             raise ValueError(f"model core: temperature is {temperature}; expected more than 0")
         self.items = item_table("core", n_items, hidden_size)
         self.encoder = Encoder(
-            "core",
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            heads=heads,
-            layers=layers,
-            inner_size=inner_size,
-            dropout=dropout,
-            activation=activation,
-            norm="post",
-            attention=attention,
-            attention_params=attention_params,
-            causal=causal,
+            mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation
         )
         self.weigh = nn.Linear(hidden_size, 1)
         self.session_dropout = Dropout(session_dropout)

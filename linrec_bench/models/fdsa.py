@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
 from linrec_bench.models.features import WeighedFeatures
 from linrec_bench.models.spec import ModelSpec, Recommender
-from linrec_bench.models.stack import Memory
+from linrec_bench.models.stack import Mechanism, Memory
 
 
 class FDSA(Recommender):
@@ -47,23 +47,13 @@ class FDSA(Recommender):
         causal: bool = True,
     ) -> None:
         super().__init__()
+        mechanism = Mechanism(
+            "fdsa", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
+        )
         self.items = item_table("fdsa", n_items, hidden_size)
         self.features = WeighedFeatures("fdsa", item_features, n_items=n_items, width=hidden_size)
         self.item_encoder, self.feature_encoder = (
-            Encoder(
-                "fdsa",
-                seq_len=seq_len,
-                hidden_size=hidden_size,
-                heads=heads,
-                layers=layers,
-                inner_size=inner_size,
-                dropout=dropout,
-                activation=activation,
-                norm="post",
-                attention=attention,
-                attention_params=attention_params,
-                causal=causal,
-            )
+            Encoder(mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation)
             for _ in range(2)
         )
         self.join = nn.Linear(2 * hidden_size, hidden_size)

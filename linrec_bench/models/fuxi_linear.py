@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from linrec_bench.attention.layer import make_layer
-from linrec_bench.models.blocks import check_sizes
+from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.spec import ModelSpec
-from linrec_bench.models.transducer import ResidualBlock, Transducer, check
+from linrec_bench.models.stack import Mechanism
+from linrec_bench.models.transducer import ResidualBlock, Transducer
 
 _INIT_STD = 0.02
 
@@ -53,33 +53,17 @@ class FuXiLinear(Transducer):
         causal: bool = True,
     ) -> None:
         inner_size = hidden_size if inner_size is None else inner_size
-        check(
-            "fuxi-linear",
-            dropout=dropout,
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            heads=heads,
-            layers=layers,
-        )
-        check_sizes("fuxi-linear", inner_size=inner_size)
         params = {"dropout": dropout, **(attention_params or {})}
+        mechanism = Mechanism(
+            "fuxi-linear", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params
+        )
+        check_sizes("fuxi-linear", layers=layers, inner_size=inner_size)
+        check_share("fuxi-linear", dropout=dropout)
         blocks = [
-            ResidualBlock(
-                make_layer(attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params),
-                GatedNet(hidden_size, inner_size, dropout=dropout),
-            )
+            ResidualBlock(mechanism.layer(), GatedNet(hidden_size, inner_size, dropout=dropout))
             for _ in range(layers)
         ]
-        super().__init__(
-            "fuxi-linear",
-            blocks,
-            n_items=n_items,
-            attention=attention,
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            dropout=dropout,
-            temperature=temperature,
-        )
+        super().__init__(mechanism, blocks, n_items=n_items, dropout=dropout, temperature=temperature)
         for name, weight in self.stack.named_parameters():
             if name.endswith("attention.out.weight"):
                 nn.init.normal_(weight, std=_INIT_STD)

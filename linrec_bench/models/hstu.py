@@ -17,9 +17,10 @@ sampled_softmax, negatives: 128}`).
 
 from __future__ import annotations
 
-from linrec_bench.attention.layer import make_layer
+from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.spec import ModelSpec
-from linrec_bench.models.transducer import ResidualBlock, Transducer, check
+from linrec_bench.models.stack import Mechanism
+from linrec_bench.models.transducer import ResidualBlock, Transducer
 
 
 class HSTU(Transducer):
@@ -42,24 +43,14 @@ class HSTU(Transducer):
         attention_params: dict[str, object] | None = None,
         causal: bool = True,
     ) -> None:
-        check("hstu", dropout=dropout, seq_len=seq_len, hidden_size=hidden_size, heads=heads, layers=layers)
         params = {"dropout": dropout, **(attention_params or {})}
-        blocks = [
-            ResidualBlock(
-                make_layer(attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params)
-            )
-            for _ in range(layers)
-        ]
-        super().__init__(
-            "hstu",
-            blocks,
-            n_items=n_items,
-            attention=attention,
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            dropout=dropout,
-            temperature=temperature,
+        mechanism = Mechanism(
+            "hstu", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params
         )
+        check_sizes("hstu", layers=layers)
+        check_share("hstu", dropout=dropout)
+        blocks = [ResidualBlock(mechanism.layer()) for _ in range(layers)]
+        super().__init__(mechanism, blocks, n_items=n_items, dropout=dropout, temperature=temperature)
 
 
 SPEC = ModelSpec(

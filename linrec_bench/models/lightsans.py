@@ -15,14 +15,13 @@ causal form. Upstream: BELIEVEfxy/LightSANs, and `lightsans.py` in RUCAIBox/RecB
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float, Int64
-from torch import Tensor
-
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
 from linrec_bench.models.spec import ModelSpec, Recommender
+from linrec_bench.models.stack import Mechanism
+from linrec_bench.models.stacked import StackedRecommender
 
 
-class LightSANs(Recommender):
+class LightSANs(StackedRecommender):
     """`hidden_size` D is a multiple of `heads`; `inner_size` is that of the feed-forward net.
 
     A row holds at most `seq_len` items. `attention_params` are those of the mechanism: `interests` above all.
@@ -43,46 +42,29 @@ class LightSANs(Recommender):
         attention_params: dict[str, object] | None = None,
         causal: bool = False,
     ) -> None:
-        super().__init__()
-        self.items = item_table("lightsans", n_items, hidden_size)
-        self.encoder = Encoder(
+        mechanism = Mechanism(
             "lightsans",
+            attention,
+            hidden_size,
+            heads,
+            causal=causal,
             seq_len=seq_len,
-            hidden_size=hidden_size,
-            heads=heads,
+            params=attention_params,
+        )
+        super().__init__(mechanism)
+        self.items = item_table("lightsans", n_items, hidden_size)
+        self.stack = Encoder(
+            mechanism,
             layers=layers,
             inner_size=inner_size,
             dropout=dropout,
             activation=activation,
-            norm="post",
-            attention=attention,
-            attention_params=attention_params,
-            causal=causal,
             positions=attention != "lightsans",
         )
-        self.causal, self.needs_timestamps = causal, self.encoder.needs_timestamps
         initialise(self)
 
-    def forward(
-        self,
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B N D"]:
-        hidden: Tensor = self.encoder(self.items(items), padding_mask, timestamps)
-        return hidden
-
-    def states_at(
-        self,
-        positions: Int64[Tensor, " B"],
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B D"]:
-        return self.encoder.at(positions, self.items(items), padding_mask, timestamps)
-
-    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
-        return self.items.weight
+    # Interests see all tokens.
+    init_state, step = Recommender.init_state, Recommender.step
 
 
 SPEC = ModelSpec(

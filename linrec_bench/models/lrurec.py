@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from linrec_bench.attention.layer import make_layer
-from linrec_bench.models.blocks import check_share, check_sizes, initialise
+from linrec_bench.models.blocks import initialise
+from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.recurrent import RecurrentBlock, RecurrentRecommender
 from linrec_bench.models.spec import ModelSpec
+from linrec_bench.models.stack import Mechanism
 
 _EPS = 1e-5
 
@@ -49,13 +50,14 @@ class LRURec(RecurrentRecommender):
         causal: bool = True,
     ) -> None:
         inner_size = 4 * hidden_size if inner_size is None else inner_size
-        check_sizes("lrurec", seq_len=seq_len, hidden_size=hidden_size, layers=layers, inner_size=inner_size)
+        mechanism = Mechanism(
+            "lrurec", attention, hidden_size, 1, causal=causal, seq_len=seq_len, params=attention_params
+        )
+        check_sizes("lrurec", layers=layers, inner_size=inner_size)
         check_share("lrurec", dropout=dropout, attention_dropout=attention_dropout)
         blocks = [
             RecurrentBlock(
-                make_layer(
-                    attention, hidden_size, 1, causal=causal, seq_len=seq_len, params=attention_params
-                ),
+                mechanism.layer(),
                 hidden_size=hidden_size,
                 inner_size=inner_size,
                 attention_dropout=attention_dropout,
@@ -64,22 +66,12 @@ class LRURec(RecurrentRecommender):
             )
             for _ in range(layers)
         ]
-        super().__init__(
-            "lrurec",
-            blocks,
-            n_items=n_items,
-            attention=attention,
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            dropout=dropout,
-            eps=_EPS,
-            extra=1,
-        )
+        super().__init__(mechanism, blocks, n_items=n_items, dropout=dropout, eps=_EPS, extra=1)
         initialise(self)
         with torch.no_grad():
             self.items.weight[:, -1].zero_()
 
-    def _states(self, hidden: Float[Tensor, "B N D"]) -> Float[Tensor, "B N E"]:
+    def _states(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B E"]:
         return F.pad(hidden, (0, 1), value=1.0)
 
 

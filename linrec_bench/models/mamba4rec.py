@@ -15,10 +15,11 @@ many state features, 32, as the paper has. Upstream: chengkai-liu/Mamba4Rec, `ma
 
 from __future__ import annotations
 
-from linrec_bench.attention.layer import make_layer
-from linrec_bench.models.blocks import check_share, check_sizes, initialise
+from linrec_bench.models.blocks import initialise
+from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.recurrent import RecurrentBlock, RecurrentRecommender
 from linrec_bench.models.spec import ModelSpec
+from linrec_bench.models.stack import Mechanism
 
 _EPS = 1e-12
 
@@ -45,20 +46,15 @@ class Mamba4Rec(RecurrentRecommender):
         causal: bool = True,
     ) -> None:
         inner_size = 4 * hidden_size if inner_size is None else inner_size
-        check_sizes(
-            "mamba4rec",
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            heads=heads,
-            layers=layers,
-            inner_size=inner_size,
-            expand=expand,
-        )
-        check_share("mamba4rec", dropout=dropout)
         params = {"expand": expand, **(attention_params or {})}
+        mechanism = Mechanism(
+            "mamba4rec", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params
+        )
+        check_sizes("mamba4rec", layers=layers, inner_size=inner_size, expand=expand)
+        check_share("mamba4rec", dropout=dropout)
         blocks = [
             RecurrentBlock(
-                make_layer(attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params),
+                mechanism.layer(),
                 hidden_size=hidden_size,
                 inner_size=inner_size,
                 attention_dropout=dropout,
@@ -68,16 +64,7 @@ class Mamba4Rec(RecurrentRecommender):
             )
             for _ in range(layers)
         ]
-        super().__init__(
-            "mamba4rec",
-            blocks,
-            n_items=n_items,
-            attention=attention,
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            dropout=dropout,
-            eps=_EPS,
-        )
+        super().__init__(mechanism, blocks, n_items=n_items, dropout=dropout, eps=_EPS)
         initialise(self)
 
 

@@ -18,20 +18,21 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.attention.layer import make_layer
 from linrec_bench.attention.spec import State
-from linrec_bench.models.blocks import check_share, check_sizes, initialise, item_table
+from linrec_bench.models.blocks import initialise, item_table
+from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.dropout import Dropout
-from linrec_bench.models.spec import ModelSpec, Recommender
-from linrec_bench.models.stack import Memory, Stack, decoding
+from linrec_bench.models.spec import ModelSpec
+from linrec_bench.models.stack import Mechanism, Stack, decoding
+from linrec_bench.models.stacked import StackedRecommender
 
 _EPS = 1e-12
 
 
-class RecGRELA(Recommender):
+class RecGRELA(StackedRecommender):
     """`hidden_size` D is a multiple of `heads`; `inner_size` of the feed-forward net is 4 D where None.
 
     `drop_path` is the share of rows that a block's attention leaves unchanged in training. A row holds at
@@ -53,62 +54,26 @@ class RecGRELA(Recommender):
         attention_params: dict[str, object] | None = None,
         causal: bool = False,
     ) -> None:
-        super().__init__()
         inner_size = 4 * hidden_size if inner_size is None else inner_size
-        check_sizes(
-            "recgrela",
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            heads=heads,
-            layers=layers,
-            inner_size=inner_size,
+        mechanism = Mechanism(
+            "recgrela", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
         )
+        check_sizes("recgrela", layers=layers, inner_size=inner_size)
         check_share("recgrela", dropout=dropout, drop_path=drop_path)
+        super().__init__(mechanism)
         self.items = item_table("recgrela", n_items, hidden_size)
         self.norm = nn.LayerNorm(hidden_size, eps=_EPS)
         self.dropout = Dropout(dropout)
-        blocks = [
-            GatedBlock(
-                make_layer(
-                    attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
-                ),
-                hidden_size=hidden_size,
-                inner_size=inner_size,
-                dropout=dropout,
-                drop_path=drop_path,
-            )
-            for _ in range(layers)
-        ]
         self.stack = Stack(
-            "recgrela", blocks, attention=attention, seq_len=seq_len, hidden_size=hidden_size, causal=causal
+            mechanism,
+            (
+                GatedBlock(mechanism, inner_size=inner_size, dropout=dropout, drop_path=drop_path)
+                for _ in range(layers)
+            ),
         )
-        self.causal, self.needs_timestamps = causal, self.stack.needs_timestamps
         initialise(self)
 
-    def forward(
-        self,
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B N D"]:
-        hidden: Tensor = self.stack(self._embedded(items), padding_mask, timestamps)
-        return hidden
-
-    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
-        return self.items.weight
-
-    def init_state(self, batch_size: int) -> Memory:
-        return self.stack.init_state(batch_size)
-
-    def step(
-        self,
-        memory: Memory,
-        items: Int64[Tensor, "B n"],
-        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
-    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
-        return self.stack.step(memory, self._embedded(items), timestamps)
-
-    def _embedded(self, items: Tensor) -> Tensor:
+    def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
         embedded: Tensor = self.norm(self.dropout(self.items(items)))
         return embedded
 
@@ -116,13 +81,13 @@ class RecGRELA(Recommender):
 class GatedBlock(nn.Module):
     """The gated attention and the feed-forward net of one layer; see the module."""
 
-    def __init__(
-        self, attention: nn.Module, *, hidden_size: int, inner_size: int, dropout: float, drop_path: float
-    ) -> None:
+    def __init__(self, mechanism: Mechanism, *, inner_size: int, dropout: float, drop_path: float) -> None:
         super().__init__()
+        # Made first: that is the order of the numbers drawn.
+        layer, hidden_size = mechanism.layer(), mechanism.hidden_size
         self.norm = nn.LayerNorm(hidden_size, eps=_EPS)
         self.gate, self.enter, self.leave = (nn.Linear(hidden_size, hidden_size) for _ in range(3))
-        self.attention = attention
+        self.attention = layer
         self.drop_path = drop_path
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(hidden_size, eps=_EPS),

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.attention.spec import State
 from linrec_bench.models.blocks import item_table
-from linrec_bench.models.spec import Recommender
-from linrec_bench.models.stack import Memory, Stack, decoding
+from linrec_bench.models.stack import Mechanism, Stack, decoding
+from linrec_bench.models.stacked import StackedRecommender
 
 
 class RecurrentBlock(nn.Module):
@@ -68,57 +68,27 @@ class RecurrentBlock(nn.Module):
         return added
 
 
-class RecurrentRecommender(Recommender):
+class RecurrentRecommender(StackedRecommender):
     """Embeddings and a stack of `RecurrentBlock`; states are those of the last. `extra` columns of the item
     table are no part of the embeddings."""
 
     def __init__(
         self,
-        model: str,
+        mechanism: Mechanism,
         blocks: Iterable[nn.Module],
         *,
         n_items: int,
-        attention: str,
-        seq_len: int,
-        hidden_size: int,
         dropout: float,
         eps: float,
         extra: int = 0,
     ) -> None:
-        super().__init__()
-        self.items = item_table(model, n_items, hidden_size + extra)
-        self.norm, self.dropout = nn.LayerNorm(hidden_size, eps=eps), nn.Dropout(dropout)
-        self.stack = Stack(
-            model, blocks, attention=attention, seq_len=seq_len, hidden_size=hidden_size, causal=True
-        )
-        self.causal, self.needs_timestamps = True, self.stack.needs_timestamps
+        super().__init__(mechanism)
+        size = mechanism.hidden_size
+        self.items = item_table(mechanism.model, n_items, size + extra)
+        self.norm, self.dropout = nn.LayerNorm(size, eps=eps), nn.Dropout(dropout)
+        self.stack = Stack(mechanism, blocks)
 
-    def forward(
-        self,
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B N E"]:
-        return self._states(self.stack(self._embedded(items), padding_mask, timestamps))
-
-    def item_embeddings(self) -> Float[Tensor, "V_plus_1 E"]:
-        return self.items.weight
-
-    def init_state(self, batch_size: int) -> Memory:
-        return self.stack.init_state(batch_size)
-
-    def step(
-        self,
-        memory: Memory,
-        items: Int64[Tensor, "B n"],
-        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
-    ) -> tuple[Memory, Float[Tensor, "B n E"]]:
-        memory, hidden = self.stack.step(memory, self._embedded(items), timestamps)
-        return memory, self._states(hidden)
-
-    def _embedded(self, items: Tensor) -> Tensor:
-        embedded: Tensor = self.norm(self.dropout(self.items(items)[..., : self.stack.hidden_size]))
+    def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
+        width = self.stack.mechanism.hidden_size
+        embedded: Tensor = self.norm(self.dropout(self.items(items)[..., :width]))
         return embedded
-
-    def _states(self, hidden: Float[Tensor, "B N D"]) -> Float[Tensor, "B N E"]:
-        return hidden

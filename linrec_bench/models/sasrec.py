@@ -18,15 +18,16 @@ from __future__ import annotations
 
 import math
 
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from linrec_bench.models.blocks import Activation, Encoder, Norm, initialise, item_table
-from linrec_bench.models.spec import ModelSpec, Recommender
-from linrec_bench.models.stack import Memory
+from linrec_bench.models.spec import ModelSpec
+from linrec_bench.models.stack import Mechanism
+from linrec_bench.models.stacked import StackedRecommender
 
 
-class SASRec(Recommender):
+class SASRec(StackedRecommender):
     """`hidden_size` D is a multiple of `heads`; `inner_size` of the feed-forward net is D where None.
 
     A row holds at most `seq_len` items. `attention` names the mechanism, `attention_params` are its own.
@@ -48,61 +49,20 @@ class SASRec(Recommender):
         attention_params: dict[str, object] | None = None,
         causal: bool = True,
     ) -> None:
-        super().__init__()
+        inner_size = hidden_size if inner_size is None else inner_size
+        mechanism = Mechanism(
+            "sasrec", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
+        )
+        super().__init__(mechanism)
         self.items = item_table("sasrec", n_items, hidden_size)
-        self.encoder = Encoder(
-            "sasrec",
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            heads=heads,
-            layers=layers,
-            inner_size=hidden_size if inner_size is None else inner_size,
-            dropout=dropout,
-            activation=activation,
-            norm=norm,
-            attention=attention,
-            attention_params=attention_params,
-            causal=causal,
+        self.stack = Encoder(
+            mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation, norm=norm
         )
         self.scale = math.sqrt(hidden_size) if norm == "pre" else 1.0
-        self.causal, self.needs_timestamps = causal, self.encoder.needs_timestamps
         initialise(self)
 
-    def forward(
-        self,
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B N D"]:
-        hidden: Tensor = self.encoder(self._embedded(items), padding_mask, timestamps)
-        return hidden
-
-    def states_at(
-        self,
-        positions: Int64[Tensor, " B"],
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B D"]:
-        return self.encoder.at(positions, self._embedded(items), padding_mask, timestamps)
-
-    def init_state(self, batch_size: int) -> Memory:
-        return self.encoder.init_state(batch_size)
-
-    def step(
-        self,
-        memory: Memory,
-        items: Int64[Tensor, "B n"],
-        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
-    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
-        return self.encoder.step(memory, self._embedded(items), timestamps)
-
-    def _embedded(self, items: Tensor) -> Tensor:
-        embedded: Tensor = self.items(items)
-        return embedded * self.scale
-
-    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
-        return self.items.weight
+    def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
+        return super()._embedded(items) * self.scale
 
 
 SPEC = ModelSpec(

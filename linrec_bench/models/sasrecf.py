@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
 from linrec_bench.models.features import SummedFeatures
-from linrec_bench.models.spec import ModelSpec, Recommender
-from linrec_bench.models.stack import Memory
+from linrec_bench.models.spec import ModelSpec
+from linrec_bench.models.stack import Mechanism
+from linrec_bench.models.stacked import StackedRecommender
 
 
-class SASRecF(Recommender):
+class SASRecF(StackedRecommender):
     """`hidden_size` D is a multiple of `heads`; `inner_size` is that of the feed-forward net.
 
     item_features: [n_items + 1, F], features numbered from 1, 0 for none. A row holds at most `seq_len`
@@ -46,62 +47,21 @@ class SASRecF(Recommender):
         attention_params: dict[str, object] | None = None,
         causal: bool = True,
     ) -> None:
-        super().__init__()
+        mechanism = Mechanism(
+            "sasrecf", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
+        )
+        super().__init__(mechanism)
         self.items = item_table("sasrecf", n_items, hidden_size)
         self.features = SummedFeatures("sasrecf", item_features, n_items=n_items, width=hidden_size)
         self.join = nn.Linear(2 * hidden_size, hidden_size)
-        self.encoder = Encoder(
-            "sasrecf",
-            seq_len=seq_len,
-            hidden_size=hidden_size,
-            heads=heads,
-            layers=layers,
-            inner_size=inner_size,
-            dropout=dropout,
-            activation=activation,
-            norm="post",
-            attention=attention,
-            attention_params=attention_params,
-            causal=causal,
+        self.stack = Encoder(
+            mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation
         )
-        self.causal, self.needs_timestamps = causal, self.encoder.needs_timestamps
         initialise(self)
 
-    def forward(
-        self,
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B N D"]:
-        hidden: Tensor = self.encoder(self._joined(items), padding_mask, timestamps)
-        return hidden
-
-    def states_at(
-        self,
-        positions: Int64[Tensor, " B"],
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B D"]:
-        return self.encoder.at(positions, self._joined(items), padding_mask, timestamps)
-
-    def init_state(self, batch_size: int) -> Memory:
-        return self.encoder.init_state(batch_size)
-
-    def step(
-        self,
-        memory: Memory,
-        items: Int64[Tensor, "B n"],
-        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
-    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
-        return self.encoder.step(memory, self._joined(items), timestamps)
-
-    def _joined(self, items: Tensor) -> Tensor:
+    def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
         joined: Tensor = self.join(torch.cat((self.items(items), self.features(items)), dim=-1))
         return joined
-
-    def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
-        return self.items.weight
 
 
 SPEC = ModelSpec(

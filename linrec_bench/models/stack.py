@@ -3,19 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass
 from typing import Protocol, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench import attention as mechanisms
+from linrec_bench import attention
+from linrec_bench.attention.layer import make_layer
 from linrec_bench.attention.spec import State, Unsupported
+from linrec_bench.models.checks import check_sizes
 
 Memory = tuple[State, ...]
 """What a model remembers of a history: first how many events came, as the length of a tensor without
 elements, so that one too many is refused without reading a number from a device; then the state of each
 block."""
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """The mechanism `name` in the layers of a model, which messages call `model`.
+
+    Raises `ValueError` for sizes below 1; for all else that is wrong when a layer is made.
+    """
+
+    model: str
+    name: str
+    hidden_size: int
+    heads: int
+    _: KW_ONLY
+    causal: bool
+    seq_len: int
+    params: dict[str, object] | None
+
+    def __post_init__(self) -> None:
+        check_sizes(self.model, seq_len=self.seq_len, hidden_size=self.hidden_size, heads=self.heads)
+
+    @property
+    def needs_timestamps(self) -> bool:
+        return attention.registry()[self.name].timestamps
+
+    def layer(self) -> nn.Module:
+        """A new one; see `make_layer`."""
+        return make_layer(
+            self.name,
+            self.hidden_size,
+            self.heads,
+            causal=self.causal,
+            seq_len=self.seq_len,
+            params=self.params,
+        )
 
 
 class Decoding(Protocol):
@@ -40,29 +78,27 @@ def decoding(module: nn.Module) -> Decoding:
 
 
 class Stack(nn.Module):
-    """Blocks around a mechanism each; a row holds at most `seq_len` tokens. `model` is the name in messages.
+    """Blocks around a mechanism each; a row holds at most its `seq_len` tokens.
 
     A block is called with x and what its attention layer takes beside x: the padding mask, and timestamps
     where the mechanism asks for them. To decode it has `init_state(x)` and `step(state, x, *timestamps)`.
     A subclass that has weights of its own before those of the blocks sets `blocks` itself.
     """
 
-    def __init__(
-        self,
-        model: str,
-        blocks: Iterable[nn.Module] | None = None,
-        *,
-        attention: str,
-        seq_len: int,
-        hidden_size: int,
-        causal: bool,
-    ) -> None:
+    def __init__(self, mechanism: Mechanism, blocks: Iterable[nn.Module] | None = None) -> None:
         super().__init__()
-        self.model, self.mechanism = model, attention
-        self.seq_len, self.hidden_size, self.causal = seq_len, hidden_size, causal
-        self.needs_timestamps = mechanisms.registry()[attention].timestamps
+        self.mechanism, self.needs_timestamps = mechanism, mechanism.needs_timestamps
         if blocks is not None:
             self.blocks = nn.ModuleList(blocks)
+
+    def enter(self, x: Float[Tensor, "B n D"], start: int) -> Float[Tensor, "B n D"]:
+        """What the first block reads of tokens that stand at `start` and after it."""
+        del start
+        return x
+
+    def leave(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        """The states from what the last block gives."""
+        return x
 
     def forward(
         self,
@@ -72,9 +108,10 @@ class Stack(nn.Module):
     ) -> Float[Tensor, "B N D"]:
         """See `Recommender.forward`; raises `ValueError` for rows that are too long."""
         tokens = self._tokens(x, padding_mask, timestamps)
+        x = self.enter(x, 0)
         for block in self.blocks:
             x = block(x, *tokens)
-        return x
+        return self.leave(x)
 
     def at(
         self,
@@ -85,22 +122,23 @@ class Stack(nn.Module):
     ) -> Float[Tensor, "B D"]:
         """Row b of `forward` at positions[b]; a last block with an `at` of its own is spared the others."""
         tokens = self._tokens(x, padding_mask, timestamps)
+        x = self.enter(x, 0)
         *before, last = self.blocks
         for block in before:
             x = block(x, *tokens)
         if hasattr(last, "at"):
-            return cast(Positional, last).at(positions, x, *tokens)
+            return self.leave(cast(Positional, last).at(positions, x, *tokens))
         out: Tensor = last(x, *tokens)
-        return out[torch.arange(len(x), device=x.device), positions]
+        return self.leave(out[torch.arange(len(x), device=x.device), positions])
 
     def init_state(self, batch_size: int) -> Memory:
         """See `Recommender.init_state`."""
-        if not self.causal:
+        if not self.mechanism.causal:
             raise Unsupported(
-                f"model {self.model} takes one event after another only where it looks back alone; "
+                f"model {self.mechanism.model} takes one event after another only where it looks back alone; "
                 "expected causal: true"
             )
-        like = next(self.parameters()).new_empty(batch_size, 1, self.hidden_size)
+        like = next(self.parameters()).new_empty(batch_size, 1, self.mechanism.hidden_size)
         return (like.new_empty(0, 0),), *(decoding(block).init_state(like) for block in self.blocks)
 
     def step(
@@ -112,27 +150,27 @@ class Stack(nn.Module):
         """The memory after the events x and their outputs, as `forward` gives them. The old one is spent."""
         (seen,), *states = memory
         count = seen.shape[0] + x.shape[1]
-        self.check_length(count)
+        self._check_length(count)
+        x = self.enter(x, seen.shape[0])
         after: list[State] = []
         for block, state in zip(self.blocks, states, strict=True):
             state, x = decoding(block).step(state, x, *self._moments(x, timestamps))
             after.append(state)
-        return ((seen.new_empty(count, 0),), *after), x
+        return ((seen.new_empty(count, 0),), *after), self.leave(x)
 
-    def check_length(self, length: int) -> None:
+    def _check_length(self, length: int) -> None:
         """Raise `ValueError` for more tokens than the stack was built for."""
-        if length > self.seq_len:
-            raise ValueError(
-                f"items hold {length} positions; model {self.model} was built for at most {self.seq_len}"
-            )
+        model, most = self.mechanism.model, self.mechanism.seq_len
+        if length > most:
+            raise ValueError(f"items hold {length} positions; model {model} was built for at most {most}")
 
     def _tokens(
         self, x: Tensor, padding_mask: Tensor | None, timestamps: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """What each block takes beside x."""
-        self.check_length(x.shape[1])
+        self._check_length(x.shape[1])
         # A causal mechanism never looks at the padding on the right, so it is spared the mask.
-        return None if self.causal else padding_mask, *self._moments(x, timestamps)
+        return None if self.mechanism.causal else padding_mask, *self._moments(x, timestamps)
 
     def _moments(self, x: Tensor, timestamps: Tensor | None) -> tuple[Tensor, ...]:
         """The timestamps where the mechanism asks for them, checked; nothing where it does not."""
@@ -140,9 +178,8 @@ class Stack(nn.Module):
             return ()
         expected = f"expected integers of [{x.shape[0]}, {x.shape[1] + 1}]: each event and the request after"
         if timestamps is None:
-            raise Unsupported(
-                f"attention {self.mechanism} needs timestamps and model {self.model} got none; {expected}"
-            )
+            name, model = self.mechanism.name, self.mechanism.model
+            raise Unsupported(f"attention {name} needs timestamps and model {model} got none; {expected}")
         if timestamps.shape != (x.shape[0], x.shape[1] + 1):
             raise ValueError(f"timestamps have shape {list(timestamps.shape)}; {expected}")
         return (timestamps,)

@@ -13,78 +13,61 @@ import math
 from collections.abc import Iterable
 
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.attention.spec import State
-from linrec_bench.models.blocks import check_share, check_sizes, item_table
+from linrec_bench.models.blocks import item_table
 from linrec_bench.models.dropout import Dropout
-from linrec_bench.models.spec import Recommender
-from linrec_bench.models.stack import Memory, Stack, decoding, past
+from linrec_bench.models.stack import Mechanism, Stack, decoding
+from linrec_bench.models.stacked import StackedRecommender
 
 _EPS = 1e-6
 _INIT_STD = 0.02
 
 
-class Transducer(Recommender):
+class PlacedStack(Stack):
+    """Its first block reads dropout(x + P)."""
+
+    def __init__(self, mechanism: Mechanism, blocks: Iterable[nn.Module], *, dropout: float) -> None:
+        super().__init__(mechanism)
+        self.positions = nn.Embedding(mechanism.seq_len, mechanism.hidden_size)
+        self.dropout = Dropout(dropout)
+        self.blocks = nn.ModuleList(blocks)
+
+    def enter(self, x: Float[Tensor, "B n D"], start: int) -> Float[Tensor, "B n D"]:
+        entered: Tensor = self.dropout(x + self.positions.weight[start : start + x.shape[1]])
+        return entered
+
+
+class Transducer(StackedRecommender):
     """Embeddings, causal blocks, states of length 1 / `temperature` against items of length 1."""
 
     def __init__(
         self,
-        model: str,
+        mechanism: Mechanism,
         blocks: Iterable[nn.Module],
         *,
         n_items: int,
-        attention: str,
-        seq_len: int,
-        hidden_size: int,
         dropout: float,
         temperature: float,
     ) -> None:
-        super().__init__()
+        super().__init__(mechanism)
         if not temperature > 0:
-            raise ValueError(f"model {model}: temperature is {temperature}; expected more than 0")
-        self.items = item_table(model, n_items, hidden_size)
-        self.positions = nn.Embedding(seq_len, hidden_size)
+            raise ValueError(f"model {mechanism.model}: temperature is {temperature}; expected more than 0")
+        self.items = item_table(mechanism.model, n_items, mechanism.hidden_size)
+        self.stack = PlacedStack(mechanism, blocks, dropout=dropout)
         _draw(self.items.weight[1:], _INIT_STD)
-        _draw(self.positions.weight, hidden_size**-0.5)
-        self.dropout = Dropout(dropout)
-        self.stack = Stack(
-            model, blocks, attention=attention, seq_len=seq_len, hidden_size=hidden_size, causal=True
-        )
-        self.scale, self.temperature = math.sqrt(hidden_size), temperature
-        self.causal, self.needs_timestamps = True, self.stack.needs_timestamps
-
-    def forward(
-        self,
-        items: Int64[Tensor, "B N"],
-        padding_mask: Bool[Tensor, "B N"] | None = None,
-        timestamps: Int64[Tensor, "B N_plus_1"] | None = None,
-    ) -> Float[Tensor, "B N D"]:
-        return self._states(self.stack(self._embedded(items, 0), padding_mask, timestamps))
+        _draw(self.stack.positions.weight, mechanism.hidden_size**-0.5)
+        self.scale, self.temperature = math.sqrt(mechanism.hidden_size), temperature
 
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
         return F.normalize(self.items.weight, dim=-1, eps=_EPS)
 
-    def init_state(self, batch_size: int) -> Memory:
-        return self.stack.init_state(batch_size)
+    def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
+        return super()._embedded(items) * self.scale
 
-    def step(
-        self,
-        memory: Memory,
-        items: Int64[Tensor, "B n"],
-        timestamps: Int64[Tensor, "B n_plus_1"] | None = None,
-    ) -> tuple[Memory, Float[Tensor, "B n D"]]:
-        memory, hidden = self.stack.step(memory, self._embedded(items, past(memory)), timestamps)
-        return memory, self._states(hidden)
-
-    def _embedded(self, items: Tensor, start: int) -> Tensor:
-        stop = start + items.shape[1]
-        self.stack.check_length(stop)
-        embedded: Tensor = self.dropout(self.items(items) * self.scale + self.positions.weight[start:stop])
-        return embedded
-
-    def _states(self, hidden: Tensor) -> Tensor:
+    def _states(self, hidden: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return F.normalize(hidden, dim=-1, eps=_EPS) / self.temperature
 
 
@@ -110,12 +93,6 @@ class ResidualBlock(nn.Module):
         state, mixed = decoding(self.attention).step(state, x, *moments)
         out: Tensor = self.after(x + mixed)
         return state, out
-
-
-def check(model: str, *, dropout: float, **sizes: int) -> None:
-    """Raise `ValueError` for sizes below 1 and a dropout that leaves nothing."""
-    check_sizes(model, **sizes)
-    check_share(model, dropout=dropout)
 
 
 def _draw(weight: Tensor, std: float) -> None:

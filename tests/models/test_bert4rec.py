@@ -34,7 +34,7 @@ def test_scores_are_the_published_head(recommender, rows):
         for weight in model.parameters():
             weight.add_(torch.randn_like(weight), alpha=0.3)
     table, bias = model.items.weight[:21, :16], model.items.weight[:21, 16]
-    inner = model.encoder(model.items.weight[rows(), :16])
+    inner = model.stack(model.items.weight[rows(), :16])
     linear, _, norm = model.head
     head = F.gelu(inner @ linear.weight.T + linear.bias)
     head = F.layer_norm(head, (16,), norm.weight, norm.bias, eps=1e-12)

@@ -4,6 +4,7 @@ from torch import nn
 
 from linrec_bench.attention.layer import AttentionLayer, make_layer
 from linrec_bench.models.blocks import Block, Encoder, initialise
+from linrec_bench.models.stack import Mechanism
 
 
 def block(**params):
@@ -53,20 +54,8 @@ def test_a_block_of_softmax_is_the_transformer_layer_of_torch(norm, activation):
 
 
 def encoder(norm, layers=1):
-    return Encoder(
-        "toy",
-        seq_len=8,
-        hidden_size=12,
-        heads=3,
-        layers=layers,
-        inner_size=20,
-        dropout=0.0,
-        activation="gelu",
-        norm=norm,
-        attention="softmax",
-        attention_params=None,
-        causal=True,
-    )
+    mechanism = Mechanism("toy", "softmax", 12, 3, causal=True, seq_len=8, params=None)
+    return Encoder(mechanism, layers=layers, inner_size=20, dropout=0.0, activation="gelu", norm=norm)
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])

@@ -117,4 +117,4 @@ def test_sasrecf_joins_items_and_features_at_the_start(recommender, rows):
     model = recommender("sasrecf")
     weight, bias = model.join.weight, model.join.bias
     joined = model.items.weight[rows()] @ weight[:, :16].T + model.features(rows()) @ weight[:, 16:].T + bias
-    torch.testing.assert_close(model(rows()), model.encoder(joined))
+    torch.testing.assert_close(model(rows()), model.stack(joined))

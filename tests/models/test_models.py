@@ -79,7 +79,7 @@ def test_a_case_sets_the_sizes_and_the_mechanism():
 
 def test_the_model_parameters_of_a_case_reach_the_model():
     model = models.of_case(dataclasses.replace(CASE, model_params=(("dropout", 0.75),)), n_items=7)
-    assert model.encoder.dropout.p == 0.75
+    assert model.stack.dropout.p == 0.75
 
 
 def test_what_is_an_axis_is_not_a_model_parameter():

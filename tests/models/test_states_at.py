@@ -65,7 +65,7 @@ def test_the_last_block_is_spared_the_other_positions():
     items, mask, _ = rows()
     model = built("sasrec", seq_len=8, hidden_size=8, heads=2)
     seen = []
-    for block in model.encoder.blocks:
+    for block in model.stack.blocks:
         block.feed_forward.register_forward_hook(lambda module, given, out: seen.append(out.shape[:-1]))
     model.states_at(mask.sum(dim=1) - 1, items, mask)
     assert seen == [(3, LENGTH), (3,)]

@@ -164,8 +164,8 @@ def test_what_looks_back_alone_refuses_to_look_ahead(recommender):
 
 
 def test_the_linear_lightsans_has_positions_of_its_own(recommender):
-    assert recommender("lightsans").encoder.positions is None
-    assert recommender("lightsans", attention="lightsans-linear").encoder.positions is not None
+    assert recommender("lightsans").stack.positions is None
+    assert recommender("lightsans", attention="lightsans-linear").stack.positions is not None
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -201,7 +201,7 @@ def test_lrurec_follows_its_recurrence(recommender, rows, states):
 def test_fuxi_linear_has_a_gated_net_behind_its_channels(recommender, rows, times):
     model = recommender("fuxi-linear", layers=1)
     block, items = model.stack.blocks[0], rows()
-    x = model._embedded(items, 0)
+    x = model.stack.enter(model._embedded(items), 0)
     mixed = x + block.attention(x, None, times(model, items))
     read = mixed * (mixed.square().mean(dim=-1, keepdim=True) + 1e-6).rsqrt()
     net = block.after
@@ -231,14 +231,14 @@ def test_a_block_of_recgrela_follows_its_equations(recommender, rows, states):
 def test_transducers_scale_their_items_and_add_places(recommender, rows, states, times, name):
     model = recommender(name, layers=1)
     block, items = model.stack.blocks[0], rows()
-    x = 4 * model.items.weight[items] + model.positions.weight[:12]
+    x = 4 * model.items.weight[items] + model.stack.positions.weight[:12]
     out = block.after(x + block.attention(x, None, times(model, items)))
     torch.testing.assert_close(states(model, items), F.normalize(out, dim=-1) / 0.05)
 
 
 def test_the_tables_of_transducers_are_cut_off_at_two_standard_deviations():
     model = models.build("hstu", n_items=4000, hidden_size=64)
-    for table, std in ((model.items.weight[1:], 0.02), (model.positions.weight, 1 / 8)):
+    for table, std in ((model.items.weight[1:], 0.02), (model.stack.positions.weight, 1 / 8)):
         assert table.abs().max().item() <= 2 * std * 1.001
         # The standard deviation of what is left of a normal distribution.
         assert table.std().item() == pytest.approx(0.8796 * std, rel=0.02)

@@ -12,7 +12,7 @@ from typing import TypedDict, cast
 import torch
 from torch import Tensor
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class State(TypedDict):

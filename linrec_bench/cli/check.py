@@ -15,6 +15,7 @@ from linrec_bench.cli.options import (
     RESULTS,
     Device,
     Json,
+    Margin,
     Only,
     Plugins,
     ResultsRoot,
@@ -26,7 +27,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from linrec_bench.analysis.verdicts import Verdict
+    from linrec_bench.claims import Evidence
+    from linrec_bench.results.store import Run
     from linrec_bench.runner import Plan
+
+
+From = Annotated[
+    Path | None, typer.Option("--from", help="Judge a stored run instead of counting and measuring.")
+]
+BaselineFile = Annotated[
+    Path | None, typer.Option(help="File of accepted exact counts, compared to the byte and the FLOP.")
+]
+UpdateBaseline = Annotated[
+    bool, typer.Option("--update-baseline", help="Accept the counts of now: rewrite the baseline.")
+]
+IsTimed = Annotated[
+    bool, typer.Option("--timed", help="Measure too: the baseline holds ratios of times as well.")
+]
+Budget = Annotated[float, typer.Option(help="Seconds for measuring undecided timed claims again.", min=0)]
+Junit = Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")]
+StrictClaims = Annotated[
+    bool,
+    typer.Option("--strict-claims", help="Hold the suite to the `claims:` of papers too, as to `expect:`."),
+]
+InFull = Annotated[
+    bool, typer.Option("--all", help="Print what holds too, with what was found: polynomials of counts.")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,38 +68,18 @@ class Baseline:
 
 def command(
     suite: SuiteName,
-    from_: Annotated[
-        Path | None, typer.Option("--from", help="Judge a stored run instead of counting and measuring.")
-    ] = None,
+    from_: From = None,
     device: Device = "auto",
     only: Only = None,
     set_: Settings = None,
-    baseline: Annotated[
-        Path | None, typer.Option(help="File of accepted exact counts, compared to the byte and the FLOP.")
-    ] = None,
-    update_baseline: Annotated[
-        bool, typer.Option("--update-baseline", help="Accept the counts of now: rewrite the baseline.")
-    ] = False,
-    timed: Annotated[
-        bool, typer.Option("--timed", help="Measure too: the baseline holds ratios of times as well.")
-    ] = False,
-    budget: Annotated[
-        float, typer.Option(help="Seconds for measuring undecided timed claims again.", min=0)
-    ] = 300.0,
-    margin: Annotated[
-        float | None,
-        typer.Option(help="Timed ratios may differ by this share; by default what `calibrate` found.", min=0),
-    ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")] = None,
-    strict_claims: Annotated[
-        bool,
-        typer.Option(
-            "--strict-claims", help="Hold the suite to the `claims:` of papers too, as to `expect:`."
-        ),
-    ] = False,
-    in_full: Annotated[
-        bool, typer.Option("--all", help="Print what holds too, with what was found: polynomials of counts.")
-    ] = False,
+    baseline: BaselineFile = None,
+    update_baseline: UpdateBaseline = False,
+    timed: IsTimed = False,
+    budget: Budget = 300.0,
+    margin: Margin = None,
+    junit: Junit = None,
+    strict_claims: StrictClaims = False,
+    in_full: InFull = False,
     plugin: Plugins = None,
     results: ResultsRoot = RESULTS,
     as_json: Json = False,
@@ -105,26 +111,13 @@ def command(
     except runner.NothingSelected as reason:
         console.say(f"nothing to check: {reason}")
         raise typer.Exit(check.NOTHING) from None
-    if stored is not None:
-        evidence = [claims.of_run(stored)]
-        found = check.of_run(planned.suite, planned.jobs, evidence[0].rows)
-    else:
-        accepted = None
-        if baseline is not None:
-            accepted = Baseline(
-                path=baseline,
-                update=update_baseline,
-                timed=timed,
-                whole=not only,
-                margin=partial(console.margin_for, margin, results / CALIBRATION, planned.device),
-            )
-        found, counted = _of_the_code(planned, accepted, results, budget_s=budget)
-        evidence = [claims.Evidence(counted, exact=True)]
-        if planned.suite.claims:
-            newest, said = claims.of_newest(results, planned.suite.name)
-            for note in said:
-                console.say(note)
-            evidence += [newest] if newest else []
+    accepted = None
+    if baseline is not None:
+        allowed = partial(console.margin_for, margin, results / CALIBRATION, planned.device)
+        accepted = Baseline(
+            path=baseline, update=update_baseline, timed=timed, whole=not only, margin=allowed
+        )
+    found, evidence = _found(planned, stored, accepted, results, budget_s=budget)
     ledger = claims.rule(
         planned.suite,
         planned.jobs,
@@ -137,6 +130,31 @@ def command(
         found += claims.as_verdicts(ledger)
     console.write_reports(found, name=planned.suite.name, junit=junit)
     raise typer.Exit(check.exit_code(found))
+
+
+def _found(
+    planned: Plan, stored: Run | None, baseline: Baseline | None, results: Path, *, budget_s: float
+) -> tuple[list[Verdict], list[Evidence]]:
+    """The verdicts, from the stored run or else the code of now, and what can answer claims of papers."""
+    from linrec_bench import check, claims
+
+    if stored is not None:
+        evidence = claims.of_run(stored)
+        return check.of_run(planned.suite, planned.jobs, evidence.rows), [evidence]
+    found, counted = _of_the_code(planned, baseline, results, budget_s=budget_s)
+    return found, [claims.Evidence(counted, exact=True), *_newest(planned, results)]
+
+
+def _newest(planned: Plan, results: Path) -> list[Evidence]:
+    """The newest stored run, where the suite has claims of papers and there is one; which it is is said."""
+    from linrec_bench import claims, console
+
+    if not planned.suite.claims:
+        return []
+    newest, said = claims.of_newest(results, planned.suite.name)
+    for note in said:
+        console.say(note)
+    return [newest] if newest else []
 
 
 def _of_the_code(

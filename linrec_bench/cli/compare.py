@@ -8,34 +8,35 @@ from typing import Annotated
 
 import typer
 
-from linrec_bench.cli.options import CALIBRATION, Json
+from linrec_bench.cli.options import CALIBRATION, Json, Margin
+
+Before = Annotated[Path, typer.Argument(help="Folder of a run: what B is compared with.", metavar="A")]
+After = Annotated[
+    Path | None, typer.Argument(help="Folder of another run; leave it out to compare inside A.", metavar="B")
+]
+Mechanism = Annotated[str | None, typer.Option(help="The mechanism to compare; with two runs, the only one.")]
+Against = Annotated[
+    str | None, typer.Option(help="With one run: the mechanism that --attention is compared with.")
+]
+QualityMargin = Annotated[
+    float, typer.Option(help="Metrics on test, such as NDCG@10, may differ by this much.", min=0)
+]
+Target = Annotated[
+    float | None,
+    typer.Option(
+        help="Validation NDCG@10 of which is told what it cost to reach; by default the lowest best."
+    ),
+]
 
 
 def command(
-    a: Annotated[Path, typer.Argument(help="Folder of a run: what B is compared with.", metavar="A")],
-    b: Annotated[
-        Path | None,
-        typer.Argument(help="Folder of another run; leave it out to compare inside A.", metavar="B"),
-    ] = None,
-    attention: Annotated[
-        str | None, typer.Option(help="The mechanism to compare; with two runs, the only one.")
-    ] = None,
-    against: Annotated[
-        str | None, typer.Option(help="With one run: the mechanism that --attention is compared with.")
-    ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(help="Times may differ by this share; by default what `calibrate` found.", min=0),
-    ] = None,
-    quality_margin: Annotated[
-        float, typer.Option(help="Metrics on test, such as NDCG@10, may differ by this much.", min=0)
-    ] = 0.005,
-    target: Annotated[
-        float | None,
-        typer.Option(
-            help="Validation NDCG@10 of which is told what it cost to reach; by default the lowest best."
-        ),
-    ] = None,
+    a: Before,
+    b: After = None,
+    attention: Mechanism = None,
+    against: Against = None,
+    margin: Margin = None,
+    quality_margin: QualityMargin = 0.005,
+    target: Target = None,
     as_json: Json = False,
 ) -> None:
     """Compare run B with run A, or two mechanisms of one run; nothing is measured.

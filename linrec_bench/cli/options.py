@@ -21,6 +21,10 @@ Plugins = Annotated[
     typer.Option("--plugin", help="A Python file with the SPEC of a mechanism of your own."),
 ]
 ResultsRoot = Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")]
+Margin = Annotated[
+    float | None,
+    typer.Option(help="Ratios of times may differ by this share; by default what `calibrate` found.", min=0),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 RESULTS = Path("results")

@@ -56,35 +56,28 @@ def load(
     Raises `ValueError` for sizes below 1, a noise outside [0, 1], a sigma outside [0, 3], a distance that the
     shortest history does not hold, and more features than items.
     """
-    for name, value, least in (("users", users, 1), ("items", items, 2), ("distance", distance, 1)):
-        if value < least:
-            raise ValueError(f"data synthetic: {name} is {value}; expected {least} or more")
-    if not 0 <= noise <= 1:
-        raise ValueError(f"data synthetic: noise is {noise}; expected a probability between 0 and 1")
+    for name, value, fits, expected in (
+        ("users", users, users >= 1, "1 or more"),
+        ("items", items, items >= 2, "2 or more"),
+        ("distance", distance, distance >= 1, "1 or more"),
+        ("noise", noise, 0 <= noise <= 1, "a probability between 0 and 1"),
+        ("sigma", sigma, 0 <= sigma <= 3, "a number from 0 to 3"),
+        ("features", features, 0 <= features <= items, f"0 for none, or up to one an item ({items})"),
+    ):
+        if not fits:
+            raise ValueError(f"data synthetic: {name} is {value}; expected {expected}")
     shortest, longest = length // 2, length + length // 2
     if shortest <= distance:
         raise ValueError(
             f"data synthetic: the shortest history has {shortest} events, too few for distance {distance}; "
             f"expected a length of {2 * distance + 2} or more"
         )
-    if not 0 <= sigma <= 3:
-        raise ValueError(f"data synthetic: sigma is {sigma}; expected a number from 0 to 3")
-    if not 0 <= features <= items:
-        raise ValueError(
-            f"data synthetic: features is {features}; expected 0 for none, or up to one an item ({items})"
-        )
     drawn = _log_normal(users, length, sigma, least=distance + 1, seed=seed) if sigma else None
     if drawn is not None:
         longest = int(drawn.max())
     rng = np.random.default_rng(seed)
     ring = rng.permutation(items)
-    successor = np.empty(items, dtype=np.int64)
-    successor[ring] = np.roll(ring, -1)
-
-    history = rng.integers(items, size=(users, longest))
-    follows = rng.random((users, longest)) >= noise
-    for t in range(distance, longest):
-        history[:, t] = np.where(follows[:, t], successor[history[:, t - distance]], history[:, t])
+    history = _threads(rng, ring, (users, longest), distance=distance, noise=noise)
     gaps = rng.exponential(_DAY_S, size=(users, longest)).cumsum(axis=1)
     times = (rng.uniform(0, _ARRIVAL_S, size=(users, 1)) + gaps).astype(np.int64)
 
@@ -97,6 +90,24 @@ def load(
         n_items=items,
         item_features=_arcs(ring, features) if features else None,
     )
+
+
+def _threads(
+    rng: np.random.Generator,
+    ring: Int64[np.ndarray, " V"],
+    size: tuple[int, int],
+    *,
+    distance: int,
+    noise: float,
+) -> Int64[np.ndarray, "U N"]:
+    """Items from 0, of which each follows along the ring from the one `distance` back, or from none."""
+    successor = np.empty(len(ring), dtype=np.int64)
+    successor[ring] = np.roll(ring, -1)
+    history = rng.integers(len(ring), size=size)
+    follows = rng.random(size) >= noise
+    for t in range(distance, size[1]):
+        history[:, t] = np.where(follows[:, t], successor[history[:, t - distance]], history[:, t])
+    return history
 
 
 def _log_normal(users: int, length: int, sigma: float, *, least: int, seed: int) -> Int64[np.ndarray, " U"]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -108,48 +108,63 @@ def fit(
         clock=clock,
         meter=meter or Meter(),
     )
-    best = Best()
-    epochs: list[Epoch] = []
-    saved = checkpoint.load() if checkpoint is not None else None
-    if saved is not None:
-        run.restore(saved)
-        best.restore(saved)
-        kept: list[Any] = list(saved["epochs"])
-        epochs = [Epoch(**fields) for fields in kept]
-        for epoch in epochs:
-            _tell(on_epoch, epoch)
+    course = _Course(run, on_epoch, checkpoint)
+    course.resume()
+    while (stopped_by := course.stopped()) is None:
+        course.epoch(validate)
+    model.load_state_dict(course.best.weights)
+    return Fit(epochs=tuple(course.epochs), best_epoch=course.best.epoch, stopped_by=stopped_by)
 
-    def keep() -> None:
-        if checkpoint is not None and clock() - run.kept_at >= checkpoint.every_s:
-            whole = {**run.state(), **best.state(), "epochs": [asdict(epoch) for epoch in epochs]}
-            checkpoint.save(cast(State, whole))
-            run.kept_at = clock()
 
-    while (stopped_by := _stopped(run, best, settings, epochs)) is None:
-        passed = run.epoch(keep)
+@dataclass
+class _Course:
+    """A training between its epochs: those behind it, the best of them, what is told and kept of them."""
+
+    run: Run
+    on_epoch: Callable[[Epoch], None] | None
+    checkpoint: Checkpoint | None
+    best: Best = field(default_factory=Best)
+    epochs: list[Epoch] = field(default_factory=list)
+
+    def resume(self) -> None:
+        saved = self.checkpoint.load() if self.checkpoint is not None else None
+        if saved is not None:
+            self.run.restore(saved)
+            self.best.restore(saved)
+            kept: list[Any] = list(saved["epochs"])
+            self.epochs = [Epoch(**fields) for fields in kept]
+            for epoch in self.epochs:
+                self._tell(epoch)
+
+    def epoch(self, validate: Callable[[], Mapping[str, float]]) -> None:
+        run, settings = self.run, self.run.settings
+        passed = run.epoch(self._keep)
         due = run.over() or run.number % settings.validate_every == 0 or run.number == settings.epochs
         validation = dict(validate()) if due else {}
-        epochs.append(Epoch(number=run.number, validation=validation, **asdict(passed)))
+        self.epochs.append(Epoch(number=run.number, validation=validation, **asdict(passed)))
         if due:
-            best.offer(model, run.number, validation[CHOSEN_BY])
+            self.best.offer(run.model, run.number, validation[CHOSEN_BY])
         run.next_epoch()
-        keep()
-        _tell(on_epoch, epochs[-1])
-    model.load_state_dict(best.weights)
-    return Fit(epochs=tuple(epochs), best_epoch=best.epoch, stopped_by=stopped_by)
+        self._keep()
+        self._tell(self.epochs[-1])
 
+    def stopped(self) -> StoppedBy | None:
+        if not self.epochs:
+            return None
+        # The validation, too, may have used up the budget.
+        if self.run.over():
+            return "budget"
+        if self.best.waited >= self.run.settings.patience:
+            return "patience"
+        return "epochs" if self.run.number > self.run.settings.epochs else None
 
-def _stopped(run: Run, best: Best, settings: TrainingSettings, epochs: list[Epoch]) -> StoppedBy | None:
-    if not epochs:
-        return None
-    # The validation, too, may have used up the budget.
-    if run.over():
-        return "budget"
-    if best.waited >= settings.patience:
-        return "patience"
-    return "epochs" if run.number > settings.epochs else None
+    def _keep(self) -> None:
+        run, checkpoint = self.run, self.checkpoint
+        if checkpoint is not None and run.clock() - run.kept_at >= checkpoint.every_s:
+            epochs = [asdict(epoch) for epoch in self.epochs]
+            checkpoint.save(cast(State, {**run.state(), **self.best.state(), "epochs": epochs}))
+            run.kept_at = run.clock()
 
-
-def _tell(on_epoch: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
-    if on_epoch is not None:
-        on_epoch(epoch)
+    def _tell(self, epoch: Epoch) -> None:
+        if self.on_epoch is not None:
+            self.on_epoch(epoch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -63,7 +62,7 @@ class Baseline:
     update: bool
     timed: bool
     whole: bool
-    margin: Callable[[], float]
+    margin: float | None
 
 
 def command(
@@ -113,18 +112,10 @@ def command(
         raise typer.Exit(check.NOTHING) from None
     accepted = None
     if baseline is not None:
-        allowed = partial(console.margin_for, margin, results / CALIBRATION, planned.device)
-        accepted = Baseline(
-            path=baseline, update=update_baseline, timed=timed, whole=not only, margin=allowed
-        )
+        accepted = Baseline(path=baseline, update=update_baseline, timed=timed, whole=not only, margin=margin)
     found, evidence = _found(planned, stored, accepted, results, budget_s=budget)
-    ledger = claims.rule(
-        planned.suite,
-        planned.jobs,
-        evidence,
-        device=planned.device,
-        lacking="" if from_ else "no run is stored; `linrec-bench run` makes one",
-    )
+    lacking = "" if from_ else "no run is stored; `linrec-bench run` makes one"
+    ledger = claims.rule(planned.suite, planned.jobs, evidence, device=planned.device, lacking=lacking)
     console.show_verdicts(found, ledger, as_json=as_json, in_full=in_full)
     if strict_claims:
         found += claims.as_verdicts(ledger)
@@ -173,7 +164,8 @@ def _of_the_code(
     if baseline:
         found += check.against(baseline.path, jobs, counted, whole=baseline.whole)
     if baseline and baseline.timed:
+        margin = partial(console.margin_for, baseline.margin, results / CALIBRATION, planned.device)
         found += check.times_against(
-            baseline.path, suite, jobs, margin=baseline.margin, measure=measure, budget_s=budget_s
+            baseline.path, suite, jobs, margin=margin, measure=measure, budget_s=budget_s
         )
     return found, counted

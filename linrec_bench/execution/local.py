@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from linrec_bench.execution.bounds import end_with_the_parent, limit_memory
 from linrec_bench.results.rows import Status
 
 STEADY_ALLOCATOR: Mapping[str, str] = {
@@ -182,7 +181,7 @@ def _serve_trial(
     sender: Connection, work: Callable[[Any], None], memory_bytes: int | None, plugins: Sequence[Path]
 ) -> None:
     _begin(plugins)
-    _limit_memory(memory_bytes)
+    limit_memory(memory_bytes)
 
     def emit(
         measure: str, value: float, unit: str, *, phase: str = "", repeat: int = 0, detail: str = ""
@@ -222,46 +221,11 @@ def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300] + place
 
 
-def _limit_memory(memory_bytes: int | None) -> None:
-    if memory_bytes is None:
-        return
-    own = _status_bytes("VmData")
-    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    resource.setrlimit(resource.RLIMIT_DATA, (own + memory_bytes, hard))
-    # Should the machine run out all the same, the kernel takes the trial and not the run.
-    Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _status_bytes(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 def _begin(plugins: Sequence[Path]) -> None:
     # Ctrl-C goes to the whole terminal group; the parent decides what becomes of a trial.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_the_parent()
+    end_with_the_parent()
     load_plugins(plugins)
-
-
-def _end_with_the_parent() -> None:
-    """A run that is killed must not leave a trial behind, which a resumed run would begin once more.
-
-    The parent holds one end of a pipe. When that closes the kernel sends SIGIO, which ends the process: no
-    thread has to wait for it while things are measured.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
-    flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
-    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
-    # It may have closed before.
-    if wait([parent.sentinel], timeout=0):
-        os._exit(1)
 
 
 def load_plugins(plugins: Sequence[Path]) -> None:

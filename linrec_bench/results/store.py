@@ -1,4 +1,6 @@
-"""Runs are created whole, appended trial by trial, read back checked. With `scratch`, what touches results/.
+"""Runs are created whole, appended trial by trial, read back checked.
+
+With `samples` and `scratch` the only module that touches results/:
 
 results/<suite>/<run>/samples.csv        tidy rows, one a raw sample
                       summary.csv        one row a case and phase
@@ -26,6 +28,8 @@ from typing import IO, TYPE_CHECKING
 
 from linrec_bench.results import scratch
 from linrec_bench.results.rows import COLUMNS, SCHEMA_VERSION, TRIAL, Row
+from linrec_bench.results.samples import StoreError as StoreError
+from linrec_bench.results.samples import whole_rows
 from linrec_bench.results.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -37,10 +41,6 @@ CARDS, QUALITY = "cards.json", "quality.csv"
 
 Trial = tuple[str, int]
 """A case's id and a round."""
-
-
-class StoreError(ValueError):
-    """A results folder that is damaged, foreign or absent; nothing in it was changed."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Run:
         """The trials whose closing row is stored."""
         return {
             (row["case_id"], int(row["round"]))
-            for row in _whole_rows(self.folder / SAMPLES)[0]
+            for row in whole_rows(self.folder / SAMPLES)[0]
             if row["measure"] == TRIAL
         }
 
@@ -98,7 +98,7 @@ class Run:
         """Every row of the trials that were closed, typed; cut-off rows are left out."""
         import pandas as pd
 
-        rows, _ = _whole_rows(self.folder / SAMPLES)
+        rows, _ = whole_rows(self.folder / SAMPLES)
         frame = pd.DataFrame(rows, columns=list(COLUMNS))
         for column in ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed", "round", "repeat"):
             frame[column] = frame[column].astype("int64")
@@ -120,7 +120,7 @@ class Run:
         """Rows of trials that were cut off, which `samples` leaves out."""
         path = self.folder / SAMPLES
         # A cell never holds a line break, so that lines are rows.
-        return len(path.read_bytes().splitlines()) - 1 - len(_whole_rows(path)[0])
+        return len(path.read_bytes().splitlines()) - 1 - len(whole_rows(path)[0])
 
     def summary(self) -> pd.DataFrame:
         import pandas as pd
@@ -190,7 +190,7 @@ class Writer:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreError(f"{path}: another process is writing this run") from None
-            _, end = _whole_rows(path)
+            _, end = whole_rows(path)
             on_error.pop_all()
         # Rows after the last closed trial were cut off by a kill; the trial will be measured again.
         self._file.truncate(end)
@@ -222,32 +222,6 @@ class Writer:
         self._file.flush()
         os.fsync(self._file.fileno())
         scratch.clear(self.run.folder, closing.case_id, closing.round)
-
-
-def _whole_rows(path: Path) -> tuple[list[dict[str, str]], int]:
-    """The rows up to the last closed trial, and the byte where they end; `StoreError` for damaged files."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a run's folder") from error
-    lines = data.splitlines(keepends=True)
-    if not lines or lines[0].decode(errors="replace").rstrip("\n") != ",".join(COLUMNS):
-        raise StoreError(f"{path}:1: not the columns of linrec-bench's samples; left untouched")
-    rows: list[dict[str, str]] = []
-    closed_rows, closed_end, end = 0, len(lines[0]), len(lines[0])
-    for number, line in enumerate(lines[1:], start=2):
-        end += len(line)
-        values = next(csv.reader([line.decode(errors="replace").rstrip("\n")]), [])
-        if len(values) != len(COLUMNS) or not line.endswith(b"\n"):
-            if number == len(lines):
-                break
-            raise StoreError(
-                f"{path}:{number}: damaged, {len(values)} columns; expected {len(COLUMNS)}; left untouched"
-            )
-        rows.append(dict(zip(COLUMNS, values, strict=True)))
-        if rows[-1]["measure"] == TRIAL:
-            closed_rows, closed_end = len(rows), end
-    return rows[:closed_rows], closed_end
 
 
 def create(
@@ -300,7 +274,7 @@ def open_run(path: Path) -> Run:
     """The run in a folder that a person names; `StoreError` when it is none."""
     run = Run(path)
     run.environment()
-    _whole_rows(path / SAMPLES)
+    whole_rows(path / SAMPLES)
     return run
 
 

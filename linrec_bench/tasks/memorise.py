@@ -19,7 +19,8 @@ from linrec_bench.data.sequences import Queries, Split
 from linrec_bench.measures.ranking import metrics
 from linrec_bench.models.spec import Floor, Recommender
 from linrec_bench.tasks import Emit
-from linrec_bench.tasks.recommend import Keep, Prepared, Ranker, Setting, drop, emit_test, read, trained
+from linrec_bench.tasks.ranker import Ranker
+from linrec_bench.tasks.recommend import Keep, Prepared, Setting, drop, emit_test, read, trained
 from linrec_bench.training.evaluate import evaluate
 
 Ranks = Int64[np.ndarray, " Q"]

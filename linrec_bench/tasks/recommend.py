@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Int64
 
 from linrec_bench import data, models
 from linrec_bench.attention.spec import Unsupported, factories
@@ -21,14 +20,11 @@ from linrec_bench.measures.ranking import history_groups, metrics
 from linrec_bench.models.spec import Floor, ModelSpec, Recommender, Supernet
 from linrec_bench.tasks import Emit
 from linrec_bench.tasks.counting import ranking_flops
-from linrec_bench.training import candidates
+from linrec_bench.tasks.ranker import Ranker, Ranks
 from linrec_bench.training.checkpoint import Checkpoint
-from linrec_bench.training.evaluate import evaluate
 from linrec_bench.training.fit import CHOSEN_AT, CHOSEN_BY, Epoch, Fit, fit
 from linrec_bench.training.objectives import rows_of
 from linrec_bench.training.settings import CANDIDATES, EvaluationSettings, Objective, TrainingSettings
-
-Ranks = Int64[np.ndarray, " Q"]
 
 ENERGY_OF = "NVML's counter of the whole device, without validation"
 
@@ -121,50 +117,6 @@ class Prepared:
     model: Recommender | Floor
     chosen: str
     costs: tuple[tuple[str, float, str], ...]
-
-
-class Ranker:
-    """Ranks the queries of a split by the protocol of a case; candidates are drawn once."""
-
-    def __init__(self, case: Case, evaluation: EvaluationSettings, split: Split) -> None:
-        self.case, self.evaluation, self.split = case, evaluation, split
-        self.popularity = item_counts(split.train)
-        self.validation_candidates = self._draw(split.validation)
-        self.test_candidates = self._draw(split.test)
-
-    def ranks(self, model: Recommender | Floor, part: Literal["validation", "test"]) -> Ranks:
-        if part == "validation":
-            return self._ranks(model, self.split.validation, self.validation_candidates)
-        return self._ranks(model, self.split.test, self.test_candidates)
-
-    def ranks_beside(self, model: Recommender | Floor) -> Ranks:
-        """Ranks of the test among the candidates `beside` those of the protocol."""
-        return self._ranks(model, self.split.test, self._draw(self.split.test, self.evaluation.beside))
-
-    def _ranks(
-        self, model: Recommender | Floor, queries: Queries, drawn: Int64[np.ndarray, "Q C"] | None
-    ) -> Ranks:
-        return evaluate(
-            model,
-            queries,
-            seq_len=self.case.seq_len,
-            batch_size=self.case.batch_size,
-            exclude_seen=self.evaluation.exclude_seen,
-            candidates=drawn,
-        )
-
-    def _draw(
-        self, queries: Queries, kind: Literal["full", "uni100", "pop100"] | None = None
-    ) -> Int64[np.ndarray, "Q C"] | None:
-        kind = kind or self.evaluation.candidates
-        if kind == "full":
-            return None
-        return candidates.draw(queries, kind, popularity=self.popularity, seed=self.case.seed)
-
-
-def item_counts(train: Sequences) -> Int64[np.ndarray, " V_plus_1"]:
-    """How often each item occurs in training; entry 0 is padding."""
-    return np.bincount(train.items, minlength=train.n_items + 1)
 
 
 def trained(

@@ -17,7 +17,7 @@ from linrec_bench.measures.energy import Meter
 from linrec_bench.measures.ranking import metrics
 from linrec_bench.models.elastic import Elastic, Sizes
 from linrec_bench.results.rows import TRIAL, row_of
-from linrec_bench.tasks import recommend
+from linrec_bench.tasks import ranker, recommend
 from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.evaluate import evaluate
 
@@ -113,7 +113,7 @@ def test_validation_chooses_and_test_is_asked_once(monkeypatch):
         asked.append(queries)
         return evaluate(model, queries, **options)
 
-    monkeypatch.setattr(recommend, "evaluate", remembered)
+    monkeypatch.setattr(ranker, "evaluate", remembered)
     run(case(training=freeze({"epochs": 2})))
     split = leave_one_out(data.load("synthetic", **DATASET))
     for found, expected in zip(asked, (split.validation, split.validation, split.test), strict=True):
@@ -196,7 +196,7 @@ def test_candidates_are_drawn_once_a_seed_and_named_in_every_row(monkeypatch, ki
         drawn.append(options["candidates"])
         return evaluate(model, queries, **options)
 
-    monkeypatch.setattr(recommend, "evaluate", remembered)
+    monkeypatch.setattr(ranker, "evaluate", remembered)
     fields = {
         "dataset_params": freeze(DATASET | {"items": 200}),
         "training": freeze({"epochs": 2}),

@@ -1,0 +1,47 @@
+"""What holds inside a worker: a bound on its memory, and an end with the process that began it."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import resource
+import signal
+from multiprocessing.connection import wait
+from pathlib import Path
+
+
+def limit_memory(memory_bytes: int | None) -> None:
+    """Allow this process `memory_bytes` beyond what it has now; any amount for None."""
+    if memory_bytes is None:
+        return
+    own = _status_bytes("VmData")
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (own + memory_bytes, hard))
+    # Should the machine run out all the same, the kernel takes the trial and not the run.
+    Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _status_bytes(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def end_with_the_parent() -> None:
+    """A run that is killed must not leave a trial behind, which a resumed run would begin once more.
+
+    The parent holds one end of a pipe. When that closes the kernel sends SIGIO, which ends the process: no
+    thread has to wait for it while things are measured.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+    # It may have closed before.
+    if wait([parent.sentinel], timeout=0):
+        os._exit(1)

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "linrec_bench"
 
 # From the ground up. A module may import from lower floors and from its own room.
 FLOORS = [
-    {"registry", "case", "repetition"},
+    {"registry", "case", "repetition", "units"},
     {"parameters"},
     {"measures", "attention", "data", "results"},
     {"models", "analysis"},

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 
+from linrec_bench.units import byte_unit, time_unit
+
 
 def seconds(value: float) -> str:
     """Three significant digits with a unit: `812 µs`, `1.2 ms`, `3.4 min`; `-` for NaN."""
-    if math.isnan(value):
-        return "-"
-    for bound, factor, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (120, 1, "s"), (7200, 1 / 60, "min")):
-        if value < bound:
-            return f"{_three(value * factor)} {unit}"
-    return f"{_three(value / 3600)} h"
+    return _scaled(value, *time_unit(value))
 
 
 def time_left(value: float) -> str:
@@ -22,13 +19,11 @@ def time_left(value: float) -> str:
 
 def amount(value: float) -> str:
     """Bytes with a binary unit, three significant digits; `-` for NaN."""
+    return _scaled(value, *byte_unit(value))
+
+
+def _scaled(value: float, factor: float, unit: str) -> str:
     if math.isnan(value):
         return "-"
-    for power, unit in ((0, "B"), (1, "KiB"), (2, "MiB")):
-        if value < 1000 * 1024**power:
-            return f"{_three(value / 1024**power)} {unit}"
-    return f"{_three(value / 1024**3)} GiB"
-
-
-def _three(value: float) -> str:
-    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+    scaled = value / factor
+    return f"{scaled:.3g} {unit}" if scaled < 999.5 else f"{scaled:.0f} {unit}"

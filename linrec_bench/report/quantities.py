@@ -7,13 +7,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from linrec_bench.units import byte_unit, time_unit
+
 MISSING = "–"
 """Stands where nothing was measured."""
-
-_TIMES = ((1e-6, 1e-9, "ns"), (1e-3, 1e-6, "µs"), (1.0, 1e-3, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min"))
-"""Below each bound in seconds, the seconds of one unit and its name."""
-
-_BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def number(row: Mapping[str, object], column: str) -> float:
@@ -33,22 +30,22 @@ def three(value: float) -> str:
 
 def seconds(value: float) -> str:
     """`812 µs`, `1.50 ms`, `9.84 min`."""
-    return _scaled(value, *_time_unit(value))
+    return _scaled(value, *time_unit(value))
 
 
 def amount(value: float) -> str:
     """Bytes with a binary unit: `640 KiB`, `1.44 GiB`."""
-    return _scaled(value, *_byte_unit(value))
+    return _scaled(value, *byte_unit(value))
 
 
 def seconds_interval(value: float, low: float, high: float) -> str:
     """`[0.918, 1.60]` in the unit of the value; empty without an interval."""
-    return _interval(low, high, _time_unit(value)[0])
+    return _interval(low, high, time_unit(value)[0])
 
 
 def amount_interval(value: float, low: float, high: float) -> str:
     """`[1.40, 1.50]` in the unit of the value; empty without an interval."""
-    return _interval(low, high, _byte_unit(value)[0])
+    return _interval(low, high, byte_unit(value)[0])
 
 
 def ratio(value: float) -> str:
@@ -82,20 +79,6 @@ def metric(value: float) -> str:
 
 def metric_interval(low: float, high: float) -> str:
     return "" if math.isnan(low) or math.isnan(high) else f"[{low:.4f}, {high:.4f}]"
-
-
-def _time_unit(value: float) -> tuple[float, str]:
-    for bound, factor, unit in _TIMES:
-        if value < bound * 0.9995:
-            return factor, unit
-    return 3600.0, "h"
-
-
-def _byte_unit(value: float) -> tuple[float, str]:
-    for power, unit in enumerate(_BYTES):
-        if value < 999.5 * 1024**power:
-            return 1024.0**power, unit
-    return 1024.0 ** (len(_BYTES) - 1), _BYTES[-1]
 
 
 def _scaled(value: float, factor: float, unit: str) -> str:

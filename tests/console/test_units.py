@@ -9,7 +9,8 @@ from linrec_bench.console.units import amount, seconds, time_left
     ("value", "expected"),
     [
         (8.12e-4, "812 µs"),
-        (9.996e-4, "1000 µs"),
+        (3e-8, "30 ns"),
+        (9.996e-4, "1 ms"),
         (1.2e-3, "1.2 ms"),
         (1.0, "1 s"),
         (119.0, "119 s"),
@@ -24,7 +25,7 @@ def test_seconds_have_three_digits_and_a_unit(value, expected):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0, "0 B"), (999, "999 B"), (1024, "1 KiB"), (3.5 * 2**20, "3.5 MiB"), (2**40, "1024 GiB")],
+    [(0, "0 B"), (999, "999 B"), (1024, "1 KiB"), (3.5 * 2**20, "3.5 MiB"), (2**40, "1 TiB")],
 )
 def test_amounts_have_binary_units(value, expected):
     assert amount(value) == expected

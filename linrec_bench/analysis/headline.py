@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from linrec_bench.analysis import memorisation, quality
 from linrec_bench.analysis.crossover import FLOORS as FLOORS
 from linrec_bench.analysis.crossover import crossover, line_of, one_of
-from linrec_bench.analysis.memorisation import planted, sentences
+from linrec_bench.analysis.memorisation import planted
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
 from linrec_bench.analysis.trials import base_name
 
@@ -34,7 +35,7 @@ _FAILURES = {
 }
 
 
-def headline(summary: pd.DataFrame, reference: str) -> list[str]:
+def headline(summary: pd.DataFrame, reference: str, differences: pd.DataFrame | None = None) -> list[str]:
     """The findings of a run: overtaking lengths, memory, what no longer runs, quality over seeds.
 
     Costs are told for the largest batch and width of each task and direction at which the reference was
@@ -42,6 +43,9 @@ def headline(summary: pd.DataFrame, reference: str) -> list[str]:
     variant against it. The order is that of
     tasks, bidirectional before causal, and names (of quality, the reference first): it does not depend on
     that of the rows. A sentence names its task and direction where the run has several.
+
+    `differences` (`quality.differences` of the run) are told in the sentence of the variant that they are
+    about; those against something else than the reference in its direction follow at the end.
     """
     costs = summary[summary["task"].isin(_TASKS)]
     several_tasks, both_directions = (costs[column].nunique() > 1 for column in ("task", "causal"))
@@ -54,8 +58,11 @@ def headline(summary: pd.DataFrame, reference: str) -> list[str]:
                 where = _where(line.iloc[0], task=several_tasks, direction=both_directions)
                 found += _costs(line, reference, where)
     variants = across_seeds(summary[~planted(summary)])
-    quality, matched = _quality(variants, reference), _matched(variants, reference)
-    return [*found, *quality, *matched, *sentences(summary)]
+    pairs = pd.DataFrame(columns=list(quality.COLUMNS)) if differences is None else differences
+    told: set[int] = set()
+    found += _quality(variants, reference, pairs, told)
+    found += [*_matched(variants, reference), *memorisation.sentences(summary)]
+    return found + quality.sentences(pairs, without=told)
 
 
 def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -150,7 +157,10 @@ def _stops(rows: pd.DataFrame, label: str, where: str) -> Iterator[str]:
         )
 
 
-def _quality(variants: pd.DataFrame, reference: str) -> Iterator[str]:
+def _quality(
+    variants: pd.DataFrame, reference: str, differences: pd.DataFrame, told: set[int]
+) -> Iterator[str]:
+    """A sentence a variant; the labels of the differences that it tells are added to `told`."""
     if "ndcg@10" not in variants:
         return
     settings = [column for column in VARIANT if column != "attention"]
@@ -165,18 +175,36 @@ def _quality(variants: pd.DataFrame, reference: str) -> Iterator[str]:
             text = f"{{}}: test NDCG@10 {_with_interval(row)}"
             # Where nothing is mixed the model is what was ranked.
             names: tuple[str, ...] = (str(row["model"]) if label == "no-op" else label,)
-            beside = ""
+            beside, proof = "", _seeds(row)
             if incumbent is not None and label != incumbent:
                 other = by_label[incumbent]
-                text += f" against {_with_interval(other)} of {{}}"
+                paired = _paired(differences, row, incumbent)
+                if paired is None:
+                    text += f" against {_with_interval(other)} of {{}}"
+                else:
+                    at, difference = paired
+                    told.add(at)
+                    # One interval a sentence: that of the difference, which is the narrower question.
+                    text = f"{{}}: test NDCG@10 {row['ndcg@10']:.4f}, {quality.clause(difference)}"
+                    proof = quality.proof(difference)
                 names = (label, incumbent)
                 share = row["train_time_s"] / other["train_time_s"]
                 beside = "" if math.isnan(share) else f", trained in {share:.2g}x its time"
             direction = "causal" if row["causal"] else "bidirectional"
             said = {"model": base_name(str(row["model"])), "causal": direction}
             own = [said[column] for column in several if label != "no-op"]
-            place = [_seeds(row), *own, str(row["dataset"]), f"N = {row['seq_len']:,}"]
+            place = [proof, *own, str(row["dataset"]), f"N = {row['seq_len']:,}"]
             yield _fitted(text, names, beside, f" ({', '.join(place)})")
+
+
+def _paired(differences: pd.DataFrame, row: pd.Series, incumbent: str) -> tuple[int, pd.Series] | None:
+    """The difference between a variant and the reference in its direction over all its seeds, with its label
+    in the table; None where there is none with an interval."""
+    same = (differences["against"] == incumbent) & (differences["against_causal"] == row["causal"])
+    same &= (differences["seeds"] == row["seeds"]) & differences["p_holm"].notna()
+    for column in VARIANT:
+        same &= differences[column] == row[column]
+    return next(((int(str(at)), found) for at, found in differences[same].iterrows()), None)
 
 
 def _matched(variants: pd.DataFrame, reference: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,15 +176,16 @@ def _corrected(records: Sequence[dict[str, object]]) -> pd.DataFrame:
     return pd.DataFrame.from_records(rows, columns=list(COLUMNS))
 
 
-def sentences(table: pd.DataFrame, *, level: float = 0.05) -> list[str]:
+def sentences(table: pd.DataFrame, *, level: float = 0.05, without: Collection[int] = ()) -> list[str]:
     """What a person can quote of each row of `differences` or `between_runs`.
 
     `linrec is .0123 [.0090, .0156] NDCG@10 below softmax (3 seeds, 6,040 users, Holm-corrected p = .0006)`,
     with the setting before it where the table has several. A difference is called one where its corrected
-    p-value is below `level`.
+    p-value is below `level`. Rows whose label is in `without` are left out.
     """
     told = [column for column in ("model", "dataset", "seq_len") if table[column].nunique() > 1]
-    return [f"{_where(row, told)}{_sentence(row, level)}" for _, row in table.iterrows()]
+    rows = [row for at, row in table.iterrows() if at not in without]
+    return [f"{_where(row, told)}{_sentence(row, level)}" for row in rows]
 
 
 def _where(row: pd.Series, told: Sequence[str]) -> str:
@@ -207,13 +208,34 @@ def _sentence(row: pd.Series, level: float) -> str:
     number = row["difference"]
     if math.isnan(row["p_holm"]):
         return f"{own} is {_short(abs(number))} {metric} {_side(number)} {against} (one user, no interval)"
-    ends = sorted((row["low"], row["high"]) if number >= 0 else (-row["low"], -row["high"]))
-    size = f"{_short(abs(number))} [{_short(ends[0])}, {_short(ends[1])}] {metric}"
-    seeds = f"{row['seeds']} seeds" if row["seeds"] > 1 else "1 seed, of others nothing is known"
-    proof = f"({seeds}, {row['users']:,} users, Holm-corrected p {_p(row['p_holm'])})"
+    said = f"{own} is {_size(row)} {metric} {_side(number)} {against} ({proof(row)})"
+    return said if row["p_holm"] < level else f"no difference shown: {said}"
+
+
+def clause(row: pd.Series, *, level: float = 0.05) -> str:
+    """The difference as it follows the quality of the variant, `{}` for what it is compared with.
+
+    `.0123 [.0090, .0156] below {}`; raises `ValueError` for a row without an interval.
+    """
+    if math.isnan(row["p_holm"]):
+        raise ValueError("a difference without an interval; expected one between two users or more")
+    size, side = _size(row), _side(row["difference"])
     if row["p_holm"] < level:
-        return f"{own} is {size} {_side(number)} {against} {proof}"
-    return f"no difference shown: {own} is {size} {_side(number)} {against} {proof}"
+        return f"{size} {side} {{}}"
+    return f"no difference from {{}} shown, {size} {side} it"
+
+
+def proof(row: pd.Series) -> str:
+    """`3 seeds, 6,040 users, Holm-corrected p = .0006`: what a difference rests on."""
+    seeds = f"{row['seeds']} seeds" if row["seeds"] > 1 else "1 seed only"
+    return f"{seeds}, {row['users']:,} users, Holm-corrected p {_p(row['p_holm'])}"
+
+
+def _size(row: pd.Series) -> str:
+    """The difference without its sign, with its interval."""
+    number = row["difference"]
+    ends = sorted((row["low"], row["high"]) if number >= 0 else (-row["low"], -row["high"]))
+    return f"{_short(abs(number))} [{_short(ends[0])}, {_short(ends[1])}]"
 
 
 def _side(number: float) -> str:

@@ -43,7 +43,6 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
     from linrec_bench.analysis.headline import headline
     from linrec_bench.analysis.memorisation import memorisation, planted
     from linrec_bench.analysis.padding import DRAWN, padding_cost
-    from linrec_bench.analysis.quality import sentences
 
     costs = summary[summary["task"] != "recommend"]
     sources = costs["dataset"].where(costs["dataset"].astype(str).str.startswith(DRAWN), "")
@@ -64,9 +63,7 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
     for (dataset, model), part in quality.groupby(["dataset", "model"], sort=False):
         _show_quality(f"{_candidates(suite, str(dataset))}: {model} on {dataset}", part)
     _show_planted(memorisation(summary[marked]))
-    for sentence in headline(summary, suite.reference_attention()):
-        listed(sentence)
-    for sentence in sentences(differences) if differences is not None else ():
+    for sentence in headline(summary, suite.reference_attention(), differences):
         listed(sentence)
 
 

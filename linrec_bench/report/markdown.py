@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from linrec_bench.analysis.headline import headline
-from linrec_bench.analysis.quality import sentences
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.report import facts
 from linrec_bench.report import quantities as say
@@ -47,8 +46,8 @@ def _run(source: Source) -> Iterator[str]:
     summary = source.summary
     yield f"### {_text(source.title)}"
     yield f"{outcome(summary)}. {_text(facts.machine(source.environment))}."
-    findings = [each for part in told_apart(headline(summary, source.reference)) for each in part]
-    findings += sentences(source.quality) if source.quality is not None else []
+    told = told_apart(headline(summary, source.reference, source.quality))
+    findings = [each for part in told for each in part]
     if findings:
         yield "\n".join(f"- {_text(sentence)}" for sentence in findings)
     for part in cost_parts(summary):

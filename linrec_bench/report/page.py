@@ -12,7 +12,6 @@ import jinja2
 
 import linrec_bench
 from linrec_bench.analysis.headline import headline
-from linrec_bench.analysis.quality import sentences
 from linrec_bench.report import facts, looks
 from linrec_bench.report.cards import cards_table, contradictions
 from linrec_bench.report.charts import Chart
@@ -57,8 +56,8 @@ def section(source: Source, *, id: str) -> Section:
     summary, reference = source.summary, source.reference
     parts = cost_parts(summary)
     figures = [(part.name, tuple(cost_shapes(part, reference))) for part in parts]
-    findings, stops = told_apart(headline(summary, reference))
     compared = source.quality
+    findings, stops = told_apart(headline(summary, reference, compared))
     expected, said = expectations(source)
     claimed, claims_said = paper_claims(source)
     memory = facts.memory_of(source.environment)
@@ -69,7 +68,7 @@ def section(source: Source, *, id: str) -> Section:
         machine=facts.machine(source.environment),
         outcome=outcome(summary),
         notes=source.notes,
-        findings=(*findings, *(sentences(compared) if compared is not None else ())),
+        findings=findings,
         stops=stops,
         figures=tuple((name, shapes) for name, shapes in figures if shapes),
         quality=tuple(quality_charts(summary)),

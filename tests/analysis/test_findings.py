@@ -3,11 +3,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from linrec_bench.analysis.crossover import crossing, crossover, crossovers
 from linrec_bench.analysis.headline import LONGEST, headline
-from linrec_bench.analysis.seeds import across_seeds, mean_and_half_width
+from linrec_bench.analysis.seeds import VARIANT, across_seeds, mean_and_half_width
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 
@@ -229,3 +230,53 @@ def test_a_shape_at_which_the_reference_did_not_run_is_not_told(planted, layer_c
     (sentence,) = headline(summarise(planted.frame(), reference="sdpa"), "sdpa")
     assert sentence.startswith("linrec overtakes sdpa at N = ")
     assert ", batch 4," in sentence
+
+
+def paired(summary, **changes):
+    """The one difference of linrec against softmax, as a run stores it."""
+    rows = across_seeds(summary)
+    own = rows[rows["attention"] == "linrec"].iloc[0]
+    row = {column: own[column] for column in VARIANT} | {
+        "against": "softmax",
+        "against_causal": own["causal"],
+        "metric": "ndcg@10",
+        "difference": -0.01,
+        "low": -0.02,
+        "high": -0.004,
+        "p_holm": 0.012,
+        "users": 6040,
+        "seeds": 2,
+    }
+    return pd.DataFrame([row | changes])
+
+
+def quality_of_two(planted, recommend_case):
+    plant_quality(planted, recommend_case, "softmax", [0.2, 0.21])
+    plant_quality(planted, recommend_case, "linrec", [0.19, 0.2])
+    return summarise(planted.frame(), reference="softmax")
+
+
+def test_a_paired_difference_is_told_in_the_sentence_of_its_variant(planted, recommend_case):
+    summary = quality_of_two(planted, recommend_case)
+    of_softmax, of_linrec = headline(summary, "softmax", paired(summary))
+    assert of_softmax.startswith("softmax: test NDCG@10 0.2050 [")
+    assert of_linrec == (
+        "linrec: test NDCG@10 0.1950, .0100 [.0040, .0200] below softmax, trained in 1x its time "
+        "(2 seeds, 6,040 users, Holm-corrected p = .0120, toy, N = 50)"
+    )
+    assert len(of_linrec) <= LONGEST
+
+
+def test_a_difference_that_chance_may_have_made_is_not_told_as_one(planted, recommend_case):
+    summary = quality_of_two(planted, recommend_case)
+    _, said = headline(summary, "softmax", paired(summary, p_holm=0.3, high=0.002))
+    assert ", no difference from softmax shown, .0100 [-.0020, .0200] below it (2 seeds" in said
+
+
+@pytest.mark.parametrize("changes", [{"against": "sdpa"}, {"seeds": 1}, {"p_holm": math.nan}])
+def test_other_differences_have_a_sentence_of_their_own(planted, recommend_case, changes):
+    summary = quality_of_two(planted, recommend_case)
+    said = headline(summary, "softmax", paired(summary, **changes))
+    assert len(said) == 3
+    assert "against 0.2050 [" in said[1]
+    assert said[2].startswith("linrec is .0100 ")

@@ -91,7 +91,7 @@ def test_one_seed_says_so():
     cases, ranks = three_seeds(0.3)
     table = differences(cases[cases["seed"] == 1], ranks, reference="softmax")
     assert table["over"].tolist() == ["users"]
-    assert "(1 seed, of others nothing is known, 400 users, " in sentences(table)[0]
+    assert "(1 seed only, 400 users, " in sentences(table)[0]
 
 
 def test_users_and_seeds_are_paired_by_their_names_not_by_their_place():

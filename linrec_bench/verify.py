@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,7 @@ class Card:
 
     def as_record(self) -> dict[str, object]:
         """Ready for JSON."""
-        direction = "causal" if self.causal else "bidirectional"
-        found = dict(self.found)
+        direction, found = _direction(self.causal), dict(self.found)
         return {"name": self.name, "direction": direction, "contradicts": found, "unprobed": self.unprobed}
 
 
@@ -60,15 +60,35 @@ def cards(names: Sequence[str], *, plugins: Sequence[Path] = ()) -> list[Card]:
     return [_card(spec, params, causal) for spec, params in asked for causal in directions(spec)]
 
 
-def cards_of(cases: Iterable[Case]) -> list[Card]:
-    """A card for each mechanism, with its parameters, in each direction that the cases ask for and it has."""
+def cards_of(cases: Iterable[Case], known: Sequence[Mapping[str, object]] = ()) -> list[Mapping[str, object]]:
+    """A card of each mechanism and parameters in each direction that the cases ask for and it has; for JSON.
+
+    One that is among `known`, the cards of runs with the fingerprint of now, is not probed again, unless
+    something could not be probed then or the fingerprint does not tell of all its code.
+    """
+    earlier = {
+        (card.get("name"), card.get("direction")): card for card in known if not card.get("unprobed", "?")
+    }
     asked = dict.fromkeys((case.attention, case.attention_params, case.causal) for case in cases)
-    found = []
+    found: list[Mapping[str, object]] = []
     for name, params, causal in asked:
         spec = attention.registry()[name]
         if causal in directions(spec):
-            found.append(_card(spec, dict(params), causal))
+            card = earlier.get((label(name, params), _direction(causal)))
+            if card is None or not _is_of_the_package(spec, params):
+                card = _card(spec, dict(params), causal).as_record()
+            found.append(card)
     return found
+
+
+def _is_of_the_package(spec: Spec, params: Params) -> bool:
+    """Whether the fingerprint tells of all its code: not of entry points, nor of what backends call."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(f"{attention.__name__}.")]
+    return any(getattr(module, "SPEC", None) is spec for module in modules) and "backend" not in dict(params)
+
+
+def _direction(causal: bool) -> str:
+    return "causal" if causal else "bidirectional"
 
 
 def _parse(text: str) -> tuple[Spec, dict[str, object]]:

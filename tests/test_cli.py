@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from linrec_bench import cli
-from linrec_bench.results import store
+from linrec_bench import cli, verify
+from linrec_bench.results import environment, store
 
 SUITE = """\
 title: Tiny
@@ -72,6 +72,25 @@ def test_run_then_plot_leave_every_file_and_a_table(folder, monkeypatch, capfd):
     figures = sorted(path.suffix for path in (run.folder / "figures").iterdir())
     assert ".png" in figures
     assert ".svg" in figures
+
+
+def test_a_card_is_probed_once_for_one_fingerprint(folder, monkeypatch, capfd):
+    run = ("run", "tiny.yaml", "--device", "cpu", "--set", "rounds=1", "--fresh")
+    probed = []
+    card = verify._card
+    monkeypatch.setattr(verify, "_card", lambda *given: probed.append(given) or card(*given))
+    assert call(monkeypatch, *run) == 0
+    first = len(probed)
+    assert first
+    assert call(monkeypatch, *run) == 0
+    assert len(probed) == first
+    one, two = (run.folder / "cards.json" for run in store.runs(folder / "results", "tiny"))
+    assert one.read_text() == two.read_text()
+    # Other code has another fingerprint.
+    monkeypatch.setattr(environment, "code_hash", lambda: "other")
+    assert call(monkeypatch, *run) == 0
+    assert len(probed) == 2 * first
+    capfd.readouterr()
 
 
 def test_json_goes_to_standard_output_alone(folder, monkeypatch, capfd):

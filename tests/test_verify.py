@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -25,29 +26,75 @@ def case_of(name, *, causal=False, seq_len=16, **params):
 
 def test_one_card_for_each_mechanism_and_direction_of_a_run():
     asked = [case_of("copy"), case_of("copy", seq_len=32), case_of("copy", causal=True)]
-    assert [(card.name, card.causal) for card in cards_of(asked)] == [("copy", False), ("copy", True)]
+    assert [(card["name"], card["direction"]) for card in cards_of(asked)] == [
+        ("copy", "bidirectional"),
+        ("copy", "causal"),
+    ]
 
 
 def test_the_parameters_of_the_run_are_probed():
     (card,) = cards_of([case_of("linrec", padding="ignore")])
-    assert card.name == "linrec(padding=ignore)"
-    assert card.found["pad content"]
-    assert card.found["pad length"]
+    assert card["name"] == "linrec(padding=ignore)"
+    assert card["contradicts"]["pad content"]
+    assert card["contradicts"]["pad length"]
     # What means nothing without causality is not on the card.
-    assert set(PROPERTIES) - set(card.found) == {"causal", "prefix", "decode"}
-    assert card.unprobed == ""
+    assert set(PROPERTIES) - set(card["contradicts"]) == {"causal", "prefix", "decode"}
+    assert card["unprobed"] == ""
 
 
 def test_cards_are_stored_whole_and_read_as_json(tmp_path):
     run = store.Run(tmp_path)
     assert not run.has_cards()
-    path = run.write_cards([card.as_record() for card in cards_of([case_of("copy")])])
+    path = run.write_cards(cards_of([case_of("copy")]))
     assert run.has_cards()
     (record,) = json.loads(path.read_text())
     assert record["name"] == "copy"
     assert record["direction"] == "bidirectional"
     assert set(record["contradicts"].values()) == {None}
     assert [file.name for file in tmp_path.iterdir()] == ["cards.json"]
+
+
+def known(name="copy", **changes):
+    """A card of an earlier run, told by a property that no probe has."""
+    card = {"name": name, "direction": "bidirectional", "contradicts": {"earlier": None}, "unprobed": ""}
+    return card | changes
+
+
+@pytest.mark.parametrize(
+    ("case", "earlier", "taken"),
+    [
+        (case_of("copy"), known(), True),
+        (case_of("linrec", padding="ignore"), known("linrec(padding=ignore)"), True),
+        (case_of("linrec", padding="ignore"), known("linrec"), False),
+        (case_of("copy", causal=True), known(), False),
+        (case_of("copy"), known(unprobed="no float64 here"), False),
+        (case_of("copy"), {"name": "copy", "direction": "bidirectional"}, False),
+        (case_of("linrec", backend="eager"), known("linrec(backend=eager)"), False),
+    ],
+)
+def test_a_known_card_is_taken_where_it_is_whole_and_of_the_same(case, earlier, taken):
+    (card,) = cards_of([case], [earlier])
+    assert ("earlier" in card["contradicts"]) == taken
+
+
+def test_a_mechanism_of_another_package_is_always_probed(monkeypatch):
+    other = replace(attention.registry()["copy"], title="of a package that the fingerprint does not know")
+    monkeypatch.setattr(attention, "registry", lambda: Registry("attention", [("copy", other)]))
+    (card,) = cards_of([case_of("copy")], [known()])
+    assert "earlier" not in card["contradicts"]
+
+
+def test_cards_are_found_by_their_fingerprint(tmp_path):
+    for suite, fingerprint in (("a", "same"), ("b", "other"), ("c", "same"), ("damaged", "same")):
+        environment = {"fingerprint": fingerprint}
+        run = store.create(
+            tmp_path, suite=suite, suite_text="", environment=environment, now=datetime(2026, 1, 1)
+        )
+        path = run.write_cards([known(suite)])
+        if suite == "damaged":
+            path.write_text("[{")
+    assert [card["name"] for card in store.cards(tmp_path, fingerprint="same")] == ["a", "c"]
+    assert store.cards(tmp_path / "absent", fingerprint="same") == []
 
 
 def test_a_name_with_parameters_is_understood():

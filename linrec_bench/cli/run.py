@@ -31,6 +31,7 @@ def command(
     Example: linrec-bench run suites/long_seq.yaml --only "attention=linrec|softmax"
     """
     from linrec_bench import console, runner
+    from linrec_bench.results import store
     from linrec_bench.verify import cards_of
 
     planned = runner.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
@@ -45,7 +46,8 @@ def command(
         console.say(f"interrupted; the same command resumes {stored.folder}")
         raise typer.Exit(INTERRUPTED) from None
     if not stored.has_cards():
-        stored.write_cards([card.as_record() for card in cards_of(job.case for job in planned.jobs)])
+        known = store.cards(results, fingerprint=str(stored.environment()["fingerprint"]))
+        stored.write_cards(cards_of((job.case for job in planned.jobs), known))
     if as_json:
         print(summary.to_json(orient="records", indent=2))
     else:

@@ -270,6 +270,18 @@ def unfinished(
     return None
 
 
+def cards(root: Path, *, fingerprint: str) -> list[dict[str, object]]:
+    """The semantics cards that runs of this fingerprint under `root` stored; damaged files have none."""
+    found: list[dict[str, object]] = []
+    for path in sorted(root.glob(f"*/*/{CARDS}")):
+        try:
+            if Run(path.parent).environment().get("fingerprint") == fingerprint:
+                found += json.loads(path.read_text(encoding="utf-8"))
+        except (StoreError, OSError, ValueError, TypeError):
+            continue
+    return [card for card in found if isinstance(card, dict)]
+
+
 def open_run(path: Path) -> Run:
     """The run in a folder that a person names; `StoreError` when it is none."""
     run = Run(path)

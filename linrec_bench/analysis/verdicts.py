@@ -119,7 +119,7 @@ def judge(claim: Claim, samples: pd.DataFrame, *, summary: pd.DataFrame | None =
     # What a mechanism cannot do is said in its row; no claim is made about it.
     cases = cases[cases["status"] != "unsupported"]
     own = cases[named(cases, claim.attention, claim.model)]
-    rows = measured(samples, status=None if claim.measure in EXACT_MEASURES else "ok")
+    rows = _on_test(measured(samples, status=None if claim.measure in EXACT_MEASURES else "ok"))
     measure = next(
         (m for m in COLUMN_OF.get(claim.measure, ()) if (rows["measure"] == m).any()), claim.measure
     )
@@ -148,6 +148,12 @@ def named(cases: pd.DataFrame, attention: str, model: str = "") -> pd.Series[boo
             labels = cases[column].fillna("").astype(str)
             found &= (labels == name) | (labels.map(base_name) == name)
     return found
+
+
+def _on_test(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of a measure that was taken on test those rows alone, without its validations and groups of queries."""
+    test = rows["phase"] == "test"
+    return rows[test | ~rows["measure"].isin(rows.loc[test, "measure"])]
 
 
 def _groups(cases: pd.DataFrame, columns: list[str]):  # type: ignore[no-untyped-def]

@@ -35,8 +35,7 @@ def cases(seq_len: int, batch_size: int) -> Iterator[Case]:
                 heads=4,
             )
     for name, spec in models.registry().items():
-        # torch takes the recurrence of gru4rec step by step: a length like this is hours of counting.
-        if not spec.trained_by_gradient or name == "gru4rec":
+        if not spec.trained_by_gradient:
             continue
         for mechanism in spec.mechanisms or ("softmax", "linrec"):
             yield Case(

@@ -4,7 +4,7 @@ With E the item table
 
     x_t = dropout(E[item_t])
     r, z = sigmoid(W x_t + U h_{t-1} + b),    n = tanh(W_n x_t + b_n + r * (U_n h_{t-1} + c_n))
-    h_t = (1 - z) * n + z * h_{t-1}                           `torch.nn.GRU`
+    h_t = (1 - z) * n + z * h_{t-1}                           `gru.units`
     scores = dropout(h_t) E^T + b_items                       tied table
 
 The tied table is the constrained embedding of the same authors (Hidasi and Karatzoglou 2018, arXiv
@@ -25,6 +25,7 @@ from linrec_bench.attention.spec import Unsupported
 from linrec_bench.models.blocks import item_table
 from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.dropout import Dropout
+from linrec_bench.models.gru import units
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stack import Memory, past
 
@@ -75,7 +76,7 @@ class GRU4Rec(Recommender):
     ) -> Float[Tensor, "B N D_plus_1"]:
         # Padding stands on the right, in the future of every real item.
         del padding_mask, timestamps
-        return self._states(self.units(self._embedded(items))[0])
+        return self._states(units(self.units, self.dropout, self._embedded(items))[0])
 
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D_plus_1"]:
         return self.items.weight
@@ -92,7 +93,7 @@ class GRU4Rec(Recommender):
     ) -> tuple[Memory, Float[Tensor, "B n D_plus_1"]]:
         del timestamps
         count = past(memory) + items.shape[1]
-        out, hidden = self.units(self._embedded(items), memory[1][0])
+        out, hidden = units(self.units, self.dropout, self._embedded(items), memory[1][0])
         return ((hidden.new_empty(count, 0),), (hidden,)), self._states(out)
 
     def _embedded(self, items: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ import pandas as pd
 from linrec_bench.analysis import memorisation, quality
 from linrec_bench.analysis.crossover import FLOORS as FLOORS
 from linrec_bench.analysis.crossover import crossover, line_of, one_of
-from linrec_bench.analysis.memorisation import planted
+from linrec_bench.analysis.ranking import by_means, ranking
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
+from linrec_bench.analysis.systems import compared, compares_systems
 from linrec_bench.analysis.trials import base_name
 
 LONGEST = 160
@@ -40,9 +41,9 @@ def headline(summary: pd.DataFrame, reference: str, differences: pd.DataFrame | 
 
     Costs are told for the largest batch and width of each task and direction at which the reference was
     measured, in the phase with the most work, against `reference` (a label, or a name); quality for every
-    variant against it. The order is that of
-    tasks, bidirectional before causal, and names (of quality, the reference first): it does not depend on
-    that of the rows. A sentence names its task and direction where the run has several.
+    variant against it; where systems are compared (`analysis.systems`), one sentence ranks them instead. The
+    order is that of tasks, bidirectional before causal, and names (of quality, the reference first): it does
+    not depend on that of the rows. A sentence names its task and direction where the run has several.
 
     `differences` (`quality.differences` of the run) are told in the sentence of the variant that they are
     about; those against something else than the reference in its direction follow at the end.
@@ -57,12 +58,21 @@ def headline(summary: pd.DataFrame, reference: str, differences: pd.DataFrame | 
                 line = _heaviest_line(part, reference)
                 where = _where(line.iloc[0], task=several_tasks, direction=both_directions)
                 found += _costs(line, reference, where)
-    variants = across_seeds(summary[~planted(summary)])
+    ranked = summary[(summary["task"] == "recommend") & ~memorisation.planted(summary)]
     pairs = pd.DataFrame(columns=list(quality.COLUMNS)) if differences is None else differences
+    if compares_systems(ranked):
+        return [*found, *_of_systems(ranked, pairs), *memorisation.sentences(summary)]
+    variants = across_seeds(ranked)
     told: set[int] = set()
     found += _quality(variants, reference, pairs, told)
     found += [*_matched(variants, reference), *memorisation.sentences(summary)]
     return found + quality.sentences(pairs, without=told)
+
+
+def _of_systems(ranked: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
+    # A table of an older version compares mechanisms within models.
+    paired = pairs[pairs["model"] == ""]
+    return by_means(across_seeds(compared(ranked))) if paired.empty else ranking(paired)
 
 
 def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:

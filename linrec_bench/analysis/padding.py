@@ -9,6 +9,13 @@ from linrec_bench.analysis.trials import GRID_POINT
 DRAWN = "lengths of "
 """With these words the column `dataset` begins where the lengths of a batch were drawn from a data set."""
 
+
+def lengths_from(costs: pd.DataFrame) -> pd.Series[str]:
+    """The column `dataset` of rows of costs where lengths were drawn from it; no task but recommend reads
+    anything else of a data set, which a case has from its suite all the same."""
+    return costs["dataset"].where(costs["dataset"].fillna("").astype(str).str.startswith(DRAWN), "")
+
+
 _PLACE = [*(column for column in GRID_POINT if column != "dataset"), "attention"]
 
 

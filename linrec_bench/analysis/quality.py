@@ -13,6 +13,7 @@ import pandas as pd
 from linrec_bench.analysis.intervals import Array
 from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.analysis.significance import holm
+from linrec_bench.analysis.systems import compared, compares_systems, reference_system
 from linrec_bench.analysis.trials import base_name
 from linrec_bench.analysis.user_bootstrap import UserDifference, crossed
 
@@ -70,10 +71,14 @@ def differences(cases: pd.DataFrame, ranks: Ranks, *, reference: str, metric: st
     """One row (`COLUMNS`) a variant and what it is compared with: the reference mechanism in its setting.
 
     `cases` has a row a case (a summary). A variant is compared with the reference of its own direction, or
-    with any where there is none of it; the bidirectional reference is compared with the causal one. Users
+    with any where there is none of it; the bidirectional reference is compared with the causal one. Where
+    systems are compared (`analysis.systems`), each is with the one that has the reference mechanism:
+    `attention` and `against` are their names, `model` and settings that are a system's own are empty. Users
     and seeds are those that both sides have; rounds of one seed are averaged. Raises `ValueError` for another
     metric than `of_ranks` knows.
     """
+    if compares_systems(cases):
+        return _between_systems(cases, ranks, reference, metric)
     found = []
     for group in _settings(cases, ranks, metric):
         names = [variant.name for variant in group]
@@ -82,6 +87,16 @@ def differences(cases: pd.DataFrame, ranks: Ranks, *, reference: str, metric: st
             for other in group:
                 if other.name in _partners(variant.name, known):
                     found.append(_record(variant, other, metric))
+    return _corrected(found)
+
+
+def _between_systems(cases: pd.DataFrame, ranks: Ranks, reference: str, metric: str) -> pd.DataFrame:
+    recommend = cases[cases["task"] == "recommend"]
+    against = reference_system(recommend, reference)
+    found = []
+    for group in _settings(compared(recommend), ranks, metric):
+        for other in (variant for variant in group if variant.name[0] == against):
+            found += [_record(variant, other, metric) for variant in group if variant is not other]
     return _corrected(found)
 
 
@@ -119,7 +134,7 @@ def _settings(cases: pd.DataFrame, ranks: Ranks, metric: str) -> Iterator[list[_
     done = done[done["case_id"].isin(with_ranks)]
     for _, setting in done.groupby(list(SETTING), dropna=False):
         group = []
-        for _, rows in setting.groupby(["attention", "causal"]):
+        for _, rows in setting.groupby(["attention", "causal"], dropna=False):
             by_seed = {
                 int(row["seed"]): _of_case(str(row["case_id"]), ranks, metric) for _, row in rows.iterrows()
             }
@@ -143,7 +158,7 @@ def _record(variant: _Ranked, other: _Ranked, metric: str) -> dict[str, object]:
     return {
         **{column: variant.row[column] for column in VARIANT},
         "against": other.name[0],
-        "against_causal": other.name[1],
+        "against_causal": other.row["causal"],
         "metric": metric,
         "quality": float(own.mean()) if own.size else math.nan,
         "against_quality": float(against.mean()) if own.size else math.nan,
@@ -194,8 +209,7 @@ def _where(row: pd.Series, told: Sequence[str]) -> str:
 
 
 def _sentence(row: pd.Series, level: float) -> str:
-    kind, _, k = str(row["metric"]).partition("@")
-    metric = f"{_KINDS[kind]}@{k}"
+    metric = metric_name(str(row["metric"]))
     between_directions = bool(row["causal"]) != bool(row["against_causal"])
     own, against = (
         f"{name} ({'causal' if causal else 'bidirectional'})" if between_directions else str(name)
@@ -207,7 +221,7 @@ def _sentence(row: pd.Series, level: float) -> str:
         own, against = f"{own} in run B", "run A"
     number = row["difference"]
     if math.isnan(row["p_holm"]):
-        return f"{own} is {_short(abs(number))} {metric} {_side(number)} {against} (one user, no interval)"
+        return f"{own} is {short(abs(number))} {metric} {_side(number)} {against} (one user, no interval)"
     said = f"{own} is {_size(row)} {metric} {_side(number)} {against} ({proof(row)})"
     return said if row["p_holm"] < level else f"no difference shown: {said}"
 
@@ -235,16 +249,23 @@ def _size(row: pd.Series) -> str:
     """The difference without its sign, with its interval."""
     number = row["difference"]
     ends = sorted((row["low"], row["high"]) if number >= 0 else (-row["low"], -row["high"]))
-    return f"{_short(abs(number))} [{_short(ends[0])}, {_short(ends[1])}]"
+    return f"{short(abs(number))} [{short(ends[0])}, {short(ends[1])}]"
 
 
 def _side(number: float) -> str:
     return "below" if number < 0 else "above"
 
 
-def _short(value: float) -> str:
+def metric_name(metric: str) -> str:
+    """`ndcg@10` -> `NDCG@10`."""
+    kind, _, k = metric.partition("@")
+    return f"{_KINDS[kind]}@{k}"
+
+
+def short(value: float) -> str:
+    """A metric with four decimals and no zero before them: `.0163`."""
     return re.sub(r"^(-?)0\.", r"\1.", f"{value:.4f}")
 
 
 def _p(value: float) -> str:
-    return "< .0001" if value < 0.0001 else f"= {_short(value)}"
+    return "< .0001" if value < 0.0001 else f"= {short(value)}"

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from linrec_bench.case import label
 from linrec_bench.console.growth import sparklines
+from linrec_bench.console.quality import numbers, show_quality
 from linrec_bench.console.terminal import draws_blocks, listed, out
 from linrec_bench.console.units import amount, seconds
 from linrec_bench.suite.schema import Suite
@@ -42,11 +43,10 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
     """
     from linrec_bench.analysis.headline import headline
     from linrec_bench.analysis.memorisation import memorisation, planted
-    from linrec_bench.analysis.padding import DRAWN, padding_cost
+    from linrec_bench.analysis.padding import lengths_from, padding_cost
 
     costs = summary[summary["task"] != "recommend"]
-    sources = costs["dataset"].where(costs["dataset"].astype(str).str.startswith(DRAWN), "")
-    keys = ["task", "phase", "causal", sources]
+    keys = ["task", "phase", "causal", lengths_from(costs)]
     for (task, phase, causal, lengths), part in costs.groupby(keys, sort=False):
         panel, panels = _largest_panel(part)
         direction = "causal" if causal else "bidirectional"
@@ -60,8 +60,7 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
     _show_padding(padding_cost(costs))
     marked = planted(summary)
     quality = summary[(summary["task"] == "recommend") & ~marked]
-    for (dataset, model), part in quality.groupby(["dataset", "model"], sort=False):
-        _show_quality(f"{_candidates(suite, str(dataset))}: {model} on {dataset}", part)
+    show_quality(quality, {name: _candidates(suite, str(name)) for name in quality["dataset"].unique()})
     _show_planted(memorisation(summary[marked]))
     for sentence in headline(summary, suite.reference_attention(), differences):
         listed(sentence)
@@ -97,7 +96,7 @@ def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
         cells = {
             (str(name), int(length)): _cell(value, str(status), formatted)
             for name, length, value, status in zip(
-                panel["attention"], panel["seq_len"], _numbers(panel[column]), panel["status"], strict=True
+                panel["attention"], panel["seq_len"], numbers(panel[column]), panel["status"], strict=True
             )
         }
         out.print(f"{title}: {meaning}", style="bold")
@@ -146,12 +145,8 @@ def _growth(panel: pd.DataFrame, column: str, names: Sequence[str], lengths: Seq
     if len(lengths) < 2 or not draws_blocks():
         return []
     values = panel.groupby(["attention", "seq_len"])[column].first()
-    rows = [_numbers(values.loc[name].reindex(lengths)) for name in names]
+    rows = [numbers(values.loc[name].reindex(lengths)) for name in names]
     return sparklines(lengths, rows)
-
-
-def _numbers(column: pd.Series) -> list[float]:
-    return [float(value) for value in column.to_numpy(dtype=float, na_value=math.nan)]
 
 
 def _cell(value: float, status: str, formatted: Callable[[float], str]) -> str:
@@ -179,45 +174,6 @@ def _show_padding(found: pd.DataFrame) -> None:
             table.add_row(str(name), *cells)
         out.print(table)
         out.print()
-
-
-def _show_quality(what: str, quality: pd.DataFrame) -> None:
-    out.print(f"Ranking quality on test, {what}", style="bold")
-    table = Table(box=None, pad_edge=False)
-    columns = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in quality]
-    both = quality["causal"].nunique() > 1
-    target = quality["quality_target"].max() if "quality_target" in quality else math.nan
-    matched = [] if math.isnan(target) else [f"to {target:.4f}"]
-    shown = ("attention", *(["direction"] if both else []), "N", "seed", *columns)
-    for name in (*shown, "epochs", "training", *matched):
-        table.add_column(
-            name,
-            justify="left" if name in ("attention", "direction") else "right",
-            no_wrap=name != "attention",
-            overflow="fold",
-        )
-    for (_, row), count in zip(quality.iterrows(), _numbers(quality["epochs"]), strict=True):
-        known = row["status"] == "ok"
-        cells = [f"{row[name]:.4f}" if known else str(row["status"]) for name in columns]
-        # A model that counts has none.
-        epochs = f"{count:.0f}" if known and not math.isnan(count) else "-"
-        training = seconds(row["train_time_s"]) if known else "-"
-        direction = ["causal" if row["causal"] else "both"] if both else []
-        there = [_to_target(row, training)] if matched else []
-        cells = [*direction, str(row["seq_len"]), str(row["seed"]), *cells, epochs, training, *there]
-        table.add_row(str(row["attention"]), *cells)
-    out.print(table)
-    if matched:
-        out.print(f"to {target:.4f}: training until validation NDCG@10 was as high; >: not in that time.")
-    out.print()
-
-
-def _to_target(row: pd.Series, training: str) -> str:
-    """The seconds until the target, or those in which it was not reached."""
-    target, cost = _numbers(row[["quality_target", "to_target_s"]])
-    if math.isnan(target) or training == "-":
-        return "-"
-    return f">{training}" if math.isnan(cost) else seconds(cost)
 
 
 def _show_planted(found: pd.DataFrame) -> None:

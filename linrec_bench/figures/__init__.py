@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from linrec_bench.analysis.padding import lengths_from
 from linrec_bench.figures import (
     amdahl,
     cost,
@@ -88,6 +89,9 @@ def draw_all(
     """
     texts = {column: summary[column].astype(object).fillna("") for column in _TEXTS}
     whole = summary.assign(**texts)
+    # No other task reads the data set that its case has from the suite.
+    costs = whole["task"] != "recommend"
+    whole["dataset"] = whole["dataset"].mask(costs, lengths_from(whole))
     drawn: dict[str, tuple[Path, ...] | str] = {}
     for name, kind in FIGURES.items():
         tasks = [task for task in kind.tasks if (whole["task"] == task).any()]

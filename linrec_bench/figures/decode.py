@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from linrec_bench.analysis.crossover import crossovers
 from linrec_bench.analysis.growth import growth
+from linrec_bench.analysis.systems import system_names
 from linrec_bench.figures import curves, layout
 from linrec_bench.figures.cost import RESAMPLES
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
@@ -62,25 +63,14 @@ def draw_state(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPE
 
 
 def _models_as_lines(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the name of the model in place of that of the mechanism, and with both where a model has
-    several; as they are where there are not two models to tell apart."""
+    """The rows with the name of the system in place of that of the mechanism; as they are where there are not
+    two models to tell apart."""
     if "model" not in summary or summary["model"].nunique() < 2:
         return frame
-    pairs = summary[["model", "attention"]].drop_duplicates()
-    several = set(pairs.loc[pairs["model"].duplicated(), "model"])
-    names = {
-        (model, attention): _line(model, attention, several=model in several)
-        for model, attention in pairs.itertuples(index=False)
-    }
-    of_mechanism = {attention: name for (_, attention), name in reversed(names.items())}
-    lines = [names[pair] for pair in zip(frame["model"], frame["attention"], strict=True)]
+    names = system_names(summary)
+    lines = frame["case_id"].map(dict(zip(summary["case_id"], names, strict=True)))
     renamed = frame.assign(attention=lines, model="")
     if "reference" in frame:
+        of_mechanism = dict(zip(summary["attention"], names, strict=True))
         renamed["reference"] = frame["reference"].map(lambda name: of_mechanism.get(name, name))
     return renamed
-
-
-def _line(model: str, attention: str, *, several: bool) -> str:
-    if not model:
-        return attention
-    return f"{model} {attention}" if several else model

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from linrec_bench.analysis.groups import quality_by_group
 from linrec_bench.analysis.seeds import VARIANT
+from linrec_bench.analysis.systems import compared
 from linrec_bench.figures import curves, layout
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
 
@@ -43,7 +44,7 @@ def draw_users(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPE
 def _draw(
     summary: pd.DataFrame, samples: pd.DataFrame, kind: str, curve: curves.Curve, style: Style
 ) -> Figure:
-    found = quality_by_group(samples)
+    found, summary = quality_by_group(compared(samples, summary)), compared(summary)
     rows = found[found["kind"] == kind]
     if rows.empty:
         raise NothingToDraw(f"no trial that ended ok has quality by {kind}")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from linrec_bench.analysis.matched import METRIC, learning_curves
+from linrec_bench.analysis.systems import compared
 from linrec_bench.figures import facets, layout
 from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
 from linrec_bench.figures.pareto import ROWS
@@ -28,6 +29,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     curves = learning_curves(samples)
     if curves.empty:
         raise NothingToDraw(f"no trial that ended ok has validation {METRIC} and epoch times")
+    curves, summary = compared(curves, summary), compared(summary)
     curves = curves.assign(reference=layout.reference_of(summary) or "", _best=_best(curves))
     with matplotlib.rc_context(style.rc):
         found = layout.lay_out(curves, down=ROWS, across=(), value="_best", higher=True)

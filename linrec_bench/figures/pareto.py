@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise, product
 
@@ -16,11 +16,12 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from linrec_bench.analysis.pareto import STANDINGS, pareto
 from linrec_bench.analysis.seeds import across_seeds
+from linrec_bench.analysis.systems import compared, compares_systems
 from linrec_bench.figures import facets
 from linrec_bench.figures.beside import Name, Segment, name_points
 from linrec_bench.figures.layout import CROWD
 from linrec_bench.figures.panels import Panels
-from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
 from linrec_bench.figures.ticks import amount, few, formatter, joules, log_ticks, seconds
 
 ROWS = ("dataset", "model", "seq_len", "batch_size", "hidden_size", "heads", "layers", "dtype", "causal")
@@ -53,14 +54,14 @@ PRICES = (
 def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
     """Test NDCG@10 against each cost that was measured, a point a mechanism, the Pareto front as a line.
 
-    Means over seeds with 95 % t intervals (none with one seed). A point is grey only where the intervals say
-    that another mechanism is better and cheaper (`analysis.pareto`). Raises `NothingToDraw` without test
-    metrics.
+    Where systems are compared (`analysis.systems`), a point is one of them. Means over seeds with 95 % t
+    intervals (none with one seed). A point is grey only where the intervals say that another is better and
+    cheaper (`analysis.pareto`). Raises `NothingToDraw` without test metrics.
     """
     del samples
     if METRIC not in summary:
         raise NothingToDraw(f"the run has no test {METRIC}")
-    variants = across_seeds(summary)
+    variants = across_seeds(compared(summary))
     rows = variants[variants[METRIC].notna()]
     prices = [price for price in PRICES if rows[price.column].gt(0).any()]
     if any(price.column == "memory_bytes" for price in prices):
@@ -69,6 +70,11 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
         raise NothingToDraw(f"no case that ended ok has test {METRIC} and a training time or peak memory")
     with matplotlib.rc_context(style.rc):
         crowded = rows["attention"].nunique() > CROWD
+        names = [str(name) for name in rows["attention"].unique()]
+        looks = {name: style.look(name) for name in names}
+        if compares_systems(summary):
+            # A mechanism looks the same in every figure; systems have to be told apart in this one.
+            looks = style.looks(names)
         layout = facets.settings(rows, ROWS)
         figure, grid = Panels(
             rows=len(layout) * (len(prices) if crowded else 1),
@@ -92,7 +98,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
                 ax.set_ylabel("\n".join(filter(None, (facets.named(setting), "test NDCG@10"))))
             else:
                 ax.yaxis.set_major_formatter(NullFormatter())
-            _draw_panel(ax, pareto(part, cost=price.column), price, style)
+            _draw_panel(ax, pareto(part, cost=price.column), price, looks, style)
         grid[0][0].text(
             0.02,
             0.98,
@@ -117,12 +123,12 @@ def _small_print(rows: pd.DataFrame, variants: pd.DataFrame) -> str:
     return words + (f" Seeds that did not end ok: {unfinished}." if unfinished else "")
 
 
-def _draw_panel(ax: Axes, rows: pd.DataFrame, price: Price, style: Style) -> None:
+def _draw_panel(ax: Axes, rows: pd.DataFrame, price: Price, looks: Mapping[str, Look], style: Style) -> None:
     lines = _draw_front(ax, rows[rows["standing"] == "front"], price, style)
     ordered = rows.sort_values("standing", key=lambda found: found.map(STANDINGS.index), kind="stable")
     names = []
     for _, row in ordered.iterrows():
-        look, dominated = style.look(str(row["attention"])), row["standing"] == "dominated"
+        look, dominated = looks[str(row["attention"])], row["standing"] == "dominated"
         colour = style.quiet if dominated else look.colour
         ax.errorbar(
             row[price.column],

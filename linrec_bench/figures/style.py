@@ -52,6 +52,7 @@ def look(label: str) -> Look:
     Parameters in the label (`linrec(padding=ignore)`) change the dashes only.
     """
     name, _, params = label.partition("(")
+    name = name.rstrip()
     code = zlib.crc32(name.encode())
     known = LOOKS.get(
         name,

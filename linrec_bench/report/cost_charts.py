@@ -9,11 +9,12 @@ import pandas as pd
 
 from linrec_bench.figures.ticks import log_ticks
 from linrec_bench.report import charts
-from linrec_bench.report.charts import Box, Chart, Line, Log, Tick, Words
+from linrec_bench.report.charts import Box, Chart, Log, Tick, Words
 from linrec_bench.report.cost_marks import crossing_mark, failure, mechanism
 from linrec_bench.report.costs import COSTS, Cost, measured, unmeasured
 from linrec_bench.report.crossings import Crossing, crossings_of, in_words
 from linrec_bench.report.frames import Part, panels, phases
+from linrec_bench.report.guides import guides
 from linrec_bench.report.ticks import ticks
 
 PLOT = (256.0, 184.0)
@@ -130,7 +131,8 @@ def _chart(
     ]
     ends = {each.key: each.marks[-1].y for each in drawn if each.marks}
     ends |= {each.marks[0].key: each.marks[0].y for each in failures if each.marks[0].key not in ends}
-    guides, names = _guides(x, y)
+    lines = [[(mark.x, mark.y) for mark in each.marks] for each in drawn]
+    slopes, names = guides(x, y, lines)
     heading = Words(plot.left + 4, plot.bottom + 10.5, f"{cost.cheaper} than {reference} from N =")
     return Chart(
         title=title,
@@ -145,7 +147,7 @@ def _chart(
         lines=tuple(line for each in drawn for line in each.lines),
         areas=tuple(area for each in drawn for area in each.areas),
         whiskers=tuple(line for each in below for line in each.lines),
-        guides=guides,
+        guides=slopes,
         shades=room.shades,
         words=(
             *names,
@@ -164,12 +166,3 @@ def _x_ticks(rows: pd.DataFrame, x: Log) -> tuple[Tick, ...]:
         if not ticks or ticks[-1].at - x(length) >= TICK_ROOM:
             ticks.append(Tick(x(length), f"{length:,}"))
     return tuple(reversed(ticks))
-
-
-def _guides(x: Log, y: Log) -> tuple[tuple[Line, ...], tuple[Words, ...]]:
-    """Short named lines of slope 1 and 2 in the upper left corner, which growing lines leave empty."""
-    left, bottom = x.low * (x.high / x.low) ** 0.05, y.low * (y.high / y.low) ** 0.6
-    reach = min((x.high / x.low) ** 0.16, (y.high / y.low) ** (0.32 / 2))
-    ends = {name: (x(left * reach), y(bottom * reach**power)) for power, name in ((1, "N"), (2, "N²"))}
-    lines = tuple(Line(name, charts.polyline([(x(left), y(bottom)), end])) for name, end in ends.items())
-    return lines, tuple(Words(end[0] + 3, end[1] + 3, name) for name, end in ends.items())

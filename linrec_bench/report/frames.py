@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from linrec_bench.analysis.padding import lengths_from
 from linrec_bench.figures import facets
 
 SETTINGS = ("model", "dataset", "batch_size", "hidden_size", "heads", "layers", "dtype", "device", "seed")
@@ -51,6 +52,7 @@ class Part:
 def cost_parts(summary: pd.DataFrame) -> list[Part]:
     """The rows of every task but `recommend`, by task and direction, in the order of the run."""
     costs = summary[summary["task"] != "recommend"]
+    costs = costs.assign(dataset=lengths_from(costs))
     keys = costs[["task", "causal"]].drop_duplicates().sort_values(["task", "causal"])
     return [
         Part(str(task), bool(causal), costs[(costs["task"] == task) & (costs["causal"] == causal)])
@@ -58,11 +60,17 @@ def cost_parts(summary: pd.DataFrame) -> list[Part]:
     ]
 
 
+def phase_words(task: str, phase: str) -> str:
+    """A phase in words: that of decoding is a decoding step."""
+    return "decoding step" if task == "decode" else PHASES.get(phase, phase)
+
+
 def phases(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Each phase with its words and its rows, the lightest first."""
     order = list(PHASES)
     for phase in sorted(rows["phase"].unique(), key=lambda name: order.index(name) if name in order else 99):
-        yield str(phase), PHASES.get(str(phase), str(phase)), rows[rows["phase"] == phase]
+        own = rows[rows["phase"] == phase]
+        yield str(phase), phase_words(str(own["task"].iloc[0]), str(phase)), own
 
 
 def panels(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

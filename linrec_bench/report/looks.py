@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linrec_bench.figures.contrast import legible
-from linrec_bench.figures.style import look
+from linrec_bench.figures.style import PAPER, Look, look
 
 LIGHT, DARK = "#FCFBF8", "#17191C"
 """The grounds of the page."""
@@ -32,13 +32,17 @@ class Key:
     dark_edge: str
 
 
-def keys(names: Sequence[str]) -> dict[str, Key]:
-    """A key for each mechanism, with an identifier that is safe in a page."""
-    return {name: _key(name, f"k{number}") for number, name in enumerate(dict.fromkeys(names))}
+def keys(names: Sequence[str], *, together: Sequence[str] = ()) -> dict[str, Key]:
+    """A key for each mechanism or system, with an identifier that is safe in a page.
+
+    Those that stand `together` in one chart, and whose look no other chart fixes, have colours of their own.
+    """
+    found = {name: look(name) for name in names}
+    found |= {name: own for name, own in PAPER.looks(together).items() if name not in found}
+    return {name: _key(name, f"k{number}", own) for number, (name, own) in enumerate(found.items())}
 
 
-def _key(name: str, identifier: str) -> Key:
-    found = look(name)
+def _key(name: str, identifier: str, found: Look) -> Key:
     dark = legible(found.colour, DARK, toward="#FFFFFF")
     return Key(
         name=name,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from linrec_bench.analysis.headline import headline
 from linrec_bench.analysis.seeds import across_seeds
+from linrec_bench.analysis.systems import compares_systems, named, several_models
 from linrec_bench.report import facts
 from linrec_bench.report import quantities as say
 from linrec_bench.report.cards import contradictions
@@ -127,10 +128,14 @@ def _reach(own: pd.DataFrame) -> str:
 
 
 def _quality(summary: pd.DataFrame) -> Iterator[str]:
-    variants = across_seeds(summary)
+    recommend = summary[summary["task"] == "recommend"]
+    rows = named(recommend)
+    variants = across_seeds(rows)
     if variants.empty or "ndcg@10" not in variants:
         return
-    yield f"**Ranking on test** ({_text(shared(summary[summary['task'] == 'recommend']))})"
+    what = "system" if compares_systems(recommend) else "mechanism"
+    models = ["model"] if several_models(recommend) and what == "mechanism" else []
+    yield f"**Ranking on test** ({_text(shared(rows))})"
     metrics = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in variants]
     matched = "to_target_s" in variants and bool(variants["quality_target"].notna().any())
     cells = []
@@ -138,6 +143,7 @@ def _quality(summary: pd.DataFrame) -> Iterator[str]:
         cells.append(
             [
                 _text(str(row["attention"])),
+                *(_text(str(row[column])) for column in models),
                 f"{row['seq_len']:,}",
                 *(_metric(row, name) for name in metrics),
                 say.seconds(say.number(row, "train_time_s")),
@@ -146,7 +152,7 @@ def _quality(summary: pd.DataFrame) -> Iterator[str]:
             ]
         )
     cost = [_target_name(variants)] if matched else []
-    yield _table(["mechanism", "N", *map(metric_name, metrics), "training", *cost, "seeds"], cells)
+    yield _table([what, *models, "N", *map(metric_name, metrics), "training", *cost, "seeds"], cells)
 
 
 def _target_name(variants: pd.DataFrame) -> str:

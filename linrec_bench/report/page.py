@@ -19,7 +19,7 @@ from linrec_bench.report.cost_charts import Shape, cost_shapes
 from linrec_bench.report.expectations import expectations, paper_claims
 from linrec_bench.report.frames import cost_parts, outcome, told_apart
 from linrec_bench.report.ledger import counted, ledger_table
-from linrec_bench.report.quality_charts import quality_charts
+from linrec_bench.report.quality_charts import compared_names, quality_charts
 from linrec_bench.report.sources import Source
 from linrec_bench.report.table import Table
 from linrec_bench.report.tables import cost_tables, frontier_table, quality_tables
@@ -56,8 +56,7 @@ def section(source: Source, *, id: str) -> Section:
     summary, reference = source.summary, source.reference
     parts = cost_parts(summary)
     figures = [(part.name, tuple(cost_shapes(part, reference))) for part in parts]
-    compared = source.quality
-    findings, stops = told_apart(headline(summary, reference, compared))
+    findings, stops = told_apart(headline(summary, reference, source.quality))
     expected, said = expectations(source)
     claimed, claims_said = paper_claims(source)
     memory = facts.memory_of(source.environment)
@@ -75,7 +74,7 @@ def section(source: Source, *, id: str) -> Section:
         tables=(
             *(table for part in parts for table in cost_tables(part)),
             *filter(None, (frontier_table(part, memory) for part in parts)),
-            *quality_tables(summary, compared),
+            *quality_tables(summary, source.quality),
         ),
         expectations=ledger_table(expected, caption="Expectations of the suite", id="expectations")
         if expected
@@ -96,6 +95,7 @@ def html(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
     sections = [section(source, id=f"r{number}") for number, source in enumerate(sources, start=1)]
     names = [str(name) for source in sources for name in source.summary["attention"].unique()]
     names += [card.name for source in sources for card in source.cards or ()]
+    together = [name for source in sources for name in compared_names(source.summary)]
     script = _text("report.js")
     return (
         _environment()
@@ -104,7 +104,7 @@ def html(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
             title=sections[0].title if len(sections) == 1 else f"{len(sections)} runs of linrec-bench",
             sections=sections,
             notes=list(notes),
-            keys=looks.keys(names),
+            keys=looks.keys(names, together=together),
             light=looks.LIGHT,
             dark=looks.DARK,
             style=_text("report.css"),

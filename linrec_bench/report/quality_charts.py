@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from linrec_bench.analysis.seeds import across_seeds
+from linrec_bench.analysis.systems import compared, named
 from linrec_bench.figures import facets
 from linrec_bench.figures.ticks import log_ticks
 from linrec_bench.report import charts
@@ -49,7 +50,7 @@ def quality_charts(summary: pd.DataFrame) -> list[Chart]:
     """A chart for each setting and for training time and memory, where both quality and cost are known."""
     if METRIC not in summary:
         return []
-    variants = across_seeds(summary)
+    variants = across_seeds(compared(summary[summary["task"] == "recommend"]))
     rows = variants[variants[METRIC].notna()]
     prices = [price for price in PRICES if (rows[price.column] > 0).any()]
     if any(price.column == "memory_bytes" for price in prices):
@@ -63,6 +64,12 @@ def quality_charts(summary: pd.DataFrame) -> list[Chart]:
                 title = ", ".join(filter(None, ("NDCG@10 against " + price.name, facets.named(setting))))
                 found.append(_chart(records(known), price, title))
     return found
+
+
+def compared_names(summary: pd.DataFrame) -> list[str]:
+    """What charts and tables of quality call mechanisms or systems."""
+    rows = summary[summary["task"] == "recommend"]
+    return [str(name) for told in (compared(rows), named(rows)) for name in told["attention"].unique()]
 
 
 def _chart(variants: list[dict[str, object]], price: Price, title: str) -> Chart:

@@ -11,8 +11,9 @@ from linrec_bench.analysis.crossover import rounded
 from linrec_bench.analysis.frontier import memory_frontier
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.summary import METRIC
+from linrec_bench.analysis.systems import compares_systems, named
 from linrec_bench.report import quantities as say
-from linrec_bench.report.frames import FAILED, PHASES, SETTINGS, Part, phases, records, shared, varying
+from linrec_bench.report.frames import FAILED, SETTINGS, Part, phase_words, phases, records, shared, varying
 from linrec_bench.report.table import Cell, Column, Row, Table, Tone, build
 
 _NAMES = {"batch_size": "batch", "hidden_size": "hidden", "dtype": "type"}
@@ -84,7 +85,7 @@ def frontier_table(part: Part, memory_bytes: float | None) -> Table | None:
 
 def _phase(row: Row) -> Cell:
     phase = str(row["phase"])
-    return Cell(PHASES.get(phase, phase), sort=phase)
+    return Cell(phase_words(str(row["task"]), phase), sort=phase)
 
 
 def _length(column: str, how: str) -> Callable[[Row], Cell]:
@@ -101,11 +102,13 @@ def _length(column: str, how: str) -> Callable[[Row], Cell]:
 
 
 def quality_tables(summary: pd.DataFrame, differences: pd.DataFrame | None = None) -> list[Table]:
-    """Task `recommend`: variants over their seeds where there are several, then one row a case, then their
-    `differences` paired by user and seed."""
-    rows = summary[summary["task"] == "recommend"]
-    if rows.empty:
+    """Task `recommend`: variants (or systems) over their seeds where there are several, then one row a case,
+    then their `differences` paired by user and seed."""
+    recommend = summary[summary["task"] == "recommend"]
+    if recommend.empty:
         return []
+    rows = named(recommend)
+    what = "system" if compares_systems(recommend) else "mechanism"
     metrics = [
         column for column in summary.columns if METRIC.fullmatch(column) and rows[column].notna().any()
     ]
@@ -114,11 +117,11 @@ def quality_tables(summary: pd.DataFrame, differences: pd.DataFrame | None = Non
     found = []
     if seeds["seeds"].max() > 1 or rows["seed"].nunique() > 1:
         note = "Means over seeds with 95 % t intervals."
-        columns = _variant_columns(rows, metrics)
+        columns = _variant_columns(rows, metrics, what)
         found.append(build(f"{caption}, over seeds", columns, records(seeds), id="quality-seeds", note=note))
     note = "" if found else "One seed: no interval, and a small difference means nothing."
     columns = [
-        *_case_columns(rows),
+        *_case_columns(rows, what),
         *(Column(metric_name(name), _plain(name, say.metric)) for name in metrics),
         Column("training", _plain("train_time_s", say.seconds), meaning="until it stopped"),
         *_matched_columns(rows, _plain("to_target_s", say.seconds)),
@@ -137,11 +140,16 @@ def quality_tables(summary: pd.DataFrame, differences: pd.DataFrame | None = Non
 def _difference_table(differences: pd.DataFrame) -> Table:
     """A row a variant and what it is compared with."""
     setting = [name for name in ("model", "dataset") if differences[name].nunique() > 1]
+    systems = bool((differences["model"] == "").all())
+    own, its = (
+        [] if systems else [Column(words, _direction(column), numeric=False)]
+        for words, column in (("direction", "causal"), ("its direction", "against_causal"))
+    )
     columns = [
-        Column("mechanism", _mechanism, numeric=False),
-        Column("direction", _direction("causal"), numeric=False),
+        Column("system" if systems else "mechanism", _mechanism, numeric=False),
+        *own,
         Column("against", _text("against"), numeric=False),
-        Column("its direction", _direction("against_causal"), numeric=False),
+        *its,
         Column("N", _plain("seq_len", say.whole)),
         *map(_setting, setting),
         Column(
@@ -157,10 +165,10 @@ def _difference_table(differences: pd.DataFrame) -> Table:
     return build("Differences of NDCG@10 on test", columns, records(renamed), id="differences", note=note)
 
 
-def _variant_columns(rows: pd.DataFrame, metrics: list[str]) -> list[Column]:
+def _variant_columns(rows: pd.DataFrame, metrics: list[str], what: str) -> list[Column]:
     setting = [name for name in varying(rows) if name != "seed"]
     return [
-        Column("mechanism", _mechanism, numeric=False),
+        Column(what, _mechanism, numeric=False),
         *_directions(rows),
         Column("N", _plain("seq_len", say.whole)),
         *map(_setting, setting),
@@ -184,10 +192,10 @@ def _matched_columns(rows: pd.DataFrame, cell: Callable[[Row], Cell]) -> list[Co
     return [Column(name, cell, meaning=meaning), *([joules] if rows["to_target_j"].notna().any() else [])]
 
 
-def _case_columns(rows: pd.DataFrame) -> list[Column]:
-    """Mechanism, N, and the settings in which the rows differ."""
+def _case_columns(rows: pd.DataFrame, what: str = "mechanism") -> list[Column]:
+    """Mechanism (or system), N, and the settings in which the rows differ."""
     return [
-        Column("mechanism", _mechanism, numeric=False),
+        Column(what, _mechanism, numeric=False),
         *_directions(rows),
         Column("N", _plain("seq_len", say.whole), meaning="sequence length"),
         *map(_setting, varying(rows)),

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 import pytest
 
+from linrec_bench.console import quality
 from linrec_bench.console import summary as module
 from linrec_bench.console.growth import BLOCKS
 from linrec_bench.console.summary import spread
@@ -79,14 +80,14 @@ def ranked(**fields):
 
 
 def test_quality_tells_directions_where_there_are_both_and_epochs_where_there_are_some(capsys):
-    module._show_quality("a title", pd.DataFrame([ranked(), ranked(causal=False, status="error")]))
+    quality._show_cases("a title", pd.DataFrame([ranked(), ranked(causal=False, status="error")]))
     title, head, first, second = capsys.readouterr().out.rstrip().splitlines()
     assert title == "Ranking quality on test, a title"
     assert head.split()[:3] == ["attention", "direction", "N"]
     assert first.split() == ["softmax", "causal", "50", "0", "0.2500", "7", "2", "s"]
     assert second.split()[:5] == ["softmax", "both", "50", "0", "error"]
     counted = pd.DataFrame([ranked(attention="no-op", epochs=pd.NA)]).astype({"epochs": "Int64"})
-    module._show_quality("a title", counted)
+    quality._show_cases("a title", counted)
     _, head, row = capsys.readouterr().out.rstrip().splitlines()
     assert "direction" not in head
     assert row.split() == ["no-op", "50", "0", "0.2500", "-", "2", "s"]

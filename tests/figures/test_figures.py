@@ -285,13 +285,13 @@ def test_whole_models_are_lines_of_one_panel(decode_summary, decode_samples, art
         for frame in (decode_summary, decode_samples)
     )
     latency = decode.draw_latency(summary, samples)
-    for name in ("sasrec softmax", "sasrec linrec", "hstu", "gru4rec"):
+    for name in ("sasrec, softmax", "sasrec, linrec", "hstu", "gru4rec"):
         assert len(artists(latency, f"line {name}")) == 1
-    assert len(artists(latency, "crossing sasrec linrec")) == 1
-    assert "than sasrec softmax" in " ".join(latency.texts[1].get_text().split())
+    assert len(artists(latency, "crossing sasrec, linrec")) == 1
+    assert "than sasrec, softmax" in " ".join(latency.texts[1].get_text().split())
     state = decode.draw_state(summary, samples)
     assert "No state at all: gru4rec." in " ".join(state.texts[1].get_text().split())
-    assert artists(state, "line sasrec linrec")
+    assert artists(state, "line sasrec, linrec")
     # One model alone keeps the names of its mechanisms.
     alone = decode.draw_state(summary.assign(model="sasrec"), samples)
     assert artists(alone, "line linrec")

@@ -75,9 +75,8 @@ def _show_systems(what: str, variants: pd.DataFrame, failures: Mapping[tuple[str
         epochs = "-" if math.isnan(row["epochs"]) else f"{row['epochs']:.0f}"
         training = seconds(row["train_time_s"])
         there = [_to_target(row, training)] if matched else []
-        table.add_row(
-            str(row["attention"]), *length, f"{row['seeds']}{lost}", *values, epochs, training, *there
-        )
+        seeds = f"{row['seeds']}{lost}"
+        table.add_row(name, *length, seeds, *values, epochs, training, *there)
     _close(table, target)
 
 

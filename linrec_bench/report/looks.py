@@ -38,7 +38,9 @@ def keys(names: Sequence[str], *, together: Sequence[str] = ()) -> dict[str, Key
     Those that stand `together` in one chart, and whose look no other chart fixes, have colours of their own.
     """
     found = {name: look(name) for name in names}
-    found |= {name: own for name, own in PAPER.looks(together).items() if name not in found}
+    # First those that have a look already, so that the others take none of theirs.
+    apart = PAPER.looks(sorted(together, key=lambda name: name not in found))
+    found |= {name: own for name, own in apart.items() if name not in found}
     return {name: _key(name, f"k{number}", own) for number, (name, own) in enumerate(found.items())}
 
 

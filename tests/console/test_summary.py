@@ -91,3 +91,66 @@ def test_quality_tells_directions_where_there_are_both_and_epochs_where_there_ar
     _, head, row = capsys.readouterr().out.rstrip().splitlines()
     assert "direction" not in head
     assert row.split() == ["no-op", "50", "0", "0.2500", "-", "2", "s"]
+
+
+def learnt(model, attention, ndcg, **fields):
+    case = {"case_id": f"{model}{attention}{fields.get('seed', 0)}", "task": "recommend", "model": model}
+    case |= {"dataset": "ml-1m", "phase": "train_and_rank", "run_id": "r", "suite": "s", "device": "cpu"}
+    case |= {"batch_size": 64, "hidden_size": 64, "heads": 2, "layers": 2, "dtype": "float32"}
+    costs = dict.fromkeys(
+        ("events_per_s", "best_epoch", "memory_bytes", "peak_process_bytes", "energy_j"), 1.0
+    )
+    return ranked(attention=attention, **{"ndcg@10": ndcg, "reference": ""}) | case | costs | fields
+
+
+def test_systems_stand_in_one_table_the_best_first(capsys):
+    rows = [
+        learnt("sasrec(dropout=0.2)", "softmax", 0.2),
+        learnt("sasrec(dropout=0.2)", "softmax", 0.3, seed=1),
+        learnt("sasrec(dropout=0.2)", "linrec", 0.2, causal=False),
+        learnt("recgrela(dropout=0.1)", "rela", 0.3, layers=4),
+        learnt("lightsans", "lightsans", math.nan, status="oom", train_time_s=math.nan),
+        learnt("gru4rec", "no-op", 0.1),
+        learnt("gru4rec", "no-op", math.nan, seed=1, status="timeout", train_time_s=math.nan),
+        learnt("popularity", "no-op", 0.05, epochs=math.nan),
+    ]
+    quality.show_quality(pd.DataFrame(rows), {"ml-1m": "whole catalogue"})
+    title, head, *table = capsys.readouterr().out.rstrip().splitlines()
+    assert title == "Ranking quality on test, whole catalogue: ml-1m, N = 50"
+    assert head.split() == ["system", "seeds", "ndcg@10", "epochs", "training"]
+    assert [row.split("  ")[0] for row in table] == [
+        "recgrela",
+        "sasrec, softmax",
+        "sasrec, linrec",
+        "gru4rec",
+        "popularity",
+        "lightsans",
+    ]
+    assert table[1].split()[2:4] == ["2", "0.2500"]
+    assert table[3].split()[1:5] == ["1", "of", "2", "0.1000"]
+    assert table[4].split()[3] == "-"
+    assert "oom" in table[5]
+    assert max(map(len, (title, head, *table))) <= 80
+
+
+def test_mechanisms_of_several_models_stand_under_their_model(capsys):
+    rows = [
+        learnt(model, attention, 0.2, causal=causal)
+        for attention, causal in (("softmax", True), ("linrec", False))
+        for model in ("sasrec(dropout=0.2)", "core")
+    ]
+    rows.append(learnt("popularity", "no-op", 0.05, causal=False))
+    quality.show_quality(pd.DataFrame(rows), {"ml-1m": "whole catalogue"})
+    title, head, *table = capsys.readouterr().out.rstrip().splitlines()
+    assert title == "Ranking quality on test, whole catalogue: ml-1m"
+    assert head.split()[:2] == ["attention", "direction"]
+    assert [row[:14].rstrip() for row in table] == [
+        "sasrec",
+        "  softmax",
+        "  linrec",
+        "core",
+        "  softmax",
+        "  linrec",
+        "no mechanism",
+        "  popularity",
+    ]

@@ -326,6 +326,53 @@ def test_the_front_joins_the_points_that_no_mean_beats(quality_summary, quality_
     assert front == pytest.approx(means.loc[["linrec", "sdpa"]].to_numpy())
 
 
+@pytest.fixture(scope="module")
+def of_systems(quality_samples, planted):
+    """Rows of whole systems, made of those of mechanisms: two of sasrec, one of another model and width."""
+    models = {"softmax": "sasrec(dropout=0.2)", "linrec": "sasrec(dropout=0.2)", "sdpa": "hstu"}
+    layers = {"softmax": 2, "linrec": 2, "sdpa": 4}
+    samples = quality_samples.assign(
+        model=quality_samples["attention"].map(models), layers=quality_samples["attention"].map(layers)
+    )
+    return summarise(samples, reference="softmax"), samples
+
+
+def test_systems_stand_in_one_panel_a_cost(of_systems, artists, assert_readable):
+    summary, samples = of_systems
+    figure = pareto.draw(summary, samples)
+    assert [ax.get_xlabel() for ax in figure.axes] == ["training time", "peak memory", "energy"]
+    for ax in figure.axes:
+        assert len(ax.containers) == 3
+        assert {text.get_text() for text in ax.texts} >= {"sasrec, softmax", "sasrec, linrec", "hstu"}
+    small_print = " ".join(figure.texts[1].get_text().split())
+    assert "layers" not in small_print, "it is a system's own"
+    assert "Seeds that did not end ok: sasrec, softmax 1" in small_print
+    colours = {container[0].get_color() for container in figure.axes[0].containers}
+    assert len(colours - {PAPER.quiet}) >= 2
+    assert_readable(figure)
+
+
+def test_systems_are_lines_of_one_panel_of_history_and_of_learning(of_systems, artists):
+    summary, samples = of_systems
+    for figure in (history.draw_history(summary, samples), learning.draw(summary, samples)):
+        assert len(figure.axes) == 1
+        for name in ("sasrec, softmax", "sasrec, linrec", "hstu"):
+            assert artists(figure, f"line {name}")
+
+
+def test_mechanisms_within_models_have_a_panel_a_model(quality_samples, artists):
+    both = pd.concat(
+        [
+            quality_samples.assign(model=model, case_id=quality_samples["case_id"] + model)
+            for model in ("sasrec(dropout=0.2)", "core")
+        ]
+    )
+    figure = pareto.draw(summarise(both, reference="softmax"), both)
+    assert len(figure.axes) == 6
+    assert [ax.get_ylabel() for ax in figure.axes[::3]] == ["core\ntest NDCG@10", "sasrec\ntest NDCG@10"]
+    assert {"softmax", "linrec", "sdpa"} <= {text.get_text() for text in figure.axes[0].texts}
+
+
 def test_learning_curves_sum_epoch_times_and_mark_the_best_epoch(
     quality_summary, quality_samples, artists, assert_readable
 ):

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import tempfile
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,35 @@ def quality():
             yield case, samples, {}
 
 
+SYSTEMS = (
+    ("recgrela", "rela", 4, 0.19),
+    ("sasrec", "softmax", 2, 0.18),
+    ("sasrec", "linrec", 2, 0.17),
+    ("lightsans", "lightsans", 2, 0.16),
+    ("popularity", "no-op", 1, 0.05),
+)
+
+
+def systems():
+    """Whole systems with two seeds each, and the decoding of two mechanisms in a suite of one data set."""
+    for (model, attention, layers, ndcg), seed in product(SYSTEMS, (0, 1)):
+        case = Case(
+            task="recommend", phase="train_and_rank", attention=attention, seq_len=50, model=model,
+            dataset="synthetic", layers=layers, seed=seed,
+        )  # fmt: skip
+        samples = [
+            ("ndcg@10", ndcg + 0.002 * seed, "1", {"phase": "test"}),
+            ("train_time", 60.0 * layers + seed, "s", {}),
+            ("peak_live_bytes", 1e8 * layers, "B", {}),
+        ]
+        yield case, samples, {}
+    for attention, n in product(("softmax", "rela"), LENGTHS):
+        case = Case(
+            task="decode", phase="step", attention=attention, seq_len=n, causal=True, dataset="synthetic"
+        )
+        yield case, [("time", 1e-6 * n, "s", {"round": 0})], {"round": 0}
+
+
 def trials():
     return [*costs(), *quality()]
 
@@ -173,6 +203,12 @@ def planted(tmp_path_factory):
 @pytest.fixture(scope="session")
 def source(planted):
     return read(store.Run(planted))
+
+
+@pytest.fixture(scope="session")
+def of_systems(tmp_path_factory):
+    """A run that compares systems, read."""
+    return read(store.Run(plant(tmp_path_factory.mktemp("systems"), chosen=list(systems()))))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from linrec_bench.report import charts, looks
 from linrec_bench.report.charts import Log
 from linrec_bench.report.cost_charts import cost_shapes
 from linrec_bench.report.frames import cost_parts
+from linrec_bench.report.guides import guides
 from linrec_bench.report.quality_charts import quality_charts
 from linrec_bench.report.ticks import byte_ticks, metric_ticks
 
@@ -89,6 +90,24 @@ def test_a_line_breaks_where_nothing_was_measured():
     assert charts.runs([True, True, False, True]) == [range(2), range(3, 4)]
     assert charts.runs([]) == []
     assert charts.polyline([(1, 2)]) == ""
+
+
+def test_guides_stand_where_no_line_passes():
+    x, y = Log(128, 8192, 56, 312), Log(1, 1000, 190, 6)
+    (slope, steeper), words = guides(x, y, [])
+    assert [word.text for word in words] == ["N", "N²"]
+    corner = (slope.path, steeper.path)
+    # A line through that corner sends them elsewhere, one far below it does not.
+    high = [(56.0, 80.0), (184.0, 40.0), (312.0, 20.0)]
+    assert {line.path for line in guides(x, y, [[(56.0, 185.0), (312.0, 180.0)]])[0]} == set(corner)
+    moved, _ = guides(x, y, [high])
+    assert not {line.path for line in moved} & set(corner)
+    for line in moved:
+        for across, height in (point.split() for point in line.path[1:].split("L")):
+            assert min(math.dist((float(across), float(height)), point) for point in high) > 9
+    # Where lines are everywhere, the guides stand somewhere all the same.
+    full = [[(56.0, float(at)), (312.0, float(at))] for at in range(6, 190, 8)]
+    assert len(guides(x, y, full)[0]) == 2
 
 
 def test_a_log_axis_spaces_factors_evenly():

@@ -18,6 +18,7 @@ which documents its functions:
     matched, reached                    seconds and joules of training until a given quality; of two sides
     intervals, seeds                    medians and ratios over processes; quality over seeds
     quality, user_bootstrap             quality of variants against each other, paired by user and seed
+    systems, ranking                    whether mechanisms or whole systems are compared; these, ranked
     compare, comparison                 a run or a mechanism against another, and what that found
     matching, judging, significance     which cases are compared, which verdict they get; Student's t, Holm
     verdicts, regression, power         claims, accepted ratios, and how often a gate would cry wolf

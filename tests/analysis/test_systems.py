@@ -67,6 +67,7 @@ def test_models_that_count_are_those_that_no_gradient_trains():
         # The same mechanism in each says nothing of mechanisms.
         ([("sasrec", "softmax"), ("core", "softmax")], True),
         ([("sasrec", "softmax"), ("sasrec", "linrec"), ("gru4rec", "no-op")], True),
+        ([("sasrec", "softmax"), ("sasrec", "linrec"), ("core", "softmax"), ("core", "rela")], True),
         # Models that never meet are not compared.
         ([("sasrec", "softmax"), ("core", "softmax", {"dataset": "gowalla"})], False),
         ([("sasrec", "softmax"), ("core", "softmax", {"seq_len": 100})], False),

@@ -7,7 +7,9 @@ from datetime import datetime
 import pytest
 from typer.testing import CliRunner
 
+from linrec_bench.analysis.summary import summarise
 from linrec_bench.cli import app
+from linrec_bench.figures import draw_all
 from linrec_bench.results import store
 
 SUITE = "sweeps: [{task: decode, attention: [softmax], fixed: {seq_len: 64, causal: true}}]\n"
@@ -108,3 +110,13 @@ def test_an_unknown_style_is_a_usage_error():
     done = call("--style", "poster")
     assert done.exit_code == 2
     assert "paper" in done.output
+
+
+def test_costs_name_no_data_set_that_they_do_not_read(decode_samples, tmp_path):
+    """A case has the data set of its suite, whatever its task."""
+    rows = decode_samples.assign(dataset="ml-1m")
+    draw_all(rows, summarise(rows, reference="softmax"), tmp_path, formats=("svg",))
+    assert "ml-1m" not in (tmp_path / "latency.svg").read_text()
+    drawn = decode_samples.assign(dataset="lengths of ml-1m")
+    draw_all(drawn, summarise(drawn, reference="softmax"), tmp_path, formats=("svg",))
+    assert "lengths of ml-1m" in (tmp_path / "latency.svg").read_text()

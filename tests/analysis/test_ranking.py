@@ -119,11 +119,8 @@ def test_mechanisms_of_one_model_are_told_as_ever(ran):
     table = differences(alone, ranks, reference="softmax")
     assert list(table["model"]) == ["sasrec(dropout=0.2)"]
     found = headline(alone, "softmax", table)
-    assert [said.split(" is ")[0].split(": test")[0] for said in found] == [
-        "softmax",
-        "linrec",
-        "no difference shown: linrec",
-    ]
+    assert [said.split(": test")[0] for said in found] == ["softmax", "linrec"]
+    assert "no difference from softmax shown" in found[1]
 
 
 def test_settings_that_all_systems_vary_are_told(ran):

@@ -39,6 +39,7 @@ def judged(tmp_path, monkeypatch, capfd):
                 ("ndcg@10", 0.02, "1", "validation"),
                 ("ndcg@10", NDCG[case.attention][case.seed], "1", "test"),
                 ("ndcg@10", 0.9, "1", case.phase),
+                ("peak_process_bytes", 3e8 if case.attention == "softmax" else 2e8, "B", case.phase),
                 (TRIAL, 1.0, "s", case.phase),
             ):
                 rows.append(
@@ -78,6 +79,12 @@ def test_the_interval_over_seeds_decides(judged, line, code, said):
     assert answered == code
     assert said in text
     assert text.startswith({check.HOLDS: "holds: ", check.BROKEN: "broken: "}.get(code, "undecided: "))
+
+
+def test_the_memory_of_a_training_is_that_of_its_process(judged):
+    code, text = judged('attention: linrec, measure: peak_memory, to: softmax, ratio: "<= 0.7"')
+    assert code == check.HOLDS
+    assert "found 0.666667 (3 seeds, paired)" in text
 
 
 def test_a_single_seed_decides_no_difference(judged):

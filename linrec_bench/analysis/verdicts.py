@@ -25,7 +25,11 @@ Quantity = Literal["exponent", "value", "ratio", "difference", "crossover"]
 SPEC = "SPEC"
 """The source of a claim that a mechanism declares."""
 
-COLUMN_OF = {"peak_memory": ("peak_live_bytes", "peak_allocated_bytes"), "saved_memory": ("saved_bytes",)}
+COLUMN_OF = {
+    # Of a whole training on a CPU the process alone can tell.
+    "peak_memory": ("peak_live_bytes", "peak_allocated_bytes", "peak_process_bytes"),
+    "saved_memory": ("saved_bytes",),
+}
 """The words of a suite that stand for a row measure; the first that was measured counts."""
 
 _NAMES = ("run_id", "suite", "case_id")

@@ -43,18 +43,26 @@ def as_records(verdicts: Sequence[Verdict]) -> list[dict[str, object]]:
 
 
 def junit(verdicts: Sequence[Verdict], name: str) -> str:
-    """A JUnit XML document with one test case a verdict: broken fails, undecided is skipped."""
+    """A JUnit XML document with one test case a verdict: broken fails, undecided is skipped.
+
+    Without any it has one that errs: a document without tests would pass.
+    """
     answers = Counter(verdict.answer for verdict in verdicts)
     counts = {
         "name": _xml(name),
-        "tests": str(len(verdicts)),
+        "tests": str(max(len(verdicts), 1)),
         "failures": str(answers["broken"]),
-        "errors": "0",
+        "errors": str(int(not verdicts)),
         "skipped": str(answers["undecided"]),
     }
     root = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(root, "testsuite", counts)
     elements: dict[Answer, str] = {"broken": "failure", "undecided": "skipped"}
+    if not verdicts:
+        nothing = ElementTree.SubElement(
+            suite, "testcase", {"classname": _xml(name), "name": "anything", "time": "0"}
+        )
+        ElementTree.SubElement(nothing, "error", {"message": "nothing to check"})
     for verdict in verdicts:
         case = ElementTree.SubElement(
             suite, "testcase", {"classname": _xml(name), "name": _xml(verdict.name), "time": "0"}

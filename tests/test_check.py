@@ -228,6 +228,15 @@ def test_a_baseline_is_made_held_and_reported(folder, monkeypatch, capfd):
     assert "<failure" in (folder / "j.xml").read_text()
 
 
+def test_nothing_to_check_is_told_to_programs_too(folder, monkeypatch, capfd):
+    run = ("check", "s.yaml", "--device", "cpu", "--only", "attention=nobody", "--json", "--junit", "j.xml")
+    assert call(monkeypatch, *run) == 4
+    said = capfd.readouterr()
+    assert json.loads(said.out) == []
+    assert "nothing to check: " in said.err
+    assert "<error" in (folder / "j.xml").read_text()
+
+
 @pytest.mark.parametrize(
     "written", [("--junit", "no/j.xml"), ("--baseline", "no/b.json", "--update-baseline")]
 )

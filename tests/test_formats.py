@@ -81,6 +81,12 @@ def test_junit_counts_and_names_every_verdict():
     assert [child.tag for child in holds] == ["system-out"]
 
 
+def test_junit_without_verdicts_is_no_pass():
+    suite = ElementTree.fromstring(formats.junit([], "complexity")).find("testsuite")
+    assert (suite.get("tests"), suite.get("errors")) == ("1", "1")
+    assert suite.find("testcase").find("error").get("message") == "nothing to check"
+
+
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 
 

@@ -109,6 +109,9 @@ def command(
         )
     except runner.NothingSelected as reason:
         console.say(f"nothing to check: {reason}")
+        if as_json:
+            console.show_verdicts([], as_json=True)
+        console.write_reports([], name=Path(suite).stem, junit=junit)
         raise typer.Exit(check.NOTHING) from None
     accepted = None
     if baseline is not None:

@@ -78,7 +78,7 @@ def _inner_added(_out: object, _added: Tensor, matrix: Tensor, _vector: Tensor) 
     return 2 * matrix.numel()
 
 
-def _batches_added(_out: object, _added: Tensor, a: Tensor, b: Tensor) -> int:
+def _products_added(_out: object, _added: Tensor, a: Tensor, b: Tensor) -> int:
     return 2 * a.numel() * b.shape[-1]
 
 
@@ -102,7 +102,11 @@ _FORMULAS: dict[object, Callable[..., int]] = {
     aten.dot: _inner,
     aten.vdot: _inner,
     aten.addmv: _inner_added,
-    aten.addbmm: _batches_added,
+    aten.addmv_: _inner_added,
+    aten.addmm_: _products_added,
+    aten.addbmm: _products_added,
+    aten.addbmm_: _products_added,
+    aten.baddbmm_: _products_added,
     aten.linalg_solve_triangular: _triangular,
     aten._fft_c2c: _fourier,
     aten._fft_r2c: _fourier,

@@ -78,6 +78,16 @@ def test_linear_layer_under_inference_mode():
         (lambda: torch.randn(5, 7) @ torch.randn(7), 2 * 5 * 7),
         (lambda: torch.dot(torch.randn(9), torch.randn(9)), 2 * 9),
         (lambda: torch.addmv(torch.randn(5), torch.randn(5, 7), torch.randn(7)), 2 * 5 * 7),
+        (lambda: torch.randn(5).addmv_(torch.randn(5, 7), torch.randn(7)), 2 * 5 * 7),
+        (lambda: torch.randn(5, 6).addmm_(torch.randn(5, 7), torch.randn(7, 6)), 2 * 5 * 6 * 7),
+        (
+            lambda: torch.randn(3, 5, 6).baddbmm_(torch.randn(3, 5, 7), torch.randn(3, 7, 6)),
+            2 * 3 * 5 * 6 * 7,
+        ),
+        (
+            lambda: torch.randn(5, 6).addbmm_(torch.randn(3, 5, 7), torch.randn(3, 7, 6)),
+            2 * 3 * 5 * 6 * 7,
+        ),
         (
             lambda: torch.addbmm(torch.randn(5, 6), torch.randn(3, 5, 7), torch.randn(3, 7, 6)),
             2 * 3 * 5 * 7 * 6,

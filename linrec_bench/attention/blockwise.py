@@ -19,17 +19,17 @@ Half types are computed and summed in float32, a block at a time: a bfloat16 sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from math import ceil
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.causal_linear import chunk_length
+from linrec_bench.attention.blocks import cut, cut_pad, paste, spans_of
+from linrec_bench.attention.blocks import pads as pads
+from linrec_bench.attention.blocks import state_dtype as state_dtype
 from linrec_bench.attention.spec import State
 from linrec_bench.repetition import run
 
@@ -41,75 +41,6 @@ Read = Callable[..., Tensor]
 Step = Callable[..., tuple[State, Tensor]]
 """(state, *tokens, pad, *weights) of a block -> the state after it, o of the block. A block may be a single
 token."""
-
-BLOCK_BYTES = {"cpu": 1 << 20, "cuda": 1 << 24}
-"""Size of one tensor's block: a handful of them should fit the cache next to the arithmetic."""
-
-MAX_BLOCKS = 16
-"""Bounds the number of calls at any N; longer sequences get longer blocks."""
-
-
-SHORTEST_BLOCK = {"cpu": 1 << 9, "cuda": 1 << 14}
-"""Tokens below which the cost of the calls outweighs what a smaller block saves."""
-
-_counted_as: str | None = None
-
-
-@contextmanager
-def blocks_as_on(device_type: str) -> Iterator[None]:
-    """Inside, every sequence is cut as on `device_type`: for counts of another device on fake CPU tensors."""
-    global _counted_as
-    before, _counted_as = _counted_as, device_type
-    try:
-        yield
-    finally:
-        _counted_as = before
-
-
-def _on_device(numbers: Mapping[str, int], x: Tensor) -> int:
-    return numbers.get(_counted_as or x.device.type, numbers["cpu"])
-
-
-def state_dtype(x: Tensor) -> torch.dtype:
-    """The type that states and sums have for inputs like `x`: float32 for half types, else that of `x`."""
-    return torch.promote_types(x.dtype, torch.float32)
-
-
-def pads(padding_mask: Tensor | None) -> Tensor | None:
-    """[B, 1, N, 1], True at padding; None where nothing is padded."""
-    return None if padding_mask is None else ~padding_mask[:, None, :, None]
-
-
-def _spans(x: Tensor, width: int | None = None) -> list[tuple[int, int]]:
-    """Start and length of every block of x [B, H, N, d], whole chunks but for the last.
-
-    `width`: the numbers a token that the widest tensor of a block has, d if None.
-    """
-    batch, heads, length, head_size = x.shape
-    # A block of at least eight chunks: the states kept for backward stay below an eighth of one input.
-    unit = 8 * chunk_length(head_size)
-    in_cache = _on_device(BLOCK_BYTES, x) // max(4 * batch * heads * (width or head_size), 1)
-    # A short sequence is not cut finer than calls are worth, a longer one into eight or more: what a block
-    # needs for a moment then stays a fraction of the whole.
-    wanted = min(in_cache, max(_on_device(SHORTEST_BLOCK, x), length // 8))
-    rows = unit * max(1, wanted // unit, ceil(length / (MAX_BLOCKS * unit)))
-    return [(start, min(rows, length - start)) for start in range(0, length, rows)]
-
-
-def _cut(span: tuple[int, int], tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The block `span` of each tensor, in the type of the state."""
-    start, rows = span
-    return tuple(x.narrow(-2, start, rows).to(state_dtype(x)) for x in tensors)
-
-
-def _cut_pad(span: tuple[int, int], pad: Tensor | None) -> Tensor | None:
-    return None if pad is None else pad.narrow(-2, span[0], span[1])
-
-
-def _paste(span: tuple[int, int], targets: Sequence[Tensor | None], blocks: Sequence[Tensor | None]) -> None:
-    for target, block in zip(targets, blocks, strict=True):
-        if target is not None and block is not None:
-            target.narrow(-2, span[0], span[1]).copy_(block)
 
 
 def _accumulate(totals: Sequence[Tensor | None], parts: Sequence[Tensor | None]) -> None:
@@ -194,13 +125,13 @@ class _SumThenRead(torch.autograd.Function):
         weights = tuple(x.to(state_dtype(x)) for x in given)
         out = torch.empty_like(keys[1])
         with _full_precision(out):
-            spans = _spans(keys[0], width)
-            state = run(summarise, *_cut(spans[0], keys), _cut_pad(spans[0], pad), *weights)
+            spans = spans_of(keys[0], width)
+            state = run(summarise, *cut(spans[0], keys), cut_pad(spans[0], pad), *weights)
             for span in spans[1:]:
-                part = run(summarise, *_cut(span, keys), _cut_pad(span, pad), *weights)
+                part = run(summarise, *cut(span, keys), cut_pad(span, pad), *weights)
                 state = tuple(total + more for total, more in zip(state, part, strict=True))
             for span in spans:
-                _paste(span, (out,), (run(read, state, *_cut(span, queries), *weights),))
+                paste(span, (out,), (run(read, state, *cut(span, queries), *weights),))
         ctx.save_for_backward(*tensors, *state)
         ctx.summarise, ctx.read, ctx.pad = summarise, read, pad
         ctx.counts, ctx.spans, ctx.total = counts, spans, len(tensors)
@@ -224,23 +155,23 @@ class _SumThenRead(torch.autograd.Function):
                 found = run(
                     _pull_back,
                     read,
-                    (*state, *_cut(span, queries), *weights),
+                    (*state, *cut(span, queries), *weights),
                     (*[True] * width, *for_queries, *for_weights),
-                    _cut(span, (grad,)),
+                    cut(span, (grad,)),
                 )
                 _accumulate(dstate, found[:width])
-                _paste(span, dqueries, found[width : width + asked])
+                paste(span, dqueries, found[width : width + asked])
                 _accumulate(dweights, found[width + asked :])
             if any(for_keys) or any(for_weights):
                 for span in ctx.spans:
                     found = run(
                         _pull_back,
-                        partial(_summarise_as_function, ctx.summarise, len(keys), _cut_pad(span, ctx.pad)),
-                        (*_cut(span, keys), *weights),
+                        partial(_summarise_as_function, ctx.summarise, len(keys), cut_pad(span, ctx.pad)),
+                        (*cut(span, keys), *weights),
                         (*for_keys, *for_weights),
                         tuple(dstate),
                     )
-                    _paste(span, dkeys, found[: len(keys)])
+                    paste(span, dkeys, found[: len(keys)])
                     _accumulate(dweights, found[len(keys) :])
         return None, None, None, None, None, *dqueries, *dkeys, *_like(dweights, given)
 
@@ -260,15 +191,15 @@ class _Scan(torch.autograd.Function):
         weights = tuple(x.to(state_dtype(x)) for x in given)
         out = torch.empty_like(tokens[2])
         before: list[Tensor] = []
-        spans = _spans(tokens[0], width)
+        spans = spans_of(tokens[0], width)
         ctx.width, ctx.step, ctx.pad, ctx.count, ctx.total = len(state), step, pad, count, len(tensors)
         ctx.spans = spans
         with _full_precision(out):
             for span in spans:
                 if any(ctx.needs_input_grad):
                     before.extend(state)
-                state, block = run(step, state, *_cut(span, tokens), _cut_pad(span, pad), *weights)
-                _paste(span, (out,), (block,))
+                state, block = run(step, state, *cut(span, tokens), cut_pad(span, pad), *weights)
+                paste(span, (out,), (block,))
         ctx.save_for_backward(*tensors, *before)
         return out
 
@@ -287,13 +218,13 @@ class _Scan(torch.autograd.Function):
                 state = before[index * width : (index + 1) * width]
                 found = run(
                     _pull_back,
-                    partial(_step_as_function, ctx.step, width, count, _cut_pad(span, ctx.pad)),
-                    (*state, *_cut(span, tokens), *weights),
+                    partial(_step_as_function, ctx.step, width, count, cut_pad(span, ctx.pad)),
+                    (*state, *cut(span, tokens), *weights),
                     (*[True] * width, *wanted),
-                    (*dstate, *_cut(span, (grad,))),
+                    (*dstate, *cut(span, (grad,))),
                 )
                 dstate = found[:width]
-                _paste(span, dtokens, found[width : width + count])
+                paste(span, dtokens, found[width : width + count])
                 _accumulate(dweights, found[width + count :])
         return None, None, None, None, None, *dtokens, *_like(dweights, given)
 

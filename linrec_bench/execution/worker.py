@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from linrec_bench import attention
-from linrec_bench.attention.blockwise import blocks_as_on
+from linrec_bench.attention.blocks import blocks_as_on
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.plan import Prediction

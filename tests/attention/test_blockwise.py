@@ -1,4 +1,4 @@
-"""The engine: how sequences are cut, what is kept for backward, and that neither changes the result."""
+"""The engine: what is kept for backward, and that this never changes the result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import blockwise, contract, core
-from linrec_bench.attention.causal_linear import causal_product, chunk_length
+from linrec_bench.attention import blocks, blockwise, contract, core
+from linrec_bench.attention.causal_linear import causal_product
 
 LINEAR = ["linrec", "linrec-column", "linear-transformer"]
 
@@ -24,19 +24,9 @@ def test_chunks_equal_steps(length: int) -> None:
     torch.testing.assert_close(last, state)
 
 
-@pytest.mark.parametrize(("batch", "length"), [(1, 1), (1, 100), (4, 5000), (64, 1000), (1, 1 << 20)])
-def test_blocks_cover_the_sequence_in_whole_chunks(batch: int, length: int) -> None:
-    x = torch.empty(batch, 8, length, 16, device="meta")
-    spans = blockwise._spans(x)
-    assert [start for start, _ in spans] == [sum(n for _, n in spans[:i]) for i in range(len(spans))]
-    assert sum(rows for _, rows in spans) == length
-    assert len(spans) <= blockwise.MAX_BLOCKS or spans[0][1] * x[:, :, 0].nbytes <= 1 << 20
-    assert all(rows % chunk_length(16) == 0 for _, rows in spans[:-1])
-
-
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blockwise, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -140,11 +130,3 @@ def test_autocast_does_not_reach_the_state(name: str, causal: bool) -> None:
         inside = core(name, q, k, v, causal=causal)
         inside.sum().backward()
     assert torch.equal(plain, inside)
-
-
-def test_counts_for_another_device_cut_as_it_would() -> None:
-    x = torch.empty(1, 2, 1 << 14, 16, device="meta")
-    assert len(blockwise._spans(x)) == 8
-    with blockwise.blocks_as_on("cuda"):
-        assert blockwise._spans(x) == [(0, 1 << 14)]
-    assert len(blockwise._spans(x)) == 8

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import Spec, blockwise, contract, core, kv_cache, registry, softmax
+from linrec_bench.attention import Spec, blocks, contract, core, kv_cache, registry, softmax
 from linrec_bench.attention.contract import values
 
 CASES = [(name, causal) for name, spec in registry().items() for causal in contract.directions(spec)]
@@ -58,7 +58,7 @@ def test_every_mechanism_keeps_the_contract_on_a_gpu(name: str) -> None:
 def test_the_contract_holds_across_blocks(
     monkeypatch: pytest.MonkeyPatch, name: str, causal: bool, check: str
 ) -> None:
-    monkeypatch.setattr(blockwise, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
     assert contract.CHECKS[check](registry()[name], causal=causal) is None
 
 

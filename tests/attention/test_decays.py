@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from linrec_bench import attention
-from linrec_bench.attention import blockwise, contract
+from linrec_bench.attention import blocks, contract
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.decayed_linear import decayed_product, decayed_states, segment_decays
 from linrec_bench.attention.gla import LowRankGate
@@ -143,7 +143,7 @@ def test_calls_grow_by_levels_and_products_with_the_length(kind: str) -> None:
 @pytest.mark.parametrize("check", ["agreement", "gradients", "causal", "prefix", "pad length"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_contract_holds_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, check: str) -> None:
-    monkeypatch.setattr(blockwise, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
     assert contract.CHECKS[check](attention.registry()[name], causal=True) is None
 
 

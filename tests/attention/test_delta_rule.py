@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from linrec_bench import attention
-from linrec_bench.attention import Unsupported, blockwise, contract, deltanet, gated_deltanet
+from linrec_bench.attention import Unsupported, blocks, contract, deltanet, gated_deltanet
 from linrec_bench.attention.delta_rule import affine_states, delta_product
 from linrec_bench.attention.layer import make_layer
 from linrec_bench.measures import flops
@@ -185,7 +185,7 @@ def test_affine_states_are_those_of_the_loop(count: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("check", ["agreement", "gradients", "causal", "prefix"])
 def test_the_contract_holds_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, check: str) -> None:
-    monkeypatch.setattr(blockwise, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
     assert contract.CHECKS[check](attention.registry()[name], causal=True) is None
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from linrec_bench.attention import (
     Unsupported,
     based,
-    blockwise,
+    blocks,
     contract,
     core,
     cosformer,
@@ -374,11 +374,11 @@ def test_shares_of_a_row_have_their_gradient() -> None:
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_hold_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, causal: bool) -> None:
-    monkeypatch.setattr(blockwise, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
     assert contract.CHECKS["gradients"](registry()[name], causal=causal) is None
 
 
 def test_wide_features_shorten_blocks() -> None:
     x = torch.empty(1, 2, 100_000, 16, device="meta")
-    plain, wide = blockwise._spans(x)[0][1], blockwise._spans(x, width=160)[0][1]
-    assert plain > wide >= 100_000 / blockwise.MAX_BLOCKS
+    plain, wide = blocks.spans_of(x)[0][1], blocks.spans_of(x, width=160)[0][1]
+    assert plain > wide >= 100_000 / blocks.MAX_BLOCKS

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from linrec_bench import attention
-from linrec_bench.attention import Unsupported, blockwise, contract
+from linrec_bench.attention import Unsupported, blocks, contract
 from linrec_bench.attention.fuxi_linear import Rates
 from linrec_bench.attention.fuxi_positional import Places
 from linrec_bench.attention.layer import join_heads, make_layer, split_heads
@@ -163,7 +163,7 @@ def test_there_is_no_bidirectional_form(name: str) -> None:
 def test_the_contract_holds_across_blocks(
     monkeypatch: pytest.MonkeyPatch, name: str, causal: bool, check: str
 ) -> None:
-    monkeypatch.setattr(blockwise, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
     assert contract.CHECKS[check](attention.registry()[name], causal=causal) is None
 
 

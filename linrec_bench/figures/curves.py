@@ -109,6 +109,7 @@ def _draw(
     panels = Panels(
         rows=len(found.lines),
         titles=[cell.title for cell in found.cells],
+        sides=[facets.beside(cell.side, curve.axis) for cell in found.cells],
         columns=found.columns,
         labels=sorted({name for cell in found.cells for name in cell.named}),
         style=style,
@@ -142,7 +143,7 @@ def _draw(
         if cell.title:
             ax.set_title(panels.wrapped(cell.title), loc="left")
         if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
-            ax.set_ylabel("\n".join(filter(None, (cell.side, curve.axis))))
+            ax.set_ylabel(facets.beside(cell.side, curve.axis))
         if cell.named:
             label_beside(ax, _ends(ax, cell, curve.x, heights), looks, style=style)
     name_columns(grid, curve.x_axis)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 _TASKS = {"train_step": "Training step", "decode": "Decoding", "recommend": "Training"}
+
+HEIGHT = 34
+"""Characters that the height of a panel holds."""
 
 Setting = dict[str, object]
 """Columns that vary, with the values that one panel shows."""
@@ -52,12 +57,18 @@ def named(setting: Mapping[str, object]) -> str:
     return ", ".join(_named(column, value) for column, value in setting.items())
 
 
+def beside(setting: str, axis: str) -> str:
+    """What stands beside the first panel of a line: its setting, if any, in lines above its axis."""
+    return "\n".join([*textwrap.wrap(setting, HEIGHT), axis])
+
+
 def _named(column: str, value: object) -> str:
     if column == "causal":
         return "causal" if value else "bidirectional"
     if column == "seq_len":
         return f"N = {value:,}"
     if isinstance(value, str):
-        return value.replace("_", " + ") if column == "phase" else value
+        # Long names break between their parameters.
+        return value.replace("_", " + ") if column == "phase" else re.sub(r",(?=\S)", ", ", value)
     number = "unknown" if pd.isna(value) else f"{value:,.0f}"  # type: ignore[call-overload]
     return f"{column.removesuffix('_size')} {number}"

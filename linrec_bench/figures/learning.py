@@ -40,6 +40,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
             rows=len(found.lines),
             columns=found.columns,
             labels=sorted({name for cell in found.cells for name in cell.named}),
+            sides=[facets.beside(cell.side, "validation NDCG@10") for cell in found.cells],
             style=style,
             width=2.7 if found.crowded else 5.0,
             height=max(2.0 if found.crowded else 2.8, LABEL_GAP * 1.05 * style.scale * names),
@@ -59,7 +60,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
                 part = cell.rows[cell.rows["attention"] == label]
                 _draw_runs(ax, part, looks[label], gid=f"line {label}", style=style)
             if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
-                ax.set_ylabel("\n".join(filter(None, (cell.side, "validation NDCG@10"))))
+                ax.set_ylabel(facets.beside(cell.side, "validation NDCG@10"))
         _time_axis(grid[0][0], curves)
         # A curve starts low and says little there: the axis is that of what was learnt.
         low, high = float(np.quantile(curves["quality"], 0.05)), float(curves["quality"].max())

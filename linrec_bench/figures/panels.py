@@ -24,13 +24,14 @@ class Panels:
 
     Sizes that hold words are those on paper: they grow with the style. With `apart`, every panel has its own
     labels, and room for them. `titles` are those that panels will have: there is room for their longest, as
-    `wrapped`.
+    `wrapped`. So there is for `sides`, what stands beside the axis of the first of a line.
     """
 
     rows: int
     columns: int
     labels: Collection[str]
     titles: Collection[str] = ()
+    sides: Collection[str] = ()
     style: Style = PAPER
     width: float = 2.5
     height: float = 2.15
@@ -56,7 +57,10 @@ class Panels:
         gap_x = right + 0.1 if self.apart else self.gap_x * scale
         headings = max((self.wrapped(title).count("\n") for title in self.titles), default=0)
         more = 0.15 * headings
-        left, bottom, gap_y = self.left * scale, self.bottom * scale, (self.gap_y + more) * scale
+        # The axis and one line beside it always have room.
+        lines = max((side.count("\n") for side in self.sides), default=0)
+        left = (self.left + 0.15 * max(lines - 1, 0)) * scale
+        bottom, gap_y = self.bottom * scale, (self.gap_y + more) * scale
         panel_height = max(self.height, 0 if self.apart else LABEL_GAP * scale * len(self.labels))
         width = left + self.columns * self.width + (self.columns - 1) * gap_x + right
         # A number is not parted from its unit.

@@ -76,10 +76,12 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
             # A mechanism looks the same in every figure; systems have to be told apart in this one.
             looks = style.looks(names)
         layout = facets.settings(rows, ROWS)
+        sides = [facets.beside(facets.named(setting), "test NDCG@10") for setting in layout]
         figure, grid = Panels(
             rows=len(layout) * (len(prices) if crowded else 1),
             columns=1 if crowded else len(prices),
             labels=[],
+            sides=sides,
             style=style,
             width=6.6 if crowded else 3.2,
             height=3.9 if crowded else 2.7,
@@ -89,13 +91,15 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
             gap_y=0.55,
         ).make(title="Ranking quality against its cost", subtitle=_small_print(rows, variants), share="none")
         panels = [ax for axes in grid for ax in axes]
-        for ax, (setting, price) in zip(panels, product(layout, prices), strict=True):
+        for ax, ((setting, side), price) in zip(
+            panels, product(zip(layout, sides, strict=True), prices), strict=True
+        ):
             part = facets.select(rows, setting)
             _scale(ax, rows, price)
             ax.set_xlabel(price.axis)
             ax.set_ylim(*_quality_range(part))
             if crowded or price is prices[0]:
-                ax.set_ylabel("\n".join(filter(None, (facets.named(setting), "test NDCG@10"))))
+                ax.set_ylabel(side)
             else:
                 ax.yaxis.set_major_formatter(NullFormatter())
             _draw_panel(ax, pareto(part, cost=price.column), price, looks, style)

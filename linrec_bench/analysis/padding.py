@@ -13,7 +13,9 @@ DRAWN = "lengths of "
 def lengths_from(costs: pd.DataFrame) -> pd.Series[str]:
     """The column `dataset` of rows of costs where lengths were drawn from it; no task but recommend reads
     anything else of a data set, which a case has from its suite all the same."""
-    return costs["dataset"].where(costs["dataset"].fillna("").astype(str).str.startswith(DRAWN), "")
+    return costs["dataset"].where(
+        costs["dataset"].astype(object).fillna("").astype(str).str.startswith(DRAWN), ""
+    )
 
 
 _PLACE = [*(column for column in GRID_POINT if column != "dataset"), "attention"]
@@ -30,7 +32,7 @@ def padding_cost(summary: pd.DataFrame) -> pd.DataFrame:
     if "time_per_token_s" not in summary:
         return summary.iloc[:0].assign(token_ratio=[], real_share=[])
     timed = summary[summary["time_per_token_s"].notna()]
-    sources = timed["dataset"].fillna("").astype(str)
+    sources = timed["dataset"].astype(object).fillna("").astype(str)
     place = [*_PLACE, *(column for column in ("catalogue_size",) if column in timed)]
     # A missing value equals no other, and a training step alone has a model and a catalogue.
     keys = timed[place].astype(object).fillna("")

@@ -149,7 +149,7 @@ def named(cases: pd.DataFrame, attention: str, model: str = "") -> pd.Series[boo
     found = pd.Series(True, index=cases.index)
     for column, name in (("attention", attention), ("model", model)):
         if name:
-            labels = cases[column].fillna("").astype(str)
+            labels = cases[column].astype(object).fillna("").astype(str)
             found &= (labels == name) | (labels.map(base_name) == name)
     return found
 

@@ -160,7 +160,7 @@ class Run:
         if not path.is_file():
             return None
         frame = pd.read_csv(path)
-        return frame.assign(**{name: frame[name].fillna("") for name in ("model", "dataset")})
+        return frame.assign(**{name: frame[name].astype(object).fillna("") for name in ("model", "dataset")})
 
     def has_cards(self) -> bool:
         """Whether the semantics cards of the run's mechanisms are stored."""

@@ -44,10 +44,13 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
     from linrec_bench.analysis.headline import headline
     from linrec_bench.analysis.memorisation import memorisation, planted
     from linrec_bench.analysis.padding import lengths_from, padding_cost
+    from linrec_bench.analysis.systems import system_names
 
     costs = summary[summary["task"] != "recommend"]
     keys = ["task", "phase", "causal", lengths_from(costs)]
     for (task, phase, causal, lengths), part in costs.groupby(keys, sort=False):
+        if part["model"].nunique() > 1:
+            part = part.assign(attention=system_names(part))
         panel, panels = _largest_panel(part)
         direction = "causal" if causal else "bidirectional"
         batch, hidden = panel["batch_size"].iloc[0], panel["hidden_size"].iloc[0]

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linrec_bench.attention.products import causal_inner, sum_of_outer
+from linrec_bench.attention.running_sums import sums_before
 
 
 def chunk_length(head_size: int) -> int:
@@ -58,10 +59,10 @@ def causal_product(
     """o_t = (state + sum_{s <= t} k_s v_s^T)^T q_t for every t, and the state after the last token, for the
     features of q and k that `kernel` has: q and k themselves unless it is given.
 
-    All chunks at once: the number of operations does not depend on N, the extra memory is N (C + f e / C)
-    numbers a head. Floating-point operations: 2 N C (g + e) (dense triangle) + 4 N f e. `chunk` is C, by
-    default that of g; where the features are many more than e, chunks of e tokens do less. `held`, without a
-    kernel: tokens whose q_t . k_t has no gradient at k_t, see `causal_inner`.
+    All chunks at once: the number of calls hardly depends on N (see `running_sums`), the extra memory is
+    N (C + f e / C) numbers a head. Floating-point operations: 2 N C (g + e) (dense triangle) + 4 N f e.
+    `chunk` is C, by default that of g; where the features are many more than e, chunks of e tokens do less.
+    `held`, without a kernel: tokens whose q_t . k_t has no gradient at k_t, see `causal_inner`.
     """
     length = q.shape[-2]
     chunk = min(chunk or chunk_length(q.shape[-1]), length)
@@ -73,9 +74,10 @@ def causal_product(
         rest, state = product(q[..., whole:, :], k[..., whole:, :], v[..., whole:, :], state, held=last)
         return torch.cat((chunks, rest), dim=-2), state
     q, k, v = (x.unflatten(-2, (-1, chunk)) for x in (q, k, v))
-    parts = sum_of_outer(kernel.features(k), v)
-    states = torch.cat((state.unsqueeze(-3), parts), dim=-3).cumsum(dim=-3)
+    # One copy at most, where a block of a longer tensor is no plain run of chunks.
+    v = v.contiguous()
+    before, after = sums_before(sum_of_outer(kernel.features(k), v), state)
     held = None if held is None else held.unflatten(-2, (-1, chunk)).squeeze(-1)
     within = causal_inner(q, k, held) if kernel is INNER_PRODUCT else kernel.of_scores(q @ k.mT).tril()
-    out = within @ v + kernel.features(q) @ states[..., :-1, :, :]
-    return out.flatten(-3, -2), states[..., -1, :, :]
+    out = within @ v + kernel.features(q) @ before
+    return out.flatten(-3, -2), after

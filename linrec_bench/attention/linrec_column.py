@@ -31,6 +31,7 @@ from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, s
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, hold, reciprocal_root, unit_rows
 from linrec_bench.attention.products import sum_of_outer
+from linrec_bench.attention.running_sums import sums_before
 from linrec_bench.attention.spec import Spec, State
 
 
@@ -103,14 +104,16 @@ def _read(state: State, q: Tensor, *, count: Tensor | int) -> Tensor:
 def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> tuple[State, Tensor]:
     product, squares, count = state
     features = drop_padding(elu(k), pad)
-    squares = squares + features.square().cumsum(dim=-2)
+    own = features.square()
+    before, last = sums_before(own, squares.squeeze(2))
+    squares = before + own
     real = torch.ones_like(k[:1, :1, :, :1]) if pad is None else (~pad).to(k.dtype)
     count = count + real.cumsum(dim=-2)
     # The first token, which reads itself alone.
     alone = (count == 1) & (real == 1)
     q = unit_rows(elu(q), length=q.shape[-1] ** -0.5) * reciprocal_root(hold(count * squares, alone))
     out, product = causal_product(q, features, v, product, held=alone)
-    return (product, squares[..., -1:, :], count[..., -1:, :]), out
+    return (product, last.unsqueeze(2), count[..., -1:, :]), out
 
 
 def reference(

@@ -1,0 +1,91 @@
+"""Sums of all that came before, along the third axis: the states between chunks, and norms of prefixes.
+
+    x_i = first + sum_{j < i} p_j,    dp_j = sum_{i > j} dx_i + dlast,    dfirst = sum_i dx_i + dlast
+
+On a CPU torch's `cumsum` walks this axis number by number, against the grain of memory, and its gradient
+turns the tensor around twice. There the sums go by groups and groups of groups (Blelloch 1990, "Prefix Sums
+and Their Applications"): tens of additions of whole rows, O(log n) of them, in either direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isqrt
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+FEWEST = 8
+"""Rows that are summed one after another, without groups."""
+
+LARGEST_GROUP = 16
+"""Rows of a group at most: longer ones fall out of the innermost cache between two additions."""
+
+
+class _SumsBefore(torch.autograd.Function):
+    # ctx is Any: torch lets a Function put its own attributes on it.
+    @staticmethod
+    def forward(ctx: Any, parts: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        del ctx
+        return _sums(parts, first, backwards=False)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        del ctx
+        return _sums(grad, last, backwards=True)
+
+
+# `apply` is untyped in torch.
+_sums_before: Callable[..., tuple[Tensor, Tensor]] = _SumsBefore.apply
+
+
+def sums_before(
+    parts: Float[Tensor, "B H n *rest"], first: Float[Tensor, "B H *rest"]
+) -> tuple[Float[Tensor, "B H n *rest"], Float[Tensor, "B H *rest"]]:
+    """For each of n >= 1 parts `first` and all parts before it; and `first` and all parts. Differentiable
+    once, on a CPU."""
+    if parts.device.type == "cpu" and not torch.compiler.is_compiling():
+        return _sums_before(parts, first)
+    sums = torch.cat((first.unsqueeze(2), parts), dim=2).cumsum(dim=2)
+    return sums[:, :, :-1], sums[:, :, -1]
+
+
+def _sums(parts: Tensor, first: Tensor, *, backwards: bool) -> tuple[Tensor, Tensor]:
+    """`sums_before`; if `backwards`, of the parts after each."""
+    out = torch.empty_like(parts)
+    return out, _fill(out, parts, first, backwards=backwards)
+
+
+def _fill(out: Tensor, parts: Tensor, first: Tensor, *, backwards: bool) -> Tensor:
+    """Write the sums to `out`; return the last, which includes all parts."""
+    length = parts.shape[2]
+    group = 1 if length <= FEWEST else min(isqrt(length), LARGEST_GROUP)
+    # What does not fill a group comes last in the direction of the sum.
+    rest = length % group
+    start = rest if backwards else 0
+    whole, into = (x.narrow(2, start, length - rest).unflatten(2, (-1, group)) for x in (parts, out))
+    if group == 1:
+        last = _chain(out, parts, first, backwards=backwards)
+    else:
+        starts, last = _sums(whole.sum(dim=3), first, backwards=backwards)
+        _chain(into.transpose(2, 3), whole.transpose(2, 3), starts, backwards=backwards, closed=False)
+    if rest:
+        start = 0 if backwards else length - rest
+        last = _chain(out.narrow(2, start, rest), parts.narrow(2, start, rest), last, backwards=backwards)
+    return last
+
+
+def _chain(out: Tensor, parts: Tensor, first: Tensor, *, backwards: bool, closed: bool = True) -> Tensor:
+    """One row after another along the third axis; what is returned has the last part too if `closed`."""
+    sums, rows = list(out.unbind(2)), list(parts.unbind(2))
+    if backwards:
+        sums.reverse()
+        rows.reverse()
+    sums[0].copy_(first)
+    for before, row, after in zip(sums, rows, sums[1:], strict=False):
+        torch.add(before, row, out=after)
+    return sums[-1] + rows[-1] if closed else sums[-1]

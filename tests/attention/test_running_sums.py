@@ -1,0 +1,31 @@
+"""Sums of what came before, against torch's own, at lengths with and without a ragged end."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from linrec_bench.attention import contract
+from linrec_bench.attention.running_sums import sums_before
+
+
+@pytest.mark.parametrize("rest", [(4,), (3, 2)])
+@pytest.mark.parametrize("length", [1, 2, 8, 9, 17, 64, 100, 300, 1000])
+def test_sums_and_gradients_are_those_of_a_cumulative_sum(length: int, rest: tuple[int, ...]) -> None:
+    parts = contract.noise((2, 3, length, *rest), torch.float64, seed=1).requires_grad_()
+    first = contract.noise((2, 3, *rest), torch.float64, seed=2).requires_grad_()
+    slopes = [
+        contract.noise(parts.shape, torch.float64, seed=3),
+        contract.noise(first.shape, torch.float64, seed=4),
+    ]
+    whole = torch.cat((first.unsqueeze(2), parts), dim=2).cumsum(dim=2)
+    plain = [whole[:, :, :-1], whole[:, :, -1]]
+    found = sums_before(parts, first)
+    for ours, theirs in zip(found, plain, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    for ours, theirs in zip(
+        torch.autograd.grad(found, (parts, first), slopes),
+        torch.autograd.grad(plain, (parts, first), slopes),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs)

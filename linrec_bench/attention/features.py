@@ -45,8 +45,8 @@ def elu_plus_one(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
 
 
 def reciprocal_root(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """1 / sqrt(x), and 0 (with gradient 0) where x is 0."""
-    return x.masked_fill(x == 0, inf).rsqrt()
+    """1 / sqrt(x), and 0 (with gradient 0) where x is 0; x is not negative."""
+    return F.threshold(x, 0, inf).rsqrt()
 
 
 class _Held(torch.autograd.Function):

@@ -18,20 +18,23 @@ rounding leaves eps / |k|. Where a sum holds a single token neither term is form
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from math import inf
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from linrec_bench.attention import compiled, fla_kernels, native
 from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, hold, reciprocal_root, unit_rows
 from linrec_bench.attention.products import sum_of_outer
-from linrec_bench.attention.running_sums import sums_before
+from linrec_bench.attention.running_sums import sums_beyond
 from linrec_bench.attention.spec import Spec, State
 
 
@@ -104,16 +107,48 @@ def _read(state: State, q: Tensor, *, count: Tensor | int) -> Tensor:
 def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> tuple[State, Tensor]:
     product, squares, count = state
     features = drop_padding(elu(k), pad)
-    own = features.square()
-    before, last = sums_before(own, squares.squeeze(2))
-    squares = before + own
     real = torch.ones_like(k[:1, :1, :, :1]) if pad is None else (~pad).to(k.dtype)
     count = count + real.cumsum(dim=-2)
     # The first token, which reads itself alone.
     alone = (count == 1) & (real == 1)
-    q = unit_rows(elu(q), length=q.shape[-1] ** -0.5) * reciprocal_root(hold(count * squares, alone))
-    out, product = causal_product(q, features, v, product, held=alone)
-    return (product, last.unsqueeze(2), count[..., -1:, :]), out
+    q = unit_rows(elu(q), length=q.shape[-1] ** -0.5)
+    scaled, squares = _over_prefix(q, features, squares, count, alone)
+    out, product = causal_product(scaled, features, v, product, held=alone)
+    return (product, squares, count[..., -1:, :]), out
+
+
+class _OverPrefix(torch.autograd.Function):
+    """p_t = q_t / sqrt(n_t c_t^2), c_t^2 = squares + sum_{s <= t} k_s^2, by feature; and c^2 of the last token.
+
+    With h_t = -dp_t p_t / c_t^2, which is 2 dc_t^2, and 0 where a token is `alone` or c_t = 0:
+    dq_t = dp_t / sqrt(n_t c_t^2), dk_s = k_s (sum_{t >= s} h_t + 2 dlast), dsquares = sum_t h_t / 2 + dlast.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, squares: Tensor, count: Tensor, alone: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        own = k.square()
+        scale, last = sums_beyond(own, squares.squeeze(2), backwards=False)
+        scale.add_(own).mul_(count)
+        F.threshold_(scale, 0, inf).rsqrt_()
+        scaled = q * scale
+        ctx.save_for_backward(scaled, k, scale, count, alone)
+        return scaled, last.unsqueeze(2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, last: Tensor) -> tuple[Tensor | None, ...]:
+        scaled, k, scale, count, alone = ctx.saved_tensors
+        dq = grad * scale
+        # scale^2 n is 1 / c^2.
+        h = (grad * scaled).mul_(scale).mul_(scale).mul_(torch.where(alone, 0, -count))
+        later, all_of_it = sums_beyond(h, 2 * last.squeeze(2), backwards=True)
+        return dq, later.add_(h).mul_(k), all_of_it.unsqueeze(2) / 2, None, None
+
+
+# `apply` is untyped in torch.
+_over_prefix: Callable[..., tuple[Tensor, Tensor]] = _OverPrefix.apply
 
 
 def reference(

@@ -30,13 +30,13 @@ class _SumsBefore(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, parts: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         del ctx
-        return _sums(parts, first, backwards=False)
+        return sums_beyond(parts, first, backwards=False)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         del ctx
-        return _sums(grad, last, backwards=True)
+        return sums_beyond(grad, last, backwards=True)
 
 
 # `apply` is untyped in torch.
@@ -47,15 +47,25 @@ def sums_before(
     parts: Float[Tensor, "B H n *rest"], first: Float[Tensor, "B H *rest"]
 ) -> tuple[Float[Tensor, "B H n *rest"], Float[Tensor, "B H *rest"]]:
     """For each of n >= 1 parts `first` and all parts before it; and `first` and all parts. Differentiable
-    once, on a CPU."""
+    once."""
+    return _sums_before(parts, first)
+
+
+def sums_beyond(
+    parts: Float[Tensor, "B H n *rest"], first: Float[Tensor, "B H *rest"], *, backwards: bool
+) -> tuple[Float[Tensor, "B H n *rest"], Float[Tensor, "B H *rest"]]:
+    """`sums_before` without gradients; if `backwards`, for each part `first` and all parts after it."""
     if parts.device.type == "cpu" and not torch.compiler.is_compiling():
-        return _sums_before(parts, first)
+        return _sums(parts, first, backwards=backwards)
+    if backwards:
+        sums = torch.cat((parts, first.unsqueeze(2)), dim=2).flip(2).cumsum(dim=2).flip(2)
+        return sums[:, :, 1:], sums[:, :, 0]
     sums = torch.cat((first.unsqueeze(2), parts), dim=2).cumsum(dim=2)
     return sums[:, :, :-1], sums[:, :, -1]
 
 
 def _sums(parts: Tensor, first: Tensor, *, backwards: bool) -> tuple[Tensor, Tensor]:
-    """`sums_before`; if `backwards`, of the parts after each."""
+    """`sums_beyond`, in groups."""
     out = torch.empty_like(parts)
     return out, _fill(out, parts, first, backwards=backwards)
 

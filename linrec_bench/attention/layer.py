@@ -65,14 +65,16 @@ class Mixer(nn.Module):
         k: Float[Tensor, "B H N d"],
         v: Float[Tensor, "B H N d"],
         padding_mask: Bool[Tensor, "B N"] | None = None,
+        scale: float | None = None,
         **tensors: Tensor,
     ) -> Float[Tensor, "B H M d"]:
-        """M is N, or 1 for a mechanism with `one_query`: then `padding_mask` tells which keys it sees."""
-        if q.shape[-2] != k.shape[-2]:
+        """M is N, unless there is a `scale`: then the `one_query` of the mechanism answers queries that all see
+        the keys that `padding_mask` tells."""
+        if scale is not None:
             one_query = attention.registry()[self.name].one_query
             assert one_query is not None, "the layer has asked"
-            assert padding_mask is not None, "the layer knows what the query sees"
-            return one_query(q, k, v, seen=padding_mask)
+            assert padding_mask is not None, "the layer knows what the queries see"
+            return one_query(q, k, v, seen=padding_mask, scale=scale)
         given = {**self.params, **tensors}
         out: Tensor = attention.core(
             self.name, q, k, v, padding_mask=padding_mask, causal=self.causal, **given
@@ -158,19 +160,27 @@ class AttentionLayer(nn.Module):
     def _mixed_at(
         self, positions: Tensor, asked: Float[Tensor, "B D"], x: Tensor, padding_mask: Tensor | None
     ) -> Float[Tensor, "B D"]:
-        """`mixed` of the tokens `asked` alone: their queries, the keys and values of all that they see."""
-        width = x.shape[-1]
-        weight, bias = self.qkv.weight, self.qkv.bias
-        q = F.linear(asked, weight[:width], bias[:width])[:, None]
-        k, v = F.linear(x, weight[width:], bias[width:]).chunk(2, dim=-1)
+        """`mixed` of the tokens `asked` alone, without a key or value of any other:
+
+            q . (W_k x_j + b_k) = (W_k^T q) . x_j + q . b_k
+            sum_j w_j (W_v x_j + b_v) = W_v sum_j w_j x_j + b_v
+
+        since weights sum to 1 and do not change with q . b_k, which is the same for all keys.
+        """
         seen = padding_mask
         if self.mixer.causal:
             earlier = torch.arange(x.shape[1], device=x.device) <= positions[:, None]
             seen = earlier if seen is None else earlier & seen
         elif seen is None:
             seen = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-        heads = (split_heads(part, self.heads) for part in (q, k, v))
-        return join_heads(self.mixer(*heads, seen))[:, 0]
+        w_q, w_k, w_v = self.qkv.weight.chunk(3)
+        b_q, _, b_v = self.qkv.bias.chunk(3)
+        heads = (self.heads, -1)
+        q = F.linear(asked, w_q, b_q).unflatten(-1, heads)
+        turned = torch.einsum("bhd,hdw->bhw", q, w_k.unflatten(0, heads))[:, None]
+        x = x[:, None]
+        read = self.mixer(turned, x, x, seen, q.shape[-1] ** -0.5)[:, 0]
+        return torch.einsum("bhw,hdw->bhd", read, w_v.unflatten(0, heads)).flatten(1) + b_v
 
     def mixed(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None

@@ -118,7 +118,7 @@ def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> 
 
 
 class _OverPrefix(torch.autograd.Function):
-    """p_t = q_t / sqrt(n_t c_t^2), c_t^2 = squares + sum_{s <= t} k_s^2, by feature; and c^2 of the last token.
+    """p_t = q_t / sqrt(n_t c_t^2), c_t^2 = squares + sum_{s <= t} k_s^2, by feature; and c^2 in the end.
 
     With h_t = -dp_t p_t / c_t^2, which is 2 dc_t^2, and 0 where a token is `alone` or c_t = 0:
     dq_t = dp_t / sqrt(n_t c_t^2), dk_s = k_s (sum_{t >= s} h_t + 2 dlast), dsquares = sum_t h_t / 2 + dlast.
@@ -131,7 +131,7 @@ class _OverPrefix(torch.autograd.Function):
         own = k.square()
         scale, last = sums_beyond(own, squares.squeeze(2), backwards=False)
         scale.add_(own).mul_(count)
-        F.threshold_(scale, 0, inf).rsqrt_()
+        torch.threshold_(scale, 0, inf).rsqrt_()
         scaled = q * scale
         ctx.save_for_backward(scaled, k, scale, count, alone)
         return scaled, last.unsqueeze(2)

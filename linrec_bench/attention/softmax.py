@@ -40,14 +40,15 @@ def core(
 
 
 def one_query(
-    q: Float[Tensor, "B H 1 d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Float[Tensor, "B G M f"],
+    k: Float[Tensor, "B G N f"],
+    v: Float[Tensor, "B G N e"],
     *,
     seen: Bool[Tensor, "B N"],
-) -> Float[Tensor, "B H 1 d"]:
-    """One row of o in 4 N d operations a head; `seen` tells the keys that its query sees, one at least."""
-    scores = (q * q.shape[-1] ** -0.5) @ k.mT
+    scale: float,
+) -> Float[Tensor, "B G M e"]:
+    """softmax(scale q k^T) v where each of M queries sees the same keys, one at least."""
+    scores = (q * scale) @ k.mT
     scores.masked_fill_(~seen[:, None, None, :], torch.finfo(scores.dtype).min)
     return torch.matmul(scores.softmax(dim=-1), v)
 

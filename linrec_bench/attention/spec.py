@@ -72,8 +72,10 @@ class Spec:
     for each token, [B, H, N, *], the others are weights. `layer` is the published layer where it is more than
     projections around the core; `timestamps` says that it takes them. `init_state` and `step` decode one
     event after another; every causal mechanism has them. `remember` is there where taking events in costs
-    less than `step`: a cache only stores them. `one_query(q, k, v, seen=)` is the row of `core` of one query
-    [B, H, 1, d] that sees the keys `seen` [B, N]; a core without it is computed whole and read at one row.
+    less than `step`: a cache only stores them. `one_query(q, k, v, seen=, scale=)` are rows of
+    `core` alone, of queries that all see the keys `seen` [B, N], at any width of keys and values: averages of
+    values, by weights of scale q . k that a number added to each of them does not change. A core without it
+    is computed whole and read at one row.
     `state_exponent` is that of the length of the history in the bytes of the state and in the operations of a
     step. `refusal` is there where `core` runs on some devices, or for some dtypes, only.
     """

@@ -68,8 +68,8 @@ class Mixer(nn.Module):
         scale: float | None = None,
         **tensors: Tensor,
     ) -> Float[Tensor, "B H M d"]:
-        """M is N, unless there is a `scale`: then the `one_query` of the mechanism answers queries that all see
-        the keys that `padding_mask` tells."""
+        """M is N, unless there is a `scale`: then the mechanism's `one_query` answers queries that see every
+        key where `padding_mask` is true."""
         if scale is not None:
             one_query = attention.registry()[self.name].one_query
             assert one_query is not None, "the layer has asked"

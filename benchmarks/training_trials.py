@@ -30,7 +30,7 @@ EVAL_BATCH = 512
 
 @dataclass(frozen=True)
 class Setting:
-    """SASRec as both sides build it: norms after each sum, gelu, softmax attention."""
+    """SASRec as both sides build it: norms after each sum, gelu, softmax attention (ours in C++)."""
 
     hidden_size: int
     heads: int
@@ -61,6 +61,7 @@ def built(setting: Setting, n_items: int) -> Recommender:
         activation="gelu",
         norm="post",
         attention="sdpa",
+        attention_params={"backend": "native"},
     )
     assert isinstance(model, Recommender)
     return model

@@ -43,7 +43,8 @@ def library(source: Path, definitions: Mapping[str, object]) -> CDLL:
     arguments = [*FLAGS, *(f"-D{name}={value}" for name, value in definitions.items())]
     # What "native" means to this compiler on this processor: a cache may be shared between machines.
     meaning = _run(compiler, ["-march=native", "-E", "-v", "-x", "c++", os.devnull, "-o", os.devnull]).stderr
-    named = "\0".join((source.read_text(encoding="utf-8"), *arguments, meaning))
+    texts = [path.read_text(encoding="utf-8") for path in (source, *sorted(source.parent.glob("*.h")))]
+    named = "\0".join((*texts, *arguments, meaning))
     target = Path(pooch.os_cache("linrec-bench")) / "native" / f"{sha256(named.encode()).hexdigest()[:24]}.so"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)

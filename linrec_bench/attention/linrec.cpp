@@ -4,50 +4,9 @@
 // there is nothing but q, k, v, o and their gradients. Rows are padded with zeros to W numbers, whole vectors.
 // `native.py` builds this file for one data type and head size and says what each pass computes.
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
+#include "tokens.h"
 
-struct BFloat16 {
-  uint16_t bits;
-  BFloat16() = default;
-  BFloat16(float x) {
-    uint32_t word;
-    std::memcpy(&word, &x, 4);
-    // To nearest, ties to even; a NaN stays one.
-    bits = x != x ? 0x7fc0 : (word + 0x7fff + ((word >> 16) & 1)) >> 16;
-  }
-  operator float() const {
-    const uint32_t word = uint32_t(bits) << 16;
-    float x;
-    std::memcpy(&x, &word, 4);
-    return x;
-  }
-};
-
-using Stored = STORED;
-using Real = REAL;
-constexpr int D = HEAD_SIZE;
-constexpr int L = 64 / sizeof(Real);
-constexpr int C = (D + L - 1) / L;
-constexpr int W = C * L;
 constexpr int T = 16;
-typedef Real Lanes __attribute__((vector_size(64), may_alias));
-
-struct Shape {
-  int64_t batch, heads, length, segments, threads;
-};
-
-// Tokens of [B, H, N, d]. Strides count numbers; that of the last axis is 1.
-template <typename Number>
-struct Rows {
-  Number* data;
-  int64_t batch, head, token;
-};
-
-// True at real tokens, [B, N]; null where all are.
-using Mask = const uint8_t*;
 
 // What one thread works on: the tokens [first, last) of one head. `index` counts [segment, B, H], `state` [B, H].
 struct Part {
@@ -155,10 +114,6 @@ static void mask_rows(Tile& tile, const Part& part, int64_t token, int count, Ma
   for (int t = 0; real && t < count; ++t)
     if (!real[part.batch * length + token + t]) std::fill(tile.row(t), tile.row(t) + W, Real(0));
 }
-
-typedef float Floats __attribute__((vector_size(64), may_alias));
-typedef double Doubles __attribute__((vector_size(64), may_alias));
-typedef int32_t Integers __attribute__((vector_size(64)));
 
 // x where positive, exp(x) - 1 elsewhere, to about one unit in the last place also near zero:
 // exp(x) - 1 = 2^n (exp(r) - 1) + 2^n - 1 with x = n ln 2 + r, and exp(r) - 1 by its Taylor series.

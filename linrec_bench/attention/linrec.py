@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention import compiled, fla_kernels, native
+from linrec_bench.attention import compiled, fla_kernels, native, native_linrec
 from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, unit_rows
@@ -45,7 +45,7 @@ def core(
     if backend == "compile":
         return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(mask), causal=causal)
     if native.runs(backend, q):
-        return native.attend(q, k, v, padding_mask=mask, causal=causal, column=False)
+        return native_linrec.attend(q, k, v, padding_mask=mask, causal=causal, column=False)
     if fla_kernels.chosen(backend, q, causal=causal):
         return fla_kernels.over_real(_by_kernel, (q, k, v), mask)
     if causal:

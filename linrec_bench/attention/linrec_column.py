@@ -29,7 +29,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from linrec_bench.attention import compiled, fla_kernels, native
+from linrec_bench.attention import compiled, fla_kernels, native, native_linrec
 from linrec_bench.attention.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.causal_linear import causal_product
 from linrec_bench.attention.features import drop_padding, elu, hold, reciprocal_root, unit_rows
@@ -53,7 +53,7 @@ def core(
             _causal_formula if causal else _formula, q, k, v, pads(padding_mask), causal=causal
         )
     if native.runs(backend, q):
-        return native.attend(q, k, v, padding_mask=padding_mask, causal=causal, column=True)
+        return native_linrec.attend(q, k, v, padding_mask=padding_mask, causal=causal, column=True)
     if fla_kernels.chosen(backend, q, causal=causal):
         return fla_kernels.over_real(_by_kernel, (q, k, v), padding_mask)
     if causal:

@@ -2,15 +2,17 @@
 
     o = softmax(q k^T / sqrt(d)) v
 
-Dao et al. 2022, FlashAttention (arXiv 2205.14135), where torch picks that kernel; `backend` tells which one
+Dao et al. 2022, FlashAttention (arXiv 2205.14135), where torch picks that kernel; `kernel` tells which one
 really runs. No N x N mask is ever built: without causality padding is a [B, 1, 1, N] mask of keys; with both,
 the real tokens are moved to the front, in order, where plain causality is the whole mask.
+
+`backend: native` is a kernel of our own for short histories on a CPU, see `native_softmax`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from linrec_bench.attention import kv_cache, softmax
+from linrec_bench.attention import kv_cache, native, native_softmax, softmax
 from linrec_bench.attention.spec import Spec, State
 
 
@@ -29,12 +31,15 @@ def core(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
+    backend: Literal["torch", "native"] = "torch",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in 4 N^2 d operations a head; O(N) memory but for the backend `math`.
 
     A query that sees no key gives zero. With `causal` and a mask, padded queries give zero too. A model that
     pads on the right needs no mask when causal, and saves the reordering.
     """
+    if native.runs(backend, q):
+        return native_softmax.attend(q, k, v, padding_mask=padding_mask, causal=causal)
     if padding_mask is None:
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
     if causal:
@@ -66,24 +71,13 @@ def _take(x: Tensor, order: Tensor) -> Tensor:
     return x.gather(2, order[:, None, :, None].expand_as(x))
 
 
-def backend(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> str:
-    """The kernel that `core` runs on these very tensors: flash, efficient, cudnn or math.
-
-    Runs `core` once and watches what is dispatched, because the choice depends on device, shape, strides,
-    dtype, mask and on whether gradients are wanted.
-    """
-    return kernel(lambda: core(q, k, v, padding_mask=padding_mask, causal=causal))
-
-
 def kernel(call: Callable[[], object]) -> str:
-    """The kernel that SDPA uses inside `call`, which is run once."""
+    """The kernel that SDPA uses inside `call`, which is run once: flash, efficient, cudnn or math; empty
+    where torch sees no attention.
+
+    It is watched what is dispatched, because the choice depends on device, shape, strides, dtype, mask and on
+    whether gradients are wanted.
+    """
     watch = _Watch()
     with watch:
         call()
@@ -91,17 +85,20 @@ def kernel(call: Callable[[], object]) -> str:
 
 
 class _Watch(TorchDispatchMode):
-    """Notes which fused attention operator goes by; `math` is what is left when none does."""
+    """Notes which attention operator goes by; `math` is a softmax of its own, and nothing what torch never
+    sees."""
 
     KERNELS = (
         ("_scaled_dot_product_flash_attention", "flash"),
         ("_scaled_dot_product_efficient_attention", "efficient"),
         ("_scaled_dot_product_cudnn_attention", "cudnn"),
+        ("_softmax", "math"),
+        ("_safe_softmax", "math"),
     )
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.seen = "math"
+        self.seen = ""
 
     # Any: the signature is torch's.
     def __torch_dispatch__(
@@ -117,6 +114,20 @@ class _Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def reference(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    padding_mask: Bool[Tensor, "B N"] | None = None,
+    causal: bool = False,
+    backend: Literal["torch", "native"] = "torch",
+) -> Float[Tensor, "B H N d"]:
+    """That of `softmax`."""
+    del backend
+    return softmax.reference(q, k, v, padding_mask=padding_mask, causal=causal)
+
+
 SPEC = Spec(
     name="sdpa",
     title="Softmax attention, torch SDPA",
@@ -125,7 +136,7 @@ SPEC = Spec(
     source="torch.nn.functional.scaled_dot_product_attention",
     deviations=("a query that sees no key gives zero",),
     core=core,
-    reference=softmax.reference,
+    reference=reference,
     time_exponent=2.0,
     memory_exponent=1.0,
     complexity="4 N^2 d a head",

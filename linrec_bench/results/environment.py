@@ -55,7 +55,7 @@ def fingerprint(environment: Mapping[str, object]) -> str:
 def code_hash() -> str:
     """Twelve hexadecimal digits over the package's own source: other code makes other numbers."""
     package = Path(linrec_bench.__file__).parent
-    sources = sorted(path for kind in ("*.py", "*.cpp") for path in package.rglob(kind))
+    sources = sorted(path for kind in ("*.py", "*.cpp", "*.h") for path in package.rglob(kind))
     return _hash(b"".join(str(path.relative_to(package)).encode() + path.read_bytes() for path in sources))
 
 

@@ -10,15 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import Unsupported, building, contract, core, native, registry
+from linrec_bench.attention import Unsupported, building, contract, core, native, native_linrec, registry
 from linrec_bench.attention.contract import values
 from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import predict
 from linrec_bench.measures import memory
 from linrec_bench.tasks import Workload
 
-NAMES = ["linrec", "linrec-column"]
+LINREC = ["linrec", "linrec-column"]
+NAMES = [*LINREC, "sdpa"]
 NATIVE = {"backend": "native"}
+THEIRS = {"linrec": "eager", "linrec-column": "eager", "sdpa": "torch"}
+"""The backend that it is compared with."""
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 
@@ -33,7 +36,7 @@ def test_it_keeps_the_contract(name: str, causal: bool, check: str) -> None:
 
 @needs_compiler
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LINREC)
 def test_gradients_are_right_whatever_numbers_come(name: str, causal: bool) -> None:
     """Few tokens, seeds with keys that nearly vanish: a column of one of them is that key over itself."""
     for seed in (4000, 6000, 11_000, 14_000):
@@ -67,7 +70,7 @@ def test_tiles_and_segments_change_nothing(name: str, causal: bool, masked: bool
             mask = contract.noise((1, length), torch.float64, seed=5) > -1 if masked else None
             eager, cpp = (
                 found(name, given, causal=causal, backend=backend, mask=mask)
-                for backend in ("eager", "native")
+                for backend in (THEIRS[name], "native")
             )
             torch.testing.assert_close(cpp, eager)
     finally:
@@ -76,7 +79,7 @@ def test_tiles_and_segments_change_nothing(name: str, causal: bool, masked: bool
 
 @needs_compiler
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LINREC)
 def test_single_precision_is_kept_near_zero_and_far_below(name: str, causal: bool) -> None:
     """elu of numbers from 1e-20 to 1e3 has the relative precision of the type."""
     for scale in (1e-15, 1e-4, 1.0, 30.0, 1e3):
@@ -89,7 +92,7 @@ def test_single_precision_is_kept_near_zero_and_far_below(name: str, causal: boo
 
 @needs_compiler
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LINREC)
 def test_it_holds_outputs_and_gradients_and_little_else(name: str, causal: bool) -> None:
     q, k, v = (torch.randn(2, 2, 4096, 16, requires_grad=True) for _ in range(3))
     slope = torch.randn_like(v)
@@ -109,36 +112,75 @@ def test_it_holds_outputs_and_gradients_and_little_else(name: str, causal: bool)
 
 @needs_compiler
 @pytest.mark.parametrize("causal", [False, True])
-def test_a_slope_without_memory_of_its_own_is_read_right(causal: bool) -> None:
+def test_softmax_holds_a_head_for_each_thread_and_no_weights(causal: bool) -> None:
+    q, k, v = (torch.randn(4, 8, 512, 16, requires_grad=True) for _ in range(3))
+    slope = torch.randn_like(v)
+
+    def call() -> Tensor:
+        return core("sdpa", q, k, v, causal=causal, backend="native")
+
+    def reset() -> None:
+        for x in (q, k, v):
+            x.grad = None
+
+    one_head = 4 * 512 * 16 * 6 * torch.get_num_threads()
+    for phase, held in (("forward", 2), ("forward_backward", 6)):
+        work = Workload(
+            call if phase == "forward" else lambda: call().backward(slope),
+            torch.device("cpu"),
+            minimum_bytes=0,
+            reset=reset,
+        )
+        assert memory.peak_live_bytes(work) <= held * q.nbytes + 2 * one_head
+
+
+@needs_compiler
+def test_large_scores_and_large_numbers_stay_finite() -> None:
+    """Single precision: scores of 1e4, of which all but one weight vanish."""
+    q, k, v = (contract.noise((1, 2, 50, 16), torch.float64, seed=seed).float() for seed in range(3))
+    for causal in (False, True):
+        exact = core("softmax", *(x.double() for x in (q * 100, k * 100, v)), causal=causal)
+        single = core("sdpa", q * 100, k * 100, v, causal=causal, backend="native")
+        torch.testing.assert_close(single.double(), exact, rtol=1e-3, atol=1e-3)
+        large = core("sdpa", q, k, v * 1e37, causal=causal, backend="native")
+        assert large.isfinite().all()
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_slope_without_memory_of_its_own_is_read_right(name: str, causal: bool) -> None:
     q, k, v = (x.requires_grad_() for x in contract.inputs(20))
     grads = [
-        torch.autograd.grad(core("linrec", q, k, v, causal=causal, backend=backend).sum(), (q, k, v))
-        for backend in ("eager", "native")
+        torch.autograd.grad(core(name, q, k, v, causal=causal, backend=backend).sum(), (q, k, v))
+        for backend in (THEIRS[name], "native")
     ]
     torch.testing.assert_close(grads[1], grads[0])
 
 
 @needs_compiler
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("causal", [False, True])
-def test_second_derivatives_are_refused(causal: bool) -> None:
+def test_second_derivatives_are_refused(name: str, causal: bool) -> None:
     q, k, v = (x.requires_grad_() for x in contract.inputs(5))
-    out = core("linrec", q, k, v, causal=causal, backend="native")
+    out = core(name, q, k, v, causal=causal, backend="native")
     with pytest.raises(NotImplementedError, match="differentiable once"):
         torch.autograd.grad(out.sum(), q, create_graph=True)
 
 
-def test_counts_are_those_of_the_eager_blocks() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_counts_are_those_of_the_form_in_torch(name: str) -> None:
     counts = [
         predict(
             Case(
                 task="core",
                 phase="forward_backward",
-                attention="linrec",
+                attention=name,
                 seq_len=4096,
                 attention_params=freeze({"backend": backend}),
             )
         )
-        for backend in ("eager", "native")
+        for backend in (THEIRS[name], "native")
     ]
     assert counts[0] == counts[1]
 
@@ -154,11 +196,11 @@ def test_types_and_devices_without_a_library_are_unsupported() -> None:
 def test_tokens_of_another_shape_or_type_are_refused() -> None:
     q, k, v = contract.inputs(5)
     with pytest.raises(ValueError, match=r"^k is \[2, 3, 4, 8\] of torch\.float64; expected \[2, 3, 5, 8\]"):
-        native.attend(q, k[:, :, :4], v, padding_mask=None, causal=False, column=False)
+        native_linrec.attend(q, k[:, :, :4], v, padding_mask=None, causal=False, column=False)
     with pytest.raises(
         ValueError, match=r"^v is .* of torch\.float32; expected .* of torch\.float64, as q is"
     ):
-        native.attend(q, k, v.float(), padding_mask=None, causal=True, column=False)
+        native_linrec.attend(q, k, v.float(), padding_mask=None, causal=True, column=False)
 
 
 def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

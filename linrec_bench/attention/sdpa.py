@@ -106,6 +106,7 @@ class _Watch(TorchDispatchMode):
     ) -> Any:
         # Under inference_mode the operator arrives whole; its own decomposition is what makes the choice.
         if func is torch.ops.aten.scaled_dot_product_attention.default:
+            self.seen = "math"
             with self:
                 return func.decompose(*args, **(kwargs or {}))
         for prefix, name in self.KERNELS:

@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from linrec_bench.attention.products import causal_inner, sum_of_outer
-from linrec_bench.attention.running_sums import sums_before
+from linrec_bench.attention.products import sum_of_outer
+from linrec_bench.attention.running_sums import sums_before, sums_beyond
 
 
 def chunk_length(head_size: int) -> int:
@@ -62,7 +64,7 @@ def causal_product(
     All chunks at once: the number of calls hardly depends on N (see `running_sums`), the extra memory is
     N (C + f e / C) numbers a head. Floating-point operations: 2 N C (g + e) (dense triangle) + 4 N f e.
     `chunk` is C, by default that of g; where the features are many more than e, chunks of e tokens do less.
-    `held`, without a kernel: tokens whose q_t . k_t has no gradient at k_t, see `causal_inner`.
+    `held`, without a kernel: tokens whose q_t . k_t has no gradient at k_t.
     """
     length = q.shape[-2]
     chunk = min(chunk or chunk_length(q.shape[-1]), length)
@@ -76,8 +78,57 @@ def causal_product(
     q, k, v = (x.unflatten(-2, (-1, chunk)) for x in (q, k, v))
     # One copy at most, where a block of a longer tensor is no plain run of chunks.
     v = v.contiguous()
-    before, after = sums_before(sum_of_outer(kernel.features(k), v), state)
-    held = None if held is None else held.unflatten(-2, (-1, chunk)).squeeze(-1)
-    within = causal_inner(q, k, held) if kernel is INNER_PRODUCT else kernel.of_scores(q @ k.mT).tril()
-    out = within @ v + kernel.features(q) @ before
+    if kernel is INNER_PRODUCT:
+        held = None if held is None else held.unflatten(-2, (-1, chunk)).squeeze(-1)
+        out, after = _product(q, k, v, state, held)
+    else:
+        before, after = sums_before(sum_of_outer(kernel.features(k), v), state)
+        out = kernel.of_scores(q @ k.mT).tril() @ v + kernel.features(q) @ before
     return out.flatten(-3, -2), after
+
+
+class _Product(torch.autograd.Function):
+    """o = q S + P v with P = tril(q k^T), of chunks [B, H, n, C, *], S the state before each; and the last.
+
+    With a slope g at o, dP = tril(g v^T), and dS the slope at the state after a chunk, summed from the last
+    on: dq = g S^T + dP k, dk = v dS^T + dP^T q, dv = k dS + P^T g. In dk, the diagonal of P is constant where
+    `held`.
+    """
+
+    # ctx is Any: torch lets a Function put its own attributes on it.
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, state: Tensor, held: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        before, after = sums_beyond(k.mT @ v, state, backwards=False)
+        within = (q @ k.mT).tril_()
+        ctx.save_for_backward(q, k, v, before, within, held)
+        return _add_product(q @ before, within, v), after
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, last: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, before, within, held = ctx.saved_tensors
+        wants_q, wants_k, wants_v, *_ = ctx.needs_input_grad
+        # One copy at most, as of v.
+        grad = grad.contiguous()
+        after, first = sums_beyond(q.mT @ grad, last, backwards=True)
+        slopes = (grad @ v.mT).tril_()
+        dq = _add_product(grad @ before.mT, slopes, k) if wants_q else None
+        if held is not None:
+            slopes.diagonal(dim1=-2, dim2=-1).masked_fill_(held, 0)
+        dk = _add_product(v @ after.mT, slopes.mT, q) if wants_k else None
+        dv = _add_product(k @ after, within.mT, grad) if wants_v else None
+        return dq, dk, dv, first, None
+
+
+# `apply` is untyped in torch.
+_product: Callable[..., tuple[Tensor, Tensor]] = _Product.apply
+
+
+def _add_product(
+    to: Float[Tensor, "B H n C m"], a: Float[Tensor, "B H n C D"], b: Float[Tensor, "B H n D m"]
+) -> Float[Tensor, "B H n C m"]:
+    """to + a b, written to `to`."""
+    to.flatten(0, 2).baddbmm_(a.flatten(0, 2), b.flatten(0, 2))
+    return to

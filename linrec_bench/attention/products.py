@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -32,30 +32,23 @@ class _LeftTransposed(torch.autograd.Function):
 
 
 class _RightTransposed(torch.autograd.Function):
-    """c = a b^T, all of it or its lower triangle; da = dc b, db = dc^T a, with the same part of dc.
-
-    In db, c_ii counts as constant where `held` is true.
-    """
+    """c = a b^T, all of it or its lower triangle; da = dc b, db = dc^T a, with the same part of dc."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, lower: bool, held: Tensor | None) -> Tensor:
-        ctx.save_for_backward(a, b, held)
+    def forward(ctx: Any, a: Tensor, b: Tensor, lower: bool) -> Tensor:
+        ctx.save_for_backward(a, b)
         ctx.lower = lower
         product = a @ b.mT
         return product.tril_() if lower else product
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        a, b, held = ctx.saved_tensors
-        wants_a, wants_b, *_ = ctx.needs_input_grad
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        a, b = ctx.saved_tensors
+        wants_a, wants_b, _ = ctx.needs_input_grad
         if ctx.lower:
             grad = grad.tril()
-        da = grad @ b if wants_a else None
-        if held is not None:
-            # In place: with `lower` grad is a copy of its own.
-            grad.diagonal(dim1=-2, dim2=-1).masked_fill_(held, 0)
-        return da, grad.mT @ a if wants_b else None, None, None
+        return grad @ b if wants_a else None, grad.mT @ a if wants_b else None, None
 
 
 # `apply` is untyped in torch.
@@ -70,14 +63,9 @@ def sum_of_outer(k: Float[Tensor, "*B n f"], v: Float[Tensor, "*B n e"]) -> Floa
 
 def inner(q: Float[Tensor, "*B n f"], k: Float[Tensor, "*B m f"]) -> Float[Tensor, "*B n m"]:
     """q k^T, the inner product of every q_i with every k_j."""
-    return _right_transposed(q, k, False, None)
+    return _right_transposed(q, k, False)
 
 
-def causal_inner(
-    q: Float[Tensor, "*B n f"], k: Float[Tensor, "*B n f"], held: Bool[Tensor, "*B n"] | None = None
-) -> Float[Tensor, "*B n n"]:
-    """The inner product of every q_i with the k_j up to it, zero above.
-
-    `held` (broadcasts): rows whose product with their own key has no gradient at that key.
-    """
-    return _right_transposed(q, k, True, held)
+def causal_inner(q: Float[Tensor, "*B n f"], k: Float[Tensor, "*B n f"]) -> Float[Tensor, "*B n n"]:
+    """The inner product of every q_i with the k_j up to it, zero above."""
+    return _right_transposed(q, k, True)

@@ -175,7 +175,7 @@ def _quality(
         return
     settings = [column for column in VARIANT if column != "attention"]
     done = variants[variants["seeds"] > 0]
-    several = [column for column in ("model", "causal") if done[column].nunique() > 1]
+    several = _several(done)
     for _, rows in done.groupby(settings, sort=True, dropna=False):
         labels = sorted(map(str, rows["attention"].unique()))
         incumbent = one_of(labels, reference)
@@ -200,11 +200,21 @@ def _quality(
                 names = (label, incumbent)
                 share = row["train_time_s"] / other["train_time_s"]
                 beside = "" if math.isnan(share) else f", trained in {share:.2g}x its time"
-            direction = "causal" if row["causal"] else "bidirectional"
-            said = {"model": base_name(str(row["model"])), "causal": direction}
-            own = [said[column] for column in several if label != "no-op"]
-            place = [proof, *own, str(row["dataset"]), f"N = {row['seq_len']:,}"]
-            yield _fitted(text, names, beside, f" ({', '.join(place)})")
+            yield _fitted(text, names, beside, _place(proof, row, several if label != "no-op" else []))
+
+
+def _several(variants: pd.DataFrame) -> list[str]:
+    """What a sentence about a variant has to name."""
+    return [column for column in ("model", "causal") if variants[column].nunique() > 1]
+
+
+def _place(proof: str, row: pd.Series, several: list[str]) -> str:
+    """` (3 seeds, sasrec, causal, ml-1m, N = 200)`, of model and direction those that are `several`."""
+    direction = "causal" if row["causal"] else "bidirectional"
+    said = {"model": base_name(str(row["model"])), "causal": direction}
+    own = [said[column] for column in several]
+    place = [proof, *own, str(row["dataset"]), f"N = {row['seq_len']:,}"]
+    return f" ({', '.join(place)})"
 
 
 def _paired(differences: pd.DataFrame, row: pd.Series, incumbent: str) -> tuple[int, pd.Series] | None:
@@ -222,7 +232,9 @@ def _matched(variants: pd.DataFrame, reference: str) -> Iterator[str]:
     if "to_target_s" not in variants:
         return
     settings = [column for column in VARIANT if column != "attention"]
-    for _, rows in variants[variants["seeds"] > 0].groupby(settings, sort=True, dropna=False):
+    done = variants[variants["seeds"] > 0]
+    several = _several(done)
+    for _, rows in done.groupby(settings, sort=True, dropna=False):
         incumbent = one_of(sorted(map(str, rows["attention"].unique())), reference)
         by_label = {str(row["attention"]): row for _, row in rows.iterrows()}
         other = by_label.get(incumbent or "")
@@ -233,7 +245,7 @@ def _matched(variants: pd.DataFrame, reference: str) -> Iterator[str]:
         for label in sorted(by_label.keys() - {incumbent}):
             row = by_label[label]
             share = row["to_target_s"] / other["to_target_s"]
-            end = f" ({_seeds(row)}, {row['dataset']}, N = {row['seq_len']:,})"
+            end = _place(_seeds(row), row, several)
             if math.isnan(share):
                 text = f"{{}} reaches {quality} with {row['reached']} of {row['seeds']} seeds, {{}} with all"
             else:

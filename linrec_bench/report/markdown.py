@@ -10,7 +10,7 @@ import pandas as pd
 
 from linrec_bench.analysis.headline import headline
 from linrec_bench.analysis.seeds import across_seeds
-from linrec_bench.analysis.systems import compares_systems, named, several_models
+from linrec_bench.analysis.systems import compares_systems, named
 from linrec_bench.report import facts
 from linrec_bench.report import quantities as say
 from linrec_bench.report.cards import contradictions
@@ -25,6 +25,7 @@ from linrec_bench.report.frames import (
     records,
     shared,
     told_apart,
+    varying,
 )
 from linrec_bench.report.ledger import counted
 from linrec_bench.report.sources import Source
@@ -134,7 +135,8 @@ def _quality(summary: pd.DataFrame) -> Iterator[str]:
     if variants.empty or "ndcg@10" not in variants:
         return
     what = "system" if compares_systems(recommend) else "mechanism"
-    models = ["model"] if several_models(recommend) and what == "mechanism" else []
+    directions = ["causal"] if variants["causal"].nunique() > 1 else []
+    settings = [name for name in varying(rows) if name in variants and variants[name].nunique() > 1]
     yield f"**Ranking on test** ({_text(shared(rows))})"
     metrics = [name for name in ("ndcg@10", "recall@10", "mrr@10") if name in variants]
     matched = "to_target_s" in variants and bool(variants["quality_target"].notna().any())
@@ -143,8 +145,9 @@ def _quality(summary: pd.DataFrame) -> Iterator[str]:
         cells.append(
             [
                 _text(str(row["attention"])),
-                *(_text(str(row[column])) for column in models),
+                *("causal" if row[name] else "bidirectional" for name in directions),
                 f"{row['seq_len']:,}",
+                *(_text(str(row[name])) for name in settings),
                 *(_metric(row, name) for name in metrics),
                 say.seconds(say.number(row, "train_time_s")),
                 *([_to_target(row)] if matched else []),
@@ -152,7 +155,8 @@ def _quality(summary: pd.DataFrame) -> Iterator[str]:
             ]
         )
     cost = [_target_name(variants)] if matched else []
-    yield _table([what, *models, "N", *map(metric_name, metrics), "training", *cost, "seeds"], cells)
+    heads = [what, *("direction" for _ in directions), "N", *(name.replace("_", " ") for name in settings)]
+    yield _table([*heads, *map(metric_name, metrics), "training", *cost, "seeds"], cells)
 
 
 def _target_name(variants: pd.DataFrame) -> str:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -139,3 +140,14 @@ def test_the_finding_compares_at_one_quality(planted, train):
     summary = summarise(planted.frame(), reference="softmax")
     (sentence,) = [text for text in headline(summary, "softmax") if "validation" in text]
     assert sentence.startswith("linrec takes 3x the training time of softmax to validation NDCG@10 0.2000")
+
+
+def test_the_finding_names_direction_and_model_where_there_are_several(planted, train, recommend_case):
+    train("softmax", [0.1, 0.2])
+    train("linrec", [0.1, 0.2])
+    bidirectional = replace(recommend_case("softmax"), causal=False)
+    planted.add(bidirectional, "ndcg@10", 0.2, "1", phase="test")
+    planted.close(bidirectional)
+    sentences = headline(summarise(planted.frame(), reference="softmax", targets={"toy": 0.2}), "softmax")
+    (sentence,) = [text for text in sentences if "training time of" in text]
+    assert ", causal, toy, N = " in sentence

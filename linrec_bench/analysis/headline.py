@@ -13,7 +13,7 @@ from linrec_bench.analysis.crossover import FLOORS as FLOORS
 from linrec_bench.analysis.crossover import crossover, line_of, one_of
 from linrec_bench.analysis.ranking import by_means, ranking
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
-from linrec_bench.analysis.systems import compared, compares_systems
+from linrec_bench.analysis.systems import compared, compares_systems, several_models
 from linrec_bench.analysis.trials import base_name
 
 LONGEST = 160
@@ -63,10 +63,27 @@ def headline(summary: pd.DataFrame, reference: str, differences: pd.DataFrame | 
     if compares_systems(ranked):
         return [*found, *_of_systems(ranked, pairs), *memorisation.sentences(summary)]
     variants = across_seeds(ranked)
+    if several_models(ranked) and not pairs.empty:
+        ranks = _within_models(variants, pairs)
+        return [*found, *ranks, *_matched(variants, reference), *memorisation.sentences(summary)]
     told: set[int] = set()
     found += _quality(variants, reference, pairs, told)
     found += [*_matched(variants, reference), *memorisation.sentences(summary)]
     return found + quality.sentences(pairs, without=told)
+
+
+def _within_models(variants: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[str]:
+    """A sentence for each model, data set, length, direction and what is compared with; then the models that
+    count."""
+    across = pairs["causal"] != pairs["against_causal"]
+    both = pairs["against_causal"].nunique() > 1
+    for name, causal, told in (("attention", "causal", across), ("against", "against_causal", across | both)):
+        direction = pairs[causal].map({True: " (causal)", False: " (bidirectional)"})
+        pairs = pairs.assign(**{name: pairs[name] + direction.where(told, "")})
+    for model, rows in pairs.groupby("model"):
+        yield from (f"{base_name(str(model))}, {sentence}" for sentence in ranking(rows))
+    counting = variants[variants["attention"] == "no-op"]
+    yield from by_means(counting.assign(attention=counting["model"]))
 
 
 def _of_systems(ranked: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
@@ -242,15 +259,21 @@ def _matched(variants: pd.DataFrame, reference: str) -> Iterator[str]:
             continue
         assert incumbent is not None, "it has a row"
         quality = f"validation NDCG@10 {other['quality_target']:.4f}"
+        # By what they rest on: seeds may differ.
+        shares: dict[str, list[tuple[str, float]]] = {}
         for label in sorted(by_label.keys() - {incumbent}):
             row = by_label[label]
             share = row["to_target_s"] / other["to_target_s"]
             end = _place(_seeds(row), row, several)
             if math.isnan(share):
                 text = f"{{}} reaches {quality} with {row['reached']} of {row['seeds']} seeds, {{}} with all"
+                yield _fitted(text, (label, incumbent), "", end)
             else:
-                text = f"{{}} takes {share:.2g}x the training time of {{}} to {quality}"
-            yield _fitted(text, (label, incumbent), "", end)
+                shares.setdefault(end, []).append((label, share))
+        for end, ((first, share), *others) in shares.items():
+            text = f"{{}} takes {share:.2g}x the training time of {{}} to {quality}"
+            beside = "".join(f", {label} {share:.2g}x" for label, share in others)
+            yield _fitted(f"{text}{beside}", (first, incumbent), "", end)
 
 
 def _fitted(text: str, names: tuple[str, ...], optional: str = "", end: str = "") -> str:

@@ -78,7 +78,8 @@ def causal_product(
     q, k, v = (x.unflatten(-2, (-1, chunk)) for x in (q, k, v))
     # One copy at most, where a block of a longer tensor is no plain run of chunks.
     v = v.contiguous()
-    if kernel is INNER_PRODUCT:
+    # Features of positions alone are the same for every row and head.
+    if kernel is INNER_PRODUCT and q.shape[:2] == k.shape[:2] == v.shape[:2]:
         held = None if held is None else held.unflatten(-2, (-1, chunk)).squeeze(-1)
         out, after = _product(q, k, v, state, held)
     else:

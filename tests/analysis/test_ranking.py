@@ -130,3 +130,31 @@ def test_settings_that_all_systems_vary_are_told(ran):
         (True, False),
         (False, True),
     ]
+
+
+def test_mechanisms_within_several_models_have_a_sentence_a_model_and_reference(planted, recommend_case):
+    ranks = {}
+    plan = [
+        (model, attention, causal, rank)
+        for model in ("sasrec(dropout=0.2)", "core(dropout=0.2)")
+        for attention, causal, rank in (("softmax", True, 1), ("softmax", False, 3), ("linrec", False, 9))
+    ]
+    for model, attention, causal, rank in [*plan, ("popularity", "no-op", False, 9)]:
+        case = recommend_case(attention, 0, model=model, causal=causal)
+        found = (rank + np.random.default_rng(rank).integers(0, 2, len(USERS))).astype(np.int32)
+        ranks[case.id, 0] = {"user": USERS, "rank": found}
+        planted.add(case, "ndcg@10", float(np.mean(1 / np.log2(found + 1))), "1", phase="test")
+        planted.add(case, "train_time", 10.0, "s")
+        planted.close(case)
+    summary = summarise(planted.frame(), reference="softmax")
+    told = headline(summary, "softmax", differences(summary, ranks, reference="softmax"))
+    assert [sentence.split(": test")[0] for sentence in told[:-1]] == [
+        "core, softmax (bidirectional)",
+        "core, softmax (causal)",
+        "sasrec, softmax (bidirectional)",
+        "sasrec, softmax (causal)",
+    ]
+    assert "Below it: linrec -." in told[0]
+    assert "Below it: softmax (bidirectional) -." in told[1]
+    assert told[-1].startswith("test NDCG@10, the best first")
+    assert "popularity ." in told[-1]

@@ -15,7 +15,8 @@ bytes are exact. None are shown for `compile`: what a compiler allocates they ca
 process, which sees it, stands last.
 
 The causal direction at N = 65,536 is also the trial of the engine that all linear mechanisms share: `eager`
-must hold at most half of the yardstick's bytes there, forward and backward, and take no longer.
+must hold at most half of the yardstick's bytes there, forward and backward, and take no longer; `--engine`
+measures that alone.
 
 `--allocator default` leaves glibc as it is: large tensors then cost page faults, of which a form that
 allocates more has more. `steady` is what `linrec-bench run` uses. The form `compile` takes minutes to build.
@@ -154,8 +155,11 @@ def main() -> None:
     parser.add_argument("--points", nargs="+", default=POINTS, metavar="NxB")
     parser.add_argument("--forms", nargs="+", default=FORMS[:2], choices=FORMS)
     parser.add_argument("--allocator", default="steady", choices=ALLOCATORS)
+    parser.add_argument("--engine", action="store_true", help="the trial of the engine alone")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
+    if asked.engine:
+        asked.points, asked.forms = ["65536x1"], ["eager"]
     points = [tuple(int(number) for number in point.split("x")) for point in asked.points]
     rows: list[dict[str, object]] = []
     print("norm   direction     phase          N  B form     time                     bytes       process")
@@ -163,6 +167,8 @@ def main() -> None:
         for (length, batch), norm, causal, phase in itertools.product(
             points, NAMES, (False, True), ("forward", "forward_backward")
         ):
+            if asked.engine and not (causal and phase == "forward_backward"):
+                continue
             setting = (norm, causal, phase, length, batch)
             found = measure(executor, asked.rounds, setting, ("yardstick", *asked.forms))
             for form in asked.forms:

@@ -147,7 +147,7 @@ static inline Real folded(Lanes x, Combine combine) {
   return numbers[0];
 }
 static inline Real highest(Lanes x) {
-  return folded(x, [](Real a, Real b) { return a > b ? a : b; });
+  return folded(x, [](Real a, Real b) { return a > b || a != a ? a : b; });
 }
 static inline Real total(Lanes x) {
   return folded(x, [](Real a, Real b) { return a + b; });
@@ -192,7 +192,8 @@ void attend(const Shape* shape, const Rows<Stored>* q, const Rows<Stored>* k, co
         Lanes top = Lanes{} - INFINITE, sum = {};
         for (int64_t j = 0; j < end; j += L) {
           const Lanes some = *(const Lanes*)(row + j);
-          top = some > top ? some : top;
+          // What is no number stays none: a row of them is not a row without a key.
+          top = (some > top) | (some != some) ? some : top;
         }
         const Real most = highest(top);
         Real* note = sums + number * head.length + token + r;

@@ -147,6 +147,16 @@ def test_large_scores_and_large_numbers_stay_finite() -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_query_that_is_no_number_gives_none(causal: bool) -> None:
+    q, k, v = contract.inputs(20)
+    q[:, :, 7] = float("nan")
+    out = core("sdpa", q, k, v, causal=causal, backend="native")
+    assert out[:, :, 7].isnan().all()
+    assert out[:, :, :7].isfinite().all()
+
+
+@needs_compiler
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_slope_without_memory_of_its_own_is_read_right(name: str, causal: bool) -> None:

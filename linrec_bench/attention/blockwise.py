@@ -181,6 +181,7 @@ class _Scan(torch.autograd.Function):
     def forward(
         ctx: Any,
         step: Step,
+        again: Step,
         state: State,
         count: int,
         width: int | None,
@@ -192,7 +193,7 @@ class _Scan(torch.autograd.Function):
         out = torch.empty_like(tokens[2])
         before: list[Tensor] = []
         spans = spans_of(tokens[0], width)
-        ctx.width, ctx.step, ctx.pad, ctx.count, ctx.total = len(state), step, pad, count, len(tensors)
+        ctx.width, ctx.again, ctx.pad, ctx.count, ctx.total = len(state), again, pad, count, len(tensors)
         ctx.spans = spans
         with _full_precision(out):
             for span in spans:
@@ -210,7 +211,7 @@ class _Scan(torch.autograd.Function):
         width, count = ctx.width, ctx.count
         tokens, given = tensors[:count], tensors[count:]
         weights = tuple(x.to(state_dtype(x)) for x in given)
-        wanted = ctx.needs_input_grad[5:]
+        wanted = ctx.needs_input_grad[6:]
         dtokens, dweights = _empty(tokens, wanted[:count]), _zeros(given, wanted[count:])
         dstate: tuple[Tensor | None, ...] = tuple(torch.zeros_like(x) for x in before[:width])
         with _full_precision(grad):
@@ -218,7 +219,7 @@ class _Scan(torch.autograd.Function):
                 state = before[index * width : (index + 1) * width]
                 found = run(
                     _pull_back,
-                    partial(_step_as_function, ctx.step, width, count, cut_pad(span, ctx.pad)),
+                    partial(_step_as_function, ctx.again, width, count, cut_pad(span, ctx.pad)),
                     (*state, *cut(span, tokens), *weights),
                     (*[True] * width, *wanted),
                     (*dstate, *cut(span, (grad,))),
@@ -226,7 +227,7 @@ class _Scan(torch.autograd.Function):
                 dstate = found[:width]
                 paste(span, dtokens, found[width : width + count])
                 _accumulate(dweights, found[width + count :])
-        return None, None, None, None, None, *dtokens, *_like(dweights, given)
+        return None, None, None, None, None, None, *dtokens, *_like(dweights, given)
 
 
 def _split(items: Sequence[Any], queries: int, keys: int) -> tuple[Any, Any, Any]:
@@ -267,11 +268,14 @@ def scan(
     *,
     weights: Sequence[Tensor] = (),
     width: int | None = None,
+    again: Step | None = None,
 ) -> Float[Tensor, "B H N d"]:
     """o of all blocks, shaped like the third of the tokens (q, k, v, ...); the state is handed on from block
     to block, `state` first. Differentiable once, at tokens and weights; `width` as in `sum_then_read`.
+
+    `again`: a `step` of the same gradients whose o nobody reads, for backward, where it is cheaper.
     """
-    return _scan(step, state, len(tokens), width, pads(padding_mask), *tokens, *weights)
+    return _scan(step, again or step, state, len(tokens), width, pads(padding_mask), *tokens, *weights)
 
 
 def at_once(

@@ -15,6 +15,7 @@ the default, so `padding="ignore"` contradicts `honours_padding`: a finding, not
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -49,7 +50,7 @@ def core(
     if fla_kernels.chosen(backend, q, causal=causal):
         return fla_kernels.over_real(_by_kernel, (q, k, v), mask)
     if causal:
-        return scan(_step, init_state(q), (q, k, v), mask)
+        return scan(_step, init_state(q), (q, k, v), mask, again=partial(_step, blank=True))
     return sum_then_read(_summarise, _read, (q,), (k, v), mask)
 
 
@@ -87,9 +88,11 @@ def _read(state: State, q: Tensor) -> Tensor:
     return unit_rows(elu(q), length=q.shape[-1] ** -0.5) @ state[0]
 
 
-def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> tuple[State, Tensor]:
+def _step(
+    state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, *, blank: bool = False
+) -> tuple[State, Tensor]:
     q = unit_rows(elu(q), length=q.shape[-1] ** -0.5)
-    out, after = causal_product(q, drop_padding(unit_rows(elu(k)), pad), v, state[0])
+    out, after = causal_product(q, drop_padding(unit_rows(elu(k)), pad), v, state[0], blank=blank)
     return (after,), out
 
 

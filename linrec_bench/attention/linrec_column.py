@@ -57,7 +57,7 @@ def core(
     if fla_kernels.chosen(backend, q, causal=causal):
         return fla_kernels.over_real(_by_kernel, (q, k, v), padding_mask)
     if causal:
-        return scan(_step, init_state(q), (q, k, v), padding_mask)
+        return scan(_step, init_state(q), (q, k, v), padding_mask, again=partial(_step, blank=True))
     count = q.shape[2] if padding_mask is None else padding_mask.sum(dim=1)[:, None, None, None]
     summarise, read = partial(_summarise, count=count), partial(_read, count=count)
     return sum_then_read(summarise, read, (q,), (k, v), padding_mask)
@@ -104,47 +104,52 @@ def _read(state: State, q: Tensor, *, count: Tensor | int) -> Tensor:
     return unit_rows(elu(q), length=q.shape[-1] ** -0.5) @ (reciprocal_root(count * squares).mT * product)
 
 
-def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> tuple[State, Tensor]:
+def _step(
+    state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, *, blank: bool = False
+) -> tuple[State, Tensor]:
     product, squares, count = state
     features = drop_padding(elu(k), pad)
     real = torch.ones_like(k[:1, :1, :, :1]) if pad is None else (~pad).to(k.dtype)
     count = count + real.cumsum(dim=-2)
     # The first token, which reads itself alone.
     alone = (count == 1) & (real == 1)
-    q = unit_rows(elu(q), length=q.shape[-1] ** -0.5)
-    scaled, squares = _over_prefix(q, features, squares, count, alone)
-    out, product = causal_product(scaled, features, v, product, held=alone)
+    scaled, squares = _over_prefix(elu(q), features, squares, count, alone)
+    out, product = causal_product(scaled, features, v, product, held=alone, blank=blank)
     return (product, squares, count[..., -1:, :]), out
 
 
 class _OverPrefix(torch.autograd.Function):
-    """p_t = q_t / sqrt(n_t c_t^2), c_t^2 = squares + sum_{s <= t} k_s^2, by feature; and c^2 in the end.
+    """p_t = q_t / (|q_t| sqrt(d n_t) c_t), c_t^2 = squares + sum_{s <= t} k_s^2, by feature; c^2 in the end.
 
-    With h_t = -dp_t p_t / c_t^2, which is 2 dc_t^2, and 0 where a token is `alone` or c_t = 0:
-    dq_t = dp_t / sqrt(n_t c_t^2), dk_s = k_s (sum_{t >= s} h_t + 2 dlast), dsquares = sum_t h_t / 2 + dlast.
+    With a_t = dp_t . p_t, a sum over features, and h_t = -dp_t p_t / c_t^2, which is 2 dc_t^2, and 0 where a
+    token is `alone` or c_t = 0:
+    dq_t = (dp_t / c_t - q_t a_t sqrt(d n_t) / |q_t|) / (|q_t| sqrt(d n_t)),
+    dk_s = k_s (sum_{t >= s} h_t + 2 dlast), dsquares = sum_t h_t / 2 + dlast.
     """
 
     @staticmethod
     def forward(
         ctx: Any, q: Tensor, k: Tensor, squares: Tensor, count: Tensor, alone: Tensor
     ) -> tuple[Tensor, Tensor]:
-        own = k.square()
-        scale, last = sums_beyond(own, squares.squeeze(2), backwards=False)
-        scale.add_(own).mul_(count)
-        torch.threshold_(scale, 0, inf).rsqrt_()
-        scaled = q * scale
-        ctx.save_for_backward(scaled, k, scale, count, alone)
+        sums, last = sums_beyond(k.square(), squares.squeeze(2), backwards=False, own=True)
+        inverse = torch.threshold_(sums, 0, inf).rsqrt_()
+        norm = torch.linalg.vector_norm(q, dim=-1, keepdim=True)
+        rows, root = 1 / norm.masked_fill_(norm == 0, inf), (count * q.shape[-1]).sqrt()
+        scaled = (q * (rows / root.masked_fill(root == 0, inf))).mul_(inverse)
+        ctx.save_for_backward(q, k, scaled, inverse, rows, root, alone)
         return scaled, last.unsqueeze(2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, last: Tensor) -> tuple[Tensor | None, ...]:
-        scaled, k, scale, count, alone = ctx.saved_tensors
-        dq = grad * scale
-        # scale^2 n is 1 / c^2.
-        h = (grad * scaled).mul_(scale).mul_(scale).mul_(torch.where(alone, 0, -count))
-        later, all_of_it = sums_beyond(h, 2 * last.squeeze(2), backwards=True)
-        return dq, later.add_(h).mul_(k), all_of_it.unsqueeze(2) / 2, None, None
+        q, k, scaled, inverse, rows, root, alone = ctx.saved_tensors
+        product = grad * scaled
+        along = product.sum(dim=-1, keepdim=True)
+        dq = (grad * inverse).addcmul_(q, along * rows * root, value=-1)
+        dq.mul_(rows / root.masked_fill(root == 0, inf))
+        h = product.mul_(inverse).mul_(inverse).mul_(torch.where(alone, 0.0, -1.0))
+        later, all_of_it = sums_beyond(h, 2 * last.squeeze(2), backwards=True, own=True)
+        return dq, later.mul_(k), all_of_it.unsqueeze(2) / 2, None, None
 
 
 # `apply` is untyped in torch.

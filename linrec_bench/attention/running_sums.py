@@ -10,6 +10,7 @@ and Their Applications"): tens of additions of whole rows, O(log n) of them, in 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import isqrt
 from typing import Any
 
@@ -52,61 +53,74 @@ def sums_before(
 
 
 def sums_beyond(
-    parts: Float[Tensor, "B H n *rest"], first: Float[Tensor, "B H *rest"], *, backwards: bool
+    parts: Float[Tensor, "B H n *rest"],
+    first: Float[Tensor, "B H *rest"],
+    *,
+    backwards: bool,
+    own: bool = False,
 ) -> tuple[Float[Tensor, "B H n *rest"], Float[Tensor, "B H *rest"]]:
-    """`sums_before` without gradients; if `backwards`, for each part `first` and all parts after it."""
+    """`sums_before` without gradients; if `backwards`, for each part `first` and all parts after it. If
+    `own`, with the part itself."""
     if parts.device.type == "cpu" and not torch.compiler.is_compiling():
-        found: tuple[Tensor, Tensor] = _in_groups(parts, first, backwards)
+        found: tuple[Tensor, Tensor] = _in_groups(parts, first, backwards, own)
         return found
+    # With the part itself, the last of the sums is one of the others too: a copy, for callers write to them.
     if backwards:
         sums = torch.cat((parts, first.unsqueeze(2)), dim=2).flip(2).cumsum(dim=2).flip(2)
-        return sums[:, :, 1:], sums[:, :, 0]
+        return (sums[:, :, :-1], sums[:, :, 0].clone()) if own else (sums[:, :, 1:], sums[:, :, 0])
     sums = torch.cat((first.unsqueeze(2), parts), dim=2).cumsum(dim=2)
-    return sums[:, :, :-1], sums[:, :, -1]
+    return (sums[:, :, 1:], sums[:, :, -1].clone()) if own else (sums[:, :, :-1], sums[:, :, -1])
 
 
 # One operation to whoever counts, as `cumsum` is: how the rows are grouped is no part of a mechanism. Its
 # workspace is a sum a group.
 @torch.library.custom_op("linrec_bench::sums_in_groups", mutates_args=())
-def _in_groups(parts: Tensor, first: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
-    out, last = _results(parts, first, backwards)
-    last.copy_(_fill(out, parts, first, backwards=backwards))
+def _in_groups(parts: Tensor, first: Tensor, backwards: bool, own: bool) -> tuple[Tensor, Tensor]:
+    out, last = _results(parts, first, backwards, own)
+    last.copy_(_fill(out, parts, first, backwards=backwards, own=own))
     return out, last
 
 
 @_in_groups.register_fake
-def _results(parts: Tensor, first: Tensor, backwards: bool) -> tuple[Tensor, Tensor]:
-    del backwards
+def _results(parts: Tensor, first: Tensor, backwards: bool, own: bool) -> tuple[Tensor, Tensor]:
+    del backwards, own
     return parts.new_empty(parts.shape), first.new_empty(first.shape)
 
 
-def _fill(out: Tensor, parts: Tensor, first: Tensor, *, backwards: bool) -> Tensor:
+def _fill(out: Tensor, parts: Tensor, first: Tensor, *, backwards: bool, own: bool = False) -> Tensor:
     """Write the sums to `out`; return the last, which includes all parts."""
     length = parts.shape[2]
     group = 1 if length <= FEWEST else min(isqrt(length), LARGEST_GROUP)
+    chain = partial(_chain, backwards=backwards, own=own)
     # What does not fill a group comes last in the direction of the sum.
     rest = length % group
     start = rest if backwards else 0
     whole, into = (x.narrow(2, start, length - rest).unflatten(2, (-1, group)) for x in (parts, out))
     if group == 1:
-        last = _chain(out, parts, first, backwards=backwards)
+        last = chain(out, parts, first)
     else:
         sums = whole.sum(dim=3)
         starts = torch.empty_like(sums)
         last = _fill(starts, sums, first, backwards=backwards)
-        _chain(into.transpose(2, 3), whole.transpose(2, 3), starts, backwards=backwards, closed=False)
+        chain(into.transpose(2, 3), whole.transpose(2, 3), starts, closed=False)
     if rest:
         start = 0 if backwards else length - rest
-        last = _chain(out.narrow(2, start, rest), parts.narrow(2, start, rest), last, backwards=backwards)
+        last = chain(out.narrow(2, start, rest), parts.narrow(2, start, rest), last)
     return last
 
 
-def _chain(out: Tensor, parts: Tensor, first: Tensor, *, backwards: bool, closed: bool = True) -> Tensor:
+def _chain(
+    out: Tensor, parts: Tensor, first: Tensor, *, backwards: bool, own: bool, closed: bool = True
+) -> Tensor:
     """One row after another along the third axis; what is returned has the last part too if `closed`."""
     sums, rows = list(out.unbind(2)), list(parts.unbind(2))
     if backwards:
         sums.reverse()
         rows.reverse()
+    if own:
+        for before, row, after in zip((first, *sums), rows, sums, strict=False):
+            torch.add(before, row, out=after)
+        return sums[-1]
     sums[0].copy_(first)
     for before, row, after in zip(sums, rows, sums[1:], strict=False):
         torch.add(before, row, out=after)

@@ -10,6 +10,7 @@ from linrec_bench.attention import blocks, blockwise, contract, core
 from linrec_bench.attention.causal_linear import causal_product
 
 LINEAR = ["linrec", "linrec-column", "linear-transformer"]
+Stepped = tuple[tuple[Tensor, ...], Tensor]
 
 
 @pytest.mark.parametrize("length", [1, 15, 16, 17, 64, 100])
@@ -119,6 +120,35 @@ def test_gates_and_weights_get_their_gradients(causal: bool) -> None:
         torch.autograd.grad(out, given, slope), torch.autograd.grad(plain, given, slope), strict=True
     ):
         torch.testing.assert_close(found, exact)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("length", [64, 300])
+def test_backward_leaves_out_an_output_that_nobody_reads(length: int) -> None:
+    given = tuple(x.requires_grad_() for x in contract.inputs(length))
+    first = (torch.zeros(2, 3, 8, 8, dtype=torch.float64),)
+    blanks: list[Tensor] = []
+
+    def step(state: tuple[Tensor, ...], q: Tensor, k: Tensor, v: Tensor, pad: object) -> Stepped:
+        out, after = causal_product(q, k, v, state[0])
+        return (after,), out
+
+    def again(state: tuple[Tensor, ...], q: Tensor, k: Tensor, v: Tensor, pad: object) -> Stepped:
+        out, after = causal_product(q, k, v, state[0], blank=True)
+        blanks.append(out.detach())
+        return (after,), out
+
+    plain = blockwise.scan(step, first, given, None)
+    out = blockwise.scan(step, first, given, None, again=again)
+    assert torch.equal(out, plain)
+    assert not blanks
+    slope = contract.noise(out.shape, torch.float64, seed=7)
+    for found, exact in zip(
+        torch.autograd.grad(out, given, slope), torch.autograd.grad(plain, given, slope), strict=True
+    ):
+        torch.testing.assert_close(found, exact, rtol=0, atol=0)
+    assert blanks
+    assert not any(blank.any() for blank in blanks)
 
 
 @pytest.mark.parametrize("name", LINEAR)

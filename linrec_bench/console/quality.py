@@ -55,10 +55,9 @@ def _show_systems(what: str, variants: pd.DataFrame, failures: Mapping[tuple[str
     """A row a system and length, the best first: means over its seeds; `failures` where none ended ok."""
     target = variants["quality_target"].max() if "quality_target" in variants else math.nan
     matched = [] if math.isnan(target) else [f"to {target:.4f}"]
-    lengths = variants["seq_len"].unique()
+    where, length = _lengths(variants)
     columns = [name for name in _METRICS if name in variants]
-    head = ["system", *(["N"] if len(lengths) > 1 else []), "seeds", *columns, "epochs", "training", *matched]
-    where = f", N = {lengths[0]}" if len(lengths) == 1 else ""
+    head = ["system", *length, "seeds", *columns, "epochs", "training", *matched]
     out.print(f"Ranking quality on test, {what}{where}", style="bold")
     table = Table(box=None, pad_edge=False)
     for name in head:
@@ -67,7 +66,7 @@ def _show_systems(what: str, variants: pd.DataFrame, failures: Mapping[tuple[str
     best = ["seq_len", columns[0]] if columns else ["seq_len"]
     for _, row in variants.sort_values(best, ascending=[True, False][: len(best)], kind="stable").iterrows():
         name = str(row["attention"])
-        length = [str(row["seq_len"])] if len(lengths) > 1 else []
+        lengths = [str(row["seq_len"])] * len(length)
         lost = f" of {row['seeds'] + row['failed']}" if row["failed"] else ""
         values = [f"{row[column]:.4f}" for column in columns]
         if not row["seeds"]:
@@ -76,8 +75,14 @@ def _show_systems(what: str, variants: pd.DataFrame, failures: Mapping[tuple[str
         training = seconds(row["train_time_s"])
         there = [_to_target(row, training)] if matched else []
         seeds = f"{row['seeds']}{lost}"
-        table.add_row(name, *length, seeds, *values, epochs, training, *there)
+        table.add_row(name, *lengths, seeds, *values, epochs, training, *there)
     _close(table, target)
+
+
+def _lengths(rows: pd.DataFrame) -> tuple[str, list[str]]:
+    """What the title says of N where all rows have the same, and the column of N where they differ."""
+    lengths = rows["seq_len"].unique()
+    return (f", N = {lengths[0]}", []) if len(lengths) == 1 else ("", ["N"])
 
 
 def _close(table: Table, target: float) -> None:
@@ -94,13 +99,14 @@ def numbers(column: pd.Series) -> list[float]:
 
 def _show_cases(what: str, quality: pd.DataFrame) -> None:
     """A row a case; mechanisms stand under their model where there are several."""
-    out.print(f"Ranking quality on test, {what}", style="bold")
+    where, length = _lengths(quality)
+    out.print(f"Ranking quality on test, {what}{where}", style="bold")
     table = Table(box=None, pad_edge=False)
     columns = [name for name in _METRICS if name in quality]
     both = quality["causal"].nunique() > 1
     target = quality["quality_target"].max() if "quality_target" in quality else math.nan
     matched = [] if math.isnan(target) else [f"to {target:.4f}"]
-    shown = ("attention", *(["direction"] if both else []), "N", "seed", *columns)
+    shown = ("attention", *(["direction"] if both else []), *length, "seed", *columns)
     for name in (*shown, "epochs", "training", *matched):
         table.add_column(
             name,
@@ -121,7 +127,8 @@ def _show_cases(what: str, quality: pd.DataFrame) -> None:
         training = seconds(row["train_time_s"]) if known else "-"
         direction = ["causal" if row["causal"] else "both"] if both else []
         there = [_to_target(row, training)] if matched else []
-        cells = [*direction, str(row["seq_len"]), str(row["seed"]), *cells, epochs, training, *there]
+        lengths = [str(row["seq_len"])] * len(length)
+        cells = [*direction, *lengths, str(row["seed"]), *cells, epochs, training, *there]
         table.add_row(f"{'  ' if within else ''}{row['attention']}", *cells)
     _close(table, target)
 

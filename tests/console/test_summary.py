@@ -82,15 +82,36 @@ def ranked(**fields):
 def test_quality_tells_directions_where_there_are_both_and_epochs_where_there_are_some(capsys):
     quality._show_cases("a title", pd.DataFrame([ranked(), ranked(causal=False, status="error")]))
     title, head, first, second = capsys.readouterr().out.rstrip().splitlines()
-    assert title == "Ranking quality on test, a title"
-    assert head.split()[:3] == ["attention", "direction", "N"]
-    assert first.split() == ["softmax", "causal", "50", "0", "0.2500", "7", "2", "s"]
-    assert second.split()[:5] == ["softmax", "both", "50", "0", "error"]
+    assert title == "Ranking quality on test, a title, N = 50"
+    assert head.split()[:3] == ["attention", "direction", "seed"]
+    assert first.split() == ["softmax", "causal", "0", "0.2500", "7", "2", "s"]
+    assert second.split()[:4] == ["softmax", "both", "0", "error"]
     counted = pd.DataFrame([ranked(attention="no-op", epochs=pd.NA)]).astype({"epochs": "Int64"})
     quality._show_cases("a title", counted)
     _, head, row = capsys.readouterr().out.rstrip().splitlines()
     assert "direction" not in head
-    assert row.split() == ["no-op", "50", "0", "0.2500", "-", "2", "s"]
+    assert row.split() == ["no-op", "0", "0.2500", "-", "2", "s"]
+
+
+def test_names_of_mechanisms_stay_whole_beside_all_columns(capsys):
+    full = {
+        "recall@10": 0.3,
+        "mrr@10": 0.1,
+        "train_time_s": 1841.0,
+        "quality_target": 0.1664,
+        "to_target_s": 730.0,
+    }
+    rows = [ranked(attention="linrec-column", seq_len=200, **full), ranked(seq_len=200, **full)]
+    quality._show_cases("a title", pd.DataFrame(rows))
+    _, head, first, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["attention", "seed"]
+    assert first.split()[:2] == ["linrec-column", "0"]
+    assert len(first) <= 80
+    rows[1]["seq_len"] = 100
+    quality._show_cases("a title", pd.DataFrame(rows))
+    title, head, *_ = capsys.readouterr().out.splitlines()
+    assert title == "Ranking quality on test, a title"
+    assert head.split()[:3] == ["attention", "N", "seed"]
 
 
 def learnt(model, attention, ndcg, **fields):
@@ -142,7 +163,7 @@ def test_mechanisms_of_several_models_stand_under_their_model(capsys):
     rows.append(learnt("popularity", "no-op", 0.05, causal=False))
     quality.show_quality(pd.DataFrame(rows), {"ml-1m": "whole catalogue"})
     title, head, *table = capsys.readouterr().out.rstrip().splitlines()
-    assert title == "Ranking quality on test, whole catalogue: ml-1m"
+    assert title == "Ranking quality on test, whole catalogue: ml-1m, N = 50"
     assert head.split()[:2] == ["attention", "direction"]
     assert [row[:14].rstrip() for row in table] == [
         "sasrec",

@@ -41,7 +41,7 @@ def name_points(ax: Axes, names: Sequence[Name], *, lines: Sequence[Segment] = (
     radius = style.points(4) * ax.figure.dpi / 72
     taken = [Bbox.from_extents(x - radius, y - radius, x + radius, y + radius) for x, y in dots]
     crossed = [Bbox(ax.transData.transform(segment)) for segment in lines]
-    strokes = [Bbox.from_extents(min(b.x0, b.x1), b.ymin - 1, max(b.x0, b.x1) + 1, b.ymax) for b in crossed]
+    strokes = [Bbox.from_extents(b.xmin - 1, b.ymin - 1, b.xmax + 1, b.ymax + 1) for b in crossed]
     for name in names:
         _write(ax, name, taken, strokes, style)
 

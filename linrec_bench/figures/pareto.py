@@ -149,8 +149,10 @@ def _draw_panel(ax: Axes, rows: pd.DataFrame, price: Price, looks: Mapping[str, 
         ink = style.faint if dominated else style.ink
         x, y = float(row[price.column]), float(row[METRIC])
         names.append(Name(str(row["attention"]), x, y, ink))
-        if not math.isnan(row[f"{METRIC}_low"]):
-            lines.append(((x, float(row[f"{METRIC}_low"])), (x, float(row[f"{METRIC}_high"]))))
+        if across := _reach(row, price.column):
+            lines.append(((x - across[0][0], y), (x + across[1][0], y)))
+        if along := _reach(row, METRIC):
+            lines.append(((x, y - along[0][0]), (x, y + along[1][0])))
     name_points(ax, names, lines=lines, style=style)
 
 

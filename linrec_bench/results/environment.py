@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def describe(*, device: str, allocator: Mapping[str, str], plugins: Sequence[Pat
         "plugins": {path.name: _hash(path.read_bytes()) for path in plugins},
     }
     found["fingerprint"] = fingerprint(found)
-    found["command"] = " ".join(["linrec-bench", *sys.argv[1:]])
+    found["command"] = shlex.join(["linrec-bench", *sys.argv[1:]])
     return found
 
 

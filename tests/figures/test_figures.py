@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from linrec_bench.analysis.summary import summarise
@@ -414,6 +415,21 @@ def test_the_pareto_front_of_many_mechanisms_names_every_point(zoo_training_samp
     assert len(figure.axes) == 2
     for ax in figure.axes:
         assert {t.get_text() for t in ax.texts if t.get_gid() == "label"} == set(summary["attention"])
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_names_of_points_stand_clear_of_the_intervals(quality_summary, quality_samples, axis):
+    figure = pareto.draw(quality_summary, quality_samples)
+    bars = 0
+    for ax in figure.axes:
+        for bar in ax.collections:
+            low, high = ax.transData.transform(bar.get_segments()[0])
+            if (low[0] == high[0]) != (axis == "y"):
+                continue
+            bars += 1
+            box = Bbox([low, high]).padded(0.5)
+            assert not any(t.get_window_extent().overlaps(box) for t in ax.texts if t.get_gid() == "label")
+    assert bars
 
 
 def test_a_run_draws_what_it_has_rows_for(decode_summary, decode_samples, tmp_path):

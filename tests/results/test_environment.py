@@ -1,5 +1,7 @@
 """What a run says of where it was made."""
 
+import shlex
+
 import linrec_bench
 from linrec_bench.results import environment
 
@@ -11,3 +13,10 @@ def test_native_code_is_part_of_the_fingerprint(tmp_path, monkeypatch):
     before = environment.code_hash()
     (tmp_path / "kernel.cpp").write_text("int two;")
     assert environment.code_hash() != before
+
+
+def test_the_command_can_be_typed_again(monkeypatch):
+    asked = ["run", "quick", "--set", "attention=[softmax, linrec]", "--only", "attention=softmax|linrec"]
+    monkeypatch.setattr("sys.argv", ["/bin/linrec-bench", *asked])
+    command = str(environment.describe(device="cpu", allocator={})["command"])
+    assert shlex.split(command) == ["linrec-bench", *asked]

@@ -84,6 +84,8 @@ def causal_product(
     if kernel is INNER_PRODUCT and q.shape[:2] == k.shape[:2] == v.shape[:2]:
         held = None if held is None else held.unflatten(-2, (-1, chunk)).squeeze(-1)
         out, after = _product(q, k, v, state, held, blank)
+    elif blank or held is not None:
+        raise ValueError("`held` and `blank` need plain features, of each row and head its own")
     else:
         before, after = sums_before(sum_of_outer(kernel.features(k), v), state)
         out = kernel.of_scores(q @ k.mT).tril() @ v + kernel.features(q) @ before

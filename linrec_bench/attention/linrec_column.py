@@ -134,19 +134,19 @@ class _OverPrefix(torch.autograd.Function):
         sums, last = sums_beyond(k.square(), squares.squeeze(2), backwards=False, own=True)
         inverse = torch.threshold_(sums, 0, inf).rsqrt_()
         norm = torch.linalg.vector_norm(q, dim=-1, keepdim=True)
-        rows, root = 1 / norm.masked_fill_(norm == 0, inf), (count * q.shape[-1]).sqrt()
-        scaled = (q * (rows / root.masked_fill(root == 0, inf))).mul_(inverse)
-        ctx.save_for_backward(q, k, scaled, inverse, rows, root, alone)
+        rows, area = 1 / norm.masked_fill_(norm == 0, inf), count * q.shape[-1]
+        scale = rows * reciprocal_root(area)
+        scaled = (q * scale).mul_(inverse)
+        ctx.save_for_backward(q, k, scaled, inverse, scale, rows * area.sqrt(), alone)
         return scaled, last.unsqueeze(2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, last: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, scaled, inverse, rows, root, alone = ctx.saved_tensors
+        q, k, scaled, inverse, scale, weight, alone = ctx.saved_tensors
         product = grad * scaled
         along = product.sum(dim=-1, keepdim=True)
-        dq = (grad * inverse).addcmul_(q, along * rows * root, value=-1)
-        dq.mul_(rows / root.masked_fill(root == 0, inf))
+        dq = (grad * inverse).addcmul_(q, along * weight, value=-1).mul_(scale)
         h = product.mul_(inverse).mul_(inverse).mul_(torch.where(alone, 0.0, -1.0))
         later, all_of_it = sums_beyond(h, 2 * last.squeeze(2), backwards=True, own=True)
         return dq, later.mul_(k), all_of_it.unsqueeze(2) / 2, None, None

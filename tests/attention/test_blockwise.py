@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import blocks, blockwise, contract, core
+from linrec_bench.attention import blocks, blockwise, contract, core, rebased
 from linrec_bench.attention.causal_linear import causal_product
 
 LINEAR = ["linrec", "linrec-column", "linear-transformer"]
@@ -120,6 +122,14 @@ def test_gates_and_weights_get_their_gradients(causal: bool) -> None:
         torch.autograd.grad(out, given, slope), torch.autograd.grad(plain, given, slope), strict=True
     ):
         torch.testing.assert_close(found, exact)
+
+
+@pytest.mark.parametrize("asked", [{"blank": True}, {"held": torch.zeros(1, 1, 64, 1, dtype=torch.bool)}])
+def test_what_a_kernel_cannot_do_is_refused(asked: dict[str, Any]) -> None:
+    q, k, v = contract.inputs(64)
+    state = torch.zeros(2, 3, 36, 8, dtype=torch.float64)
+    with pytest.raises(ValueError, match="plain features"):
+        causal_product(q, k, v, state, kernel=rebased.SQUARE, **asked)
 
 
 @pytest.mark.usefixtures("small_blocks")

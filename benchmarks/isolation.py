@@ -15,7 +15,7 @@ import time
 from functools import partial
 
 from linrec_bench.case import Case
-from linrec_bench.execution.local import LocalExecutor
+from linrec_bench.execution.local_executor import LocalExecutor
 from linrec_bench.execution.worker import measure
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Limits, Sampling

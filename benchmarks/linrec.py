@@ -38,7 +38,7 @@ from torch import Tensor
 
 from linrec_bench import attention
 from linrec_bench.analysis.intervals import Interval, ratio_interval
-from linrec_bench.execution.local import STEADY_ALLOCATOR, LocalExecutor, Sample
+from linrec_bench.execution.local_executor import STEADY_ALLOCATOR, LocalExecutor, Sample
 from linrec_bench.measures import memory
 from linrec_bench.measures.operations import collector_paused
 from linrec_bench.tasks import Emit, Workload

@@ -34,7 +34,7 @@ from training_trials import METRIC, Setting
 
 from linrec_bench import data
 from linrec_bench.analysis.intervals import Interval, ratio_interval
-from linrec_bench.execution.local import STEADY_ALLOCATOR, LocalExecutor, Sample
+from linrec_bench.execution.local_executor import STEADY_ALLOCATOR, LocalExecutor, Sample
 from linrec_bench.results.environment import describe
 from linrec_bench.tasks import Emit
 

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from linrec_bench.analysis.seeds import across_seeds
     from linrec_bench.analysis.significance import holm
     from linrec_bench.analysis.summary import summarise
-    from linrec_bench.results.load import load_results
+    from linrec_bench.results.load_results import load_results
 
 _HOME = {
-    "load_results": "results.load",
+    "load_results": "results.load_results",
     "summarise": "analysis.summary",
     "crossover": "analysis.crossover",
     "headline": "analysis.headline",

@@ -5,7 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from linrec_bench import check, cli
+from linrec_bench import cli
+from linrec_bench.gate import check
 from linrec_bench.results.rows import COLUMNS, TRIAL, row_of
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand

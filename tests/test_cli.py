@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from linrec_bench import cli, verify
+from linrec_bench import cli
+from linrec_bench.commands import verify
 from linrec_bench.results import environment, store
 
 SUITE = """\
@@ -166,7 +167,7 @@ def test_env_is_what_a_run_records(folder, monkeypatch, capfd):
 def test_a_mechanism_of_ones_own_runs_beside_the_others(folder, monkeypatch):
     (folder / "mine.py").write_text(
         "from dataclasses import replace\n"
-        "from linrec_bench.attention.linrec import SPEC as BASE\n"
+        "from linrec_bench.attention.mechanisms.linrec import SPEC as BASE\n"
         "SPEC = replace(BASE, name='mine')\n"
     )
     arguments = ("--plugin", "mine.py", "--set", "attention=[mine]", "--set", "rounds=1", "--device", "cpu")

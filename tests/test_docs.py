@@ -14,10 +14,11 @@ import pytest
 import typer.main
 import yaml
 
-from linrec_bench import attention, reference, verify
+from linrec_bench import attention, reference
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import PHASES_OF_TASK, Case
 from linrec_bench.cli import app
+from linrec_bench.commands import verify
 from linrec_bench.reference import __main__ as writer
 from linrec_bench.reference import mechanisms, verbs
 from linrec_bench.results import store

@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from linrec_bench import attention, baseline, check
+from linrec_bench import attention
+from linrec_bench.gate import baseline, check
 from linrec_bench.registry import Registry
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.schema import Suite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from linrec_bench.analysis.intervals import median_interval
-from linrec_bench.analysis.trials import by_round, measured
+from linrec_bench.analysis.samples_table import by_round, measured
 
 MEASURE = "attention_share"
 

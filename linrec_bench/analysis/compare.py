@@ -27,10 +27,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from linrec_bench.analysis.comparison import Comparison, Family, Line, Reached
-from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
-from linrec_bench.analysis.judging import judged, judged_count, judged_failure
-from linrec_bench.analysis.matching import (
+from linrec_bench.analysis.case_pairing import (
     Ended,
     Match,
     Matching,
@@ -39,13 +36,16 @@ from linrec_bench.analysis.matching import (
     match_mechanisms,
     match_runs,
 )
-from linrec_bench.analysis.reached import at_one_quality
+from linrec_bench.analysis.claim_verdicts import EXACT_MEASURES, Bound
+from linrec_bench.analysis.compare_time_to_quality import at_one_quality
+from linrec_bench.analysis.compare_verdicts import judged, judged_count, judged_failure
+from linrec_bench.analysis.comparison import Comparison, Family, Line, Reached
+from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
 from linrec_bench.analysis.regression import change, unchanged
+from linrec_bench.analysis.samples_table import by_round, measured
 from linrec_bench.analysis.seeds import mean_and_half_width
 from linrec_bench.analysis.significance import Effect, independent, paired
 from linrec_bench.analysis.summary import METRIC
-from linrec_bench.analysis.trials import by_round, measured
-from linrec_bench.analysis.verdicts import EXACT_MEASURES, Bound
 
 SAMPLED = {"recommend": ("train_time", "peak_process_bytes")}
 """What varies between processes, by task; `time` elsewhere. Of a training there is no exact peak on a CPU."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
-from linrec_bench.analysis.matching import Place
+from linrec_bench.analysis.case_pairing import Place
 
 Verdict = Literal["worse", "better", "same", "undecided"]
 Bounded = Literal["", "at least", "at most", "unknown"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.intervals import Array
-from linrec_bench.analysis.trials import GRID_POINT, base_name
+from linrec_bench.analysis.samples_table import GRID_POINT, base_name
 
 LINE = tuple(column for column in GRID_POINT if column != "seq_len")
 """What the points of one line of a cost figure share: shape, direction, device, phase ..."""

@@ -6,8 +6,8 @@ import re
 
 import pandas as pd
 
+from linrec_bench.analysis.samples_table import measured
 from linrec_bench.analysis.seeds import VARIANT, mean_and_half_width
-from linrec_bench.analysis.trials import measured
 
 KINDS = {"history": "length of the history", "users": "group of users"}
 """The words with which the detail of such a row begins."""

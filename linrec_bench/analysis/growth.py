@@ -6,8 +6,8 @@ import pandas as pd
 
 from linrec_bench.analysis.crossover import line_of
 from linrec_bench.analysis.intervals import Array
+from linrec_bench.analysis.samples_table import by_round, measured
 from linrec_bench.analysis.scaling import fit_scaling
-from linrec_bench.analysis.trials import by_round, measured
 
 _COLUMNS = ("exponent", "low", "high", "floor_s", "coefficient", "form", "reason", "shortest", "longest")
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from linrec_bench.analysis import memorisation, quality
+from linrec_bench.analysis import memorisation, paired_quality
 from linrec_bench.analysis.crossover import FLOORS as FLOORS
 from linrec_bench.analysis.crossover import crossover, line_of, one_of
-from linrec_bench.analysis.ranking import by_means, ranking
+from linrec_bench.analysis.samples_table import base_name
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
+from linrec_bench.analysis.system_ranking import by_means, ranking
 from linrec_bench.analysis.systems import compared, compares_systems, several_models
-from linrec_bench.analysis.trials import base_name
 
 LONGEST = 160
 """Characters of a sentence; what does not fit is told without its last clause, then with labels cut short."""
@@ -59,7 +59,7 @@ def headline(summary: pd.DataFrame, reference: str, differences: pd.DataFrame | 
                 where = _where(line.iloc[0], task=several_tasks, direction=both_directions)
                 found += _costs(line, reference, where)
     ranked = summary[(summary["task"] == "recommend") & ~memorisation.planted(summary)]
-    pairs = pd.DataFrame(columns=list(quality.COLUMNS)) if differences is None else differences
+    pairs = pd.DataFrame(columns=list(paired_quality.COLUMNS)) if differences is None else differences
     if compares_systems(ranked):
         return [*found, *_of_systems(ranked, pairs), *memorisation.sentences(summary)]
     variants = across_seeds(ranked)
@@ -69,7 +69,7 @@ def headline(summary: pd.DataFrame, reference: str, differences: pd.DataFrame | 
     told: set[int] = set()
     found += _quality(variants, reference, pairs, told)
     found += [*_matched(variants, reference), *memorisation.sentences(summary)]
-    return found + quality.sentences(pairs, without=told)
+    return found + paired_quality.sentences(pairs, without=told)
 
 
 def _within_models(variants: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[str]:
@@ -212,8 +212,8 @@ def _quality(
                     at, difference = paired
                     told.add(at)
                     # One interval a sentence: that of the difference, which is the narrower question.
-                    text = f"{{}}: test NDCG@10 {row['ndcg@10']:.4f}, {quality.clause(difference)}"
-                    proof = quality.proof(difference)
+                    text = f"{{}}: test NDCG@10 {row['ndcg@10']:.4f}, {paired_quality.clause(difference)}"
+                    proof = paired_quality.proof(difference)
                 names = (label, incumbent)
                 share = row["train_time_s"] / other["train_time_s"]
                 beside = "" if math.isnan(share) else f", trained in {share:.2g}x its time"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from linrec_bench.analysis.trials import CASE_COLUMNS
+from linrec_bench.analysis.samples_table import CASE_COLUMNS
 
 KINDS = {
     "saved": "saved for backward",

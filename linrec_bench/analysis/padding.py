@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from linrec_bench.analysis.trials import GRID_POINT
+from linrec_bench.analysis.samples_table import GRID_POINT
 
 DRAWN = "lengths of "
 """With these words the column `dataset` begins where the lengths of a batch were drawn from a data set."""

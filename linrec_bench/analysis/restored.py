@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from linrec_bench.analysis.quantities import Found
+from linrec_bench.analysis.claim_quantities import Found
+from linrec_bench.analysis.claim_verdicts import Claim, Verdict, named, place, verdict
+from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.summary import EXACT, EXTRAS, MEDIANS, METRIC
-from linrec_bench.analysis.trials import CASE_COLUMNS
-from linrec_bench.analysis.verdicts import Claim, Verdict, named, place, verdict
 from linrec_bench.results.rows import COLUMNS, TRIAL
 
 SPREAD = ("first_call_time", "energy", "events_per_second", "attention_share")

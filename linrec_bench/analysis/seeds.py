@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import stats
 
 from linrec_bench.analysis.intervals import LEVEL
+from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.summary import METRIC
-from linrec_bench.analysis.trials import CASE_COLUMNS
 
 VARIANT = tuple(column for column in CASE_COLUMNS if column not in ("case_id", "seed"))
 """What the seeds of one variant share."""

@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
-from linrec_bench.analysis.matched import COLUMNS as MATCHED
-from linrec_bench.analysis.matched import time_to_quality
-from linrec_bench.analysis.trials import (
+from linrec_bench.analysis.samples_table import (
     DEVICE_TASK,
     GRID_POINT,
     Key,
@@ -21,6 +19,8 @@ from linrec_bench.analysis.trials import (
     measured,
     outcomes,
 )
+from linrec_bench.analysis.time_to_quality import COLUMNS as MATCHED
+from linrec_bench.analysis.time_to_quality import time_to_quality
 from linrec_bench.results.rows import TRIAL
 
 _CASE_MEANINGS = {

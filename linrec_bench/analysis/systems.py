@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from linrec_bench.analysis.trials import base_name
+from linrec_bench.analysis.samples_table import base_name
 
 FLOORS = ("popularity", "item-knn")
 """Models that count instead of learning, and have no mechanism."""

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from linrec_bench.attention.inputs import check_inputs, check_tensors
+from linrec_bench.attention import mechanisms
 from linrec_bench.attention.spec import Spec, State, Unsupported, accepted
+from linrec_bench.attention.validation import check_inputs, check_tensors
 from linrec_bench.registry import Registry
 
 __all__ = ["Spec", "Unsupported", "core", "init_state", "load_plugin", "registry", "step"]
@@ -28,8 +29,8 @@ _plugins: list[Spec] = []
 def registry() -> Registry[Spec]:
     """Every mechanism by name: the files of this package, installed entry points, loaded plugins."""
     specs: list[Spec] = []
-    for module in pkgutil.iter_modules(__path__):
-        found = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SPEC", None)
+    for module in pkgutil.iter_modules(mechanisms.__path__):
+        found = getattr(importlib.import_module(f"{mechanisms.__name__}.{module.name}"), "SPEC", None)
         if found is not None:
             specs.append(found)
     specs.extend(entry.load() for entry in entry_points(group="linrec_bench.attention"))

@@ -11,7 +11,7 @@ from importlib import import_module
 import typer
 from typer.core import TyperGroup
 
-from linrec_bench.cli.streams import write_plainly_what_the_encoding_lacks
+from linrec_bench.cli.encoding import write_plainly_what_the_encoding_lacks
 
 VERBS = {
     "run": "run",

@@ -21,13 +21,14 @@ def command(
 
     Example: linrec-bench calibrate
     """
-    from linrec_bench import console, runner
+    from linrec_bench import terminal
+    from linrec_bench.commands import run
 
     path = results / CALIBRATION
-    with console.counter("calibrating") as on_trial:
-        found = runner.calibrate(path, device=device, rounds=rounds, on_trial=on_trial)
+    with terminal.counter("calibrating") as on_trial:
+        found = run.calibrate(path, device=device, rounds=rounds, on_trial=on_trial)
     if as_json:
         print(found.to_json())
     else:
-        console.show_entries(found.entries())
-        console.say(f"margin for timed ratios: {found.margins['time']}; written to {path}")
+        terminal.show_entries(found.entries())
+        terminal.say(f"margin for timed ratios: {found.margins['time']}; written to {path}")

@@ -25,10 +25,10 @@ from linrec_bench.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from linrec_bench.analysis.verdicts import Verdict
-    from linrec_bench.claims import Evidence
+    from linrec_bench.analysis.claim_verdicts import Verdict
+    from linrec_bench.commands.run import Plan
+    from linrec_bench.gate.claims import Evidence
     from linrec_bench.results.store import Run
-    from linrec_bench.runner import Plan
 
 
 From = Annotated[
@@ -90,7 +90,9 @@ def command(
 
     Example: linrec-bench check suites/complexity.yaml --baseline complexity-baseline.json
     """
-    from linrec_bench import check, claims, console, runner
+    from linrec_bench import terminal
+    from linrec_bench.commands import run
+    from linrec_bench.gate import check, claims
     from linrec_bench.results import store
 
     if from_ is not None and baseline is not None:
@@ -99,7 +101,7 @@ def command(
         raise ValueError("--update-baseline needs --baseline FILE and the whole suite, without --only")
     stored = store.Run(from_) if from_ is not None else None
     try:
-        planned = runner.prepare(
+        planned = run.prepare(
             suite,
             device=device,
             only=only or [],
@@ -107,11 +109,11 @@ def command(
             plugins=plugin or [],
             measured_on=stored.device() if stored else None,
         )
-    except runner.NothingSelected as reason:
-        console.say(f"nothing to check: {reason}")
+    except run.NothingSelected as reason:
+        terminal.say(f"nothing to check: {reason}")
         if as_json:
-            console.show_verdicts([], as_json=True)
-        console.write_reports([], name=Path(suite).stem, junit=junit)
+            terminal.show_verdicts([], as_json=True)
+        terminal.write_reports([], name=Path(suite).stem, junit=junit)
         raise typer.Exit(check.NOTHING) from None
     accepted = None
     if baseline is not None:
@@ -119,10 +121,10 @@ def command(
     found, evidence = _found(planned, stored, accepted, results, budget_s=budget)
     lacking = "" if from_ else "no run is stored; `linrec-bench run` makes one"
     ledger = claims.rule(planned.suite, planned.jobs, evidence, device=planned.device, lacking=lacking)
-    console.show_verdicts(found, ledger, as_json=as_json, in_full=in_full)
+    terminal.show_verdicts(found, ledger, as_json=as_json, in_full=in_full)
     if strict_claims:
         found += claims.as_verdicts(ledger)
-    console.write_reports(found, name=planned.suite.name, junit=junit)
+    terminal.write_reports(found, name=planned.suite.name, junit=junit)
     raise typer.Exit(check.exit_code(found))
 
 
@@ -130,7 +132,7 @@ def _found(
     planned: Plan, stored: Run | None, baseline: Baseline | None, results: Path, *, budget_s: float
 ) -> tuple[list[Verdict], list[Evidence]]:
     """The verdicts, from the stored run or else the code of now, and what can answer claims of papers."""
-    from linrec_bench import check, claims
+    from linrec_bench.gate import check, claims
 
     if stored is not None:
         evidence = claims.of_run(stored)
@@ -141,13 +143,14 @@ def _found(
 
 def _newest(planned: Plan, results: Path) -> list[Evidence]:
     """The newest stored run, where the suite has claims of papers and there is one; which it is is said."""
-    from linrec_bench import claims, console
+    from linrec_bench import terminal
+    from linrec_bench.gate import claims
 
     if not planned.suite.claims:
         return []
     newest, said = claims.of_newest(results, planned.suite.name)
     for note in said:
-        console.say(note)
+        terminal.say(note)
     return [newest] if newest else []
 
 
@@ -155,19 +158,21 @@ def _of_the_code(
     planned: Plan, baseline: Baseline | None, results: Path, *, budget_s: float
 ) -> tuple[list[Verdict], pd.DataFrame]:
     """Count, measure what the claims of the suite and the baseline need, and judge; the counts beside it."""
-    from linrec_bench import check, console, runner
+    from linrec_bench import terminal
+    from linrec_bench.commands import run
+    from linrec_bench.gate import check
 
     suite, jobs = planned.suite, planned.jobs
-    measure = partial(runner.measure, planned, root=results, progress=console.progress)
+    measure = partial(run.measure, planned, root=results, progress=terminal.progress)
     counted = check.count(jobs, plugins=planned.plugins)
     if baseline and baseline.update:
         check.accept(baseline.path, suite, jobs, counted, measure=measure if baseline.timed else None)
-        console.say(f"{baseline.path}: rewritten with the counts of now")
+        terminal.say(f"{baseline.path}: rewritten with the counts of now")
     found = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
     if baseline:
         found += check.against(baseline.path, jobs, counted, whole=baseline.whole)
     if baseline and baseline.timed:
-        margin = partial(console.margin_for, baseline.margin, results / CALIBRATION, planned.device)
+        margin = partial(terminal.margin_for, baseline.margin, results / CALIBRATION, planned.device)
         found += check.times_against(
             baseline.path, suite, jobs, margin=margin, measure=measure, budget_s=budget_s
         )

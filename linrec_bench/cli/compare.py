@@ -51,12 +51,13 @@ def command(
         raise ValueError("--against is for one run; with two, --attention alone keeps one mechanism")
     if b is None and (attention is None or against is None):
         raise ValueError("one run: expected a second, or --attention NAME --against NAME")
-    from linrec_bench import compare, console
-    from linrec_bench.console.comparison import show_comparison
+    from linrec_bench import terminal
+    from linrec_bench.commands import compare
+    from linrec_bench.terminal.comparison_table import show_comparison
 
     allowed, source = margin, "as given"
     if allowed is None:
-        allowed, source = compare.margin_of(b or a, CALIBRATION, default=console.DEFAULT_MARGIN)
+        allowed, source = compare.margin_of(b or a, CALIBRATION, default=terminal.DEFAULT_MARGIN)
     if b is not None:
         found = compare.runs(
             a, b, attention=attention, margin=allowed, quality_margin=quality_margin, target=target
@@ -73,10 +74,10 @@ def command(
             target=target,
         )
     for note in found.notes:
-        console.say(note)
+        terminal.say(note)
     if as_json:
         print(json.dumps(found.as_record(), indent=2))
     else:
-        console.say(f"times within {allowed:.0%} count as no difference ({source})")
+        terminal.say(f"times within {allowed:.0%} count as no difference ({source})")
         show_comparison(found)
     raise typer.Exit(compare.exit_code(found.comparison))

@@ -28,13 +28,14 @@ def list_sources(as_json: Json = False) -> None:
 
     Example: linrec-bench data list
     """
-    from linrec_bench import catalogue, console
+    from linrec_bench import terminal
+    from linrec_bench.commands import catalogue
 
     entries = catalogue.entries("data")
     if as_json:
         print(json.dumps(entries, indent=2))
     else:
-        console.show_entries(entries)
+        terminal.show_entries(entries)
 
 
 @command.command()
@@ -46,9 +47,9 @@ def fetch(
 
     Example: linrec-bench data fetch ml-1m
     """
-    from linrec_bench import console, data
+    from linrec_bench import data, terminal
 
-    with console.download(name) as on_bytes:
+    with terminal.download(name) as on_bytes:
         path = data.fetch(name, folder=folder, progress=on_bytes)
     print(path)
 
@@ -59,11 +60,11 @@ def prepare(name: Name, settings: Params = None) -> None:
 
     Example: linrec-bench data prepare csv --set path=events.csv --set min_interactions=1
     """
-    from linrec_bench import console, data
+    from linrec_bench import data, terminal
 
     made = data.prepare(name, **_params(settings))
     if made.was_there:
-        console.say("prepared before with these settings")
+        terminal.say("prepared before with these settings")
     print(made.folder)
 
 
@@ -78,7 +79,7 @@ def describe(
 
     Example: linrec-bench data describe csv --set path=events.csv --plot lengths.png
     """
-    from linrec_bench import console, data
+    from linrec_bench import data, terminal
 
     if plot is not None and plot.suffix != ".png":
         raise ValueError(f"--plot {plot}: expected a name that ends in .png")
@@ -88,12 +89,12 @@ def describe(
     if as_json:
         print(json.dumps(found | {"lengths": [asdict(part) for part in bins]}, indent=2))
     else:
-        console.show_data(found, bins)
+        terminal.show_data(found, bins)
     if plot is not None:
         from linrec_bench.figures import lengths
 
         lengths.save(name, sequences.lengths, plot)
-        console.say(f"drawn: {plot}")
+        terminal.say(f"drawn: {plot}")
 
 
 def _params(settings: list[str] | None) -> dict[str, object]:

@@ -24,15 +24,15 @@ def command(
     """
     import warnings
 
-    from linrec_bench import console
+    from linrec_bench import terminal
     from linrec_bench.results.export import export
-    from linrec_bench.results.load import NotLoaded, load_results
+    from linrec_bench.results.load_results import NotLoaded, load_results
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NotLoaded)
         frame = load_results(folder, table=table)
     export(frame, out)
     for warning in caught:
-        console.say(f"left out: {warning.message}")
+        terminal.say(f"left out: {warning.message}")
     runs = frame["run_id"].nunique()
-    console.say(f"{len(frame)} rows of {runs} {'run' if runs == 1 else 'runs'}: {out}")
+    terminal.say(f"{len(frame)} rows of {runs} {'run' if runs == 1 else 'runs'}: {out}")

@@ -17,10 +17,11 @@ def command(what: Annotated[Kind, typer.Argument(help="What to list.")], as_json
 
     Example: linrec-bench list attention
     """
-    from linrec_bench import catalogue, console
+    from linrec_bench import terminal
+    from linrec_bench.commands import catalogue
 
     entries = catalogue.entries(what)
     if as_json:
         print(json.dumps(entries, indent=2))
     else:
-        console.show_entries(entries)
+        terminal.show_entries(entries)

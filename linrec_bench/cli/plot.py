@@ -45,13 +45,13 @@ def command(
 
     Example: linrec-bench plot results/long_seq/20260101-120000-ab12 --style slides --theme dark
     """
-    from linrec_bench import console, figures, report
+    from linrec_bench import figures, report, terminal
 
     sources, notes = report.gather(folders) if folders else report.newest(results)
     if len(notes) == 1 and not sources:
         raise ValueError(notes[0])
     for note in [*notes, *(f"{source.run.folder}: {note}" for source in sources for note in source.notes)]:
-        console.say(note)
+        terminal.say(note)
     if not sources:
         raise ValueError(
             "no run is left to draw"
@@ -64,4 +64,4 @@ def command(
         drawn = figures.draw_all(
             source.rows, source.summary, target, style=looks, formats=format_ or figures.FORMATS
         )
-        console.show_figures(source.run, drawn)
+        terminal.show_figures(source.run, drawn)

@@ -25,13 +25,14 @@ def command(
 
     Example: linrec-bench predict long_seq --memory 80GiB
     """
-    from linrec_bench import console, runner
-    from linrec_bench.predict import forecast
+    from linrec_bench import terminal
+    from linrec_bench.commands import run
+    from linrec_bench.commands.predict import forecast
 
-    planned = runner.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
-    limit = runner.memory_limit(memory, planned.device)
-    found = forecast(planned.jobs, memory_bytes=limit, ceilings=runner.measure_ceilings(planned))
+    planned = run.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
+    limit = run.memory_limit(memory, planned.device)
+    found = forecast(planned.jobs, memory_bytes=limit, ceilings=run.measure_ceilings(planned))
     if as_json:
         print(json.dumps([each.as_record() for each in found], indent=2))
     else:
-        console.show_forecast(found, limit)
+        terminal.show_forecast(found, limit)

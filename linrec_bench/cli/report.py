@@ -30,11 +30,11 @@ def command(
 
     Example: linrec-bench report results/long_seq/20260101-120000-ab12 --markdown summary.md
     """
-    from linrec_bench import console, report
+    from linrec_bench import report, terminal
 
     sources, notes = report.gather(folders) if folders else report.newest(results)
     for note in [*notes, *(f"{source.run.folder}: {note}" for source in sources for note in source.notes)]:
-        console.say(note)
+        terminal.say(note)
     if not sources:
         raise ValueError(f"{'no run is' if folders else f'{results}: no runs'} left to report")
     target = out or (sources[0].run.folder if len(sources) == 1 else results) / "report.html"

@@ -30,20 +30,21 @@ def command(
 
     Example: linrec-bench run suites/long_seq.yaml --only "attention=linrec|softmax"
     """
-    from linrec_bench import console, runner
+    from linrec_bench import terminal
+    from linrec_bench.commands import run
+    from linrec_bench.commands.verify import cards_of
     from linrec_bench.results import store
-    from linrec_bench.verify import cards_of
 
-    planned = runner.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
+    planned = run.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
     if dry_run:
-        console.show_plan(planned)
+        terminal.show_plan(planned)
         return
-    stored, done = runner.open_store(planned, results, fresh=fresh, now=datetime.now())
+    stored, done = run.open_store(planned, results, fresh=fresh, now=datetime.now())
     try:
-        with console.progress(planned, stored, done) as on_event:
-            summary = runner.execute(planned, stored, on_event)
+        with terminal.progress(planned, stored, done) as on_event:
+            summary = run.execute(planned, stored, on_event)
     except KeyboardInterrupt:
-        console.say(f"interrupted; the same command resumes {stored.folder}")
+        terminal.say(f"interrupted; the same command resumes {stored.folder}")
         raise typer.Exit(INTERRUPTED) from None
     if not stored.has_cards():
         known = store.cards(results, fingerprint=str(stored.environment()["fingerprint"]))
@@ -51,7 +52,7 @@ def command(
     if as_json:
         print(summary.to_json(orient="records", indent=2))
     else:
-        console.show_summary(summary, planned.suite, stored.quality())
-    console.show_files(stored)
+        terminal.show_summary(summary, planned.suite, stored.quality())
+    terminal.show_files(stored)
     if not (summary["status"] == "ok").any():
         raise typer.Exit(NOTHING_MEASURED)

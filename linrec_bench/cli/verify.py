@@ -10,8 +10,8 @@ import typer
 from linrec_bench.cli.options import Json, Plugins
 
 if TYPE_CHECKING:
-    from linrec_bench.formula import Cost
-    from linrec_bench.verify import Card
+    from linrec_bench.commands.verify import Card
+    from linrec_bench.gate.cost_formula import Cost
 
 
 def command(
@@ -28,8 +28,8 @@ def command(
 
     Example: linrec-bench verify linrec "linrec(padding=ignore)"
     """
-    from linrec_bench import console
-    from linrec_bench.verify import cards
+    from linrec_bench import terminal
+    from linrec_bench.commands.verify import cards
 
     found = cards(names or [], plugins=plugin or [])
     costs = [_costs(card) for card in found] if cost else []
@@ -39,14 +39,14 @@ def command(
             record["costs"] = [each.as_record() for each in counted]
         print(json.dumps(records, indent=2))
     else:
-        console.show_cards(found)
-        console.show_costs([each for counted in costs for each in counted])
+        terminal.show_cards(found)
+        terminal.show_costs([each for counted in costs for each in counted])
     if any(card.contradictions for card in found):
         raise typer.Exit(1)
 
 
 def _costs(card: Card) -> list[Cost]:
     """Of the mechanism and direction of the card, forward and forward + backward."""
-    from linrec_bench.formula import PHASES, cost
+    from linrec_bench.gate.cost_formula import PHASES, cost
 
     return [cost(card.attention, causal=card.causal, phase=phase, params=card.params) for phase in PHASES]

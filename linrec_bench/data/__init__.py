@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from linrec_bench.data import prepared, remote
-from linrec_bench.data.describing import Bin, describe, length_bins
+from linrec_bench.data.description import Bin, describe, length_bins
 from linrec_bench.data.events import Events
 from linrec_bench.data.prepared import Prepared
 from linrec_bench.data.sequences import Sequences

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linrec_bench.data.faults import LISTED, Faults
+from linrec_bench.data.bad_rows import LISTED, Faults
 from linrec_bench.registry import did_you_mean
 
 Times = Literal["integer", "iso"]

@@ -11,9 +11,9 @@ from importlib import metadata
 
 import pyarrow as pa
 
+from linrec_bench.data.bad_rows import Faults
 from linrec_bench.data.columns import checked
 from linrec_bench.data.events import Events, OnBadRows
-from linrec_bench.data.faults import Faults
 from linrec_bench.data.source import Source
 
 _COLUMNS = ["household_id", "product_id", "transaction_timestamp"]

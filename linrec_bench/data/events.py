@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 import pyarrow as pa
 
-from linrec_bench.data.faults import Faults
+from linrec_bench.data.bad_rows import Faults
 
 OnBadRows = Literal["refuse", "drop"]
 """What is done about rows that lack a value or have no whole number for a time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from linrec_bench.data.published import Published, source
 from linrec_bench.data.source import Remote
-from linrec_bench.data.text import Form
+from linrec_bench.data.text_files import Form
 
 GOWALLA = Published(
     name="gowalla",

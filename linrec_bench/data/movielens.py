@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from linrec_bench.data import features
+from linrec_bench.data import item_features
 from linrec_bench.data.published import Published, source
 from linrec_bench.data.source import Remote
-from linrec_bench.data.text import Form
+from linrec_bench.data.text_files import Form
 
 _LICENCE = "GroupLens: research use, no redistribution; see the README of the archive"
 _HOME = "https://files.grouplens.org/datasets/movielens"
@@ -26,7 +26,7 @@ ML_100K = Published(
     members=("ml-100k/u.data",),
     items="ml-100k/u.item",
     # After id, title, two dates and an address.
-    features=partial(features.read_flags, first_flag=5),
+    features=partial(item_features.read_flags, first_flag=5),
 )
 ML_1M = Published(
     name="ml-1m",
@@ -41,7 +41,7 @@ ML_1M = Published(
     form=Form(columns=(0, 2, 6), separator=":"),
     members=("ml-1m/ratings.dat",),
     items="ml-1m/movies.dat",
-    features=partial(features.read_dat, columns=(0, 2)),
+    features=partial(item_features.read_dat, columns=(0, 2)),
 )
 ML_20M = Published(
     name="ml-20m",
@@ -53,7 +53,7 @@ ML_20M = Published(
     form=Form(columns=("userId", "movieId", "timestamp")),
     members=("ml-20m/ratings.csv",),
     items="ml-20m/movies.csv",
-    features=partial(features.read_csv, item="movieId", column="genres"),
+    features=partial(item_features.read_csv, item="movieId", column="genres"),
 )
 
 SOURCES = (source(ML_100K), source(ML_1M), source(ML_20M))

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int64
 
-from linrec_bench.data import features, streaming
+from linrec_bench.data import item_features, streaming
 from linrec_bench.data.events import Events
 from linrec_bench.data.folders import CACHE_VARIABLE, cache_folder
 from linrec_bench.data.sequences import Sequences
@@ -96,7 +96,9 @@ def _fill(folder: Path, events: Events, origin: Mapping[str, object]) -> None:
     names = events.features() if events.features else None
     built = streaming.build(events, folder)
     if names is not None:
-        np.save(folder / "item_features.npy", _table(built.item_ids, names.index, features.numbered(names)))
+        np.save(
+            folder / "item_features.npy", _table(built.item_ids, names.index, item_features.numbered(names))
+        )
     meta = {
         "n_items": len(built.item_ids),
         "ordinal": built.ordinal,

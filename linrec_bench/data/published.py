@@ -16,13 +16,13 @@ from typing import IO
 import pandas as pd
 import pyarrow as pa
 
-from linrec_bench.data import table
+from linrec_bench.data import event_table
 from linrec_bench.data.archives import ArchiveError, NoMember, opened
+from linrec_bench.data.bad_rows import Faults
 from linrec_bench.data.events import Events, OnBadRows, identity_of, with_features
-from linrec_bench.data.faults import Faults
 from linrec_bench.data.folders import data_folders
 from linrec_bench.data.source import Remote, Source
-from linrec_bench.data.text import Form, read_text
+from linrec_bench.data.text_files import Form, read_text
 
 ReadFeatures = Callable[..., pd.Series]
 """`(file, *, where)` -> the features of each item by the text of its id."""
@@ -97,7 +97,7 @@ def _in_folder(
     if not csv.is_file():
         return None
     items = place / f"{published.name}-items.csv.gz"
-    return table.read_csv(
+    return event_table.read_csv(
         path=str(csv),
         min_interactions=min_interactions,
         on_bad_rows=on_bad_rows,

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int32, Int64
 
+from linrec_bench.data.bad_rows import Faults
 from linrec_bench.data.events import Events
-from linrec_bench.data.faults import Faults
 from linrec_bench.data.ids import Ids
 
 BUCKET_EVENTS = 2**21

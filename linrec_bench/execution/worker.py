@@ -8,10 +8,10 @@ from functools import partial
 import torch
 
 from linrec_bench import attention
-from linrec_bench.attention.blocks import blocks_as_on
+from linrec_bench.attention.ops.block_sizes import blocks_as_on
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
-from linrec_bench.execution.plan import Prediction
+from linrec_bench.execution.schedule import Prediction
 from linrec_bench.measures import ceilings, energy, memory, time
 from linrec_bench.measures.exact import exact
 from linrec_bench.results.scratch import Scratch

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from linrec_bench.analysis.crossover import FLOORS
-from linrec_bench.analysis.trials import base_name
+from linrec_bench.analysis.samples_table import base_name
 from linrec_bench.figures import facets, layout
 from linrec_bench.figures.contrast import contrast, mixed
 from linrec_bench.figures.panels import Panels, name_columns

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from linrec_bench.analysis.matched import METRIC, learning_curves
 from linrec_bench.analysis.systems import compared
+from linrec_bench.analysis.time_to_quality import METRIC, learning_curves
 from linrec_bench.figures import facets, layout
 from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
 from linrec_bench.figures.pareto import ROWS

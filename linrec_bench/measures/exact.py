@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from linrec_bench.block_cache import taken_by
 from linrec_bench.case import Case
 from linrec_bench.measures import Measurable
 from linrec_bench.measures.fake import FakeWatch
@@ -22,7 +23,6 @@ from linrec_bench.measures.flops import Work
 from linrec_bench.measures.memory import LiveBytes, SavedBytes
 from linrec_bench.measures.operations import collector_paused
 from linrec_bench.measures.repeats import Repeats
-from linrec_bench.repetition import taken_by
 
 
 @dataclass(frozen=True)

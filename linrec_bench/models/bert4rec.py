@@ -21,10 +21,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
-from linrec_bench.models.checks import check_sizes
+from linrec_bench.models.parameter_checks import check_sizes
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stack import Mechanism
-from linrec_bench.models.stacked import StackedRecommender
+from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
 class BERT4Rec(StackedRecommender):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.layer import AttentionLayer
 from linrec_bench.attention.spec import State
-from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.dropout import Dropout
+from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.stack import Mechanism, Stack, decoding
 
 Activation = Literal["relu", "gelu"]

@@ -22,10 +22,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.attention.running_max import Running, prefixes
+from linrec_bench.attention.ops.running_max import Running, prefixes
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
-from linrec_bench.models.checks import check_share
 from linrec_bench.models.dropout import Dropout
+from linrec_bench.models.parameter_checks import check_share
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stack import Mechanism, Memory
 

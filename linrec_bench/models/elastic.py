@@ -15,7 +15,7 @@ from linrec_bench import attention
 from linrec_bench.attention.layer import Mixer, check_heads, join_heads, split_heads
 from linrec_bench.attention.spec import State, Unsupported
 from linrec_bench.models.blocks import initialise, item_table
-from linrec_bench.models.checks import check_share, check_sizes
+from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.spec import Recommender
 from linrec_bench.models.stack import Memory, past
 

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
-from linrec_bench.models.features import WeighedFeatures
+from linrec_bench.models.feature_embeddings import WeighedFeatures
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stack import Mechanism, Memory
 

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from linrec_bench.models.checks import check_share, check_sizes
+from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.spec import ModelSpec
 from linrec_bench.models.stack import Mechanism
 from linrec_bench.models.transducer import ResidualBlock, Transducer

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.models.blocks import item_table
-from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.gru import units
+from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stack import Memory, past
 

@@ -17,7 +17,7 @@ sampled_softmax, negatives: 128}`).
 
 from __future__ import annotations
 
-from linrec_bench.models.checks import check_share, check_sizes
+from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.spec import ModelSpec
 from linrec_bench.models.stack import Mechanism
 from linrec_bench.models.transducer import ResidualBlock, Transducer

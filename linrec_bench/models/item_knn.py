@@ -19,7 +19,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from linrec_bench.data.sequences import Sequences
-from linrec_bench.models.checks import check_sizes
+from linrec_bench.models.parameter_checks import check_sizes
 from linrec_bench.models.spec import Floor, ModelSpec
 
 _BLOCK_PAIRS = 2**21

@@ -18,7 +18,7 @@ from __future__ import annotations
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stack import Mechanism
-from linrec_bench.models.stacked import StackedRecommender
+from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
 class LightSANs(StackedRecommender):

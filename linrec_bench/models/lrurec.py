@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from linrec_bench.models.blocks import initialise
-from linrec_bench.models.checks import check_share, check_sizes
+from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.recurrent import RecurrentBlock, RecurrentRecommender
 from linrec_bench.models.spec import ModelSpec
 from linrec_bench.models.stack import Mechanism

@@ -16,7 +16,7 @@ many state features, 32, as the paper has. Upstream: chengkai-liu/Mamba4Rec, `ma
 from __future__ import annotations
 
 from linrec_bench.models.blocks import initialise
-from linrec_bench.models.checks import check_share, check_sizes
+from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.recurrent import RecurrentBlock, RecurrentRecommender
 from linrec_bench.models.spec import ModelSpec
 from linrec_bench.models.stack import Mechanism

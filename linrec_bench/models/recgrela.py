@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.spec import State
 from linrec_bench.models.blocks import initialise, item_table
-from linrec_bench.models.checks import check_share, check_sizes
 from linrec_bench.models.dropout import Dropout
+from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.spec import ModelSpec
 from linrec_bench.models.stack import Mechanism, Stack, decoding
-from linrec_bench.models.stacked import StackedRecommender
+from linrec_bench.models.stacked_recommender import StackedRecommender
 
 _EPS = 1e-12
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from linrec_bench.attention.spec import State
 from linrec_bench.models.blocks import item_table
 from linrec_bench.models.stack import Mechanism, Stack, decoding
-from linrec_bench.models.stacked import StackedRecommender
+from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
 class RecurrentBlock(nn.Module):

@@ -24,7 +24,7 @@ from torch import Tensor
 from linrec_bench.models.blocks import Activation, Encoder, Norm, initialise, item_table
 from linrec_bench.models.spec import ModelSpec
 from linrec_bench.models.stack import Mechanism
-from linrec_bench.models.stacked import StackedRecommender
+from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
 class SASRec(StackedRecommender):

@@ -18,10 +18,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
-from linrec_bench.models.features import SummedFeatures
+from linrec_bench.models.feature_embeddings import SummedFeatures
 from linrec_bench.models.spec import ModelSpec
 from linrec_bench.models.stack import Mechanism
-from linrec_bench.models.stacked import StackedRecommender
+from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
 class SASRecF(StackedRecommender):

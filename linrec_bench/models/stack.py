@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from linrec_bench import attention
 from linrec_bench.attention.layer import make_layer
 from linrec_bench.attention.spec import State, Unsupported
-from linrec_bench.models.checks import check_sizes
+from linrec_bench.models.parameter_checks import check_sizes
 
 Memory = tuple[State, ...]
 """What a model remembers of a history: first how many events came, as the length of a tensor without

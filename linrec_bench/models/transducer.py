@@ -20,7 +20,7 @@ from linrec_bench.attention.spec import State
 from linrec_bench.models.blocks import item_table
 from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.stack import Mechanism, Stack, decoding
-from linrec_bench.models.stacked import StackedRecommender
+from linrec_bench.models.stacked_recommender import StackedRecommender
 
 _EPS = 1e-6
 _INIT_STD = 0.02

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from linrec_bench.analysis.matched import COLUMNS as MATCHED
 from linrec_bench.analysis.summary import COLUMNS, EXTRAS, PER_TOKEN
+from linrec_bench.analysis.time_to_quality import COLUMNS as MATCHED
 from linrec_bench.measures import MEASURES
 from linrec_bench.reference.markdown import code, prose, table
-from linrec_bench.results.load import SAMPLE_COLUMNS
+from linrec_bench.results.load_results import SAMPLE_COLUMNS
 
 
 def samples() -> str:

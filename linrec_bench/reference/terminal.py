@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.text import Text
 
-from linrec_bench.console import out, show_summary
 from linrec_bench.results.store import Run
 from linrec_bench.suite.load import parse
+from linrec_bench.terminal import out, show_summary
 
 QUICK = Path(__file__).parents[2] / "results" / "reference" / "cpu" / "quick"
 

@@ -14,7 +14,7 @@ from linrec_bench.report.cost_marks import crossing_mark, failure, mechanism
 from linrec_bench.report.costs import COSTS, Cost, measured, unmeasured
 from linrec_bench.report.crossings import Crossing, crossings_of, in_words
 from linrec_bench.report.frames import Part, panels, phases
-from linrec_bench.report.guides import guides
+from linrec_bench.report.slope_guides import guides
 from linrec_bench.report.ticks import ticks
 
 PLOT = (256.0, 184.0)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from linrec_bench.analysis.crossover import crossover
 from linrec_bench.analysis.headline import FLOORS
-from linrec_bench.analysis.trials import base_name
+from linrec_bench.analysis.samples_table import base_name
 from linrec_bench.report import quantities as say
 from linrec_bench.report.costs import Cost
 from linrec_bench.report.frames import records

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from linrec_bench import check, claims
+from linrec_bench.gate import check, claims
 from linrec_bench.report.ledger import Entry, of_claims, of_verdicts
 from linrec_bench.report.sources import Source
 from linrec_bench.suite.expand import expand

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from linrec_bench import formats
-from linrec_bench.analysis.verdicts import Answer, Verdict
-from linrec_bench.claims import Ruled, Ruling
+from linrec_bench.analysis.claim_verdicts import Answer, Verdict
+from linrec_bench.gate import formats
+from linrec_bench.gate.claims import Ruled, Ruling
 from linrec_bench.report.table import Cell, Column, Row, Table, Tone, build
 
 _TONES: dict[str, Tone] = {

@@ -11,7 +11,7 @@ import pandas as pd
 from linrec_bench.analysis.headline import headline
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.systems import compares_systems, named
-from linrec_bench.report import facts
+from linrec_bench.report import environment_view
 from linrec_bench.report import quantities as say
 from linrec_bench.report.cards import contradictions
 from linrec_bench.report.expectations import expectations, paper_claims
@@ -47,7 +47,7 @@ def markdown(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
 def _run(source: Source) -> Iterator[str]:
     summary = source.summary
     yield f"### {_text(source.title)}"
-    yield f"{outcome(summary)}. {_text(facts.machine(source.environment))}."
+    yield f"{outcome(summary)}. {_text(environment_view.machine(source.environment))}."
     told = told_apart(headline(summary, source.reference, source.quality))
     findings = [each for part in told for each in part]
     if findings:

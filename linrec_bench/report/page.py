@@ -12,7 +12,7 @@ import jinja2
 
 import linrec_bench
 from linrec_bench.analysis.headline import headline
-from linrec_bench.report import facts, looks
+from linrec_bench.report import environment_view, svg_markers
 from linrec_bench.report.cards import cards_table, contradictions
 from linrec_bench.report.charts import Chart
 from linrec_bench.report.cost_charts import Shape, cost_shapes
@@ -59,12 +59,12 @@ def section(source: Source, *, id: str) -> Section:
     findings, stops = told_apart(headline(summary, reference, source.quality))
     expected, said = expectations(source)
     claimed, claims_said = paper_claims(source)
-    memory = facts.memory_of(source.environment)
+    memory = environment_view.memory_of(source.environment)
     return Section(
         id=id,
         title=source.title,
         run_id=str(source.environment.get("run_id", source.run.id)),
-        machine=facts.machine(source.environment),
+        machine=environment_view.machine(source.environment),
         outcome=outcome(summary),
         notes=source.notes,
         findings=findings,
@@ -84,8 +84,8 @@ def section(source: Source, *, id: str) -> Section:
         claims_said=claims_said or f"{counted(claimed)}.",
         cards=cards_table(source.cards, id="cards") if source.cards else None,
         contradictions=tuple(contradictions(source.cards or ())),
-        environment=tuple(facts.environment_lines(source.environment)),
-        commands=tuple(facts.commands(source.environment, source.run.folder)),
+        environment=tuple(environment_view.environment_lines(source.environment)),
+        commands=tuple(environment_view.commands(source.environment, source.run.folder)),
         suite_text=source.suite_text,
     )
 
@@ -104,9 +104,9 @@ def html(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
             title=sections[0].title if len(sections) == 1 else f"{len(sections)} runs of linrec-bench",
             sections=sections,
             notes=list(notes),
-            keys=looks.keys(names, together=together),
-            light=looks.LIGHT,
-            dark=looks.DARK,
+            keys=svg_markers.keys(names, together=together),
+            light=svg_markers.LIGHT,
+            dark=svg_markers.DARK,
             style=_text("report.css"),
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -126,7 +126,7 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def table_html(table: Table, keys: dict[str, looks.Key]) -> str:
+def table_html(table: Table, keys: dict[str, svg_markers.Key]) -> str:
     """One table as the page shows it."""
     module = _environment().get_template("table.html").make_module({"keys": keys})
     return str(module.table(table, prefix=""))  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from linrec_bench.units import byte_unit, time_unit
+from linrec_bench.presentation.units import byte_unit, time_unit
 
 MISSING = "–"
 """Stands where nothing was measured."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from linrec_bench.analysis.quality import COLUMNS as QUALITY_COLUMNS
+from linrec_bench.analysis.paired_quality import COLUMNS as QUALITY_COLUMNS
 from linrec_bench.analysis.summary import COLUMNS, summarise
 from linrec_bench.case import label
 from linrec_bench.report.cards import CardRow, CardsError, read_cards

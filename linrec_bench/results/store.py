@@ -28,8 +28,8 @@ from typing import IO, TYPE_CHECKING
 
 from linrec_bench.results import scratch
 from linrec_bench.results.rows import COLUMNS, SCHEMA_VERSION, TRIAL, Row
-from linrec_bench.results.samples import StoreError as StoreError
-from linrec_bench.results.samples import whole_rows
+from linrec_bench.results.samples_file import StoreError as StoreError
+from linrec_bench.results.samples_file import whole_rows
 from linrec_bench.results.scratch import Scratch
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from linrec_bench.case import Case, freeze
-from linrec_bench.suite.lengths import Drawn
+from linrec_bench.suite.length_source import Drawn
 from linrec_bench.suite.schema import AXES, Limits, Named, Sampling, Suite, Sweep
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
-from linrec_bench.suite.lengths import FULL, Lengths, LengthsAxis
-from linrec_bench.suite.words import Strict, distinct
+from linrec_bench.suite.base_models import Strict, distinct
+from linrec_bench.suite.length_source import FULL, Lengths, LengthsAxis
 
 AXES = ("lengths", "seq_len", "batch_size", "hidden_size", "heads", "layers", "dtype", "causal", "seed")
 """What a grid may sweep and `fixed` may hold; the fields of a case that are not names."""

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from linrec_bench.registry import did_you_mean
 from linrec_bench.suite.layers import merge, merged, override
-from linrec_bench.suite.names import name_checks
 from linrec_bench.suite.origin import Origin
+from linrec_bench.suite.registered_names import name_checks
 from linrec_bench.suite.schema import SWEEP_KEYS, Suite
 from linrec_bench.suite.text import Location, SuiteError, assignment, read
 from linrec_bench.suite.top import SCALE, check_top, chosen_scale

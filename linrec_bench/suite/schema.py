@@ -17,12 +17,12 @@ from pydantic import (
 from linrec_bench.case import PHASES_OF_TASK, Scalar, Task, label
 from linrec_bench.measures import MEASURES
 from linrec_bench.registry import did_you_mean
+from linrec_bench.suite.base_models import Named, Strict, distinct
 from linrec_bench.suite.expectation import Expectation, PaperClaim, bound_limits
 from linrec_bench.suite.grid import AXES, Fixed, Grid
-from linrec_bench.suite.lengths import FULL
+from linrec_bench.suite.length_source import FULL
 from linrec_bench.suite.limits import Limits, Sampling
-from linrec_bench.suite.marking import Markings
-from linrec_bench.suite.words import Named, Strict, distinct
+from linrec_bench.suite.watermark_config import Markings
 
 __all__ = [
     "AXES",

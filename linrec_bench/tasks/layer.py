@@ -10,7 +10,7 @@ from linrec_bench.attention.layer import Mixer, make_layer
 from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.tasks import Workload
-from linrec_bench.tasks.lengths import rows_of
+from linrec_bench.tasks.batch_lengths import rows_of
 
 
 def build(case: Case) -> Workload:

@@ -16,7 +16,7 @@ from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.data import watermark
 from linrec_bench.data.sequences import Queries, Split
-from linrec_bench.measures.ranking import metrics
+from linrec_bench.measures.ranking_metrics import metrics
 from linrec_bench.models.spec import Floor, Recommender
 from linrec_bench.tasks import Emit
 from linrec_bench.tasks.ranker import Ranker

@@ -16,11 +16,11 @@ from linrec_bench.case import Case
 from linrec_bench.data.sequences import Queries, Sequences, Split
 from linrec_bench.data.splits import SPLITS
 from linrec_bench.measures import energy
-from linrec_bench.measures.ranking import history_groups, metrics
+from linrec_bench.measures.ranking_metrics import history_groups, metrics
 from linrec_bench.models.spec import Floor, ModelSpec, Recommender, Supernet
 from linrec_bench.tasks import Emit
-from linrec_bench.tasks.counting import ranking_flops
 from linrec_bench.tasks.ranker import Ranker, Ranks
+from linrec_bench.tasks.ranking_flops import ranking_flops
 from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.fit import CHOSEN_AT, CHOSEN_BY, Epoch, Fit, fit
 from linrec_bench.training.objectives import rows_of

@@ -15,7 +15,7 @@ from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.models.spec import Recommender
 from linrec_bench.tasks import Workload, random_times
-from linrec_bench.tasks.lengths import Rows, rows_of
+from linrec_bench.tasks.batch_lengths import Rows, rows_of
 from linrec_bench.training.objectives import criterion, masked
 from linrec_bench.training.optimizer import make_optimizer
 from linrec_bench.training.settings import Objective, TrainingSettings

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from linrec_bench.data import batches
 from linrec_bench.data.sequences import Queries
-from linrec_bench.measures import ranking
+from linrec_bench.measures import ranking_metrics
 from linrec_bench.models.spec import Floor, Recommender
 from linrec_bench.training.objectives import query_states
 
@@ -115,10 +115,10 @@ def _ranks(
         if candidates is not None:
             drawn = torch.as_tensor(candidates[start:stop], device=device)
             at_target = block.gather(1, target[:, None])[:, 0]
-            ranks[start:stop] = ranking.ranks_among(at_target, block.gather(1, drawn))
+            ranks[start:stop] = ranking_metrics.ranks_among(at_target, block.gather(1, drawn))
             continue
         rows, items = _seen(queries, start, stop, device) if exclude_seen else (None, None)
-        ranks[start:stop] = ranking.ranks(block, target, excluded_rows=rows, excluded_items=items)
+        ranks[start:stop] = ranking_metrics.ranks(block, target, excluded_rows=rows, excluded_items=items)
     return ranks.cpu().numpy()
 
 

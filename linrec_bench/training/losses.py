@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from linrec_bench.repetition import run
+from linrec_bench.block_cache import run
 
 BLOCK_BYTES = {"cpu": 8 * 2**20, "cuda": 256 * 2**20}
 """Size of one block of logits: on a CPU it is read several times and should stay near the cache, on a GPU

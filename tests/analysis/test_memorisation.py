@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from linrec_bench.analysis.memorisation import memorisation, planted, sentences
-from linrec_bench.analysis.trials import CASE_COLUMNS
+from linrec_bench.analysis.samples_table import CASE_COLUMNS
 
 
 def row(attention, distance, hit, *, seed=0, clean=0.0, watermark=True):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linrec_bench.analysis.monomials import SPARE, Formula, Monomial, Shape, models, solve, through
-from linrec_bench.formula import SHAPES
+from linrec_bench.gate.cost_formula import SHAPES
 
 LADDER = models(most=len(SHAPES) - SPARE)
 UNSEEN = Shape(7, 11, 10**6, 80)

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import blocks, blockwise, contract, core, rebased
-from linrec_bench.attention.causal_linear import causal_product
+from linrec_bench.attention import contract, core
+from linrec_bench.attention.mechanisms import rebased
+from linrec_bench.attention.ops import block_sizes, blockwise
+from linrec_bench.attention.ops.causal_product import causal_product
 
 LINEAR = ["linrec", "linrec-column", "linear-transformer"]
 Stepped = tuple[tuple[Tensor, ...], Tensor]
@@ -29,7 +31,7 @@ def test_chunks_equal_steps(length: int) -> None:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
 
 
 @pytest.mark.usefixtures("small_blocks")

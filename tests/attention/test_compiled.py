@@ -9,7 +9,7 @@ import torch
 from torch.torch_version import TorchVersion
 
 from linrec_bench.attention import Unsupported, contract, core
-from linrec_bench.attention.compiled import CAUSAL_GRADIENTS_SINCE
+from linrec_bench.attention.backends.compiled import CAUSAL_GRADIENTS_SINCE
 from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import predict
 

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from linrec_bench import attention
-from linrec_bench.attention import Unsupported, blocks, contract, deltanet, gated_deltanet
-from linrec_bench.attention.delta_rule import affine_states, delta_product
+from linrec_bench.attention import Unsupported, contract
 from linrec_bench.attention.layer import make_layer
+from linrec_bench.attention.mechanisms import deltanet, gated_deltanet
+from linrec_bench.attention.ops import block_sizes
+from linrec_bench.attention.ops.delta_rule import affine_states, delta_product
 from linrec_bench.measures import flops
 
 NAMES = ["deltanet", "gated-deltanet"]
@@ -185,7 +187,7 @@ def test_affine_states_are_those_of_the_loop(count: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("check", ["agreement", "gradients", "causal", "prefix"])
 def test_the_contract_holds_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, check: str) -> None:
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
     assert contract.CHECKS[check](attention.registry()[name], causal=True) is None
 
 

@@ -9,25 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import (
-    Unsupported,
-    based,
-    blocks,
-    contract,
-    core,
-    cosformer,
-    init_state,
-    normalised,
-    performer,
-    rebased,
-    registry,
-    softmax,
-    weighing,
-)
-from linrec_bench.attention.causal_linear import causal_product
-from linrec_bench.attention.features import squares
+from linrec_bench.attention import Unsupported, contract, core, init_state, registry
 from linrec_bench.attention.layer import make_layer
-from linrec_bench.attention.running_max import Running, lowest, prefixes
+from linrec_bench.attention.mechanisms import based, cosformer, performer, rebased, softmax
+from linrec_bench.attention.ops import block_sizes, feature_map_attention, row_normalise
+from linrec_bench.attention.ops.causal_product import causal_product
+from linrec_bench.attention.ops.feature_maps import squares
+from linrec_bench.attention.ops.running_max import Running, lowest, prefixes
 
 NAMES = ["aft-simple", "based", "cosformer", "efficient-attention", "hedgehog", "performer", "rebased"]
 QUOTIENTS = ["based", "cosformer", "hedgehog", "performer", "rebased"]
@@ -358,7 +346,7 @@ def test_short_and_long_forms_agree(monkeypatch: pytest.MonkeyPatch, name: str, 
     q, k, v = contract.inputs(9)
     mask = torch.tensor([[True] * 6 + [False] * 3, [True] * 9])
     short = core(name, q, k, v, causal=causal, padding_mask=mask)
-    for module in (cosformer, normalised):
+    for module in (cosformer, feature_map_attention):
         monkeypatch.setattr(module, "is_short", lambda _: False)
     long = core(name, q, k, v, causal=causal, padding_mask=mask)
     torch.testing.assert_close(long[:, :, :6], short[:, :, :6])
@@ -368,17 +356,17 @@ def test_shares_of_a_row_have_their_gradient() -> None:
     x = contract.noise((4, 5), torch.float64).abs()
     x[1] *= 1e-3
     for guard, eps in (("add", 0.1), ("clamp", 0.1)):
-        assert torch.autograd.gradcheck(lambda x: weighing._shares(x, eps, guard), x.requires_grad_())  # noqa: B023
+        assert torch.autograd.gradcheck(lambda x: row_normalise._shares(x, eps, guard), x.requires_grad_())  # noqa: B023
 
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_hold_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, causal: bool) -> None:
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
     assert contract.CHECKS["gradients"](registry()[name], causal=causal) is None
 
 
 def test_wide_features_shorten_blocks() -> None:
     x = torch.empty(1, 2, 100_000, 16, device="meta")
-    plain, wide = blocks.spans_of(x)[0][1], blocks.spans_of(x, width=160)[0][1]
-    assert plain > wide >= 100_000 / blocks.MAX_BLOCKS
+    plain, wide = block_sizes.spans_of(x)[0][1], block_sizes.spans_of(x, width=160)[0][1]
+    assert plain > wide >= 100_000 / block_sizes.MAX_BLOCKS

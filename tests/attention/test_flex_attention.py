@@ -10,9 +10,9 @@ import torch
 
 from linrec_bench import attention
 from linrec_bench.attention import Unsupported, contract
-from linrec_bench.attention import flex_attention as flex
-from linrec_bench.attention.contract.given import difference, gradients, real, run
-from linrec_bench.attention.flex_attention import SPEC
+from linrec_bench.attention.contract.probe_inputs import difference, gradients, real, run
+from linrec_bench.attention.mechanisms import flex_attention as flex
+from linrec_bench.attention.mechanisms.flex_attention import SPEC
 from linrec_bench.case import Case
 from linrec_bench.measures.exact import exact
 from linrec_bench.tasks import core as core_task

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from linrec_bench.attention import core, init_state, kv_cache, step
+from linrec_bench.attention import core, init_state, step
+from linrec_bench.attention.ops import kv_cache
 
 
 def test_it_holds_what_came_in_order_and_takes_its_memory_once() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch.torch_version import TorchVersion
 
 from linrec_bench.attention import contract, core
-from linrec_bench.attention.compiled import CAUSAL_GRADIENTS_SINCE
+from linrec_bench.attention.backends.compiled import CAUSAL_GRADIENTS_SINCE
 
 Rows = list[list[float]]
 

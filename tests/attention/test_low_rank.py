@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from linrec_bench.attention import (
-    Unsupported,
-    contract,
-    core,
+from linrec_bench.attention import Unsupported, contract, core
+from linrec_bench.attention.layer import make_layer
+from linrec_bench.attention.mechanisms import (
     fnet,
     lightsans,
     lightsans_linear,
@@ -21,7 +20,6 @@ from linrec_bench.attention import (
     nystromformer,
     softmax,
 )
-from linrec_bench.attention.layer import make_layer
 from linrec_bench.attention.spec import Spec
 
 Array = NDArray[np.float64]

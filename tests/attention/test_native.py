@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import Unsupported, building, contract, core, native, native_linrec, registry
+from linrec_bench.attention import Unsupported, contract, core, registry
+from linrec_bench.attention.backends import native, native_build, native_linrec
 from linrec_bench.attention.contract import values
 from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import predict
@@ -216,7 +217,7 @@ def test_tokens_of_another_shape_or_type_are_refused() -> None:
 def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(Unsupported, match=r"no-such-compiler was not found \(set CXX\)"):
-        building.library(Path("any.cpp"), {})
+        native_build.library(Path("any.cpp"), {})
 
 
 @needs_compiler
@@ -227,7 +228,7 @@ def test_what_the_compiler_refuses_is_named_and_leaves_no_library(
     source = tmp_path / "wrong.cpp"
     source.write_text("int answer() { return unknown; }\n")
     with pytest.raises(Unsupported, match=r"could not build wrong\.cpp: .*'unknown' was not declared"):
-        building.library(source, {})
+        native_build.library(source, {})
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["wrong.cpp"]
 
 
@@ -238,5 +239,9 @@ def test_a_library_is_built_once_for_each_set_of_definitions(
     monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path)
     source = tmp_path / "answer.cpp"
     source.write_text('extern "C" int answer() { return ANSWER; }\n')
-    assert [building.library(source, {"ANSWER": value}).answer() for value in (41, 42, 41)] == [41, 42, 41]
+    assert [native_build.library(source, {"ANSWER": value}).answer() for value in (41, 42, 41)] == [
+        41,
+        42,
+        41,
+    ]
     assert len(list(tmp_path.rglob("*.so"))) == 2

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from linrec_bench import attention
-from linrec_bench.attention import Unsupported, blocks, contract
-from linrec_bench.attention.fuxi_linear import Rates
-from linrec_bench.attention.fuxi_positional import Places
+from linrec_bench.attention import Unsupported, contract
 from linrec_bench.attention.layer import join_heads, make_layer, split_heads
-from linrec_bench.attention.waits import stand_in_waits, waits
+from linrec_bench.attention.mechanisms.fuxi_linear import Rates
+from linrec_bench.attention.mechanisms.fuxi_positional import Places
+from linrec_bench.attention.ops import block_sizes
+from linrec_bench.attention.ops.time_intervals import stand_in_waits, waits
 
 FUXI = ["fuxi-linear", "fuxi-temporal", "fuxi-positional"]
 TIMED = ["hstu", "fuxi-linear", "fuxi-temporal"]
@@ -163,7 +164,7 @@ def test_there_is_no_bidirectional_form(name: str) -> None:
 def test_the_contract_holds_across_blocks(
     monkeypatch: pytest.MonkeyPatch, name: str, causal: bool, check: str
 ) -> None:
-    monkeypatch.setattr(blocks, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
     assert contract.CHECKS[check](attention.registry()[name], causal=causal) is None
 
 

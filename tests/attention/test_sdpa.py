@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from linrec_bench.attention import contract, sdpa, softmax
-from linrec_bench.attention.sdpa import kernel
+from linrec_bench.attention import contract
+from linrec_bench.attention.mechanisms import sdpa, softmax
+from linrec_bench.attention.mechanisms.sdpa import kernel
 from linrec_bench.attention.spec import Core
 
 MASK = torch.tensor([[True] * 20 + [False] * 17, [True] * 37])

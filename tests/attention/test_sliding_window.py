@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import Unsupported, contract, softmax
-from linrec_bench.attention import sliding_window as window_attention
-from linrec_bench.attention.sliding_window import SPEC
+from linrec_bench.attention import Unsupported, contract
+from linrec_bench.attention.mechanisms import sliding_window as window_attention
+from linrec_bench.attention.mechanisms import softmax
+from linrec_bench.attention.mechanisms.sliding_window import SPEC
 
 WINDOWS = (1, 2, 5, 36, 37, 128)
 

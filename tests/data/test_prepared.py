@@ -7,7 +7,7 @@ import pytest
 
 from linrec_bench import data
 from linrec_bench.data import prepared, streaming
-from linrec_bench.data.describing import Bin, length_bins
+from linrec_bench.data.description import Bin, length_bins
 
 LOG = "user_id,item_id,timestamp\na,x,3\na,y,1\nb,x,2\n"
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from linrec_bench.block_cache import run, taken_by
 from linrec_bench.case import Case
 from linrec_bench.execution.worker import build
 from linrec_bench.measures.exact import count, tally
-from linrec_bench.repetition import run, taken_by
 from linrec_bench.tasks import Workload
 
 

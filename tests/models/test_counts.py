@@ -2,11 +2,12 @@
 
 import pytest
 
-from linrec_bench import attention, baseline, check, models
+from linrec_bench import attention, models
 from linrec_bench.attention import contract
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import build
+from linrec_bench.gate import baseline, check
 from linrec_bench.measures.exact import exact, tally
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import find, load

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from linrec_bench.figures.contrast import contrast
 from linrec_bench.figures.style import LOOKS
-from linrec_bench.report import charts, looks
+from linrec_bench.report import charts, svg_markers
 from linrec_bench.report.charts import Log
 from linrec_bench.report.cost_charts import cost_shapes
 from linrec_bench.report.frames import cost_parts
-from linrec_bench.report.guides import guides
 from linrec_bench.report.quality_charts import quality_charts
+from linrec_bench.report.slope_guides import guides
 from linrec_bench.report.ticks import byte_ticks, metric_ticks
 
 
@@ -130,14 +130,14 @@ def test_labels_with_room_stay_where_they_belong():
 
 @pytest.mark.parametrize("name", [*LOOKS, "gla", "linrec(padding=ignore)"])
 def test_marks_contrast_with_both_grounds(name):
-    key = looks.keys([name])[name]
-    assert contrast(key.edge, looks.LIGHT) >= 3
-    assert contrast(key.dark_edge, looks.DARK) >= 3
-    assert contrast(key.dark_line, looks.DARK) >= 3
+    key = svg_markers.keys([name])[name]
+    assert contrast(key.edge, svg_markers.LIGHT) >= 3
+    assert contrast(key.dark_edge, svg_markers.DARK) >= 3
+    assert contrast(key.dark_line, svg_markers.DARK) >= 3
 
 
 def test_lines_keep_the_colours_of_the_figures():
-    assert looks.keys(["linrec"])["linrec"].line == LOOKS["linrec"].colour
+    assert svg_markers.keys(["linrec"])["linrec"].line == LOOKS["linrec"].colour
 
 
 def test_contrast_is_that_of_wcag():
@@ -146,7 +146,7 @@ def test_contrast_is_that_of_wcag():
 
 
 def test_every_marker_has_a_shape_of_its_own():
-    shapes = [looks.shape(marker) for marker in "xsDo^vPph<>*d"]
+    shapes = [svg_markers.shape(marker) for marker in "xsDo^vPph<>*d"]
     assert len(set(shapes)) == len(shapes)
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from linrec_bench.report import html
 from linrec_bench.report.frames import cost_parts
-from linrec_bench.report.looks import keys
 from linrec_bench.report.page import section, table_html
+from linrec_bench.report.svg_markers import keys
 from linrec_bench.report.tables import cost_tables
 
 GOLDEN = Path(__file__).with_name("golden")

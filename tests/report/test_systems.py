@@ -1,10 +1,10 @@
 """The report of a run that compares systems."""
 
 from linrec_bench.report import html
-from linrec_bench.report.looks import keys
 from linrec_bench.report.markdown import markdown
 from linrec_bench.report.page import section
 from linrec_bench.report.quality_charts import compared_names, quality_charts
+from linrec_bench.report.svg_markers import keys
 
 NAMES = ["recgrela", "sasrec, softmax", "sasrec, linrec", "lightsans", "popularity"]
 

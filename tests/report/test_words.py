@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from linrec_bench.analysis.verdicts import Verdict
-from linrec_bench.report import facts
+from linrec_bench.analysis.claim_verdicts import Verdict
+from linrec_bench.report import environment_view
 from linrec_bench.report import quantities as say
 from linrec_bench.report.cards import CardRow, cards_table
 from linrec_bench.report.frames import told_apart
@@ -138,7 +138,7 @@ def test_what_stopped_stands_apart_from_what_compares():
 
 
 def test_the_environment_is_told_in_full():
-    lines = facts.environment_lines(
+    lines = environment_view.environment_lines(
         {"torch": {"version": "2", "cuda": None}, "machine": {"memory_bytes": 2**30}, "command": "x"}
     )
     assert lines == [("torch, version", "2"), ("machine, memory", "1.00 GiB")]
@@ -146,6 +146,8 @@ def test_the_environment_is_told_in_full():
 
 def test_commands_are_safe_to_paste():
     commands = dict(
-        facts.commands({"command": "linrec-bench run x", "device": {"kind": "cpu"}}, Path("my runs/a"))
+        environment_view.commands(
+            {"command": "linrec-bench run x", "device": {"kind": "cpu"}}, Path("my runs/a")
+        )
     )
     assert list(commands.values())[1] == "linrec-bench run 'my runs/a/suite.yaml' --device cpu --fresh"

@@ -4,7 +4,7 @@ import pytest
 
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
-from linrec_bench.suite.marking import Marking
+from linrec_bench.suite.watermark_config import Marking
 from linrec_bench.tasks import memorise
 
 

@@ -14,7 +14,7 @@ from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.data.splits import leave_one_out
 from linrec_bench.measures.energy import Meter
-from linrec_bench.measures.ranking import metrics
+from linrec_bench.measures.ranking_metrics import metrics
 from linrec_bench.models.elastic import Elastic, Sizes
 from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.tasks import ranker, recommend

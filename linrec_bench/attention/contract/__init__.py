@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 
 from linrec_bench.attention.contract import influence, values
-from linrec_bench.attention.contract.given import NONE, Params, given, inputs, masks, noise
+from linrec_bench.attention.contract.probe_inputs import NONE, Params, given, inputs, masks, noise
 from linrec_bench.attention.spec import Spec, accepted
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from linrec_bench.attention.contract.given import (
+from linrec_bench.attention.contract.probe_inputs import (
     LENGTHS,
     NONE,
     Given,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from linrec_bench.attention.contract.given import (
+from linrec_bench.attention.contract.probe_inputs import (
     LENGTHS,
     NONE,
     SEQ_LEN,

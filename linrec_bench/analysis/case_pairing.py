@@ -1,0 +1,189 @@
+"""Which case of one side is compared with which of the other, and which have no partner."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from linrec_bench.analysis.samples_table import Key, base_name, outcomes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What both sides of a match share. `attention` reads `linrec against softmax` between mechanisms;
+    `seed` is None where seeds are the replicates; `case_id` is empty unless only it tells cases apart."""
+
+    attention: str
+    task: str
+    phase: str
+    model: str
+    dataset: str
+    seq_len: int
+    batch_size: int
+    hidden_size: int
+    heads: int
+    layers: int
+    dtype: str
+    device: str
+    causal: bool
+    seed: int | None
+    case_id: str = ""
+
+    def __str__(self) -> str:
+        """A case as a person would say it, all that tells it from others."""
+        direction = "causal" if self.causal else "bidirectional"
+        words = [self.attention, self.task, self.phase, direction, f"N={self.seq_len}"]
+        words += [f"B={self.batch_size}", f"D={self.hidden_size}", f"H={self.heads}"]
+        words += [f"L={self.layers}", self.model] if self.model else []
+        words += [self.dataset] if self.dataset else []
+        words += [self.dtype, self.device]
+        words += [f"seed={self.seed}"] if self.seed else []
+        return " ".join([*words, f"(case {self.case_id})"] if self.case_id else words)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One side of a match: its rows' key and how its worst trial ended."""
+
+    key: Key
+    status: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Match:
+    """The same work on both sides."""
+
+    place: Place
+    a: Ended
+    b: Ended
+
+    @property
+    def ok(self) -> bool:
+        return self.a.status == self.b.status == "ok"
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Matches in the order of side A, and the cases that only one side has."""
+
+    matches: tuple[Match, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+
+def match_runs(a: pd.DataFrame, b: pd.DataFrame, *, attention: str | None = None) -> Matching:
+    """The cases of two runs (their samples), matched by every column that says what a case is.
+
+    Where several cases of a run share those columns (their training differs, say), the ids of the cases
+    decide. `attention` keeps one mechanism, by label or name. Raises `ValueError` when a side holds several
+    runs, or `attention` is in neither.
+    """
+    sides = []
+    for name, samples in (("A", a), ("B", b)):
+        runs = samples["run_id"].nunique()
+        if runs > 1:
+            raise ValueError(f"side {name} holds {runs} runs; expected one: filter by run_id")
+        sides.append(outcomes(samples))
+    if attention is not None:
+        labels = list(dict.fromkeys([*sides[0]["attention"], *sides[1]["attention"]]))
+        wanted = labels_of(attention, labels)
+        sides = [side[side["attention"].isin(wanted)] for side in sides]
+    return _match(*(_placed(side) for side in sides))
+
+
+def match_mechanisms(samples: pd.DataFrame, *, attention: str, against: str) -> Matching:
+    """The cases of `attention` (side B) with those of `against` (side A) at the same point of one run.
+
+    Both are labels, or names that one label of the run carries. Raises `ValueError` for any other.
+    """
+    runs = samples["run_id"].nunique()
+    if runs > 1:
+        raise ValueError(f"the samples hold {runs} runs; expected one: filter by run_id")
+    cases = outcomes(samples)
+    labels = list(dict.fromkeys(cases["attention"]))
+    ours, theirs = (_one_label(name, labels) for name in (attention, against))
+    if ours == theirs:
+        raise ValueError(f"{attention} and {against} are the same mechanism; expected two")
+    a, b = (_placed(cases[cases["attention"] == label]) for label in (theirs, ours))
+    name = f"{ours} against {theirs}"
+
+    def renamed(side: list[tuple[Place, Ended]]) -> list[tuple[Place, Ended]]:
+        return [(replace(place, attention=name), ended) for place, ended in side]
+
+    found = _match(renamed(a), renamed(b))
+
+    def own(names: tuple[str, ...], label: str) -> tuple[str, ...]:
+        return tuple(label + text.removeprefix(name) for text in names)
+
+    return replace(found, only_a=own(found.only_a, theirs), only_b=own(found.only_b, ours))
+
+
+def by_place(matches: Iterable[Match]) -> dict[Place, list[Match]]:
+    """Matches of task recommend that differ in their seed alone belong together."""
+    groups: dict[Place, list[Match]] = {}
+    for match in matches:
+        place = replace(match.place, seed=None) if match.place.task == "recommend" else match.place
+        groups.setdefault(place, []).append(match)
+    return groups
+
+
+def labels_of(name: str, labels: Sequence[str]) -> list[str]:
+    """The labels that a label or a name stands for; `ValueError` when there is none."""
+    found = [name] if name in labels else [label for label in labels if base_name(label) == name]
+    if not found:
+        raise ValueError(f"no attention {name!r} among the cases; expected one of {', '.join(labels) or '-'}")
+    return found
+
+
+def _one_label(name: str, labels: Sequence[str]) -> str:
+    found = labels_of(name, labels)
+    if len(found) > 1:
+        raise ValueError(f"attention {name!r} is {' and '.join(found)} here; expected one of them in full")
+    return found[0]
+
+
+def _placed(cases: pd.DataFrame) -> list[tuple[Place, Ended]]:
+    return [
+        (
+            Place(
+                attention=str(case["attention"]),
+                task=str(case["task"]),
+                phase=str(case["phase"]),
+                model=str(case["model"]),
+                dataset=str(case["dataset"]),
+                seq_len=int(case["seq_len"]),
+                batch_size=int(case["batch_size"]),
+                hidden_size=int(case["hidden_size"]),
+                heads=int(case["heads"]),
+                layers=int(case["layers"]),
+                dtype=str(case["dtype"]),
+                device=str(case["device"]),
+                causal=bool(case["causal"]),
+                seed=int(case["seed"]),
+            ),
+            Ended((str(case["run_id"]), str(case["case_id"])), str(case["status"]), str(case["detail"])),
+        )
+        for case in cases.to_dict("records")
+    ]
+
+
+def _match(a: list[tuple[Place, Ended]], b: list[tuple[Place, Ended]]) -> Matching:
+    seen = Counter((side, place) for side, cases in (("a", a), ("b", b)) for place, _ in cases)
+    several = {place for (_, place), count in seen.items() if count > 1}
+
+    def told_apart(cases: list[tuple[Place, Ended]]) -> dict[Place, Ended]:
+        return {
+            replace(place, case_id=ended.key[1]) if place in several else place: ended
+            for place, ended in cases
+        }
+
+    ours, theirs = told_apart(a), told_apart(b)
+    return Matching(
+        tuple(Match(place, ended, theirs[place]) for place, ended in ours.items() if place in theirs),
+        tuple(str(place) for place in ours if place not in theirs),
+        tuple(str(place) for place in theirs if place not in ours),
+    )

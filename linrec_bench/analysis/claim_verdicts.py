@@ -1,0 +1,231 @@
+"""Does a claim hold? Three answers (holds, broken, undecided) from exact counts or from intervals.
+
+A claim is undecided when the interval of what was measured reaches over its bound: then the data allow both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from linrec_bench.analysis import claim_quantities
+from linrec_bench.analysis.claim_quantities import EXACT_MEASURES as EXACT_MEASURES
+from linrec_bench.analysis.claim_quantities import Found, Values, key, nothing
+from linrec_bench.analysis.samples_table import CASE_COLUMNS, base_name, by_round, measured, outcomes
+from linrec_bench.analysis.summary import summarise
+
+Answer = Literal["holds", "broken", "undecided"]
+Quantity = Literal["exponent", "value", "ratio", "difference", "crossover"]
+
+SPEC = "SPEC"
+"""The source of a claim that a mechanism declares."""
+
+COLUMN_OF = {
+    # Of a whole training on a CPU the process alone can tell.
+    "peak_memory": ("peak_live_bytes", "peak_allocated_bytes", "peak_process_bytes"),
+    "saved_memory": ("saved_bytes",),
+}
+"""The words of a suite that stand for a row measure; the first that was measured counts."""
+
+_NAMES = ("run_id", "suite", "case_id")
+_LENGTHLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seq_len", "seed")]
+_SEEDLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seed")]
+_POINT = [c for c in _SEEDLESS if c != "attention"]
+_POINT_OF_MODELS = [c for c in _POINT if c not in ("model", "hidden_size", "heads", "layers", "causal")]
+"""What two models must share to be compared: each has a shape of its own."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The values that satisfy a claim: low <= x <= high."""
+
+    low: float
+    high: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """`quantity` of `measure` lies within `bound`, for the cases of `attention`, of `model`, or of both.
+
+    Ratios, differences and crossovers refer to the other side: `to`, `to_model`, or both; without `to_model`
+    it is the other mechanism in the same model.
+    """
+
+    measure: str
+    quantity: Quantity
+    bound: Bound
+    attention: str = ""
+    model: str = ""
+    to: str = ""
+    to_model: str = ""
+    source: str = "suite"
+
+    @property
+    def own(self) -> str:
+        return _side(self.attention, self.model)
+
+    @property
+    def other(self) -> str:
+        return _side(self.to, self.to_model)
+
+    def __str__(self) -> str:
+        joint = " with" if self.quantity == "crossover" else " to"
+        of = f"{joint} {self.other}" if self.other else ""
+        return f"{self.own}: {self.quantity}{of} of {self.measure} {self.bound.text}"
+
+
+def _side(attention: str, model: str) -> str:
+    return f"{attention} in {model}" if attention and model else attention or model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The answer to one claim at one place, with what was found there."""
+
+    claim: str
+    place: str
+    answer: Answer
+    found: float
+    low: float
+    high: float
+    detail: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.claim} [{self.place}]"
+
+
+def answer(bound: Bound, low: float, high: float) -> Answer:
+    """Where the interval low..high lies with respect to the bound; undecided when it is unknown."""
+    if math.isnan(low) or math.isnan(high):
+        return "undecided"
+    if bound.low <= low and high <= bound.high:
+        return "holds"
+    return "broken" if high < bound.low or bound.high < low else "undecided"
+
+
+def judge(claim: Claim, samples: pd.DataFrame, *, summary: pd.DataFrame | None = None) -> list[Verdict]:
+    """One verdict for each place that the samples hold: a curve, or a grid point. Empty when they hold none.
+
+    `samples` are tidy rows, measured ones or exact counts; the claim's sides match by label or name.
+    `summary` is what `summarise` made of them, where it is at hand: crossovers are found in it.
+    """
+    if claim.quantity == "crossover":
+        told = summarise(samples, reference=claim.to) if summary is None else summary
+        return [verdict(claim, at, found) for at, found in _crossovers(claim, told)]
+    cases = outcomes(samples)
+    # What a mechanism cannot do is said in its row; no claim is made about it.
+    cases = cases[cases["status"] != "unsupported"]
+    own = cases[named(cases, claim.attention, claim.model)]
+    rows = _on_test(measured(samples, status=None if claim.measure in EXACT_MEASURES else "ok"))
+    measure = next(
+        (m for m in COLUMN_OF.get(claim.measure, ()) if (rows["measure"] == m).any()), claim.measure
+    )
+    values = by_round(rows, measure, unit=None)
+    if claim.quantity == "exponent":
+        return [
+            _exponent(claim, place(curve, length=False), claim_quantities.exponent(curve, measure, values))
+            for _, curve in _groups(own, _LENGTHLESS)
+        ]
+    if claim.quantity == "value":
+        return [
+            verdict(claim, place(group), claim_quantities.value(group, measure, values))
+            for _, group in _groups(own, _SEEDLESS)
+        ]
+    return [
+        verdict(claim, place(group), _compared(claim, group, beside, measure, values))
+        for group, beside in _beside(claim, cases, own)
+    ]
+
+
+def named(cases: pd.DataFrame, attention: str, model: str = "") -> pd.Series[bool]:
+    """Which rows are of a mechanism and of a model, each by its label or its name; an empty one is any."""
+    found = pd.Series(True, index=cases.index)
+    for column, name in (("attention", attention), ("model", model)):
+        if name:
+            labels = cases[column].astype(object).fillna("").astype(str)
+            found &= (labels == name) | (labels.map(base_name) == name)
+    return found
+
+
+def _on_test(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of a measure that was taken on test those rows alone, without its validations and groups of queries."""
+    test = rows["phase"] == "test"
+    return rows[test | ~rows["measure"].isin(rows.loc[test, "measure"])]
+
+
+def _groups(cases: pd.DataFrame, columns: list[str]):  # type: ignore[no-untyped-def]
+    return cases.groupby(columns, sort=False, dropna=False)
+
+
+def _beside(
+    claim: Claim, cases: pd.DataFrame, own: pd.DataFrame
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The cases of both sides at each point; those of the other may be none."""
+    columns = _POINT_OF_MODELS if claim.to_model else _POINT
+    other = cases[named(cases, claim.to, claim.to_model)]
+    for point, group in _groups(own, columns):
+        same = [other[column] == at for column, at in zip(columns, point, strict=True)]
+        yield group, other[np.logical_and.reduce(same)]
+
+
+def _compared(claim: Claim, own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
+    for side, name in ((own, claim.own), (other, claim.other)):
+        if side["seed"].duplicated().any() or len(side[_SEEDLESS].drop_duplicates()) > 1:
+            return nothing(f"several cases of {name} there; `where` must leave one")
+        if not any(key(case) in values for _, case in side.iterrows()):
+            why = "".join(f": {case['status']} {case['detail']}" for _, case in side.head(1).iterrows())
+            return nothing(f"no {measure} of {name} there{why}".rstrip())
+    compare = claim_quantities.ratio if claim.quantity == "ratio" else claim_quantities.difference
+    return compare(own, other, measure, values)
+
+
+def _crossovers(claim: Claim, summary: pd.DataFrame) -> Iterator[tuple[str, Found]]:
+    labels = {
+        name: summary.loc[named(summary, name), "attention"].unique() for name in (claim.attention, claim.to)
+    }
+    for own in labels[claim.attention]:
+        for other in labels[claim.to]:
+            for line, found in claim_quantities.crossovers(summary, claim.measure, own=own, other=other):
+                yield place(line.to_frame().T, length=False), found
+
+
+def place(cases: pd.DataFrame, *, length: bool = True) -> str:
+    """Where the cases stand, in words, by the first of them."""
+    case = cases.iloc[0]
+    direction = "causal" if case["causal"] else "bidirectional"
+    at = f", N {case['seq_len']}" if length else ""
+    # Of a mechanism alone there is no model.
+    task = " ".join(filter(None, (case["task"], case["model"] or "", case["phase"])))
+    return f"{task}, {direction}{at}, B {case['batch_size']}, D {case['hidden_size']}"
+
+
+def verdict(claim: Claim, at: str, found: Found, decided: Answer | None = None) -> Verdict:
+    """The verdict on what was found at a place: what is `decided`, or where its interval lies."""
+    return Verdict(
+        claim=str(claim),
+        place=at,
+        answer=decided or answer(claim.bound, found.low, found.high),
+        found=found.value,
+        low=found.low,
+        high=found.high,
+        detail=found.detail,
+    )
+
+
+def _exponent(claim: Claim, at: str, found: Found) -> Verdict:
+    """Zeros grow no faster than what is allowed. A SPEC speaks of large N: counts that follow no polynomial
+    yet may still grow up to what it declares."""
+    zeros = found.detail == claim_quantities.ZEROS and claim.bound.high >= 0
+    short = (
+        found.detail == claim_quantities.NO_POLYNOMIAL
+        and claim.source == SPEC
+        and found.high < claim.bound.low
+    )
+    return verdict(claim, at, found, "holds" if zeros or short else None)

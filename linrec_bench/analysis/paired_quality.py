@@ -1,0 +1,271 @@
+"""Quality of variants against each other, paired by user and seed, from the ranks that a run has stored."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from linrec_bench.analysis.intervals import Array
+from linrec_bench.analysis.samples_table import base_name
+from linrec_bench.analysis.seeds import VARIANT
+from linrec_bench.analysis.significance import holm
+from linrec_bench.analysis.systems import compared, compares_systems, reference_system
+from linrec_bench.analysis.user_bootstrap import UserDifference, crossed
+
+METRIC = "ndcg@10"
+_KINDS = {"ndcg": "NDCG", "recall": "Recall", "mrr": "MRR"}
+
+Ranks = Mapping[tuple[str, int], Mapping[str, np.ndarray]]
+"""What `Run.ranks()` returns: by case and round the arrays `user` and `rank`."""
+
+SETTING = tuple(c for c in VARIANT if c not in ("run_id", "suite", "attention", "causal"))
+"""What two variants must share to be compared."""
+
+COLUMNS = (
+    *VARIANT,
+    "against",
+    "against_causal",
+    "metric",
+    "quality",
+    "against_quality",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "users",
+    "seeds",
+    "over",
+)
+"""Of the table of `differences`: a variant, what it is compared with, both means, their difference with its
+interval, p-values before and after Holm's correction over the table, and what the interval resamples."""
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """One variant: by seed the users that were asked and the metric of each."""
+
+    row: pd.Series
+    by_seed: Mapping[int, tuple[np.ndarray, Array]]
+
+    @property
+    def name(self) -> tuple[str, bool]:
+        return str(self.row["attention"]), bool(self.row["causal"])
+
+
+def of_ranks(ranks: np.ndarray, metric: str) -> Array:
+    """The metric of each query with one relevant item: `ndcg@10`, `recall@5`, `mrr@20`."""
+    kind, _, k = metric.partition("@")
+    gains = {"recall": np.ones(len(ranks)), "ndcg": 1 / np.log2(ranks + 1.0), "mrr": 1 / ranks}
+    if kind not in gains or not k.isdecimal():
+        raise ValueError(f"metric {metric!r}; expected such as ndcg@10, recall@5 or mrr@20")
+    return np.where(ranks <= int(k), gains[kind], 0.0)
+
+
+def differences(cases: pd.DataFrame, ranks: Ranks, *, reference: str, metric: str = METRIC) -> pd.DataFrame:
+    """One row (`COLUMNS`) a variant and what it is compared with: the reference mechanism in its setting.
+
+    `cases` has a row a case (a summary). A variant is compared with the reference of its own direction, or
+    with any where there is none of it; the bidirectional reference is compared with the causal one. Where
+    systems are compared (`analysis.systems`), each is with the one that has the reference mechanism:
+    `attention` and `against` are their names, `model` and settings that are a system's own are empty. Users
+    and seeds are those that both sides have; rounds of one seed are averaged. Raises `ValueError` for another
+    metric than `of_ranks` knows.
+    """
+    if compares_systems(cases):
+        return _between_systems(cases, ranks, reference, metric)
+    found = []
+    for group in _settings(cases, ranks, metric):
+        names = [variant.name for variant in group]
+        known = [name for name in names if reference in (name[0], base_name(name[0]))]
+        for variant in group:
+            for other in group:
+                if other.name in _partners(variant.name, known):
+                    found.append(_record(variant, other, metric))
+    return _corrected(found)
+
+
+def _between_systems(cases: pd.DataFrame, ranks: Ranks, reference: str, metric: str) -> pd.DataFrame:
+    recommend = cases[cases["task"] == "recommend"]
+    against = reference_system(recommend, reference)
+    found = []
+    for group in _settings(compared(recommend), ranks, metric):
+        for other in (variant for variant in group if variant.name[0] == against):
+            found += [_record(variant, other, metric) for variant in group if variant is not other]
+    return _corrected(found)
+
+
+def between_runs(
+    cases_a: pd.DataFrame,
+    ranks_a: Ranks,
+    cases_b: pd.DataFrame,
+    ranks_b: Ranks,
+    *,
+    metric: str = METRIC,
+) -> pd.DataFrame:
+    """As `differences`: each variant of run B against the same one of run A."""
+    before = {_place(variant): variant for group in _settings(cases_a, ranks_a, metric) for variant in group}
+    after = [variant for group in _settings(cases_b, ranks_b, metric) for variant in group]
+    pairs = [(variant, before[_place(variant)]) for variant in after if _place(variant) in before]
+    return _corrected([_record(b, a, metric) for b, a in pairs])
+
+
+def _place(variant: _Ranked) -> tuple[object, ...]:
+    return (*(variant.row[column] for column in SETTING), *variant.name)
+
+
+def _partners(own: tuple[str, bool], known: Sequence[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """The references that a variant is compared with."""
+    if own in known:
+        # Of the reference itself, what seeing both directions brings.
+        return [name for name in known if name[0] == own[0] and name[1] and not own[1]]
+    return [name for name in known if name[1] == own[1]] or list(known)
+
+
+def _settings(cases: pd.DataFrame, ranks: Ranks, metric: str) -> Iterator[list[_Ranked]]:
+    """The variants of each setting that have ranks."""
+    with_ranks = {case_id for case_id, _ in ranks}
+    done = cases[(cases["task"] == "recommend") & (cases["status"] == "ok")]
+    done = done[done["case_id"].isin(with_ranks)]
+    for _, setting in done.groupby(list(SETTING), dropna=False):
+        group = []
+        for _, rows in setting.groupby(["attention", "causal"], dropna=False):
+            by_seed = {
+                int(row["seed"]): _of_case(str(row["case_id"]), ranks, metric) for _, row in rows.iterrows()
+            }
+            group.append(_Ranked(rows.iloc[0], by_seed))
+        yield group
+
+
+def _of_case(case_id: str, ranks: Ranks, metric: str) -> tuple[np.ndarray, Array]:
+    """The users of a case and the metric of each, the mean over its rounds."""
+    rounds = [arrays for (own, _), arrays in sorted(ranks.items()) if own == case_id]
+    return rounds[0]["user"], np.mean([of_ranks(arrays["rank"], metric) for arrays in rounds], axis=0)
+
+
+def _record(variant: _Ranked, other: _Ranked, metric: str) -> dict[str, object]:
+    own, against = _matched(variant, other)
+    found = (
+        crossed(own - against)
+        if own.size
+        else UserDifference(math.nan, math.nan, math.nan, math.nan, 0, 0, "nothing")
+    )
+    return {
+        **{column: variant.row[column] for column in VARIANT},
+        "against": other.name[0],
+        "against_causal": other.row["causal"],
+        "metric": metric,
+        "quality": float(own.mean()) if own.size else math.nan,
+        "against_quality": float(against.mean()) if own.size else math.nan,
+        "difference": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+        "users": found.users,
+        "seeds": found.seeds,
+        "over": found.over,
+    }
+
+
+def _matched(variant: _Ranked, other: _Ranked) -> tuple[Array, Array]:
+    """The metric of [seeds, users] of both, for the users and seeds that both have."""
+    seeds = sorted(variant.by_seed.keys() & other.by_seed.keys())
+    sides = [side.by_seed[seed] for seed in seeds for side in (variant, other)]
+    if not sides:
+        return np.empty((0, 0)), np.empty((0, 0))
+    users = sides[0][0]
+    for asked, _ in sides[1:]:
+        users = np.intersect1d(users, asked)
+    values = [metric[np.argsort(asked)][np.searchsorted(np.sort(asked), users)] for asked, metric in sides]
+    return np.array(values[0::2]), np.array(values[1::2])
+
+
+def _corrected(records: Sequence[dict[str, object]]) -> pd.DataFrame:
+    corrected = holm([float(str(record["p"])) for record in records])
+    rows = [record | {"p_holm": p} for record, p in zip(records, corrected, strict=True)]
+    return pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+
+
+def sentences(table: pd.DataFrame, *, level: float = 0.05, without: Collection[int] = ()) -> list[str]:
+    """What a person can quote of each row of `differences` or `between_runs`.
+
+    `linrec is .0123 [.0090, .0156] NDCG@10 below softmax (3 seeds, 6,040 users, Holm-corrected p = .0006)`,
+    with the setting before it where the table has several. A difference is called one where its corrected
+    p-value is below `level`. Rows whose label is in `without` are left out.
+    """
+    told = [column for column in ("model", "dataset", "seq_len") if table[column].nunique() > 1]
+    rows = [row for at, row in table.iterrows() if at not in without]
+    return [f"{_where(row, told)}{_sentence(row, level)}" for row in rows]
+
+
+def _where(row: pd.Series, told: Sequence[str]) -> str:
+    words = [f"N = {row[column]:,}" if column == "seq_len" else str(row[column]) for column in told]
+    return f"{', '.join(words)}: " if words else ""
+
+
+def _sentence(row: pd.Series, level: float) -> str:
+    metric = metric_name(str(row["metric"]))
+    between_directions = bool(row["causal"]) != bool(row["against_causal"])
+    own, against = (
+        f"{name} ({'causal' if causal else 'bidirectional'})" if between_directions else str(name)
+        for name, causal in ((row["attention"], row["causal"]), (row["against"], row["against_causal"]))
+    )
+    if row["users"] == 0:
+        return f"{own} and {against} have no seed and user in common, so that nothing is paired"
+    if own == against:
+        own, against = f"{own} in run B", "run A"
+    number = row["difference"]
+    if math.isnan(row["p_holm"]):
+        return f"{own} is {short(abs(number))} {metric} {_side(number)} {against} (one user, no interval)"
+    said = f"{own} is {_size(row)} {metric} {_side(number)} {against} ({proof(row)})"
+    return said if row["p_holm"] < level else f"no difference shown: {said}"
+
+
+def clause(row: pd.Series, *, level: float = 0.05) -> str:
+    """The difference as it follows the quality of the variant, `{}` for what it is compared with.
+
+    `.0123 [.0090, .0156] below {}`; raises `ValueError` for a row without an interval.
+    """
+    if math.isnan(row["p_holm"]):
+        raise ValueError("a difference without an interval; expected one between two users or more")
+    size, side = _size(row), _side(row["difference"])
+    if row["p_holm"] < level:
+        return f"{size} {side} {{}}"
+    return f"no difference from {{}} shown, {size} {side} it"
+
+
+def proof(row: pd.Series) -> str:
+    """`3 seeds, 6,040 users, Holm-corrected p = .0006`: what a difference rests on."""
+    seeds = f"{row['seeds']} seeds" if row["seeds"] > 1 else "1 seed only"
+    return f"{seeds}, {row['users']:,} users, Holm-corrected p {_p(row['p_holm'])}"
+
+
+def _size(row: pd.Series) -> str:
+    """The difference without its sign, with its interval."""
+    number = row["difference"]
+    ends = sorted((row["low"], row["high"]) if number >= 0 else (-row["low"], -row["high"]))
+    return f"{short(abs(number))} [{short(ends[0])}, {short(ends[1])}]"
+
+
+def _side(number: float) -> str:
+    return "below" if number < 0 else "above"
+
+
+def metric_name(metric: str) -> str:
+    """`ndcg@10` -> `NDCG@10`."""
+    kind, _, k = metric.partition("@")
+    return f"{_KINDS[kind]}@{k}"
+
+
+def short(value: float) -> str:
+    """A metric with four decimals and no zero before them: `.0163`."""
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.4f}")
+
+
+def _p(value: float) -> str:
+    return "< .0001" if value < 0.0001 else f"= {short(value)}"

@@ -1,0 +1,216 @@
+"""The backend `fla`: CUDA kernels of the package fla-core, for mechanisms that one of them computes.
+
+    chunk_linear_attn             S_t = S_{t-1} + k_t v_t^T
+    chunk_simple_gla              S_t = exp(g_t) S_{t-1} + k_t v_t^T, one g a head, or one for each token
+    chunk_gla                     S_t = diag(exp(g_t)) S_{t-1} + k_t v_t^T
+    chunk_delta_rule, chunk_gated_delta_rule
+    fused_chunk_based             the Taylor polynomial of `based`
+
+Yang and Zhang 2024, github.com/fla-org/flash-linear-attention; signatures as of fla-core 0.6.0. They are
+causal, written in Triton and made for half types. The package is imported when it is asked for and never
+needed; what a kernel cannot do is `Unsupported`.
+
+Its tensors are [B, N, H, *], and it scales queries by 1 / sqrt(d) unless told otherwise: here queries come as
+they are to be used. Real tokens are moved to the front, where causality hides padding from them, so that no
+kernel needs a mask. Where operations are counted on fake tensors, a mechanism runs in its eager form: what
+a kernel does inside cannot be seen from here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+
+from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
+from linrec_bench.attention.spec import Unsupported
+
+Backend = Literal["eager", "fla"]
+
+DEVICES = ("cuda",)
+HALF = (torch.bfloat16, torch.float16)
+WIDEST_HEAD = 256
+"""Features of a head in the kernels of the delta rule."""
+
+_used: list[str] = []
+
+
+def refusal(
+    device_type: str,
+    dtype: torch.dtype,
+    *,
+    backward: bool,
+    backend: str = "eager",
+    dtypes: Sequence[torch.dtype] = (torch.float32, *HALF),
+) -> str | None:
+    """Why the kernels cannot run such tensors here; None where they can, and for another `backend`."""
+    del backward
+    if backend != "fla":
+        return None
+    if device_type not in DEVICES:
+        return f"backend fla runs on CUDA devices only, not on {device_type}"
+    if importlib.util.find_spec("fla") is None:
+        return "backend fla needs the package fla-core, which is not installed (pip install 'fla-core[cuda]')"
+    if dtype not in dtypes:
+        names = " or ".join(str(each).removeprefix("torch.") for each in dtypes)
+        return f"backend fla has no kernel for {str(dtype).removeprefix('torch.')}; expected {names}"
+    return None
+
+
+def half_only(device_type: str, dtype: torch.dtype, *, backward: bool, backend: str = "eager") -> str | None:
+    """`refusal` of a kernel that does not take float32."""
+    return refusal(device_type, dtype, backward=backward, backend=backend, dtypes=HALF)
+
+
+def chosen(
+    backend: str,
+    q: Float[Tensor, "B H N d"],
+    *,
+    causal: bool,
+    refusal: Callable[..., str | None] = refusal,
+    widest: int | None = None,
+) -> bool:
+    """Whether a call is to run a kernel: asked for, and not merely counted on fake tensors.
+
+    Raises `Unsupported` where it is asked for and cannot: see `refusal`, and without `causal`, with more than
+    `widest` features a head, or with an odd number of them in a half type.
+    """
+    if backend != "fla" or isinstance(q, FakeTensor):
+        return False
+    size = q.shape[-1]
+    if not causal:
+        raise Unsupported("backend fla has causal kernels only; expected causal: true, or backend eager")
+    reason = refusal(q.device.type, q.dtype, backward=q.requires_grad, backend=backend)
+    if reason is None and widest is not None and size > widest:
+        reason = f"backend fla takes at most {widest} features a head here, got {size}"
+    if reason is None and q.dtype in HALF and size % 2:
+        reason = f"backend fla needs an even head size in half types, got {size}"
+    if reason is not None:
+        raise Unsupported(reason)
+    return True
+
+
+def over_real(
+    function: Callable[..., Tensor],
+    tokens: Sequence[Float[Tensor, "B H N _"]],
+    padding_mask: Bool[Tensor, "B N"] | None,
+) -> Float[Tensor, "B H N d"]:
+    """`function(*tokens)` of a causal mechanism, with padding behind the last real token of each row.
+
+    Padded rows of the result are finite and carry no meaning.
+    """
+    if padding_mask is None:
+        return function(*tokens)
+    order = real_first(padding_mask)
+    return take(function(*(take(x, order) for x in tokens)), inverse(order))
+
+
+def linear(
+    q: Float[Tensor, "B H N f"], k: Float[Tensor, "B H N f"], v: Float[Tensor, "B H N e"]
+) -> Float[Tensor, "B H N e"]:
+    """o_t = sum_{s <= t} (q_t . k_s) v_s."""
+    return _call("linear_attn", "chunk_linear_attn", q, k, v, scale=1.0, normalize=False)
+
+
+def averages(
+    q: Float[Tensor, "B H N f"], k: Float[Tensor, "B H N f"], v: Float[Tensor, "B H N e"], *, eps: float
+) -> Float[Tensor, "B H N e"]:
+    """`linear` over (sum_{s <= t} q_t . k_s + eps). The kernel's own normaliser has another eps, and sums of
+    keys in their own type; here they are float32."""
+    total = (q.float() * k.float().cumsum(dim=2)).sum(dim=-1, keepdim=True) + eps
+    return (linear(q, k, v) / total).to(v.dtype)
+
+
+def decayed(
+    q: Float[Tensor, "B H N f"],
+    k: Float[Tensor, "B H N f"],
+    v: Float[Tensor, "B H N e"],
+    log_decay: Float[Tensor, "B H N 1"],
+) -> Float[Tensor, "B H N e"]:
+    """S_t = exp(log_decay_t) S_{t-1} + k_t v_t^T, o_t = S_t^T q_t."""
+    return _call("simple_gla", "chunk_simple_gla", q, k, v, g=_gate(log_decay), scale=1.0)
+
+
+def decayed_at_one_rate(
+    q: Float[Tensor, "B H N f"],
+    k: Float[Tensor, "B H N f"],
+    v: Float[Tensor, "B H N e"],
+    log_decay: Float[Tensor, " H"],
+) -> Float[Tensor, "B H N e"]:
+    """`decayed` by the same for every token of a head; rates get no gradient."""
+    return _call("simple_gla", "chunk_simple_gla", q, k, v, g_gamma=log_decay.detach().float(), scale=1.0)
+
+
+def gated(
+    q: Float[Tensor, "B H N f"],
+    k: Float[Tensor, "B H N f"],
+    v: Float[Tensor, "B H N e"],
+    log_decay: Float[Tensor, "B H N f"],
+) -> Float[Tensor, "B H N e"]:
+    """S_t = diag(exp(log_decay_t)) S_{t-1} + k_t v_t^T, o_t = S_t^T q_t."""
+    return _call("gla", "chunk_gla", q, k, v, g=_swap(log_decay.float()), scale=1.0)
+
+
+def delta(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    beta: Float[Tensor, "B H N 1"],
+    log_decay: Float[Tensor, "B H N 1"] | None = None,
+) -> Float[Tensor, "B H N d"]:
+    """The delta rule of `delta_rule`; keys of unit length."""
+    strength = _swap(beta).squeeze(-1)
+    if log_decay is None:
+        return _call("delta_rule", "chunk_delta_rule", q, k, v, beta=strength, scale=1.0)
+    gate = _gate(log_decay)
+    return _call("gated_delta_rule", "chunk_gated_delta_rule", q, k, v, g=gate, beta=strength, scale=1.0)
+
+
+def taylor(
+    q: Float[Tensor, "B H N f"], k: Float[Tensor, "B H N f"], v: Float[Tensor, "B H N e"]
+) -> Float[Tensor, "B H N e"]:
+    """Weights 1 + s + s^2 / 2 of s = q . k, divided by their sum and the kernel's own 1e-6; f <= 16."""
+    return _call("based", "fused_chunk_based", q, k, v, scale=1.0)
+
+
+def kernel(call: Callable[[], object]) -> str:
+    """The kernels that `call` uses, which is run once; empty, and nothing is run, where none was ever loaded
+    in this process."""
+    if not _load.cache_info().currsize:
+        return ""
+    _used.clear()
+    call()
+    return ", ".join(dict.fromkeys(_used))
+
+
+@cache
+def _load(module: str, name: str) -> tuple[Callable[..., Any], str]:
+    function = getattr(importlib.import_module(f"fla.ops.{module}"), name)
+    return function, f"fla {importlib.import_module('fla').__version__} {name}"
+
+
+# Any: the keywords of whatever kernel it is.
+def _call(module: str, name: str, q: Tensor, k: Tensor, v: Tensor, **settings: Any) -> Tensor:
+    """A kernel of [B, N, H, *] on [B, H, N, *]; those that give a state beside o give none here."""
+    function, said = _load(module, name)
+    _used.append(said)
+    found = function(*(_swap(x).to(v.dtype) for x in (q, k, v)), **settings)
+    out: Tensor = found[0] if isinstance(found, tuple) else found
+    return _swap(out)
+
+
+def _swap(x: Tensor) -> Tensor:
+    """[B, H, N, *] as [B, N, H, *], and back."""
+    return x.transpose(1, 2)
+
+
+def _gate(log_decay: Float[Tensor, "B H N 1"]) -> Float[Tensor, "B N H"]:
+    """In float32: sums of many small numbers."""
+    return _swap(log_decay.float()).squeeze(-1)

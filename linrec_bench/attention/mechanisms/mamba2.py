@@ -1,0 +1,229 @@
+"""Mamba-2, the state space dual: linear attention that forgets at one rate a head, by steps that tokens set.
+
+    S_t = exp(A dt_t) S_{t-1} + dt_t k_t v_t^T,    o_t = S_t^T q_t + D v_t,    dt_t = softplus(x_t W + b)
+
+Dao and Gu 2024, "Transformers are SSMs" (ICML 2024, arXiv 2405.21060): the duality of section 4, the chunks
+of section 6, the layer of section 7. In the paper's letters q = C, k = B, v = x; A < 0 and the skip D are one
+number a head. Upstream: state-spaces/mamba, `modules/mamba2_simple.py`.
+
+The layer: one projection to the gate z and to x, B, C; a short causal convolution with SiLU over x, B and C;
+the mechanism; a root mean square norm of o * SiLU(z); a projection. Causal only. Padded tokens have dt = 0,
+which is neither decay nor update, and are zeros to the convolution.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import log
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from linrec_bench import attention
+from linrec_bench.attention.backends import fla
+from linrec_bench.attention.backends.fla import Backend
+from linrec_bench.attention.layer import Mixer, join_heads, split_heads
+from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype
+from linrec_bench.attention.ops.decayed_product import decayed_product
+from linrec_bench.attention.ops.feature_maps import drop_padding
+from linrec_bench.attention.ops.gated_layer import ShortConvolution
+from linrec_bench.attention.spec import Spec, State
+
+
+def core(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    padding_mask: Bool[Tensor, "B N"] | None = None,
+    causal: bool = False,
+    dt: Float[Tensor, "B H N 1"],
+    a: Float[Tensor, "H 1 1"],
+    skip: Float[Tensor, "H 1 1"],
+    backend: Backend = "eager",
+) -> Float[Tensor, "B H N d"]:
+    """o [B, H, N, d] in O(N d^2) operations; dt >= 0, a < 0. Raises `Unsupported` unless `causal`.
+
+    `backend` "fla": a kernel of fla-core, see `fla_kernels`.
+    """
+    SPEC.check_direction(causal=causal)
+    if fla.chosen(backend, q, causal=causal):
+        by_kernel = partial(_by_kernel, a=a, skip=skip)
+        return fla.over_real(by_kernel, (q, k, v, dt), padding_mask)
+    return scan(_step, init_state(q), (q, k, v, dt), padding_mask, weights=(a, skip))
+
+
+def init_state(like: Float[Tensor, "B H _ d"]) -> State:
+    """S = 0, [B, H, d, d]."""
+    batch, heads, _, d = like.shape
+    return (like.new_zeros(batch, heads, d, d, dtype=state_dtype(like)),)
+
+
+def step(
+    state: State,
+    q: Float[Tensor, "B H n d"],
+    k: Float[Tensor, "B H n d"],
+    v: Float[Tensor, "B H n d"],
+    *,
+    dt: Float[Tensor, "B H n 1"],
+    a: Float[Tensor, "H 1 1"],
+    skip: Float[Tensor, "H 1 1"],
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """The recurrence, for each event."""
+    return advance(_step, state, (q, k, v, dt), weights=(a, skip))
+
+
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor, dt: Tensor, *, a: Tensor, skip: Tensor) -> Tensor:
+    return fla.decayed(q, k * dt, v, a.float() * dt.float()) + skip * v
+
+
+def _step(
+    state: State,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    dt: Tensor,
+    pad: Tensor | None,
+    a: Tensor,
+    skip: Tensor,
+) -> tuple[State, Tensor]:
+    dt = drop_padding(dt, pad)
+    out, after = decayed_product(q, drop_padding(k, pad) * dt, v, a * dt, state[0])
+    return (after,), out + skip * v
+
+
+def reference(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    padding_mask: Bool[Tensor, "B N"] | None = None,
+    causal: bool = False,
+    dt: Float[Tensor, "B H N 1"],
+    a: Float[Tensor, "H 1 1"],
+    skip: Float[Tensor, "H 1 1"],
+) -> Float[Tensor, "B H N d"]:
+    """The N x N weights of the dual form: (q_i . k_j) exp(sum of A dt over j + 1 .. i) dt_j."""
+    SPEC.check_direction(causal=causal)
+    if padding_mask is not None:
+        dt = dt * padding_mask[:, None, :, None].to(dt.dtype)
+    seconds = (dt * a).squeeze(-1)
+    rows = [torch.zeros_like(seconds)]
+    for i in range(1, q.shape[2]):
+        # Row i: what decays from each j < i to i; columns from i on are not used.
+        grown = rows[-1] + seconds[..., i : i + 1]
+        rows.append(torch.where(torch.arange(q.shape[2], device=q.device) < i, grown, 0))
+    decay = torch.stack(rows, dim=2).exp().tril()
+    weights = torch.einsum("bhid,bhjd->bhij", q, k) * decay * dt.squeeze(-1)[:, :, None, :]
+    return weights @ v + skip * v
+
+
+class StepSizes(nn.Module):
+    """dt = softplus(x W + b), and A and the skip of each head.
+
+    Drawn as upstream draws them: steps of 0.001 to 0.1 at x = 0, -A of 1 to 16, a skip of 1.
+    """
+
+    def __init__(self, hidden_size: int, heads: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(hidden_size, heads, bias=False)
+        start = torch.empty(heads).uniform_(log(0.001), log(0.1)).exp()
+        # softplus^-1
+        self.bias = nn.Parameter(start + torch.log(-torch.expm1(-start)))
+        self.log_rate = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
+        self.skip = nn.Parameter(torch.ones(heads))
+
+    def forward(self, x: Float[Tensor, "B N D"]) -> dict[str, Tensor]:
+        dt = F.softplus(self.project(x) + self.bias)
+        return {
+            "dt": dt.mT[..., None],
+            "a": -self.log_rate.exp()[:, None, None],
+            "skip": self.skip[:, None, None],
+        }
+
+
+class Mamba2Layer(nn.Module):
+    """The Mamba-2 block with its norm before the last projection, section 7.1.
+
+    Inside it is `expand` times as wide as outside.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        heads: int,
+        *,
+        causal: bool,
+        seq_len: int,
+        expand: int = 1,
+        backend: Backend = "eager",
+    ) -> None:
+        super().__init__()
+        SPEC.check_direction(causal=causal)
+        if expand < 1:
+            raise ValueError(f"attention mamba2: expand is {expand}; expected at least 1")
+        self.heads, self.seq_len, inner = heads, seq_len, expand * hidden_size
+        self.gate = nn.Linear(hidden_size, inner, bias=False)
+        self.qkv = nn.Linear(hidden_size, 3 * inner, bias=False)
+        self.convolution = ShortConvolution(3 * inner)
+        self.step_sizes = StepSizes(hidden_size, heads)
+        self.mixer = Mixer("mamba2", causal=True, backend=backend)
+        self.norm = nn.RMSNorm(inner, eps=1e-5)
+        self.out = nn.Linear(inner, hidden_size, bias=False)
+
+    def forward(
+        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
+    ) -> Float[Tensor, "B N D"]:
+        q, k, v = self._split(self.convolution(self.qkv(x), padding_mask))
+        return self._leave(self.mixer(q, k, v, padding_mask, **self.step_sizes(x)), x)
+
+    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
+        """The state of the convolution, then that of the mechanism, before the first event."""
+        wide = self.qkv(x)
+        inner = attention.init_state("mamba2", self._split(wide)[0], seq_len=self.seq_len)
+        return (*self.convolution.init_state(wide), *inner)
+
+    def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
+        """The state after the events x and their outputs, as `forward` gives them."""
+        past, *inner = state
+        seen, convolved = self.convolution.step((past,), self.qkv(x))
+        q, k, v = self._split(convolved)
+        after, mixed = self.mixer.step(tuple(inner), q, k, v, seq_len=self.seq_len, **self.step_sizes(x))
+        return (*seen, *after), self._leave(mixed, x)
+
+    def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = (split_heads(part, self.heads) for part in x.chunk(3, dim=-1))
+        return q, k, v
+
+    def _leave(self, mixed: Tensor, x: Tensor) -> Tensor:
+        out: Tensor = self.out(self.norm(join_heads(mixed) * F.silu(self.gate(x))))
+        return out
+
+
+SPEC = Spec(
+    name="mamba2",
+    title="Mamba-2 (SSD)",
+    paper="Transformers are SSMs, ICML 2024, arXiv 2405.21060",
+    formula="S_t = exp(A dt_t) S_(t-1) + dt_t k_t v_t^T, o_t = S_t^T q_t + D v_t, dt = softplus(x W + b)",
+    source="github.com/state-spaces/mamba, mamba_ssm/modules/mamba2_simple.py",
+    deviations=(
+        "B and C (k and q) of each head; upstream shares one pair among all heads",
+        "as many state as value features, and no expansion unless expand says so; upstream has 64 or more, "
+        "and twice the width",
+        "padded tokens neither decay nor add to the state, and are zeros to the convolution",
+    ),
+    core=core,
+    reference=reference,
+    bidirectional=False,
+    complexity="4 N d (C + d) + 32 N d^2 / C a head, chunks of C",
+    decode_state="d^2 numbers a head; the layer's convolution 9 d more",
+    tokens=("dt",),
+    companion=StepSizes,
+    layer=Mamba2Layer,
+    init_state=init_state,
+    step=step,
+    kernel=fla.kernel,
+    refusal=fla.refusal,
+)

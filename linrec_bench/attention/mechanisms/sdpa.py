@@ -1,0 +1,153 @@
+"""Softmax attention through torch's `scaled_dot_product_attention`: the same function as `softmax`, tiled.
+
+    o = softmax(q k^T / sqrt(d)) v
+
+Dao et al. 2022, FlashAttention (arXiv 2205.14135), where torch picks that kernel; `kernel` tells which one
+really runs. No N x N mask is ever built: without causality padding is a [B, 1, 1, N] mask of keys; with both,
+the real tokens are moved to the front, in order, where plain causality is the whole mask.
+
+`backend: native` is a kernel of our own for short histories on a CPU, see `native_softmax`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from linrec_bench.attention.backends import native, native_softmax
+from linrec_bench.attention.mechanisms import softmax
+from linrec_bench.attention.ops import kv_cache
+from linrec_bench.attention.spec import Spec, State
+
+
+def core(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    padding_mask: Bool[Tensor, "B N"] | None = None,
+    causal: bool = False,
+    backend: Literal["torch", "native"] = "torch",
+) -> Float[Tensor, "B H N d"]:
+    """o [B, H, N, d] in 4 N^2 d operations a head; O(N) memory but for the backend `math`.
+
+    A query that sees no key gives zero. With `causal` and a mask, padded queries give zero too. A model that
+    pads on the right needs no mask when causal, and saves the reordering.
+    """
+    if native.runs(backend, q):
+        return native_softmax.attend(q, k, v, padding_mask=padding_mask, causal=causal)
+    if padding_mask is None:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    if causal:
+        # A stable sort of "is padding" lists the real tokens first, in their order.
+        order = padding_mask.logical_not().to(torch.uint8).argsort(dim=1, stable=True)
+        packed = F.scaled_dot_product_attention(
+            _take(q, order), _take(k, order), _take(v, order), is_causal=True
+        )
+        blind = ~padding_mask
+        return _take(packed, order.argsort(dim=1)).masked_fill(blind[:, None, :, None], 0)
+    # Rows of padding alone see everything and are zeroed afterwards: kernels differ in what they give there.
+    blind = ~padding_mask.any(dim=1, keepdim=True)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=(padding_mask | blind)[:, None, None, :])
+    return out.masked_fill(blind[:, None, :, None], 0)
+
+
+def step(
+    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
+) -> tuple[State, Float[Tensor, "B H n d"]]:
+    """The same kernel over the cached keys and values; its `is_causal` would align the first rows."""
+    state = kv_cache.remember(state, k, v)
+    keys, values = state
+    mask = None if q.shape[-2] == 1 else kv_cache.visible(q.shape[-2], keys.shape[-2], q.device)
+    return state, F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+
+
+def _take(x: Tensor, order: Tensor) -> Tensor:
+    """Tokens of x [B, H, N, d] in the `order` [B, N]."""
+    return x.gather(2, order[:, None, :, None].expand_as(x))
+
+
+def kernel(call: Callable[[], object]) -> str:
+    """The kernel that SDPA uses inside `call`, which is run once: flash, efficient, cudnn or math; empty
+    where torch sees no attention.
+
+    It is watched what is dispatched, because the choice depends on device, shape, strides, dtype, mask and on
+    whether gradients are wanted.
+    """
+    watch = _Watch()
+    with watch:
+        call()
+    return watch.seen
+
+
+class _Watch(TorchDispatchMode):
+    """Notes which attention operator goes by; `math` is a softmax of its own, and nothing what torch never
+    sees."""
+
+    KERNELS = (
+        ("_scaled_dot_product_flash_attention", "flash"),
+        ("_scaled_dot_product_efficient_attention", "efficient"),
+        ("_scaled_dot_product_cudnn_attention", "cudnn"),
+        ("_softmax", "math"),
+        ("_safe_softmax", "math"),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen = ""
+
+    # Any: the signature is torch's.
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        # Under inference_mode the operator arrives whole; its own decomposition is what makes the choice.
+        if func is torch.ops.aten.scaled_dot_product_attention.default:
+            self.seen = "math"
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
+        for prefix, name in self.KERNELS:
+            if func.__name__.startswith(prefix):
+                self.seen = name
+        return func(*args, **(kwargs or {}))
+
+
+def reference(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    *,
+    padding_mask: Bool[Tensor, "B N"] | None = None,
+    causal: bool = False,
+    backend: Literal["torch", "native"] = "torch",
+) -> Float[Tensor, "B H N d"]:
+    """That of `softmax`."""
+    del backend
+    return softmax.reference(q, k, v, padding_mask=padding_mask, causal=causal)
+
+
+SPEC = Spec(
+    name="sdpa",
+    title="Softmax attention, torch SDPA",
+    paper="FlashAttention, NeurIPS 2022, arXiv 2205.14135",
+    formula="softmax(q k^T / sqrt(d)) v",
+    source="torch.nn.functional.scaled_dot_product_attention",
+    deviations=("a query that sees no key gives zero",),
+    core=core,
+    reference=reference,
+    time_exponent=2.0,
+    memory_exponent=1.0,
+    complexity="4 N^2 d a head",
+    decode_state="2 N d numbers a head (keys and values)",
+    state_exponent=1.0,
+    init_state=kv_cache.init_state,
+    remember=kv_cache.remember,
+    step=step,
+    one_query=softmax.one_query,
+    kernel=kernel,
+)

@@ -1,0 +1,277 @@
+"""`linrec-bench compare`: stored runs compared, differences of environment and suite first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from linrec_bench.analysis.compare import DEFAULT_QUALITY_MARGIN, compare_mechanisms, compare_runs
+from linrec_bench.analysis.comparison import Comparison
+from linrec_bench.analysis.intervals import LEVEL
+from linrec_bench.analysis.paired_quality import between_runs, differences, sentences
+from linrec_bench.analysis.samples_table import base_name, outcomes
+from linrec_bench.gate import calibration
+from linrec_bench.gate.check import BROKEN, HOLDS, NOTHING, UNDECIDED
+from linrec_bench.results.store import Run, open_run
+
+TIMES_BELONG_TO = (
+    "machine.processor",
+    "machine.cores",
+    "device.kind",
+    "device.name",
+    "torch.cpu_capability",
+    "threads",
+    "allocator",
+)
+"""What must be the same for times of two runs to be compared. Versions of code, Python, torch, kernel and
+driver are not in it: whether those made anything slower is what people compare runs for."""
+
+_NOT_ENVIRONMENT = ("schema_version", "run_id", "suite", "fingerprint", "command")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key of environment.json or of the resolved suite (`suite.` before it) whose values differ."""
+
+    key: str
+    a: object
+    b: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A comparison and all that a person must know to read it.
+
+    `attention` and `against` are empty when whole runs are compared, `a` and `b` the same folder when two
+    mechanisms of one run are. `other_machine` says why times were not judged. `quality` has the differences
+    of quality paired by user and seed (`analysis.quality`), where both sides stored ranks.
+    """
+
+    a: Path
+    b: Path
+    attention: str
+    against: str
+    margin: float
+    quality_margin: float
+    differences: tuple[Difference, ...]
+    other_machine: str
+    notes: tuple[str, ...]
+    comparison: Comparison
+    quality: pd.DataFrame
+
+    def as_record(self) -> dict[str, object]:
+        """Ready for JSON: numbers that are not finite are None."""
+        found = self.comparison
+        record = {
+            "a": str(self.a),
+            "b": str(self.b),
+            "attention": self.attention,
+            "against": self.against,
+            "margin": self.margin,
+            "quality_margin": self.quality_margin,
+            "level": LEVEL,
+            "correction": "Holm",
+            "exit_code": exit_code(found),
+            "differences": [asdict(difference) for difference in self.differences],
+            "other_machine": self.other_machine,
+            "notes": list(self.notes),
+            "verdicts": dict(found.verdicts()),
+            "lines": [asdict(line) | {"case": str(line.place), "said": line.said} for line in found.lines],
+            "failures": [asdict(failure) | {"case": str(failure.place)} for failure in found.failures],
+            "reached": [asdict(each) | {"case": str(each.place)} for each in found.reached],
+            "quality": self.quality.to_dict("records"),
+            "quality_said": sentences(self.quality),
+            "only_a": list(found.only_a),
+            "only_b": list(found.only_b),
+            "only_measured": [
+                {"measure": measure, "side": side, "cases": cases}
+                for (measure, side), cases in found.only_measured.items()
+            ],
+        }
+        plain = _plain(record)
+        assert isinstance(plain, dict)
+        return plain
+
+
+def runs(
+    a: Path,
+    b: Path,
+    *,
+    margin: float,
+    attention: str | None = None,
+    quality_margin: float = DEFAULT_QUALITY_MARGIN,
+    target: float | None = None,
+) -> Compared:
+    """The run in folder `b` compared with that in `a`; `attention` keeps one mechanism.
+
+    `target` is a validation NDCG@10, of which is told what it cost on both sides. Raises `ValueError` (one
+    line) for a folder that holds no run and for the same run twice.
+    """
+    before, after = open_run(a), open_run(b)
+    if a.resolve() == b.resolve():
+        raise ValueError(f"{a}: the same run twice; name two runs, or --attention and --against for one")
+    differences = _differences(before, after)
+    other_machine = _other_machine(differences)
+    found = compare_runs(
+        before.samples(),
+        after.samples(),
+        margin=margin,
+        quality_margin=quality_margin,
+        attention=attention,
+        other_machine=other_machine,
+        target=target,
+    )
+    return Compared(
+        a=a,
+        b=b,
+        attention=attention or "",
+        against="",
+        margin=margin,
+        quality_margin=quality_margin,
+        differences=differences,
+        other_machine=other_machine,
+        notes=_left_out(before, after),
+        comparison=found,
+        quality=between_runs(
+            _cases(before, attention), before.ranks(), _cases(after, attention), after.ranks()
+        ),
+    )
+
+
+def mechanisms(
+    folder: Path,
+    *,
+    attention: str,
+    against: str,
+    margin: float,
+    quality_margin: float = DEFAULT_QUALITY_MARGIN,
+    target: float | None = None,
+) -> Compared:
+    """`attention` compared with `against` in the run in `folder`."""
+    run = open_run(folder)
+    found = compare_mechanisms(
+        run.samples(),
+        attention=attention,
+        against=against,
+        margin=margin,
+        quality_margin=quality_margin,
+        target=target,
+    )
+    return Compared(
+        a=folder,
+        b=folder,
+        attention=attention,
+        against=against,
+        margin=margin,
+        quality_margin=quality_margin,
+        differences=(),
+        other_machine="",
+        notes=_left_out(run),
+        comparison=found,
+        quality=differences(_cases(run, attention, against), run.ranks(), reference=against),
+    )
+
+
+def _cases(run: Run, *names: str | None) -> pd.DataFrame:
+    """The cases of a run, and how each ended; those of the named mechanisms where any is named."""
+    cases = outcomes(run.samples())
+    wanted = {name for name in names if name is not None}
+    if not wanted:
+        return cases
+    labels = cases["attention"]
+    return cases[labels.isin(wanted) | labels.map(base_name).isin(wanted)]
+
+
+def _left_out(*runs: Run) -> tuple[str, ...]:
+    """What of the runs is not compared, by name: half-written rows, and runs in which no trial has ended."""
+    notes = []
+    for run in runs:
+        if cut := run.half_written():
+            rows = "row" if cut == 1 else "rows"
+            notes.append(f"{run.folder}: {cut} half-written {rows} of a trial that was cut off, left out")
+        if not run.finished_trials():
+            notes.append(f"{run.folder}: empty, no trial has ended")
+    return tuple(notes)
+
+
+def margin_of(folder: Path, file_name: str, *, default: float) -> tuple[float, str]:
+    """The margin for ratios of times of the run in `folder`, and in words where it comes from.
+
+    It is that of the file `file_name` beside the suites of the run, if it was made on the run's machine.
+    """
+    path = folder.resolve().parent.parent / file_name
+    if not path.is_file():
+        return default, "by default; `linrec-bench calibrate` finds that of a machine"
+    found = calibration.read(path)
+    differs = found.differs(open_run(folder).environment())
+    if differs:
+        return default, f"by default; {path} was calibrated elsewhere ({', '.join(differs)} differ)"
+    calibrated = found.margins["time"]
+    if calibrated is None:
+        return default, f"by default; {path} found none that is wide enough"
+    return calibrated, f"from {path}"
+
+
+def exit_code(found: Comparison) -> int:
+    """1 when anything got worse, else 3 when anything is undecided, else 0; 4 when nothing was compared."""
+    given = found.verdicts()
+    if not given:
+        return NOTHING
+    if given["worse"]:
+        return BROKEN
+    return UNDECIDED if given["undecided"] else HOLDS
+
+
+def _differences(a: Run, b: Run) -> tuple[Difference, ...]:
+    sides = []
+    for run in (a, b):
+        described = {k: v for k, v in run.environment().items() if k not in _NOT_ENVIRONMENT}
+        sides.append(dict(_flat({**described, "suite": _suite(run)})))
+    keys = dict.fromkeys([*sides[0], *sides[1]])
+    return tuple(
+        Difference(key, *(side.get(key) for side in sides))
+        for key in keys
+        if sides[0].get(key) != sides[1].get(key)
+    )
+
+
+def _suite(run: Run) -> object:
+    try:
+        return yaml.safe_load(run.suite_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{run.folder}: its suite.yaml is damaged, not valid YAML") from error
+
+
+def _flat(value: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Leaves with dotted keys: `torch.version`, `suite.sweeps.0.rounds`. Lists of plain values are leaves."""
+    children: Mapping[str, object] = {}
+    if isinstance(value, dict):
+        children = value
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        children = {str(index): item for index, item in enumerate(value)}
+    if not children:
+        yield key, value
+    for name, child in children.items():
+        yield from _flat(child, f"{key}.{name}" if key else str(name))
+
+
+def _other_machine(differences: tuple[Difference, ...]) -> str:
+    found = [
+        difference.key
+        for difference in differences
+        if any(difference.key == part or difference.key.startswith(f"{part}.") for part in TIMES_BELONG_TO)
+    ]
+    return f"measured under other conditions: {', '.join(found)} differ" if found else ""
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

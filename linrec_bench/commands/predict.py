@@ -1,0 +1,70 @@
+"""`linrec-bench predict`: what each case needs and whether it fits, before anything of its size exists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from linrec_bench.case import Case
+from linrec_bench.execution.schedule import Ceilings, Prediction
+from linrec_bench.suite.expand import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """One case: its prediction, and whether that fits; `least_time_s` is what the device's ceilings allow.
+
+    `fits` is None where nothing can be said: the mechanism has no such form, or the task has no fixed shape;
+    `detail` says which.
+    """
+
+    case: Case
+    prediction: Prediction | None
+    fits: bool | None
+    least_time_s: float | None
+    detail: str = ""
+
+    @property
+    def needed_bytes(self) -> int:
+        """Inputs and outputs beside the peak of what is live in between."""
+        assert self.prediction is not None
+        return self.prediction.peak_live_bytes + self.prediction.minimum_bytes
+
+    def as_record(self) -> dict[str, object]:
+        """Ready for JSON."""
+        known = self.prediction if self.fits is not None else None
+        return {
+            "case_id": self.case.id,
+            "task": self.case.task,
+            "phase": self.case.phase,
+            "attention": self.case.attention_label,
+            "causal": self.case.causal,
+            "seq_len": self.case.seq_len,
+            "batch_size": self.case.batch_size,
+            "hidden_size": self.case.hidden_size,
+            "flops": known.flops if known else None,
+            "peak_live_bytes": known.peak_live_bytes if known else None,
+            "needed_bytes": self.needed_bytes if known else None,
+            "least_time_s": self.least_time_s,
+            "fits": self.fits,
+            "detail": self.detail,
+        }
+
+
+def forecast(jobs: Sequence[Job], *, memory_bytes: int, ceilings: Ceilings | None) -> list[Forecast]:
+    """A forecast for each job, from exact counts on fake tensors: the numbers by which `run` skips."""
+    from linrec_bench.execution.worker import predict
+
+    return [_one(job.case, predict(job.case), memory_bytes, ceilings) for job in jobs]
+
+
+def _one(case: Case, prediction: Prediction | None, memory_bytes: int, ceilings: Ceilings | None) -> Forecast:
+    if prediction is None:
+        detail = f"task {case.task} has no fixed shape"
+        return Forecast(case=case, prediction=None, fits=None, least_time_s=None, detail=detail)
+    if prediction.unsupported:
+        detail = prediction.unsupported
+        return Forecast(case=case, prediction=prediction, fits=None, least_time_s=None, detail=detail)
+    needed = prediction.peak_live_bytes + prediction.minimum_bytes
+    least = ceilings.least_seconds(prediction) if ceilings else None
+    return Forecast(case=case, prediction=prediction, fits=needed <= memory_bytes, least_time_s=least)

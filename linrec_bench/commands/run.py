@@ -1,0 +1,202 @@
+"""`linrec-bench run`, without its printing: suite file -> jobs -> stored run -> summary."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+
+from linrec_bench import attention
+from linrec_bench.execution import schedule
+from linrec_bench.execution.local_executor import STEADY_ALLOCATOR, LocalExecutor
+from linrec_bench.execution.run_trials import Event, run_jobs
+from linrec_bench.gate import calibration
+from linrec_bench.results import environment, store
+from linrec_bench.suite import load, select
+from linrec_bench.suite.expand import Job, expand
+from linrec_bench.suite.schema import Limits, Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Device = Literal["auto", "cpu", "cuda"]
+OnEvent = Callable[[Event], None]
+
+
+class NothingSelected(ValueError):
+    """`--only` leaves no case."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A suite made ready for a device."""
+
+    suite: Suite
+    jobs: list[Job]
+    device: str
+    plugins: tuple[Path, ...] = ()
+
+    @property
+    def trials(self) -> list[schedule.Planned]:
+        return schedule.order(self.jobs)
+
+
+def prepare(
+    name: str,
+    *,
+    device: Device = "auto",
+    only: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    plugins: Sequence[Path] = (),
+    measured_on: str | None = None,
+) -> Plan:
+    """Load, expand and select. Raises `ValueError` (one line) for a bad suite, flag, device or plugin.
+
+    `measured_on` is the kind of device of a stored run, which need not be here, in place of `device`.
+    """
+    found = measured_on or resolve_device(device)
+    for plugin in plugins:
+        attention.load_plugin(plugin)
+    path = load.find(name)
+    suite = load.load(path, device=found, settings=settings)
+    try:
+        jobs = expand(suite, device=found)
+    except ValueError as error:
+        raise load.SuiteError(f"{path}: {error}") from error
+    selected = select.select(jobs, only)
+    if not selected:
+        raise NothingSelected(f"--only {' '.join(only)}: none of the {len(jobs)} cases of {path} matches")
+    # Workers have a folder of their own.
+    return Plan(suite, selected, found, tuple(plugin.resolve() for plugin in plugins))
+
+
+def resolve_device(device: Device) -> str:
+    import torch
+
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise ValueError("--device cuda: torch sees no CUDA device here; expected cpu or auto")
+    return "cuda" if device == "cuda" or (device == "auto" and available) else "cpu"
+
+
+def open_store(planned: Plan, root: Path, *, fresh: bool, now: datetime) -> tuple[store.Run, int]:
+    """The run to write to, and how many of the planned trials it already holds."""
+    suite_text = load.resolved_text(planned.suite)
+    described = environment.describe(
+        device=planned.device, allocator=STEADY_ALLOCATOR, plugins=planned.plugins
+    )
+    keys = {trial.key for trial in planned.trials}
+    name = planned.suite.name
+    if not fresh:
+        found = store.unfinished(
+            root,
+            suite=name,
+            suite_text=suite_text,
+            fingerprint=str(described["fingerprint"]),
+            planned=keys,
+        )
+        if found is not None:
+            return found, len(keys & found.finished_trials())
+    return store.create(root, suite=name, suite_text=suite_text, environment=described, now=now), 0
+
+
+def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
+    """Measure what the run lacks, then write and return its summary, and write its table of quality.
+
+    On a KeyboardInterrupt the summary of what was measured is written before it goes on.
+    """
+    from linrec_bench.analysis.paired_quality import differences
+    from linrec_bench.analysis.summary import summarise
+
+    reference = planned.suite.reference_attention()
+    try:
+        with store.Writer(run) as writer, LocalExecutor(plugins=planned.plugins) as executor:
+            run_jobs(
+                planned.jobs,
+                executor=executor,
+                writer=writer,
+                suite=planned.suite.name,
+                device=planned.device,
+                free_bytes=executor.call(free_bytes, planned.device),
+                on_event=on_event,
+            )
+    finally:
+        targets = planned.suite.quality_targets()
+        summary = summarise(run.samples(), reference=reference, targets=targets)
+        run.write_summary(summary)
+        run.write_quality(differences(summary, run.ranks(), reference=reference))
+    return summary
+
+
+def measure(
+    planned: Plan, jobs: Sequence[Job], root: Path, progress: Callable[..., AbstractContextManager[OnEvent]]
+) -> pd.DataFrame:
+    """Samples of some jobs of the plan, at least as many rounds as they ask for; finishes an open run."""
+    part = replace(planned, jobs=list(jobs))
+    run, done = open_store(part, root, fresh=False, now=datetime.now())
+    with progress(part, run, done) as on_event:
+        execute(part, run, on_event)
+    return run.samples()
+
+
+def calibrate(
+    path: Path, *, device: Device, rounds: int, on_trial: Callable[[int, int], None]
+) -> calibration.Calibration:
+    """Calibrate the timed gate on this machine and write what was found to `path`."""
+    found_device = resolve_device(device)
+    described = environment.describe(device=found_device, allocator=STEADY_ALLOCATOR)
+    with LocalExecutor() as executor:
+        found = calibration.calibrate(
+            executor,
+            device=found_device,
+            environment=described,
+            now=datetime.now(),
+            rounds=rounds,
+            rounds_a_side=max(1, min(5, rounds // 2)),
+            on_trial=on_trial,
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    calibration.write(path, found)
+    return found
+
+
+def memory_limit(given: str | None, device: str) -> int:
+    """Bytes of an amount such as `80GiB` or a share such as `80%` of what is free; for None all of it."""
+    try:
+        limit = Limits.model_validate({"memory": given or "100%"})
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ValueError(f"--memory: {reason}") from None
+    return schedule.memory_bytes(limit.memory, free_bytes(device))
+
+
+def measure_ceilings(planned: Plan) -> schedule.Ceilings:
+    """What the device here can do, in the type of the plan's first case."""
+    import torch
+
+    from linrec_bench.measures import ceilings
+
+    dtype = getattr(torch, planned.jobs[0].case.dtype)
+    readings = ceilings.readings(torch.device(planned.device), dtype)
+
+    def rate(measure: str) -> float:
+        return statistics.median(reading.value for reading in readings if reading.measure == measure)
+
+    return schedule.Ceilings(copy_bandwidth=rate("copy_bandwidth"), matmul_rate=rate("matmul_rate"))
+
+
+def free_bytes(device: str) -> int:
+    """Memory of the device that nobody uses now."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)

@@ -1,0 +1,139 @@
+"""`linrec-bench verify`: the semantics card of a mechanism, probed against what its SPEC declares."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from linrec_bench import attention
+from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, unprobed
+from linrec_bench.attention.spec import Spec
+from linrec_bench.case import Case, Params, freeze, label
+from linrec_bench.gate import check
+from linrec_bench.suite.expand import Job
+from linrec_bench.suite.load import assignment
+from linrec_bench.suite.schema import Limits, Sampling
+
+EXPONENTS = "declared exponents"
+PROPERTIES = (*CHECKS, EXPONENTS)
+
+_LABEL = re.compile(r"([^()]+)(?:\((.*)\))?")
+_LENGTHS = (16_384, 65_536, 262_144)
+_BATCH = 16
+"""Large enough that every mechanism has reached the largest number of blocks it will ever use."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One mechanism in one direction: property -> why it does not hold, None where it does.
+
+    `name` is the label of `attention` with its parameters. Properties that mean nothing for it are not among
+    them, nor those that could not be probed here, for which `unprobed` says why.
+    """
+
+    name: str
+    attention: str
+    params: Params
+    causal: bool
+    found: Mapping[str, str | None]
+    unprobed: str = ""
+
+    @property
+    def contradictions(self) -> list[str]:
+        return [f"{name}: {reason}" for name, reason in self.found.items() if reason is not None]
+
+    def as_record(self) -> dict[str, object]:
+        """Ready for JSON."""
+        direction, found = _direction(self.causal), dict(self.found)
+        return {"name": self.name, "direction": direction, "contradicts": found, "unprobed": self.unprobed}
+
+
+def cards(names: Sequence[str], *, plugins: Sequence[Path] = ()) -> list[Card]:
+    """A card for each named mechanism and direction that it declares; of every mechanism without names.
+
+    A name may carry parameters, as labels do: `linrec(padding=ignore)`. Raises `ValueError` for unknown ones.
+    """
+    loaded = [attention.load_plugin(plugin).name for plugin in plugins]
+    asked = [_parse(name) for name in names or loaded or attention.registry()]
+    return [_card(spec, params, causal) for spec, params in asked for causal in directions(spec)]
+
+
+def cards_of(cases: Iterable[Case], known: Sequence[Mapping[str, object]] = ()) -> list[Mapping[str, object]]:
+    """A card of each mechanism and parameters in each direction that the cases ask for and it has; for JSON.
+
+    One that is among `known`, the cards of runs with the fingerprint of now, is not probed again, unless
+    something could not be probed then or the fingerprint does not tell of all its code.
+    """
+    earlier = {
+        (card.get("name"), card.get("direction")): card for card in known if not card.get("unprobed", "?")
+    }
+    asked = dict.fromkeys((case.attention, case.attention_params, case.causal) for case in cases)
+    found: list[Mapping[str, object]] = []
+    for name, params, causal in asked:
+        spec = attention.registry()[name]
+        if causal in directions(spec):
+            card = earlier.get((label(name, params), _direction(causal)))
+            if card is None or not _is_of_the_package(spec, params):
+                card = _card(spec, dict(params), causal).as_record()
+            found.append(card)
+    return found
+
+
+def _is_of_the_package(spec: Spec, params: Params) -> bool:
+    """Whether the fingerprint tells of all its code: not of entry points, nor of what backends call."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(f"{attention.__name__}.")]
+    return any(getattr(module, "SPEC", None) is spec for module in modules) and "backend" not in dict(params)
+
+
+def _direction(causal: bool) -> str:
+    return "causal" if causal else "bidirectional"
+
+
+def _parse(text: str) -> tuple[Spec, dict[str, object]]:
+    match = _LABEL.fullmatch(text)
+    if match is None:
+        raise ValueError(f"verify {text!r}: expected a name, or name(parameter=value)")
+    spec = attention.registry()[match[1]]
+    given = [part for part in (match[2] or "").split(",") if part]
+    params = dict(assignment(part, flag=spec.name) for part in given)
+    spec.check_params(params)
+    return spec, params
+
+
+def _card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
+    probes = applicable(spec, params)
+    found = {
+        name: probe(spec, causal=causal, params=params)
+        for name, probe in probes.items()
+        if applies(name, spec, causal=causal)
+    }
+    found[EXPONENTS] = _exponents(spec, params, causal)
+    given = freeze(params)
+    return Card(label(spec.name, given), spec.name, given, causal, found, unprobed(spec, params) or "")
+
+
+def _exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | None:
+    """The first declared exponent that exact counts contradict."""
+    jobs = [
+        Job(
+            case=Case(
+                task="core",
+                phase="forward_backward",
+                attention=spec.name,
+                attention_params=freeze(params),
+                seq_len=length,
+                batch_size=_BATCH,
+                causal=causal,
+            ),
+            measures=("flops", "peak_memory"),
+            rounds=1,
+            limits=Limits(),
+            sampling=Sampling(),
+        )
+        for length in _LENGTHS
+    ]
+    verdicts = check.verdicts(check.contracts(jobs), check.count(jobs))
+    return next((f"{v.claim}, found {v.found:.3f}" for v in verdicts if v.answer != "holds"), None)

@@ -1,0 +1,136 @@
+"""Text files of events: only the three columns are read, and no more than a block of lines at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from linrec_bench.data.archives import DAMAGES
+from linrec_bench.data.bad_rows import LISTED, Faults
+from linrec_bench.data.columns import EVENT_COLUMNS, Times, check_columns, checked
+
+_BLOCK_BYTES = 2**24
+_BUFFER_BYTES = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """How a text file is laid out: the columns of user, item and time, by name below a header line, or by
+    number (from 0) without one."""
+
+    columns: tuple[str, str, str] | tuple[int, int, int]
+    separator: str = ","
+    times: Times = "integer"
+
+    @property
+    def named(self) -> bool:
+        return isinstance(self.columns[0], str)
+
+
+def read_text(file: Path | IO[bytes], form: Form, *, faults: Faults) -> Iterator[pa.Table]:
+    """The events of a file, part by part; a path that ends in .gz is unpacked as it is read.
+
+    Lines with fewer or more fields than the first, and those that `columns.checked` refuses, go to `faults`.
+    Raises `ValueError` when a column is not there or the file is damaged.
+    """
+    lines = _Lines(form, faults)
+    try:
+        # Any: pyarrow's own files are not declared; they have what a buffer asks for.
+        raw: Any = pa.input_stream(str(file), compression="detect") if isinstance(file, Path) else file
+        with io.BufferedReader(raw, buffer_size=_BUFFER_BYTES) as stream:
+            yield from lines.parts(stream)
+    except KeyError as error:
+        fields = max(number for number in form.columns if isinstance(number, int)) + 1
+        raise ValueError(
+            f"{faults.where}: line 1: expected {fields} fields or more between {form.separator!r}; {error}"
+        ) from None
+    except (pa.ArrowException, UnicodeDecodeError, *DAMAGES) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{faults.where}: cannot be read as a table; {reason}") from None
+
+
+class _Lines:
+    """Knows the lines that the parser left out, so that those after them keep their numbers."""
+
+    def __init__(self, form: Form, faults: Faults) -> None:
+        self.form = form
+        self.faults = faults
+        self.first = 1
+        self.left_out: list[int] = []
+
+    def parts(self, stream: io.BufferedReader) -> Iterator[pa.Table]:
+        header = self._header(stream) if self.form.named else None
+        # pyarrow calls columns without names f0, f1, ...
+        wanted = [str(column) if header else f"f{column}" for column in self.form.columns]
+        rows = 0
+        # pyarrow refuses a file without a line, which is a log without an event.
+        for batch in self._open(stream, header, wanted) if stream.peek(1) else ():
+            part = pa.Table.from_batches([batch])
+            yield checked(
+                part,
+                names=wanted if header else EVENT_COLUMNS,
+                number=self._numbering(rows),
+                faults=self.faults,
+                times=self.form.times,
+            )
+            rows += len(part)
+
+    def _header(self, stream: io.BufferedReader) -> list[str]:
+        line = stream.readline().decode("utf-8-sig")
+        names = next(csv.reader([line], delimiter=self.form.separator), [])
+        if not names:
+            raise ValueError(f"{self.faults.where}: cannot be read as a table; expected a header in line 1")
+        check_columns(self.form.columns, names, self.faults.where)
+        self.first = 2
+        return names
+
+    def _open(self, stream: io.BufferedReader, header: list[str] | None, wanted: list[str]) -> Any:
+        return arrow_csv.open_csv(
+            stream,
+            # The parser numbers the lines that it leaves out only where it runs in one thread.
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False,
+                block_size=_BLOCK_BYTES,
+                column_names=header,
+                autogenerate_column_names=header is None,
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self.form.separator,
+                # A line that is skipped unseen would shift the numbers of those below it.
+                ignore_empty_lines=False,
+                invalid_row_handler=self._leave_out,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=wanted,
+                column_types=dict.fromkeys(wanted, pa.string()),
+                # Only an empty field is missing: NA, null and nan are ids like others.
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+
+    def _leave_out(self, row: arrow_csv.InvalidRow) -> str:
+        number = row.number + self.first - 1
+        if len(self.left_out) < LISTED:
+            self.left_out.append(number)
+        self.faults.add(number, f"{row.actual_columns} fields, not {row.expected_columns}")
+        return "skip"
+
+    def _numbering(self, rows: int) -> Callable[[int], int]:
+        def number(row: int) -> int:
+            """Lines left out stand in no part; after ten of them no later line is told by its number."""
+            place = self.first + rows + row
+            for line in self.left_out:
+                if line > place:
+                    break
+                place += 1
+            return place
+
+        return number

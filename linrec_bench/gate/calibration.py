@@ -1,0 +1,229 @@
+"""`linrec-bench calibrate`: how often the gate would cry wolf on this machine, and what it would catch.
+
+Rounds of a few cases are measured once, in fresh processes, interleaved; `analysis.power` draws A/A and
+planted checks from them. Exact counts have no noise, so they are only counted again: as they are, and with
+the peak of memory doubled. The margins that follow go to a file that `check` reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from linrec_bench import __version__
+from linrec_bench.analysis.claim_verdicts import Answer
+from linrec_bench.analysis.intervals import Array
+from linrec_bench.analysis.power import SAME, Line, Tally, recommended_margin, tallies, tally
+from linrec_bench.case import Case
+from linrec_bench.execution import schedule
+from linrec_bench.execution.local_executor import Executor, Sample
+from linrec_bench.gate import baseline
+from linrec_bench.suite.expand import Job
+from linrec_bench.suite.schema import Limits, Sampling
+
+OWN, REFERENCE = "linrec", "softmax"
+SEQ_LENS = (256, 512, 1024, 2048)
+ROUNDS = 30
+ROUNDS_A_SIDE = 5
+DRAWS = 500
+RECOUNTS = 20
+DOUBLED = "doubled memory"
+
+_MACHINE = ("machine", "device", "threads", "allocator")
+"""The parts of an environment that noise belongs to; other code is what a gate is there to compare."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What was found, and where. `margins` maps a measure to the margin to compare it with, None where no
+    margin tried was wide enough; `timed` and `exact` hold the tallies that they follow from."""
+
+    linrec_bench: str
+    made: str
+    machine: dict[str, object]
+    lines: tuple[str, ...]
+    rounds: int
+    rounds_a_side: int
+    margins: dict[str, float | None]
+    timed: tuple[Tally, ...]
+    exact: tuple[Tally, ...]
+    schema_version: Literal[1] = 1
+
+    def to_json(self) -> str:
+        return _ADAPTER.dump_json(self, indent=1).decode() + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Raises `ValueError` that names the first key that is missing or wrong."""
+        try:
+            return _ADAPTER.validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the file"
+            raise ValueError(f"{place}: {first['msg']}") from error
+
+    def differs(self, environment: Mapping[str, object]) -> list[str]:
+        """The parts of `environment` (of `results.environment.describe`) that are not those calibrated."""
+        return [part for part in _MACHINE if self.machine.get(part) != environment[part]]
+
+    def entries(self) -> list[dict[str, str]]:
+        """The rates at the recommended margins (at the widest tried where none is), in words, a row each."""
+        widest = max(found.margin for found in self.timed)
+        shown = (self.margins["time"] or widest, 0.0)
+        return [
+            {
+                "planted": found.effect,
+                "margin": f"{found.margin:.0%}",
+                "broken": f"{found.broken_share:.1%} [{found.low:.1%}, {found.high:.1%}]",
+                "undecided": str(found.undecided),
+                "holds": str(found.holds),
+            }
+            for found in (*self.timed, *self.exact)
+            if found.margin in shown
+        ]
+
+
+_ADAPTER = TypeAdapter(Calibration)
+
+
+def write(path: Path, calibration: Calibration) -> None:
+    """Replace the file whole."""
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(calibration.to_json(), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read(path: Path) -> Calibration:
+    """The calibration in `path`; `ValueError` (one line, with what to do) when it is none."""
+    try:
+        return Calibration.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}); make it with linrec-bench calibrate"
+        ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: no calibration of this version: {error}; make it anew with linrec-bench calibrate"
+        ) from error
+
+
+def calibrate(
+    executor: Executor,
+    *,
+    device: str,
+    environment: Mapping[str, object],
+    now: datetime,
+    seq_lens: Sequence[int] = SEQ_LENS,
+    rounds: int = ROUNDS,
+    rounds_a_side: int = ROUNDS_A_SIDE,
+    draws: int = DRAWS,
+    on_trial: Callable[[int, int], None] = lambda *_: None,
+) -> Calibration:
+    """Measure `rounds` rounds of every case, then draw; about two minutes with the defaults on two cores.
+
+    `on_trial` is told how many trials are done, of how many. Raises `ValueError` for too few rounds, before
+    anything is measured, and for a trial that did not end well.
+    """
+    if rounds < 2 * rounds_a_side:
+        raise ValueError(f"{rounds} rounds; expected at least {2 * rounds_a_side}, {rounds_a_side} a side")
+    jobs = _jobs(device, seq_lens, rounds)
+    samples = collect(jobs, executor, on_trial)
+    timed = tallies(_lines(jobs, samples), rounds_a_side=rounds_a_side, draws=draws)
+    exact = _exact_tallies([job.case for job in jobs], executor)
+    margins = {"time": recommended_margin(timed)} | dict.fromkeys(baseline.MEASURES, 0.0)
+    return Calibration(
+        linrec_bench=__version__,
+        made=now.isoformat(timespec="seconds"),
+        machine={part: environment[part] for part in _MACHINE},
+        lines=tuple(f"{OWN} / {REFERENCE}, layer forward, N {n}" for n in seq_lens),
+        rounds=rounds,
+        rounds_a_side=rounds_a_side,
+        margins=margins,
+        timed=tuple(timed),
+        exact=tuple(exact),
+    )
+
+
+def collect(
+    jobs: Sequence[Job], executor: Executor, on_trial: Callable[[int, int], None]
+) -> dict[str, dict[int, Array]]:
+    """Times in seconds, each trial in a process of its own: id of a case -> round -> samples."""
+    from linrec_bench.execution.worker import measure
+
+    found: dict[str, dict[int, Array]] = {job.case.id: {} for job in jobs}
+    trials = schedule.order(jobs)
+    for done, trial in enumerate(trials, start=1):
+        collected: list[Sample] = []
+        outcome = executor.run(
+            partial(measure, trial.job, trial.round),
+            seconds=trial.job.limits.case_seconds,
+            memory_bytes=None,
+            on_sample=collected.append,
+        )
+        case = trial.job.case
+        if outcome.status != "ok":
+            raise ValueError(
+                f"calibrate: {case.attention} at seq_len {case.seq_len} ended as {outcome.status}: "
+                f"{outcome.detail}; expected a machine that runs it"
+            )
+        times = [sample.value for sample in collected if sample.measure == "time"]
+        found[case.id][trial.round] = np.array(times)
+        on_trial(done, len(trials))
+    return found
+
+
+def _jobs(device: str, seq_lens: Sequence[int], rounds: int) -> list[Job]:
+    return [
+        Job(
+            case=Case(task="layer", phase="forward", attention=attention, seq_len=seq_len, device=device),
+            measures=("time",),
+            rounds=rounds,
+            limits=Limits(),
+            sampling=Sampling(seconds=0.2),
+        )
+        for seq_len in seq_lens
+        for attention in (OWN, REFERENCE)
+    ]
+
+
+def _lines(jobs: Sequence[Job], samples: Mapping[str, Mapping[int, Array]]) -> list[Line]:
+    by_name = {(job.case.attention, job.case.seq_len): samples[job.case.id] for job in jobs}
+    lengths = dict.fromkeys(job.case.seq_len for job in jobs)
+    return [Line(n, by_name[OWN, n], by_name[REFERENCE, n]) for n in lengths]
+
+
+def _exact_tallies(cases: Sequence[Case], executor: Executor) -> list[Tally]:
+    """Recounts against the first count: as they are, and with the peak of memory doubled."""
+    counted = [_counts(cases, executor) for _ in range(1 + RECOUNTS)]
+    accepted = baseline.Baseline("", counted[0])
+    doubled = [
+        {name: {**case, "peak_live_bytes": 2 * case["peak_live_bytes"]} for name, case in counts.items()}
+        for counts in counted
+    ]
+
+    def of_check(counts: baseline.Counts) -> Answer:
+        found = baseline.compare(counts, accepted, whole=True)
+        return "broken" if any(verdict.answer == "broken" for verdict in found) else "holds"
+
+    return [
+        tally(SAME, 0.0, [of_check(c) for c in counted[1:]]),
+        tally(DOUBLED, 0.0, [of_check(c) for c in doubled[1:]]),
+    ]
+
+
+def _counts(cases: Sequence[Case], executor: Executor) -> baseline.Counts:
+    from linrec_bench.execution.worker import predict
+
+    found = {}
+    for case in cases:
+        prediction = executor.call(predict, case)
+        found[baseline.name_of(case)] = baseline.counts_in(prediction)
+    return found

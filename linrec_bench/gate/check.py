@@ -1,0 +1,90 @@
+"""`linrec-bench check`: the claims of the SPECs and of a suite against exact counts, or against a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from linrec_bench.analysis.claim_verdicts import SPEC, Verdict
+from linrec_bench.gate.against_baseline import accept, against, times_against
+from linrec_bench.gate.exact_counts import count, counts_of
+from linrec_bench.gate.questions import (
+    EXACT_WORDS,
+    Question,
+    claim_of,
+    contracts,
+    known_as,
+    questions,
+    verdicts,
+)
+from linrec_bench.gate.remeasure import Measure, Timed, settle
+from linrec_bench.suite.expand import Job
+from linrec_bench.suite.schema import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "BROKEN",
+    "EXACT_WORDS",
+    "HOLDS",
+    "NOTHING",
+    "UNDECIDED",
+    "USAGE",
+    "Measure",
+    "Question",
+    "Timed",
+    "accept",
+    "against",
+    "claim_of",
+    "contracts",
+    "count",
+    "counts_of",
+    "exit_code",
+    "known_as",
+    "of_run",
+    "of_suite",
+    "questions",
+    "settle",
+    "times_against",
+    "verdicts",
+]
+
+HOLDS, BROKEN, USAGE, UNDECIDED, NOTHING = 0, 1, 2, 3, 4
+"""Exit codes."""
+
+
+def of_run(suite: Suite, jobs: Sequence[Job], rows: pd.DataFrame) -> list[Verdict]:
+    """Every question answered from the rows of a stored run; nothing is measured.
+
+    What a SPEC declares is asked only where the run holds the counts for it: a run stores no `operations`.
+    """
+    rows = known_as(rows, jobs)
+    asked = questions(suite, jobs)
+    declared = verdicts([question for question in asked if question.claim.source == SPEC], rows)
+    lines = verdicts([question for question in asked if question.claim.source != SPEC], rows)
+    return [verdict for verdict in declared if not math.isnan(verdict.found)] + lines
+
+
+def of_suite(
+    suite: Suite, jobs: Sequence[Job], counted: pd.DataFrame, *, measure: Measure, budget_s: float
+) -> list[Verdict]:
+    """Exact questions from exact counts; the others from measuring just the cases that they are about."""
+    asked = questions(suite, jobs)
+    found = verdicts([question for question in asked if question.exact], counted)
+    timed = [
+        Timed(question.case_ids, partial(verdicts, [question])) for question in asked if not question.exact
+    ]
+    return found + settle(timed, jobs, measure=measure, budget_s=budget_s)
+
+
+def exit_code(found: Sequence[Verdict]) -> int:
+    """1 when anything is broken, else 3 when anything is undecided, else 0; 4 when nothing was asked."""
+    answers = {verdict.answer for verdict in found}
+    if not answers:
+        return NOTHING
+    if "broken" in answers:
+        return BROKEN
+    return UNDECIDED if "undecided" in answers else HOLDS

@@ -1,0 +1,75 @@
+"""Exact counts of the jobs of a gate; nothing is allocated."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linrec_bench.execution.local_executor import PRELOAD, load_plugins
+from linrec_bench.execution.schedule import Prediction
+from linrec_bench.gate import baseline
+from linrec_bench.gate.baseline import Counts, name_of
+from linrec_bench.results.rows import COLUMNS, TRIAL, Row, row_of
+from linrec_bench.suite.expand import Job
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+JOBS_WORTH_A_PROCESS = 24
+"""A process takes some seconds to start and counts about as many cases in that time."""
+
+
+def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
+    """Exact counts of every job but those of task `recommend`, as tidy rows; nothing is allocated.
+
+    A case that its mechanism cannot do closes as `unsupported`, with the reason. Many jobs are counted on
+    all cores, in processes that load `plugins`.
+    """
+    import pandas as pd
+
+    rows: list[Row] = []
+    for job, prediction in zip(jobs, _predictions(jobs, plugins), strict=True):
+        if prediction is None:
+            continue
+        row = partial(row_of, job.case, run_id="exact", suite="")
+        if prediction.unsupported:
+            closing = row(
+                measure=TRIAL, unit="s", value=0.0, status="unsupported", detail=prediction.unsupported
+            )
+        else:
+            for name, value in baseline.counts_in(prediction).items():
+                unit = "B" if name.endswith("bytes") else "FLOP"
+                rows.append(row(measure=name, unit=unit, value=value))
+            closing = row(measure=TRIAL, unit="s", value=0.0)
+        rows.append(closing)
+    return pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
+
+
+def _predictions(jobs: Sequence[Job], plugins: Sequence[Path]) -> Iterable[Prediction | None]:
+    from linrec_bench.execution.worker import predict
+
+    cases = [job.case for job in jobs]
+    processes = min(os.cpu_count() or 1, len(cases) // JOBS_WORTH_A_PROCESS)
+    if processes < 2:
+        return [predict(case) for case in cases]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    with ProcessPoolExecutor(
+        processes, mp_context=context, initializer=load_plugins, initargs=(tuple(plugins),)
+    ) as pool:
+        return list(pool.map(predict, cases))
+
+
+def counts_of(jobs: Sequence[Job], counted: pd.DataFrame) -> Counts:
+    """The exact counts in the form of a baseline."""
+    names = {job.case.id: name_of(job.case) for job in jobs}
+    found: dict[str, dict[str, int]] = {}
+    counts = counted[counted["measure"] != TRIAL]
+    for case_id, measure, value in zip(counts["case_id"], counts["measure"], counts["value"], strict=True):
+        found.setdefault(names[case_id], {})[measure] = int(value)
+    return found

@@ -1,0 +1,125 @@
+"""What a gate asks: what the SPECs declare and what a suite expects, of the cases that each is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from linrec_bench.analysis.claim_verdicts import EXACT_MEASURES, SPEC, Bound, Claim, Verdict, judge
+from linrec_bench.analysis.samples_table import CASE_COLUMNS
+from linrec_bench.results.rows import TRIAL, row_of
+from linrec_bench.suite.expand import Job, expand
+from linrec_bench.suite.schema import Expectation, Suite, bound_limits
+from linrec_bench.suite.select import select
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from linrec_bench.attention.spec import Spec
+
+EXPONENT_TOLERANCE = 0.05
+"""Exact exponents approach the declared ones from a finite length."""
+
+EXACT_WORDS = (*EXACT_MEASURES, "peak_memory", "saved_memory")
+"""Measures that are answered from exact counts."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A claim, and the cases it is asked of."""
+
+    claim: Claim
+    case_ids: frozenset[str]
+
+    @property
+    def exact(self) -> bool:
+        return self.claim.measure in EXACT_WORDS
+
+
+def questions(suite: Suite, jobs: Sequence[Job]) -> list[Question]:
+    """The contracts of the SPECs of every mechanism in the jobs, then the lines of `expect:`.
+
+    Raises `ValueError` for a `where` that cannot be read or that matches no case of the suite.
+    """
+    found = contracts(jobs)
+    for number, line in enumerate(suite.expect):
+        chosen = select(jobs, [line.where], flag="where") if line.where else list(jobs)
+        if not chosen:
+            # `--only` may have left its cases out.
+            if line.where and select(expand(suite, device=jobs[0].case.device), [line.where], flag="where"):
+                continue
+            raise ValueError(f"expect.{number}.where: {line.where!r} matches no case of the suite")
+        found.append(Question(claim_of(line, f"expect.{number}"), frozenset(job.case.id for job in chosen)))
+    return found
+
+
+def contracts(jobs: Sequence[Job]) -> list[Question]:
+    """The exponents that SPECs declare, for every mechanism of the jobs; none without two lengths."""
+    from linrec_bench import attention
+
+    found: list[Question] = []
+    for decoding in (False, True):
+        asked = [job for job in jobs if (job.case.task == "decode") == decoding]
+        if len({job.case.seq_len for job in asked}) < 2:
+            continue
+        every = frozenset(job.case.id for job in asked)
+        for name, label in dict.fromkeys((job.case.attention, job.case.attention_label) for job in asked):
+            for measure, exponent in _declared(attention.registry()[name], decoding=decoding):
+                low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
+                bound = Bound(low, high, f"{exponent:g} as declared")
+                claim = Claim(attention=label, measure=measure, quantity="exponent", bound=bound, source=SPEC)
+                found.append(Question(claim, every))
+    return found
+
+
+def _declared(spec: Spec, *, decoding: bool) -> tuple[tuple[str, float], ...]:
+    """Exact counts and the exponents of N that the SPEC declares for them."""
+    if decoding:
+        return ("operations", spec.state_exponent), ("state_bytes", spec.state_exponent)
+    return ("operations", spec.time_exponent), ("peak_live_bytes", spec.memory_exponent)
+
+
+def claim_of(line: Expectation, source: str) -> Claim:
+    """A line of `expect:` or `claims:` as what the analysis judges."""
+    low, high = bound_limits(line.bound)
+    return Claim(
+        attention=line.attention,
+        model=line.model,
+        measure=line.measure,
+        quantity=line.quantity,  # type: ignore[arg-type]
+        bound=Bound(low, high, line.bound),
+        to=line.to,
+        to_model=line.to_model,
+        source=source,
+    )
+
+
+def verdicts(asked: Sequence[Question], samples: pd.DataFrame) -> list[Verdict]:
+    """Every question answered wherever the samples hold its cases."""
+    found: list[Verdict] = []
+    for question in asked:
+        found += judge(question.claim, samples[samples["case_id"].isin(question.case_ids)])
+    return found
+
+
+def known_as(rows: pd.DataFrame, jobs: Sequence[Job]) -> pd.DataFrame:
+    """Stored rows (of samples, or of a summary) under the identifiers that the cases of `jobs` have now.
+
+    The identifier of a case is a hash of all its fields, so that it changes when a later version adds one. A
+    case is told by what its rows show, where that means one job alone.
+    """
+    shown = [column for column in CASE_COLUMNS if column not in ("run_id", "suite", "case_id")]
+    ids: dict[tuple[object, ...], str] = {}
+    for job in jobs:
+        row = row_of(job.case, run_id="", suite="", measure="", unit="", value=None).as_dict()
+        key = tuple(row[column] for column in shown)
+        ids[key] = "" if key in ids else job.case.id
+    cases = rows[rows["measure"] == TRIAL] if "measure" in rows else rows
+    known = {job.case.id for job in jobs}
+    now = {
+        str(stored): ids.get(tuple(key), "")
+        for stored, *key in cases[["case_id", *shown]].itertuples(index=False, name=None)
+        if stored not in known
+    }
+    return rows.assign(case_id=rows["case_id"].map(lambda stored: now.get(stored) or stored))

@@ -1,0 +1,48 @@
+"""What a data set is like, in a terminal: its numbers, and a bar for each range of lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from linrec_bench.data.description import Bin
+from linrec_bench.terminal.streams import draws_blocks, out
+
+_WIDTH = 79
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def show_data(found: Mapping[str, int | float], bins: Sequence[Bin]) -> None:
+    """The numbers of `data.describe`, then the users of each range of lengths."""
+    for key, value in found.items():
+        if key != "dropped_rows" or value:
+            out.print(f"{key:<16}{_number(value):>14}")
+    out.print()
+    out.print("\n".join(histogram(bins, blocks=draws_blocks())), soft_wrap=True)
+
+
+def histogram(bins: Sequence[Bin], *, blocks: bool) -> list[str]:
+    """A line a range under a heading: the range, its users, their share, and a bar in proportion to it."""
+    total, most = sum(part.users for part in bins), max(part.users for part in bins)
+    ranges = [
+        f"{part.first:,}" if part.first == part.last else f"{part.first:,} to {part.last:,}" for part in bins
+    ]
+    columns = max(map(len, ranges))
+    lines = [f"{'events':>{columns}} {'users':>11} {'share':>7}"]
+    for part, ends in zip(bins, ranges, strict=True):
+        words = f"{ends:>{columns}} {part.users:>11,} {part.users / total:>7.1%}  "
+        lines.append(words + _bar(part.users / most, _WIDTH - len(words), blocks=blocks))
+    return lines
+
+
+def _bar(share: float, width: int, *, blocks: bool) -> str:
+    """At most `width` characters; the least that there is shows as a mark."""
+    if not blocks:
+        return "#" * (max(1, round(share * width)) if share else 0)
+    eighths = max(1, round(share * width * 8)) if share else 0
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _number(value: int | float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}" if value >= 1 else f"{value:.2%}"

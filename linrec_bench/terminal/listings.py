@@ -1,0 +1,40 @@
+"""Plain listings: records, mappings and the files that were written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from linrec_bench.results.store import Run
+from linrec_bench.terminal.streams import out, say
+
+
+def show_entries(entries: Sequence[Mapping[str, str]]) -> None:
+    """Records as a table; the last column takes what width is left."""
+    table = Table(box=None, pad_edge=False)
+    for key in entries[0] if entries else ():
+        table.add_column(key, overflow="fold", no_wrap=key == "name")
+    for entry in entries:
+        table.add_row(*entry.values())
+    out.print(table)
+
+
+def show_files(run: Run) -> None:
+    """Where a run was written, and what to do with it next."""
+    say(f"samples, summary and environment: {run.folder}")
+    say(f"figures: linrec-bench plot {run.folder}")
+
+
+def show_figures(run: Run, drawn: Mapping[str, Sequence[Path] | str]) -> None:
+    """Name the files of each figure, then those that were not drawn, once for each reason."""
+    left_out: dict[str, list[str]] = {}
+    for name, result in drawn.items():
+        if isinstance(result, str):
+            left_out.setdefault(result, []).append(name)
+        else:
+            for path in result:
+                out.print(str(path), soft_wrap=True)
+    for reason, names in left_out.items():
+        say(f"{run.id}: no figure {', '.join(names)}: {reason}")

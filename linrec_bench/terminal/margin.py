@@ -1,0 +1,27 @@
+"""Which margin timed ratios get, and where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from linrec_bench.execution.local_executor import STEADY_ALLOCATOR
+from linrec_bench.gate import calibration
+from linrec_bench.results import environment
+from linrec_bench.terminal.streams import say
+
+DEFAULT_MARGIN = 0.25
+"""For timed ratios where nothing was calibrated."""
+
+
+def margin_for(given: float | None, path: Path, device: str) -> float:
+    """The margin for timed ratios: as given, as calibrated in `path`, or the default; says which."""
+    if given is not None:
+        return given
+    if not path.is_file():
+        say(f"timed ratios: margin {DEFAULT_MARGIN:.0%}; `linrec-bench calibrate` finds that of this machine")
+        return DEFAULT_MARGIN
+    found = calibration.read(path)
+    differs = found.differs(environment.describe(device=device, allocator=STEADY_ALLOCATOR))
+    if differs:
+        say(f"{path}: calibrated elsewhere ({', '.join(differs)} differ); margins may not hold here")
+    return DEFAULT_MARGIN if found.margins["time"] is None else found.margins["time"]

@@ -1,0 +1,199 @@
+"""The end of a run: one table a question, then the findings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from linrec_bench.case import label
+from linrec_bench.suite.schema import Suite
+from linrec_bench.terminal.block_chart import sparklines
+from linrec_bench.terminal.numbers import amount, seconds
+from linrec_bench.terminal.quality_table import numbers, show_quality
+from linrec_bench.terminal.streams import draws_blocks, listed, out
+from linrec_bench.training.settings import CANDIDATES, EvaluationSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_LENGTHS = 6
+"""Columns of lengths in a table; the sparkline beside them holds every length."""
+
+_GAP = 2
+
+_MARKS = {
+    "ok": "",
+    "skipped": "skip",
+    "unsupported": "n/a",
+    "killed": "kill",
+    "timeout": "time",
+    "error": "err",
+}
+
+_SHAPE = ["batch_size", "hidden_size", "heads", "layers", "dtype", "seed"]
+
+
+def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame | None = None) -> None:
+    """A table of time and one of memory for each task, phase and direction, quality, and the findings.
+
+    `differences` are those of quality between variants, paired by user and seed.
+    """
+    from linrec_bench.analysis.headline import headline
+    from linrec_bench.analysis.memorisation import memorisation, planted
+    from linrec_bench.analysis.padding import lengths_from, padding_cost
+    from linrec_bench.analysis.systems import system_names
+
+    costs = summary[summary["task"] != "recommend"]
+    keys = ["task", "phase", "causal", lengths_from(costs)]
+    for (task, phase, causal, lengths), part in costs.groupby(keys, sort=False):
+        if part["model"].nunique() > 1:
+            part = part.assign(attention=system_names(part))
+        panel, panels = _largest_panel(part)
+        direction = "causal" if causal else "bidirectional"
+        batch, hidden = panel["batch_size"].iloc[0], panel["hidden_size"].iloc[0]
+        what = str(task if phase == "step" else f"{task} {phase}").replace("_", " ")
+        name = f"{what}, {direction}, batch {batch}, hidden {hidden}"
+        name += f", {lengths}" if lengths else ""
+        _show_panel(name, panel, _attention_order(suite))
+        if panels > 1:
+            out.print(f"One of {panels} shapes; all of them stand in summary.csv.\n")
+    _show_padding(padding_cost(costs))
+    marked = planted(summary)
+    quality = summary[(summary["task"] == "recommend") & ~marked]
+    show_quality(quality, {name: _candidates(suite, str(name)) for name in quality["dataset"].unique()})
+    _show_planted(memorisation(summary[marked]))
+    for sentence in headline(summary, suite.reference_attention(), differences):
+        listed(sentence)
+
+
+def _candidates(suite: Suite, dataset: str) -> str:
+    """What targets of a data set are ranked among; a suite ranks all models of one alike."""
+    for sweep in suite.sweeps:
+        if sweep.dataset is not None and label(sweep.dataset.name, sweep.dataset.params) == dataset:
+            return CANDIDATES[EvaluationSettings.from_params(sweep.evaluation).candidates]
+    return CANDIDATES["full"]
+
+
+def _largest_panel(part: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The rows of the largest shape, one a mechanism and length, and the number of such panels."""
+    shapes = part[_SHAPE].drop_duplicates().sort_values(_SHAPE)
+    return part.merge(shapes.tail(1), on=_SHAPE), len(shapes)
+
+
+def _attention_order(suite: Suite) -> list[str]:
+    return [label(entry.name, entry.params) for sweep in suite.sweeps for entry in sweep.attention]
+
+
+def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
+    names = [name for name in dict.fromkeys([*order, *panel["attention"]]) if name in set(panel["attention"])]
+    lengths = sorted(int(length) for length in panel["seq_len"].unique())
+    for column, meaning, formatted in (
+        ("time_s", "median time a call", seconds),
+        ("memory_bytes", "peak memory", amount),
+    ):
+        if column not in panel or panel[column].isna().all():
+            continue
+        cells = {
+            (str(name), int(length)): _cell(value, str(status), formatted)
+            for name, length, value, status in zip(
+                panel["attention"], panel["seq_len"], numbers(panel[column]), panel["status"], strict=True
+            )
+        }
+        out.print(f"{title}: {meaning}", style="bold")
+        out.print(_table(cells, names, lengths, _growth(panel, column, names, lengths)))
+        out.print()
+
+
+def _table(
+    cells: dict[tuple[str, int], str], names: Sequence[str], lengths: Sequence[int], growth: Sequence[str]
+) -> Table:
+    """A row a name with as many of the lengths as the terminal is wide enough for."""
+    widths = {
+        length: max(len(str(length)), *(len(cells.get((name, length), "")) for name in names))
+        for length in lengths
+    }
+    room = out.width - max(map(len, names)) - (_GAP + max(len(lengths), len("growth")) if growth else 0)
+    shown = next(
+        (
+            chosen
+            for chosen in (spread(lengths, most) for most in range(MOST_LENGTHS, 1, -1))
+            if sum(_GAP + widths[length] for length in chosen) <= room
+        ),
+        spread(lengths, 2),
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("N", overflow="fold")
+    for length in shown:
+        table.add_column(str(length), justify="right", no_wrap=True)
+    if growth:
+        table.add_column("growth", no_wrap=True)
+    for index, name in enumerate(names):
+        row = [cells.get((name, length), "") for length in shown]
+        table.add_row(name, *row, *growth[index : index + 1])
+    return table
+
+
+def spread(values: Sequence[int], most: int) -> list[int]:
+    """At most `most` of the values (at least two), evenly spread, with the first and the last."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(index * (len(values) - 1) / (most - 1))] for index in range(most)]
+
+
+def _growth(panel: pd.DataFrame, column: str, names: Sequence[str], lengths: Sequence[int]) -> list[str]:
+    """A sparkline a name; none where one length is all there is, or the terminal has no blocks."""
+    if len(lengths) < 2 or not draws_blocks():
+        return []
+    values = panel.groupby(["attention", "seq_len"])[column].first()
+    rows = [numbers(values.loc[name].reindex(lengths)) for name in names]
+    return sparklines(lengths, rows)
+
+
+def _cell(value: float, status: str, formatted: Callable[[float], str]) -> str:
+    return _MARKS.get(status, status) if math.isnan(value) else formatted(value)
+
+
+def _show_padding(found: pd.DataFrame) -> None:
+    """How much more an event costs at real lengths than in full batches, a row a mechanism."""
+    keys = ["dataset", "task", "phase", "causal"]
+    for (dataset, task, phase, causal), part in found.groupby(keys, sort=False):
+        panel, _ = _largest_panel(part)
+        direction = "causal" if causal else "bidirectional"
+        what = str(task if phase == "step" else f"{task} {phase}").replace("_", " ")
+        out.print(f"{what}, {direction}, {dataset}: time an event over full batches", style="bold")
+        lengths = spread(sorted(int(length) for length in panel["seq_len"].unique()), MOST_LENGTHS)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("N", overflow="fold")
+        for length in lengths:
+            table.add_column(str(length), justify="right", no_wrap=True)
+        shares = panel.groupby("seq_len")["real_share"].median()
+        table.add_row("events in positions", *(f"{shares[length]:.0%}" for length in lengths))
+        ratios = panel.groupby(["attention", "seq_len"], sort=False)["token_ratio"].first().unstack()
+        for name, row in ratios.iterrows():
+            cells = ["-" if math.isnan(row[at]) else f"{row[at]:.2f}x" for at in lengths]
+            table.add_row(str(name), *cells)
+        out.print(table)
+        out.print()
+
+
+def _show_planted(found: pd.DataFrame) -> None:
+    """The hit rate of planted targets by their distance, a table a model and data set."""
+    for (model, dataset), part in found.groupby(["model", "dataset"], sort=False):
+        k, seeds = part["k"].iloc[0], part["seeds"].max()
+        out.print(f"Planted targets in the first {k}, by distance: {model} on {dataset}", style="bold")
+        table = Table(box=None, pad_edge=False)
+        table.add_column("distance", overflow="fold")
+        distances = sorted(part["distance"].unique())
+        for distance in distances:
+            table.add_column(str(distance), justify="right", no_wrap=True)
+        rates = part.groupby(["attention", "distance"], sort=False)["quality"].mean().unstack()
+        for name, row in rates.iterrows():
+            table.add_row(str(name), *("-" if math.isnan(row[at]) else f"{row[at]:.0%}" for at in distances))
+        table.add_row(
+            "clean, at most", *(f"{part['clean'][part['distance'] == at].max():.0%}" for at in distances)
+        )
+        out.print(table)
+        out.print(f"Mean over {seeds} seeds.\n" if seeds > 1 else "One seed.\n")

@@ -1,0 +1,103 @@
+"""Verdicts of claims and of probes, in a terminal and for the services that show them elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from linrec_bench.analysis.claim_verdicts import Verdict
+from linrec_bench.commands.verify import PROPERTIES, Card
+from linrec_bench.gate import claims, formats
+from linrec_bench.gate.claims import Ruled
+from linrec_bench.terminal.streams import indented, out, say
+
+_COLOURS = {"broken": "red", "not reproduced": "red", "undecided": "yellow"}
+
+
+def show_verdicts(
+    verdicts: Sequence[Verdict], ledger: Sequence[Ruled] = (), *, as_json: bool, in_full: bool = False
+) -> None:
+    """What is broken, then what is undecided, each in full; what holds as a count, unless `in_full`. Below,
+    what papers claim, line by line."""
+    if as_json:
+        records = formats.as_records(verdicts) + [claims.as_record(each) for each in ledger]
+        print(json.dumps(records, indent=2))
+        return
+    for answer in ("holds", "broken", "undecided") if in_full else ("broken", "undecided"):
+        for verdict in verdicts:
+            if verdict.answer == answer:
+                out.print(f"{answer}: {verdict.claim}", style=_COLOURS.get(answer, ""))
+                indented(verdict.place)
+                indented(f"found {formats.found(verdict)}")
+    counts: Counter[str] = Counter(verdict.answer for verdict in verdicts)
+    names = ("holds", "broken", "undecided")
+    out.print(", ".join(f"{counts[name]} {name}" for name in names) if verdicts else "nothing to check")
+    if ledger:
+        _show_ledger(ledger)
+
+
+def _show_ledger(ledger: Sequence[Ruled]) -> None:
+    out.print("\nClaims of papers", style="bold")
+    for each in ledger:
+        out.print(f"{each.ruling}: {each.claim.text}", style=_COLOURS.get(each.ruling, ""))
+        indented(each.claim.paper)
+        indented(each.line)
+        if each.place:
+            indented(each.place)
+        stated = f"stated {each.claim.theirs}; " if each.claim.theirs else ""
+        indented(f"{stated}{'found ' if each.verdict else ''}{each.ours}")
+    out.print(claims.counted(ledger))
+
+
+def show_cards(cards: Sequence[Card]) -> None:
+    """A line a mechanism and direction with a mark for every property; below, contradictions in words."""
+    table = Table(box=None, padding=(0, 1, 0, 0), show_header=True, header_style="bold")
+    table.add_column("mechanism", overflow="fold")
+    for number in range(len(PROPERTIES)):
+        table.add_column(str(number + 1), justify="right")
+    for card in cards:
+        table.add_row(_card_name(card), *(_mark(card, name) for name in PROPERTIES))
+    out.print(table)
+    names = Table.grid(padding=(0, 3, 0, 0))
+    numbered = [f"{number + 1:2d} {name}" for number, name in enumerate(PROPERTIES)]
+    for start in range(0, len(numbered), 4):
+        names.add_row(*numbered[start : start + 4])
+    out.print()
+    out.print(names)
+    out.print("\n+ holds   X contradicted   - means nothing here   ? could not be probed here")
+    for card in cards:
+        if card.unprobed:
+            out.print(f"{_card_name(card)}: {card.unprobed}")
+        for contradiction in card.contradictions:
+            out.print(f"{_card_name(card)}: {contradiction}", style="red")
+
+
+def _card_name(card: Card) -> str:
+    return f"{card.name}, {'causal' if card.causal else 'bidirectional'}"
+
+
+def _mark(card: Card, name: str) -> str:
+    if name not in card.found:
+        return "?" if card.unprobed else "-"
+    return "+" if card.found[name] is None else "X"
+
+
+def write_reports(verdicts: Sequence[Verdict], *, name: str, junit: Path | None) -> None:
+    """JUnit XML where asked for; in GitHub Actions also annotations and the job's summary."""
+    if junit is not None:
+        try:
+            junit.write_text(formats.junit(verdicts, name), encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"--junit {junit}: cannot be written ({error.strerror})") from error
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in formats.annotations(verdicts):
+            say(line)
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(formats.markdown(verdicts) + "\n")

@@ -1,0 +1,176 @@
+"""Calibration with planted samples instead of a machine, and its file."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from linrec_bench.analysis import power
+from linrec_bench.analysis.power import tally
+from linrec_bench.execution.local_executor import Outcome, Sample
+from linrec_bench.execution.schedule import Prediction
+from linrec_bench.execution.worker import predict
+from linrec_bench.gate import calibration as module
+from linrec_bench.gate.calibration import Calibration, calibrate, read, write
+
+NOW = datetime(2026, 1, 2, 3, 4, 5)
+ENVIRONMENT = {
+    "machine": {"cores": 2},
+    "device": {"kind": "cpu"},
+    "threads": 2,
+    "allocator": {},
+    "fingerprint": "f" * 12,
+}
+
+
+class PlantedMachine:
+    """An executor whose trials take known times, with 2 % of noise between processes."""
+
+    def __init__(self, status="ok"):
+        self.rng = np.random.default_rng(0)
+        self.trials = []
+        self.status = status
+
+    def run(self, work, *, seconds, memory_bytes, on_sample):
+        job, round = work.args
+        self.trials.append((round, job.case.attention, job.case.seq_len))
+        process = job.case.seq_len * 1e-6 * self.rng.lognormal(0, 0.02)
+        for repeat, value in enumerate(process * self.rng.lognormal(0, 0.01, 5)):
+            on_sample(Sample(measure="time", value=float(value), unit="s", repeat=repeat))
+        on_sample(Sample(measure="first_call_time", value=99.0, unit="s"))
+        return Outcome(self.status, "no reason", 0.1)
+
+    def call(self, function, case):
+        assert function is predict
+        return Prediction(flops=case.seq_len, operations=1, peak_live_bytes=4 * case.seq_len)
+
+
+def planted(executor=None, **more):
+    settings = {"seq_lens": (16, 32), "rounds": 8, "rounds_a_side": 4, "draws": 20} | more
+    return calibrate(executor or PlantedMachine(), device="cpu", environment=ENVIRONMENT, now=NOW, **settings)
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    return planted()
+
+
+def test_every_case_is_measured_in_every_round_and_rounds_are_interleaved():
+    executor = PlantedMachine()
+    told = []
+    planted(executor, on_trial=lambda done, total: told.append((done, total)))
+    assert len(set(executor.trials)) == len(executor.trials) == 2 * 2 * 8
+    assert [round for round, *_ in executor.trials] == sorted(round for round, *_ in executor.trials)
+    assert told[0] == (1, 32)
+    assert told[-1] == (32, 32)
+
+
+def test_only_times_are_collected_each_under_its_case_and_round():
+    jobs = module._jobs("cpu", (16, 32), 3)
+    found = module.collect(jobs, PlantedMachine(), lambda *_: None)
+    assert set(found) == {job.case.id for job in jobs}
+    for job in jobs:
+        rounds = found[job.case.id]
+        assert sorted(rounds) == [0, 1, 2]
+        for samples in rounds.values():
+            assert samples.tolist() == pytest.approx([job.case.seq_len * 1e-6] * 5, rel=0.2)
+
+
+def test_the_same_code_raises_no_alarm_and_large_effects_do(calibration):
+    def shares(effect):
+        return [t.broken_share for t in calibration.timed if t.effect == effect]
+
+    assert shares("none") == sorted(shares("none"), reverse=True)
+    assert shares("none")[-1] == 0
+    assert shares("1.5 x")[1] == 1
+    # Twenty draws without an alarm do not show a rate below 1 %.
+    assert calibration.margins["time"] is None
+
+
+def test_exact_counts_never_alarm_and_doubled_memory_always_does(calibration):
+    same, doubled = calibration.exact
+    assert (same.effect, same.broken, same.holds) == ("none", 0, module.RECOUNTS)
+    assert (doubled.effect, doubled.broken, doubled.holds) == ("doubled memory", module.RECOUNTS, 0)
+    assert calibration.margins["peak_live_bytes"] == 0
+
+
+def test_enough_draws_lead_to_a_margin(monkeypatch):
+    # Here twenty are enough.
+    monkeypatch.setattr(power, "HIGHEST_FALSE_ALARM_RATE", 0.2)
+    found = planted()
+    assert found.margins["time"] is not None
+    rows = {row["planted"]: row for row in found.entries()}
+    assert rows["none"]["margin"] in (f"{found.margins['time']:.0%}", "0%")
+    assert rows["doubled memory"]["broken"].startswith("100.0%")
+    assert {"1.1 x", "1.25 x", "1.5 x"} < set(rows)
+
+
+def test_what_was_measured_where_and_when_is_in_the_file(tmp_path, calibration):
+    path = tmp_path / "calibration.json"
+    write(path, calibration)
+    assert read(path) == calibration
+    assert [p.name for p in tmp_path.iterdir()] == ["calibration.json"]
+    content = json.loads(path.read_text())
+    assert content["made"] == "2026-01-02T03:04:05"
+    assert content["machine"] == {k: v for k, v in ENVIRONMENT.items() if k != "fingerprint"}
+    assert content["lines"] == [
+        "linrec / softmax, layer forward, N 16",
+        "linrec / softmax, layer forward, N 32",
+    ]
+
+
+def test_another_machine_is_told_by_what_differs(calibration):
+    assert calibration.differs(ENVIRONMENT) == []
+    assert calibration.differs(ENVIRONMENT | {"threads": 8, "fingerprint": "other code"}) == ["threads"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema_version": 2}, "schema_version: Input should be 1"),
+        ({"margins": {"time": "wide"}}, "margins.time: Input should be a valid number"),
+        ({"timed": [{}]}, "timed.0.effect: Field required"),
+    ],
+)
+def test_a_file_of_another_schema_is_named_with_what_to_do(tmp_path, calibration, change, said):
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps(json.loads(calibration.to_json()) | change))
+    with pytest.raises(ValueError, match="make it anew with linrec-bench calibrate") as caught:
+        read(path)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "not json"])
+def test_no_json_is_a_schema_problem_too(text):
+    with pytest.raises(ValueError, match="the file: "):
+        Calibration.from_json(text)
+
+
+def test_an_absent_file_says_how_to_make_one(tmp_path):
+    with pytest.raises(ValueError, match=r"cannot be read .*; make it with linrec-bench calibrate"):
+        read(tmp_path / "absent.json")
+
+
+def test_a_trial_that_fails_ends_the_calibration():
+    with pytest.raises(ValueError, match="ended as oom: no reason"):
+        planted(PlantedMachine(status="oom"))
+
+
+def test_too_few_rounds_are_refused_before_anything_is_measured():
+    executor = PlantedMachine()
+    with pytest.raises(ValueError, match="8 rounds; expected at least 10"):
+        planted(executor, rounds_a_side=5)
+    assert executor.trials == []
+
+
+def test_without_a_margin_the_widest_is_shown(calibration):
+    assert {row["margin"] for row in calibration.entries()} == {"50%", "0%"}
+    with_margin = replace(
+        calibration,
+        margins=calibration.margins | {"time": 0.1},
+        timed=(*calibration.timed, tally("more", 0.1, ["holds"])),
+    )
+    assert "more" in {row["planted"] for row in with_margin.entries()}

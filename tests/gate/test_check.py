@@ -1,0 +1,295 @@
+"""The gate: claims, answers, baselines, exit codes. Nothing here is timed."""
+
+import json
+import math
+import sys
+
+import pandas as pd
+import pytest
+
+from linrec_bench import cli
+from linrec_bench.analysis.claim_verdicts import Bound, Claim, answer, judge
+from linrec_bench.analysis.intervals import Interval
+from linrec_bench.gate import baseline, check
+from linrec_bench.suite.expand import expand
+from linrec_bench.suite.load import parse
+from linrec_bench.suite.schema import Suite
+
+SUITE = """\
+task: core
+attention: [softmax, sdpa]
+grid: {seq_len: [512, 1024, 2048, 4096]}
+fixed: {hidden_size: 16, heads: 2}
+phases: [forward]
+measures: [flops, peak_memory]
+"""
+
+
+def prepared(text=SUITE):
+    suite = parse(text, name="s.yaml", stem="s", device="cpu")
+    return suite, expand(suite, device="cpu")
+
+
+def verdicts_of(text):
+    suite, jobs = prepared(text)
+    return check.of_suite(suite, jobs, check.count(jobs), measure=forbidden, budget_s=0)
+
+
+def forbidden(jobs):
+    raise AssertionError("an exact suite measures nothing")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.9, 1.0, "holds"),
+        (1.2, 1.3, "broken"),
+        (0.9, 1.2, "undecided"),
+        (math.nan, math.nan, "undecided"),
+        (1.05, 1.05, "holds"),
+    ],
+)
+def test_an_interval_over_the_bound_is_undecided(low, high, expected):
+    assert answer(Bound(-math.inf, 1.05, "<= 1.05"), low, high) == expected
+
+
+def test_the_contracts_of_the_specs_hold_and_show_their_polynomials():
+    found = verdicts_of(SUITE)
+    assert [verdict.answer for verdict in found] == ["holds"] * 4
+    by_claim = {verdict.claim: verdict for verdict in found}
+    # 4 N^2 d H products for q k^T and p v with d 8 and H 2, and 5 N^2 H touches of the scores.
+    assert by_claim["softmax: exponent of operations 2 as declared"].found == 2
+    assert by_claim["sdpa: exponent of peak_live_bytes 1 as declared"].detail == "72 N"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('{attention: sdpa, measure: peak_memory, exponent: "<= 1.05"}', "holds"),
+        ('{attention: softmax, measure: peak_memory, exponent: "<= 1.05"}', "broken"),
+        ('{attention: sdpa, measure: flops, ratio: "== 1", to: softmax}', "holds"),
+        ('{attention: sdpa, measure: peak_memory, ratio: "<= 0.001", to: softmax}', "broken"),
+        ('{attention: sdpa, measure: flops, value: "== 1073741824", where: "seq_len=4096"}', "holds"),
+    ],
+)
+def test_expectations_are_judged(line, expected):
+    found = verdicts_of(f"{SUITE}expect:\n  - {line}\n")[4:]
+    assert expected in {verdict.answer for verdict in found}
+    assert check.exit_code(found) == {"holds": 0, "broken": 1}[expected]
+
+
+def test_a_where_that_matches_nothing_and_an_unmeasured_claim_are_not_passes():
+    suite, jobs = prepared(
+        SUITE + 'expect: [{attention: sdpa, measure: flops, value: ">= 0", where: "seq_len=7"}]'
+    )
+    with pytest.raises(ValueError, match=r"expect.0.where: .* matches no case"):
+        check.questions(suite, jobs)
+    claim = Claim(attention="sdpa", measure="ndcg@10", quantity="value", bound=Bound(0, 1, "0 .. 1"))
+    found = judge(claim, check.count(jobs))
+    assert check.exit_code(found) == check.UNDECIDED
+    assert check.exit_code([]) == check.NOTHING
+
+
+def test_expectations_of_cases_that_are_left_out_are_not_asked():
+    suite, jobs = prepared(
+        SUITE + 'expect: [{attention: sdpa, measure: flops, value: ">= 0", where: "seq_len=4096"}]'
+    )
+    assert len(check.questions(suite, jobs)) == 5
+    assert len(check.questions(suite, [job for job in jobs if job.case.seq_len < 4096])) == 4
+
+
+def test_only_what_is_undecided_is_measured_again_until_the_budget_is_spent():
+    asked = []
+    clock = iter(range(100))
+
+    def measure(jobs):
+        asked.append({(job.case.attention, job.rounds) for job in jobs})
+        return pd.DataFrame()
+
+    def verdict(text):
+        return check.Verdict(claim="c", place="p", answer=text, found=1, low=1, high=1)
+
+    _, jobs = prepared(SUITE.replace("[512, 1024, 2048, 4096]", "[512]"))
+    answers = iter(["undecided", "undecided", "holds"])
+    timed = [
+        check.Timed(frozenset({jobs[0].case.id}), lambda _: [verdict("broken")]),
+        check.Timed(frozenset({jobs[1].case.id}), lambda _: [verdict(next(answers))]),
+    ]
+    found = check.settle(timed, jobs, measure=measure, budget_s=50, clock=lambda: next(clock))
+    assert [v.answer for v in found] == ["broken", "holds"]
+    assert asked == [{("softmax", 3), ("sdpa", 3)}, {("sdpa", 6)}, {("sdpa", 9)}]
+
+
+COUNTS = {"a": {"flops": 10, "peak_live_bytes": 100}}
+
+
+@pytest.mark.parametrize(
+    ("now", "broken"),
+    [
+        (COUNTS, []),
+        ({"a": {"flops": 11, "peak_live_bytes": 100}}, ["10 -> 11 (+10.00%)"]),
+        ({"a": {"flops": 10, "peak_live_bytes": 99}}, ["100 -> 99 (-1.00%)"]),
+        ({"a": {"flops": 0, "peak_live_bytes": 100}}, ["10 -> 0 (-100.00%)"]),
+        (COUNTS | {"b": {"flops": 1}}, ["not in the baseline; accept with --update-baseline"]),
+        ({}, ["in the baseline and not in the suite; accept with --update-baseline"]),
+    ],
+)
+def test_a_baseline_is_held_to_the_byte_gains_included(now, broken):
+    found = baseline.compare(now, baseline.Baseline("2.13.0", COUNTS), whole=True)
+    assert [verdict.detail for verdict in found if verdict.answer == "broken"] == broken
+
+
+def test_a_change_too_small_for_a_percentage_is_told_in_full():
+    accepted = baseline.Baseline("2.13.0", {"a": {"flops": 1_000_000, "state_bytes": 0}})
+    found = baseline.compare({"a": {"flops": 999_999, "state_bytes": 4}}, accepted, whole=True)
+    assert [verdict.detail for verdict in found] == ["1,000,000 -> 999,999 (-1)", "0 -> 4"]
+
+
+def test_a_selection_of_the_suite_does_not_miss_the_other_cases():
+    assert baseline.compare({}, baseline.Baseline("2.13.0", COUNTS), whole=False) == []
+
+
+def test_a_baseline_comes_back_with_its_ratios(tmp_path):
+    path = tmp_path / "b.json"
+    ratio = Interval(1.5, 1.4, 1.6, 3, "rounds")
+    baseline.write(path, baseline.Baseline("2.13.0", COUNTS, {"a": ratio}))
+    found = baseline.read(path, torch_version="2.13.1+cpu")
+    assert (found.counts, found.ratios) == (COUNTS, {"a": ratio})
+    assert baseline.compare_time("a", ratio, found, margin=0.25).answer == "holds"
+    slower = Interval(3.0, 2.9, 3.1, 3, "rounds")
+    assert baseline.compare_time("a", slower, found, margin=0.25).answer == "broken"
+    assert baseline.compare_time("b", ratio, found, margin=0.25).answer == "broken"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("{", "not valid JSON"),
+        ('{"schema_version": 9}', "schema_version is 9; expected 1"),
+        ('{"schema_version": 1, "torch": "2.11.0", "counts": {}}', "counted with torch 2.11.0"),
+        ("[]", "schema_version is None; expected 1"),
+        ('{"schema_version": 1, "counts": {}}', "torch: Field required"),
+        ('{"schema_version": 1, "torch": "2.13.0", "counts": {"a": 3}}', "counts.a: "),
+        ('{"schema_version": 1, "torch": "2.13.0", "counts": {}, "ratios": {"a": {}}}', "ratios.a.value: "),
+    ],
+)
+def test_a_foreign_baseline_is_named_with_what_to_do(tmp_path, content, expected):
+    path = tmp_path / "b.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=expected) as caught:
+        baseline.read(path, torch_version="2.13.0")
+    assert "--update-baseline" in str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.yaml").write_text(SUITE)
+    return tmp_path
+
+
+def call(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["linrec-bench", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return caught.value.code or 0
+
+
+def test_the_exit_codes_of_the_command(folder, monkeypatch, capfd):
+    run = ("check", "s.yaml", "--device", "cpu")
+    assert call(monkeypatch, *run) == 0
+    assert "4 holds, 0 broken, 0 undecided" in capfd.readouterr().out
+    assert call(monkeypatch, *run, "--only", "attention=nobody") == 4
+    assert call(monkeypatch, *run, "--only", "seq_len=512") == 4
+    assert call(monkeypatch, *run, "--baseline", "absent.json") == 2
+    assert "--update-baseline" in capfd.readouterr().err
+    assert call(monkeypatch, *run, "--update-baseline") == 2
+    bad = 'expect: [{attention: softmax, measure: peak_memory, exponent: "<= 1"}]'
+    (folder / "s.yaml").write_text(SUITE + bad)
+    assert call(monkeypatch, *run) == 1
+    assert "broken: softmax: exponent of peak_memory <= 1" in capfd.readouterr().out
+    (folder / "s.yaml").write_text(SUITE + bad.replace("<= 1", "<== 1"))
+    assert call(monkeypatch, *run) == 2
+    assert "s.yaml:7" in capfd.readouterr().err
+
+
+def test_a_baseline_is_made_held_and_reported(folder, monkeypatch, capfd):
+    run = ("check", "s.yaml", "--device", "cpu", "--baseline", "b.json")
+    assert call(monkeypatch, *run, "--update-baseline") == 0
+    text = (folder / "b.json").read_text()
+    capfd.readouterr()
+    assert call(monkeypatch, *run, "--json", "--junit", "j.xml") == 0
+    records = json.loads(capfd.readouterr().out)
+    # Four contracts, then four counts of each of the eight cases.
+    assert len(records) == 4 + 4 * 8
+    assert {record["answer"] for record in records} == {"holds"}
+    assert "<failure" not in (folder / "j.xml").read_text()
+    (folder / "b.json").write_text(text.replace('"flops": ', '"flops": 1', 1))
+    assert call(monkeypatch, *run, "--junit", "j.xml") == 1
+    assert "<failure" in (folder / "j.xml").read_text()
+
+
+def test_nothing_to_check_is_told_to_programs_too(folder, monkeypatch, capfd):
+    run = ("check", "s.yaml", "--device", "cpu", "--only", "attention=nobody", "--json", "--junit", "j.xml")
+    assert call(monkeypatch, *run) == 4
+    said = capfd.readouterr()
+    assert json.loads(said.out) == []
+    assert "nothing to check: " in said.err
+    assert "<error" in (folder / "j.xml").read_text()
+
+
+@pytest.mark.parametrize(
+    "written", [("--junit", "no/j.xml"), ("--baseline", "no/b.json", "--update-baseline")]
+)
+def test_a_file_that_cannot_be_written_is_one_line(folder, monkeypatch, capfd, written):
+    assert call(monkeypatch, "check", "s.yaml", "--device", "cpu", *written) == 2
+    said = capfd.readouterr().err.splitlines()
+    assert [written[1] in line and "cannot be written" in line for line in said] == [True]
+
+
+def test_in_actions_there_are_annotations_and_a_summary(folder, monkeypatch, capfd):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
+    (folder / "s.yaml").write_text(
+        SUITE + 'expect: [{attention: softmax, measure: peak_memory, exponent: "<= 1"}]'
+    )
+    assert call(monkeypatch, "check", "s.yaml", "--device", "cpu") == 1
+    assert "::error" in capfd.readouterr().err
+    assert "softmax" in (folder / "summary.md").read_text()
+
+
+def test_predict_says_what_does_not_fit(folder, monkeypatch, capfd):
+    arguments = ("predict", "s.yaml", "--device", "cpu", "--memory", "16MiB")
+    assert call(monkeypatch, *arguments) == 0
+    assert "does not fit" in capfd.readouterr().out
+    assert call(monkeypatch, *arguments, "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    fits = {(each["attention"], each["seq_len"]): each["fits"] for each in found}
+    assert fits["sdpa", 4096] is True
+    assert fits["softmax", 4096] is False
+    assert all(each["least_time_s"] > 0 for each in found)
+    assert call(monkeypatch, "predict", "s.yaml", "--memory", "lots") == 2
+    assert "--memory: 'lots' is no amount" in capfd.readouterr().err
+
+
+def test_verify_exits_with_1_for_a_contradiction_and_names_it(folder, monkeypatch, capfd):
+    assert call(monkeypatch, "verify", "copy") == 0
+    assert call(monkeypatch, "verify", "linrec(padding=ignore)") == 1
+    assert "pad content" in capfd.readouterr().out
+    assert call(monkeypatch, "verify", "linrecc") == 2
+    assert call(monkeypatch, "verify", "linrec(padding=zero)") == 2
+
+
+def test_lengths_too_short_for_a_declared_exponent_are_no_alarm():
+    """At these lengths linrec is cut into one block or a few, so that its peak follows no polynomial yet."""
+    sweep = {
+        "task": "core",
+        "attention": ["linrec"],
+        "grid": {"seq_len": [256, 512, 1024, 2048]},
+        "fixed": {"hidden_size": 64},
+    }
+    jobs = expand(Suite.model_validate({"name": "short", "sweeps": [sweep]}), device="cpu")
+    found = check.verdicts(check.contracts(jobs), check.count(jobs))
+    peaks = [verdict for verdict in found if "peak_live_bytes" in verdict.claim]
+    assert min(verdict.found for verdict in peaks) < 0.95
+    assert {verdict.answer for verdict in found} == {"holds"}

@@ -1,0 +1,76 @@
+"""Time left from a fake clock, and lines of a log that say it."""
+
+import itertools
+
+import pytest
+
+from linrec_bench.case import Case
+from linrec_bench.commands.run import Plan
+from linrec_bench.execution.local_executor import Outcome
+from linrec_bench.execution.run_trials import Event
+from linrec_bench.execution.schedule import Planned
+from linrec_bench.results import store
+from linrec_bench.suite.expand import expand
+from linrec_bench.suite.schema import Suite
+from linrec_bench.terminal.progress_bar import Eta, progress
+
+
+@pytest.fixture
+def plan():
+    sweep = {"task": "core", "attention": ["softmax"], "phases": ["forward"], "rounds": 2}
+    sweep["grid"] = {"seq_len": [8, 16]}
+    suite = Suite.model_validate({"name": "s", "title": "Two [lengths]", "sweeps": [sweep]})
+    return Plan(suite, expand(suite, device="cpu"), "cpu")
+
+
+def event(trial, seconds, status="ok"):
+    return Event(trial, Outcome(status, "no memory for [B, N]" if status == "oom" else "", seconds), None)
+
+
+def test_a_case_that_was_measured_takes_as_long_again(plan):
+    short, long = plan.jobs
+    trials = [Planned(job, number) for number in (0, 1) for job in (short, long)]
+    clock = iter([2.0, 12.0, 14.0, 24.0])
+    eta = Eta(trials, lambda: next(clock))
+    assert eta.update(event(trials[0], 2.0)) == 2.0 + 2 * 2.0
+    assert eta.update(event(trials[1], 10.0)) == 2.0 + 10.0
+    assert eta.update(event(trials[2], 2.0)) == 10.0
+    assert eta.update(event(trials[3], 10.0)) == 0.0
+
+
+def test_what_passes_between_trials_is_shared_out(plan):
+    trials = [Planned(job, number) for number in (0, 1) for job in plan.jobs]
+    clock = itertools.count(50.0, 3.0)
+    eta = Eta(trials, lambda: next(clock))
+    assert eta.update(event(trials[0], 1.0)) == 3 * 1.0
+    assert eta.update(event(trials[1], 1.0)) == 2 * (1.0 + 2.0)
+
+
+def test_a_log_has_a_line_a_trial_and_ends_without_a_wait(plan, tmp_path, capfd):
+    run = store.create(tmp_path, suite="s", suite_text="", environment={"fingerprint": "f"}, now=store_time())
+    with progress(plan, run, 0) as on_event:
+        for trial in plan.trials[:3]:
+            on_event(event(trial, 2.0))
+        on_event(event(plan.trials[3], 0.0, status="oom"))
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "Two [lengths]: 2 cases, 4 trials on cpu"
+    assert lines[1].startswith("[1/4] ok softmax, core forward, bidirectional, N ")
+    assert lines[1].endswith(" left")
+    assert lines[4].startswith("oom: softmax")
+    assert lines[4].endswith("no memory for [B, N]")
+    assert lines[5].startswith("[4/4] oom")
+    assert "left" not in lines[5]
+    assert lines[6] == "trials: 3 ok, 1 oom"
+
+
+def test_a_case_is_one_short_line():
+    from linrec_bench.terminal.progress_bar import describe_case
+
+    case = Case(task="core", phase="forward", attention="linrec", seq_len=8, causal=True)
+    assert describe_case(case) == "linrec, core forward, causal, N 8, B 1, D 64"
+
+
+def store_time():
+    from datetime import datetime
+
+    return datetime(2026, 1, 1)

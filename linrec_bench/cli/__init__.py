@@ -42,11 +42,12 @@ class _InOrder(TyperGroup):
 
 app = typer.Typer(
     name="linrec-bench",
-    help="Benchmark of attention for long user histories: time, peak memory and ranking quality.",
+    help="Measure attention for long user histories: time, peak memory and ranking quality.",
     cls=_InOrder,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _verb, _module in VERBS.items():

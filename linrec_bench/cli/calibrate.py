@@ -10,16 +10,18 @@ from linrec_bench.cli.options import CALIBRATION, RESULTS, Device, Json, Results
 
 
 def command(
-    rounds: Annotated[int, typer.Option(help="Fresh processes of each case.", min=2)] = 30,
+    rounds: Annotated[int, typer.Option(help="Processes per case.", min=2)] = 30,
     device: Device = "auto",
     results: ResultsRoot = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Measure how often timed checks would cry wolf on this machine, and what they would catch.
+    """Measure the noise of timed checks here.
 
-    The recommended margin goes to RESULTS/calibration.json, where `check` finds it. About three minutes.
+    Prints how often a timed check would raise a false alarm on this machine, and how large a slowdown it
+    detects. Writes the recommended margin to `calibration.json` in the results folder, where `check` and
+    `compare` read it. Takes about three minutes.
 
-    Example: linrec-bench calibrate
+    Example: `linrec-bench calibrate`
     """
     from linrec_bench import terminal
     from linrec_bench.commands import run

@@ -32,26 +32,26 @@ if TYPE_CHECKING:
 
 
 From = Annotated[
-    Path | None, typer.Option("--from", help="Judge a stored run instead of counting and measuring.")
+    Path | None, typer.Option("--from", help="Check a stored run; count and measure nothing.", metavar="RUN")
 ]
 BaselineFile = Annotated[
-    Path | None, typer.Option(help="File of accepted exact counts, compared to the byte and the FLOP.")
+    Path | None, typer.Option(help="Baseline file of exact counts; any difference fails.")
 ]
 UpdateBaseline = Annotated[
-    bool, typer.Option("--update-baseline", help="Accept the counts of now: rewrite the baseline.")
+    bool, typer.Option("--update-baseline", help="Overwrite the baseline with the current counts.")
 ]
 IsTimed = Annotated[
-    bool, typer.Option("--timed", help="Measure too: the baseline holds ratios of times as well.")
+    bool, typer.Option("--timed", help="Also measure, and compare time ratios with the baseline.")
 ]
-Budget = Annotated[float, typer.Option(help="Seconds for measuring undecided timed claims again.", min=0)]
-Junit = Annotated[Path | None, typer.Option(help="Also write the verdicts as JUnit XML.")]
+Budget = Annotated[
+    float, typer.Option(help="Time budget in seconds for re-measuring undecided timed claims.", min=0)
+]
+Junit = Annotated[Path | None, typer.Option(help="Also write the verdicts to this file as JUnit XML.")]
 StrictClaims = Annotated[
     bool,
-    typer.Option("--strict-claims", help="Hold the suite to the `claims:` of papers too, as to `expect:`."),
+    typer.Option("--strict-claims", help="Fail on unmet `claims:` too."),
 ]
-InFull = Annotated[
-    bool, typer.Option("--all", help="Print what holds too, with what was found: polynomials of counts.")
-]
+InFull = Annotated[bool, typer.Option("--all", help="Also print passing checks, with their polynomials.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +83,15 @@ def command(
     results: ResultsRoot = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Gate: exit 0 every claim holds, 1 one is broken, 2 usage, 3 undecided, 4 nothing to check.
+    """Check a suite's bounds: the gate for CI.
 
-    What papers claim (`claims:` of the suite) is ruled on from exact counts and from the newest stored run of
-    the suite, or from RUN; the ledger is printed, and changes the exit code only with --strict-claims.
+    Counts operations and bytes exactly and judges the `expect:` lines of the suite; measures only where a
+    line is about time. Exit 0: all hold. 1: one is broken. 2: usage error. 3: undecided. 4: nothing to check.
 
-    Example: linrec-bench check suites/complexity.yaml --baseline complexity-baseline.json
+    Also judges what papers state (`claims:`), from exact counts and the newest stored run of the suite, and
+    prints the result; this changes the exit code only with `--strict-claims`.
+
+    Example: `linrec-bench check complexity --baseline complexity-baseline.json`
     """
     from linrec_bench import terminal
     from linrec_bench.commands import run

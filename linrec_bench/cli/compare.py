@@ -10,21 +10,24 @@ import typer
 
 from linrec_bench.cli.options import CALIBRATION, Json, Margin
 
-Before = Annotated[Path, typer.Argument(help="Folder of a run: what B is compared with.", metavar="A")]
+Before = Annotated[Path, typer.Argument(help="Baseline run.", metavar="A")]
 After = Annotated[
-    Path | None, typer.Argument(help="Folder of another run; leave it out to compare inside A.", metavar="B")
+    Path | None,
+    typer.Argument(help="Run to compare with A (default: compare two mechanisms of A).", metavar="B"),
 ]
-Mechanism = Annotated[str | None, typer.Option(help="The mechanism to compare; with two runs, the only one.")]
+Mechanism = Annotated[
+    str | None, typer.Option(help="Mechanism to compare; with two runs, compare only this one.")
+]
 Against = Annotated[
-    str | None, typer.Option(help="With one run: the mechanism that --attention is compared with.")
+    str | None, typer.Option(help="With one run: the mechanism to compare `--attention` with.")
 ]
 QualityMargin = Annotated[
-    float, typer.Option(help="Metrics on test, such as NDCG@10, may differ by this much.", min=0)
+    float, typer.Option(help="Allowed absolute change of test metrics such as NDCG@10.", min=0)
 ]
 Target = Annotated[
     float | None,
     typer.Option(
-        help="Validation NDCG@10 of which is told what it cost to reach; by default the lowest best."
+        help="Report the training cost of reaching this validation NDCG@10 (default: the lowest best value)."
     ),
 ]
 
@@ -39,13 +42,14 @@ def command(
     target: Target = None,
     as_json: Json = False,
 ) -> None:
-    """Compare run B with run A, or two mechanisms of one run; nothing is measured.
+    """Compare two runs, or two mechanisms of one.
 
-    Exit 0 nothing is worse in B, 1 something is, 2 usage, 3 undecided, 4 nothing to compare.
+    Reads stored results; measures nothing. Exit 0: nothing is worse in B. 1: something is worse. 2: usage
+    error. 3: undecided. 4: nothing to compare.
 
-    Example: linrec-bench compare results/long_seq/20260101-120000-ab12 results/long_seq/20260102-120000-cd34
+    Example: `linrec-bench compare results/quick/20260101-120000-ab12 results/quick/20260102-120000-cd34`
 
-    Example: linrec-bench compare results/long_seq/20260101-120000-ab12 --attention linrec --against softmax
+    Example: `linrec-bench compare results/quick/20260101-120000-ab12 --attention linrec --against softmax`
     """
     if b is not None and against is not None:
         raise ValueError("--against is for one run; with two, --attention alone keeps one mechanism")

@@ -12,21 +12,26 @@ import typer
 from linrec_bench.cli.options import Json
 
 command = typer.Typer(
-    help="Data sets: what there is, where it comes from, fetch it, prepare it, describe it.",
+    help="List, download and describe data sets.",
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(help="A data set by name.")]
+Name = Annotated[str, typer.Argument(help="Name of a data set.", metavar="NAME")]
 Params = Annotated[
-    list[str] | None, typer.Option("--set", help="A parameter of the source, such as path=events.csv.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Set a parameter of the data set, such as `path=events.csv`; repeatable.",
+        metavar="KEY=VALUE",
+    ),
 ]
 
 
 @command.command("list")
 def list_sources(as_json: Json = False) -> None:
-    """List the data sets that a suite can name, and whether their downloads are here.
+    """List data sets and their download state.
 
-    Example: linrec-bench data list
+    Example: `linrec-bench data list`
     """
     from linrec_bench import terminal
     from linrec_bench.commands import catalogue
@@ -40,12 +45,14 @@ def list_sources(as_json: Json = False) -> None:
 
 @command.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="A data set that can be downloaded, such as ml-1m.")],
-    folder: Annotated[Path | None, typer.Option(help="Where to put it; by default the cache.")] = None,
+    name: Annotated[str, typer.Argument(help="Data set to download, such as ml-1m.", metavar="NAME")],
+    folder: Annotated[Path | None, typer.Option(help="Folder to download to (default: the cache).")] = None,
 ) -> None:
-    """Download a data set and check its hash; what was cut goes on where it was.
+    """Download a data set and check its hash.
 
-    Example: linrec-bench data fetch ml-1m
+    The same command resumes an interrupted download, where the server supports it.
+
+    Example: `linrec-bench data fetch ml-1m`
     """
     from linrec_bench import data, terminal
 
@@ -56,9 +63,11 @@ def fetch(
 
 @command.command()
 def prepare(name: Name, settings: Params = None) -> None:
-    """Read a data set once and keep its histories in the cache, from where every run maps them.
+    """Convert a data set to arrays in the cache.
 
-    Example: linrec-bench data prepare csv --set path=events.csv --set min_interactions=1
+    Later runs read the arrays; a run that finds none prepares them itself.
+
+    Example: `linrec-bench data prepare csv --set path=events.csv --set min_interactions=1`
     """
     from linrec_bench import data, terminal
 
@@ -72,12 +81,12 @@ def prepare(name: Name, settings: Params = None) -> None:
 def describe(
     name: Name,
     settings: Params = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the lengths into this PNG file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the history lengths to this PNG file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Count users, items and events, and show how long the histories are.
+    """Print size and history lengths of a data set.
 
-    Example: linrec-bench data describe csv --set path=events.csv --plot lengths.png
+    Example: `linrec-bench data describe csv --set path=events.csv --plot lengths.png`
     """
     from linrec_bench import data, terminal
 

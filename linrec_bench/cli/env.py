@@ -8,9 +8,11 @@ from linrec_bench.cli.options import Device
 
 
 def command(device: Device = "auto") -> None:
-    """Print the environment that a run would record, as JSON.
+    """Print the environment of a run as JSON.
 
-    Example: linrec-bench env
+    Versions, processor, devices, threads, and the fingerprint that decides which results are comparable.
+
+    Example: `linrec-bench env`
     """
     from linrec_bench.commands import run
     from linrec_bench.execution.local_executor import STEADY_ALLOCATOR

@@ -9,18 +9,20 @@ import typer
 
 
 def command(
-    folder: Annotated[Path, typer.Argument(help="A run's folder, a suite's (all its runs) or all results.")],
-    out: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of one run, of a suite, or of all results.", metavar="FOLDER")
+    ],
+    out: Annotated[Path, typer.Option(help="File to write; its suffix, .parquet or .csv, sets the format.")],
     table: Annotated[
         Literal["samples", "summary"],
-        typer.Option(help="Every raw sample, or a row a case and phase with medians and intervals."),
+        typer.Option(help="Raw samples, or medians and intervals per case."),
     ] = "samples",
 ) -> None:
-    """Write stored rows as one file for other tools; nothing is measured.
+    """Write stored rows to one file.
 
-    Runs that cannot be read are named and left out.
+    Reads stored results; measures nothing. Skips runs that cannot be read, with a message.
 
-    Example: linrec-bench export results/long_seq --out long_seq.parquet
+    Example: `linrec-bench export results/long_seq --out long_seq.parquet`
     """
     import warnings
 

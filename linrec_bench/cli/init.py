@@ -14,16 +14,21 @@ DEFAULT_FILE = Path("suite.yaml")
 
 def command(
     file: Annotated[
-        Path | None, typer.Argument(help=f"Suite to write; {DEFAULT_FILE} without --schema.")
+        Path | None,
+        typer.Argument(
+            help=f"Suite file to write (default without --schema: {DEFAULT_FILE}).", metavar="FILE"
+        ),
     ] = None,
     schema: Annotated[
         Path | None,
-        typer.Option(help="Write the JSON Schema of suites, with which editors complete and check them."),
+        typer.Option(help="Also write the JSON Schema of suites, for completion and checks in an editor."),
     ] = None,
 ) -> None:
-    """Write a suite to start from, with every part explained; nothing is overwritten.
+    """Write a commented suite to start from.
 
-    Example: linrec-bench init my_suite.yaml --schema suite.schema.json
+    Never overwrites a suite.
+
+    Example: `linrec-bench init my_suite.yaml --schema suite.schema.json`
     """
     from linrec_bench.suite.json_schema import TITLE, suite_schema
     from linrec_bench.suite.template import TEMPLATE, modeline

@@ -12,10 +12,15 @@ from linrec_bench.cli.options import Json
 Kind = Literal["attention", "models", "data", "suites", "measures"]
 
 
-def command(what: Annotated[Kind, typer.Argument(help="What to list.")], as_json: Json = False) -> None:
-    """List what suites can name.
+def command(
+    what: Annotated[Kind, typer.Argument(help="Kind of names to list.", metavar="KIND")],
+    as_json: Json = False,
+) -> None:
+    """List the names that a suite can use.
 
-    Example: linrec-bench list attention
+    KIND is `attention`, `models`, `data`, `suites` or `measures`.
+
+    Example: `linrec-bench list attention`
     """
     from linrec_bench import terminal
     from linrec_bench.commands import catalogue

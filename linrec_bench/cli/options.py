@@ -7,26 +7,43 @@ from typing import Annotated, Literal
 
 import typer
 
-SuiteName = Annotated[str, typer.Argument(help="A suite file, or the name of one that ships with the tool.")]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to measure.")]
+SuiteName = Annotated[
+    str, typer.Argument(help="Suite file, or name of a suite that ships with linrec-bench.", metavar="SUITE")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(help="Device to measure on; `auto` is CUDA where available, else CPU."),
+]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", help="Cases to take, such as 'attention=linrec|softmax seq_len<=4096'."),
+    typer.Option(
+        "--only",
+        help="Select cases, such as `attention=linrec|softmax seq_len<=4096`; repeatable, all must hold.",
+        metavar="CONDITIONS",
+    ),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a key of the suite, such as rounds=1.")
+    list[str] | None,
+    typer.Option(
+        "--set", help="Override a key of the suite, such as `rounds=1`; repeatable.", metavar="KEY=VALUE"
+    ),
 ]
 Plugins = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", help="A Python file with the SPEC of a mechanism of your own."),
+    typer.Option(
+        "--plugin", help="Load a Python file that defines a mechanism's SPEC; repeatable.", metavar="FILE"
+    ),
 ]
-ResultsRoot = Annotated[Path, typer.Option("--results", help="Folder that holds the runs.")]
+ResultsRoot = Annotated[Path, typer.Option("--results", help="Folder that holds the runs.", metavar="FOLDER")]
 Margin = Annotated[
     float | None,
-    typer.Option(help="Ratios of times may differ by this share; by default what `calibrate` found.", min=0),
+    typer.Option(
+        help="Allowed relative change of time ratios, such as 0.1 (default: as recommended by `calibrate`).",
+        min=0,
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout, in place of tables.")]
 
 RESULTS = Path("results")
 CALIBRATION = "calibration.json"
-"""In the folder of the runs: what `calibrate` writes and `check` reads."""
+"""File name inside the results folder; written by `calibrate`, read by `check` and `compare`."""

@@ -12,7 +12,7 @@ from linrec_bench.cli.options import RESULTS, ResultsRoot
 
 
 class Format(StrEnum):
-    """A kind of file, as typer wants a choice that may be given several times."""
+    """Output formats; an enum, because typer accepts no list of literals."""
 
     PNG = "png"
     SVG = "svg"
@@ -21,29 +21,26 @@ class Format(StrEnum):
 
 def command(
     folders: Annotated[
-        list[Path] | None, typer.Argument(help="Runs to draw; without any, the latest of every suite.")
+        list[Path] | None,
+        typer.Argument(help="Run folders to draw (default: the newest of every suite).", metavar="RUN"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the figures; by default `figures` inside each run.")
+        Path | None, typer.Option(help="Folder for the figures (default: `figures` inside each run).")
     ] = None,
-    style: Annotated[
-        Literal["paper", "slides"], typer.Option(help="Size of words and lines; slides are read from afar.")
-    ] = "paper",
-    theme: Annotated[
-        Literal["light", "dark"], typer.Option(help="The ground that figures stand on.")
-    ] = "light",
+    style: Annotated[Literal["paper", "slides"], typer.Option(help="Text and line size.")] = "paper",
+    theme: Annotated[Literal["light", "dark"], typer.Option(help="Figure background.")] = "light",
     format_: Annotated[
         list[Format] | None,
-        typer.Option("--format", help="Kind of file to write; may be given several times. By default all."),
+        typer.Option("--format", help="Output format; repeatable (default: all)."),
     ] = None,
     results: ResultsRoot = RESULTS,
 ) -> None:
-    """Draw the figures of stored runs as PNG, SVG and PDF; nothing is measured again.
+    """Draw the figures of stored runs.
 
-    Runs that cannot be read are named and left out; exit 2 when none is left. Where only a summary is stored,
-    the figures that need raw samples are named and left out.
+    Reads stored results; measures nothing. Skips runs that cannot be read, with a message; exit 2 if none
+    remains. Where a run holds only its summary, skips the figures that need raw samples, with a message.
 
-    Example: linrec-bench plot results/long_seq/20260101-120000-ab12 --style slides --theme dark
+    Example: `linrec-bench plot results/long_seq/20260101-120000-ab12 --style slides --theme dark`
     """
     from linrec_bench import figures, report, terminal
 

@@ -13,7 +13,7 @@ from linrec_bench.cli.options import Device, Json, Only, Plugins, Settings, Suit
 def command(
     suite: SuiteName,
     memory: Annotated[
-        str | None, typer.Option(help="Memory to fit, such as 80GiB; by default what is free now.")
+        str | None, typer.Option(help="Memory limit, such as 80GiB (default: the memory free now).")
     ] = None,
     only: Only = None,
     set_: Settings = None,
@@ -21,9 +21,11 @@ def command(
     plugin: Plugins = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what each case will need and whether it fits, before anything runs.
+    """Predict memory, FLOPs and time of each case.
 
-    Example: linrec-bench predict long_seq --memory 80GiB
+    Prints peak memory, FLOPs, a lower bound of the time, and whether the case fits; runs no case.
+
+    Example: `linrec-bench predict long_seq --memory 80GiB`
     """
     from linrec_bench import terminal
     from linrec_bench.commands import run

@@ -13,22 +13,25 @@ from linrec_bench.cli.options import RESULTS, ResultsRoot
 def command(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="Runs to report; without any, the newest of every suite.", metavar="RUN"),
+        typer.Argument(help="Run folders to report (default: the newest of every suite).", metavar="RUN"),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The HTML file; by default `report.html` inside the run, or beside several."),
+        typer.Option(
+            help="HTML file (default: `report.html` in the run, or in `--results` for several runs)."
+        ),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(help="Also write a short summary in Markdown, for a pull request.")
+        Path | None, typer.Option(help="Also write a short summary as Markdown, for a pull request.")
     ] = None,
     results: ResultsRoot = RESULTS,
 ) -> None:
-    """Write one self-contained HTML page about stored runs; nothing is measured again.
+    """Write one HTML page about stored runs.
 
-    Runs that cannot be read are named and left out; exit 2 when none is left.
+    The page is one self-contained file. Reads stored results; measures nothing. Skips runs that cannot be
+    read, with a message; exit 2 if none remains.
 
-    Example: linrec-bench report results/long_seq/20260101-120000-ab12 --markdown summary.md
+    Example: `linrec-bench report results/long_seq/20260101-120000-ab12 --markdown summary.md`
     """
     from linrec_bench import report, terminal
 

@@ -19,16 +19,21 @@ def command(
     only: Only = None,
     set_: Settings = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh/--resume", help="Start anew, or finish an unfinished run.")
+        bool, typer.Option("--fresh/--resume", help="Start a new run, or resume an unfinished one.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and measure nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the planned cases; measure nothing.")
+    ] = False,
     plugin: Plugins = None,
     results: ResultsRoot = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Run a suite: a process of its own for each case, rows as they come, a table at the end.
+    """Measure the cases of a suite.
 
-    Example: linrec-bench run suites/long_seq.yaml --only "attention=linrec|softmax"
+    Each case is measured in fresh processes and stored at once; tables follow at the end. After an
+    interruption the same command resumes the run. Exit 4: no case could be measured.
+
+    Example: `linrec-bench run long_seq --only "attention=linrec|softmax"`
     """
     from linrec_bench import terminal
     from linrec_bench.commands import run

@@ -16,17 +16,24 @@ if TYPE_CHECKING:
 
 def command(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Mechanisms to probe; without any, every one.")
+        list[str] | None,
+        typer.Argument(
+            help="Mechanisms, with parameters if needed: `linrec(padding=ignore)` (default: all).",
+            metavar="NAME",
+        ),
     ] = None,
     plugin: Plugins = None,
     cost: Annotated[
-        bool, typer.Option("--cost", help="Also count FLOPs and bytes, as polynomials in B, H, N and d.")
+        bool, typer.Option("--cost", help="Also print FLOPs and bytes as polynomials in B, H, N and d.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Probe what mechanisms really do and compare it with what they declare; exit 1 on a contradiction.
+    """Test mechanisms against their declarations.
 
-    Example: linrec-bench verify linrec "linrec(padding=ignore)"
+    Probes causality, padding, decoding and agreement with the reference on small inputs, and compares the
+    results with what each mechanism's SPEC declares. Exit 1: a result contradicts the SPEC.
+
+    Example: `linrec-bench verify linrec "linrec(padding=ignore)"`
     """
     from linrec_bench import terminal
     from linrec_bench.commands.verify import cards

@@ -17,12 +17,12 @@ from linrec_bench.data.sequences import Sequences, Split
 from linrec_bench.data.splits import leave_one_out
 from linrec_bench.measures.ranking_metrics import metrics
 from linrec_bench.models.spec import Recommender
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.tasks import Emit
 from linrec_bench.training.evaluate import all_states, evaluate, rank_states
 from linrec_bench.training.fit import Epoch, fit
 from linrec_bench.training.objectives import criterion, rows_of
 from linrec_bench.training.optimizer import make_optimizer
-from linrec_bench.training.settings import TrainingSettings
 
 METRIC = "ndcg@10"
 EVAL_BATCH = 512

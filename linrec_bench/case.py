@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Literal
+
+from linrec_bench.settings import EvaluationSettings, Settings, TrainingSettings
 
 Scalar = str | int | float | bool | None
 Value = Scalar | tuple["Value", ...]
@@ -23,6 +26,10 @@ PHASES_OF_TASK: dict[str, tuple[str, ...]] = {
     "recommend": ("train_and_rank",),
 }
 """The phases that a task can be asked for; the first is not a default, a suite names its own."""
+
+TASKS_OF_TRAINING = ("train_step", "decode", "recommend")
+TASKS_OF_EVALUATION = ("recommend",)
+"""The tasks that read the settings of training, and of evaluation."""
 
 
 def freeze(mapping: dict[str, object]) -> Params:
@@ -44,6 +51,7 @@ class Case:
 
     The defaults are those of the smallest task; `expand` always sets every field explicitly. `lengths` names
     the data set whose histories say how long the rows of a batch are; without it all have `seq_len` events.
+    `training` and `evaluation` are None in a task that reads none, and defaults in one that does.
     """
 
     task: Task
@@ -63,8 +71,8 @@ class Case:
     model_params: Params = ()
     dataset: str | None = None
     dataset_params: Params = ()
-    training: Params = ()
-    evaluation: Params = ()
+    training: TrainingSettings | None = None
+    evaluation: EvaluationSettings | None = None
     watermark: Params = ()
     lengths: str | None = None
     lengths_params: Params = ()
@@ -78,8 +86,16 @@ class Case:
                 f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; "
                 "every head needs the same width"
             )
+        for name, kind, tasks in (
+            ("training", TrainingSettings, TASKS_OF_TRAINING),
+            ("evaluation", EvaluationSettings, TASKS_OF_EVALUATION),
+        ):
+            if self.task in tasks and getattr(self, name) is None:
+                object.__setattr__(self, name, kind())
+            elif self.task not in tasks and getattr(self, name) is not None:
+                raise ValueError(f"task {self.task} reads no settings of {name}; expected None")
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of all fields in canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
@@ -109,7 +125,9 @@ class Case:
         return f"{plain}+{label('watermark', self.watermark)}" if self.watermark else plain
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Every field, in canonical form."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return json.dumps(values, sort_keys=True, separators=(",", ":"), default=_settings_values)
 
     @classmethod
     def from_json(cls, text: str) -> Case:
@@ -117,7 +135,15 @@ class Case:
         for field in fields(cls):
             if isinstance(raw.get(field.name), list):
                 raw[field.name] = tuple((key, _freeze_value(value)) for key, value in raw[field.name])
+        for name, kind in (("training", TrainingSettings), ("evaluation", EvaluationSettings)):
+            if raw.get(name) is not None:
+                raw[name] = kind.from_stored(raw[name])
         return cls(**raw)
+
+
+def _settings_values(value: object) -> dict[str, object]:
+    assert isinstance(value, Settings), value
+    return value.model_dump(mode="json")
 
 
 def label(name: str, params: Params) -> str:

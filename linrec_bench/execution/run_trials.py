@@ -14,7 +14,6 @@ from linrec_bench.results.rows import TRIAL, Row, row_of
 from linrec_bench.results.scratch import Scratch
 from linrec_bench.results.store import Writer
 from linrec_bench.suite.expand import Job
-from linrec_bench.training.settings import TrainingSettings
 
 CEILING_SECONDS = 120.0
 DEVICE_TASK = "device"
@@ -115,9 +114,9 @@ def _predicted_samples(job: Job, prediction: Prediction) -> list[Sample]:
     if "flops" in job.measures:
         samples.append(Sample(measure="flops", value=prediction.flops, unit="FLOP"))
         samples.append(Sample(measure="operations", value=prediction.operations, unit="FLOP"))
-    if job.case.task == "train_step":
+    if job.case.task == "train_step" and job.case.training is not None:
         # A part of the step's shape that is no axis of the case.
-        catalogue_size = TrainingSettings.from_params(dict(job.case.training)).catalogue_size
+        catalogue_size = job.case.training.catalogue_size
         samples.append(Sample(measure="catalogue_size", value=catalogue_size, unit="1"))
     return samples
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from linrec_bench.case import Case, freeze
+from linrec_bench.case import TASKS_OF_EVALUATION, TASKS_OF_TRAINING, Case
 from linrec_bench.suite.length_source import Drawn
 from linrec_bench.suite.schema import AXES, Limits, Named, Sampling, Suite, Sweep
 
@@ -67,9 +67,11 @@ def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
                 model_params=sweep.model.params if sweep.model else (),
                 dataset=sweep.dataset.name if sweep.dataset else None,
                 dataset_params=sweep.dataset.params if sweep.dataset else (),
-                training=freeze(dict(sweep.training)),
+                training=sweep.training if sweep.task in TASKS_OF_TRAINING else None,
                 # The target is asked of stored rows: another one must not train anew.
-                evaluation=freeze({k: v for k, v in sweep.evaluation.items() if k != "target"}),
+                evaluation=sweep.evaluation.model_copy(update={"target": None})
+                if sweep.task in TASKS_OF_EVALUATION
+                else None,
                 watermark=marking.params if marking else (),
                 device=device,
                 **_fields(fixed | dict(zip(swept, values, strict=True))),

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import cast
 
 from linrec_bench.suite.schema import DEVICES, SWEEP_KEYS, Suite
-from linrec_bench.training.settings import EvaluationSettings, TrainingSettings
 
 Schema = dict[str, object]
 
@@ -28,8 +27,8 @@ def suite_schema() -> Schema:
     for name in SWEEP_KEYS:
         assert name in _mapping(_mapping(definitions["Sweep"])["properties"]), name
     sweep_keys = _mapping(_mapping(definitions.pop("Sweep"))["properties"])
-    for section, settings in (("training", TrainingSettings), ("evaluation", EvaluationSettings)):
-        sweep_keys[section] = _plain(settings.model_json_schema())
+    for section, settings in (("training", "TrainingSettings"), ("evaluation", "EvaluationSettings")):
+        sweep_keys[section] = definitions.pop(settings)
     # A device or a scale may change one end of a range.
     _mapping(definitions["Geometric"]).pop("required")
     own = _mapping(whole["properties"])

@@ -8,13 +8,13 @@ from typing import Protocol
 
 from linrec_bench.case import label
 from linrec_bench.registry import did_you_mean
+from linrec_bench.settings import OBJECTIVES
 from linrec_bench.suite.expand import FLOOR, is_floor
 from linrec_bench.suite.length_source import Drawn
 from linrec_bench.suite.schema import Named, Suite, Sweep
 from linrec_bench.suite.select import select
 from linrec_bench.suite.text import Location
 from linrec_bench.training.protocol import Trained, check_one_ranking, check_one_training
-from linrec_bench.training.settings import OBJECTIVES, EvaluationSettings, TrainingSettings
 
 
 class _Declaration(Protocol):
@@ -47,7 +47,6 @@ def name_checks(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]
         if sweep.dataset is not None:
             yield (*at, "dataset"), partial(known, data.registry, sweep.dataset)
         yield (*at, "training"), partial(_trains, sweep)
-        yield (*at, "evaluation"), partial(EvaluationSettings.from_params, sweep.evaluation)
         if sweep.task == "recommend":
             variants += _variants(sweep, f"in sweep {index + 1} " if len(suite.sweeps) > 1 else "")
             yield (*at, "training"), partial(check_one_training, list(variants))
@@ -99,10 +98,9 @@ def _among(name: str, known: Sequence[str], what: str) -> None:
 
 
 def _trains(sweep: Sweep) -> None:
-    settings = TrainingSettings.from_params(sweep.training)
     learns, objectives = _learns(sweep)
     for causal in _directions(sweep) if learns else ():
-        settings.objective_for(causal=causal, objectives=objectives)
+        sweep.training.objective_for(causal=causal, objectives=objectives)
 
 
 def _variants(sweep: Sweep, where: str) -> Iterator[Trained]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import (
+    BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PositiveInt,
     ValidationInfo,
     WithJsonSchema,
@@ -14,9 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-from linrec_bench.case import PHASES_OF_TASK, Scalar, Task, label
+from linrec_bench.case import PHASES_OF_TASK, Task, label
 from linrec_bench.measures import MEASURES
 from linrec_bench.registry import did_you_mean
+from linrec_bench.settings import EvaluationSettings, Settings, TrainingSettings
 from linrec_bench.suite.base_models import Named, Strict, distinct
 from linrec_bench.suite.expectation import Expectation, PaperClaim, bound_limits
 from linrec_bench.suite.grid import AXES, Fixed, Grid
@@ -50,6 +53,17 @@ MeasureName = Annotated[str, WithJsonSchema({"enum": list(MEASURES)})]
 """Checked by validators of their own, whose messages know the task and near misses."""
 
 
+_as_written = PlainSerializer(lambda settings: settings.model_dump(mode="json", exclude_unset=True))
+
+
+def _read_by(kind: type[Settings]) -> BeforeValidator:
+    """Settings from a mapping by their own reader, whose messages name near misses."""
+    return BeforeValidator(
+        lambda value: kind.from_mapping(value) if isinstance(value, dict) else value,
+        json_schema_input_type=kind,
+    )
+
+
 class Sweep(Strict):
     """One task over one grid. In a suite file these keys stand at the top, or in a list `sweeps`."""
 
@@ -76,8 +90,10 @@ class Sweep(Strict):
     watermark: Markings = ()
     """Runs of rare items that the task recommend plants in training histories, to see whether a model learns
     them: one mapping of dials, or a list."""
-    training: dict[str, Scalar] = Field(default={})
-    evaluation: dict[str, Scalar | list[Scalar]] = Field(default={})
+    training: Annotated[TrainingSettings, _read_by(TrainingSettings), _as_written] = TrainingSettings()
+    evaluation: Annotated[EvaluationSettings, _read_by(EvaluationSettings), _as_written] = (
+        EvaluationSettings()
+    )
 
     @field_validator("attention")
     @classmethod
@@ -165,9 +181,9 @@ class Suite(Strict):
     def quality_targets(self) -> dict[str, float]:
         """Data set (its label) -> the validation NDCG@10 of `evaluation.target`, where there is one."""
         return {
-            label(sweep.dataset.name, sweep.dataset.params): float(target)
+            label(sweep.dataset.name, sweep.dataset.params): sweep.evaluation.target
             for sweep in self.sweeps
-            if sweep.dataset is not None and isinstance(target := sweep.evaluation.get("target"), int | float)
+            if sweep.dataset is not None and sweep.evaluation.target is not None
         }
 
 

@@ -16,7 +16,6 @@ from linrec_bench.models.spec import Recommender
 from linrec_bench.models.stack import Memory
 from linrec_bench.tasks import Workload, random_times
 from linrec_bench.tasks.core import beside_tokens, random_tokens
-from linrec_bench.training.settings import TrainingSettings
 
 _TOKENS_AT_ONCE = 4096
 """The history is taken in by blocks, so that building a state needs little memory."""
@@ -96,7 +95,8 @@ def _of_model(case: Case) -> Workload:
         raise Unsupported("decoding goes forward in time; expected causal: true")
     if not spec.streams:
         raise Unsupported(f"model {spec.name} has no form that takes one event after another")
-    n_items = TrainingSettings.from_params(dict(case.training)).catalogue_size
+    assert case.training is not None, "a case of this task has settings of training"
+    n_items = case.training.catalogue_size
     device = torch.device(case.device)
     torch.manual_seed(case.seed)
     with factories(device, getattr(torch, case.dtype)):

@@ -10,9 +10,9 @@ from jaxtyping import Int64
 from linrec_bench.case import Case
 from linrec_bench.data.sequences import Queries, Sequences, Split
 from linrec_bench.models.spec import Floor, Recommender
+from linrec_bench.settings import EvaluationSettings
 from linrec_bench.training import candidates
 from linrec_bench.training.evaluate import evaluate
-from linrec_bench.training.settings import EvaluationSettings
 
 Ranks = Int64[np.ndarray, " Q"]
 

@@ -18,13 +18,13 @@ from linrec_bench.data.splits import SPLITS
 from linrec_bench.measures import energy
 from linrec_bench.measures.ranking_metrics import history_groups, metrics
 from linrec_bench.models.spec import Floor, ModelSpec, Recommender, Supernet
+from linrec_bench.settings import CANDIDATES, EvaluationSettings, Objective, TrainingSettings
 from linrec_bench.tasks import Emit
 from linrec_bench.tasks.ranker import Ranker, Ranks
 from linrec_bench.tasks.ranking_flops import ranking_flops
 from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.fit import CHOSEN_AT, CHOSEN_BY, Epoch, Fit, fit
 from linrec_bench.training.objectives import rows_of
-from linrec_bench.training.settings import CANDIDATES, EvaluationSettings, Objective, TrainingSettings
 
 ENERGY_OF = "NVML's counter of the whole device, without validation"
 
@@ -93,8 +93,9 @@ class Setting:
 
 def read(case: Case) -> Setting:
     """The settings of a case and its data; raises as `run` does."""
-    training = TrainingSettings.from_params(dict(case.training))
-    evaluation = EvaluationSettings.from_params(dict(case.evaluation))
+    training, evaluation = case.training, case.evaluation
+    assert training is not None, "a case of this task has settings of training"
+    assert evaluation is not None, "a case of this task has settings of evaluation"
     assert case.dataset is not None, "a case of this task has a data set"
     assert case.model is not None, "a case of this task has a model"
     spec = models.registry()[case.model]

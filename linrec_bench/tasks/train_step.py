@@ -14,11 +14,11 @@ from linrec_bench import models
 from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.models.spec import Recommender
+from linrec_bench.settings import Objective
 from linrec_bench.tasks import Workload, random_times
 from linrec_bench.tasks.batch_lengths import Rows, rows_of
 from linrec_bench.training.objectives import criterion, masked
 from linrec_bench.training.optimizer import make_optimizer
-from linrec_bench.training.settings import Objective, TrainingSettings
 
 _FEATURES, _FEATURES_PER_ITEM = 18, 3
 """Of the stand-in catalogue: about the genres of MovieLens, of which an item has two or three."""
@@ -32,7 +32,8 @@ def build(case: Case) -> Workload:
     popularity all items are alike; a model that needs features of items gets three of 18 for each. Raises
     `ValueError` for unknown settings and an objective that the model or its direction does not have.
     """
-    settings = TrainingSettings.from_params(dict(case.training))
+    settings = case.training
+    assert settings is not None, "a case of this task has settings of training"
     device = torch.device(case.device)
     n_items = settings.catalogue_size
     torch.manual_seed(case.seed)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from linrec_bench.case import label
+from linrec_bench.settings import CANDIDATES
 from linrec_bench.suite.schema import Suite
 from linrec_bench.terminal.block_chart import sparklines
 from linrec_bench.terminal.numbers import amount, seconds
 from linrec_bench.terminal.quality_table import numbers, show_quality
 from linrec_bench.terminal.streams import draws_blocks, listed, out
-from linrec_bench.training.settings import CANDIDATES, EvaluationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def _candidates(suite: Suite, dataset: str) -> str:
     """What targets of a data set are ranked among; a suite ranks all models of one alike."""
     for sweep in suite.sweeps:
         if sweep.dataset is not None and label(sweep.dataset.name, sweep.dataset.params) == dataset:
-            return CANDIDATES[EvaluationSettings.from_params(sweep.evaluation).candidates]
+            return CANDIDATES[sweep.evaluation.candidates]
     return CANDIDATES["full"]
 
 

@@ -19,9 +19,9 @@ from jaxtyping import Int64
 
 from linrec_bench.measures.energy import Meter
 from linrec_bench.models.spec import Recommender
+from linrec_bench.settings import Objective, TrainingSettings
 from linrec_bench.training.checkpoint import Checkpoint, State
 from linrec_bench.training.objectives import criterion
-from linrec_bench.training.settings import Objective, TrainingSettings
 from linrec_bench.training.steps import Best, Rows, Run
 
 CHOSEN_AT = 10

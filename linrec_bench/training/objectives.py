@@ -13,10 +13,10 @@ from torch import Tensor
 from linrec_bench.data.batches import Batch, Prefixes, Spans, Windows, prefixes, spans, windows
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.models.spec import Recommender
+from linrec_bench.settings import Objective, TrainingSettings, check_objective
 from linrec_bench.training.losses import cross_entropy
 from linrec_bench.training.negatives import ItemDistribution, by_popularity, uniform
 from linrec_bench.training.sampled import binary_cross_entropy, sampled_softmax
-from linrec_bench.training.settings import Objective, TrainingSettings, check_objective
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """`(hidden [T, D], embeddings [V + 1, D], targets [T]) -> mean loss`."""

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from linrec_bench.models.spec import Supernet
-from linrec_bench.training.settings import TrainingSettings
+from linrec_bench.settings import TrainingSettings
 
 
 def make_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

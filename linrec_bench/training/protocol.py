@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from linrec_bench.training.settings import OBJECTIVES, EvaluationSettings, TrainingSettings
+from linrec_bench.settings import OBJECTIVES, EvaluationSettings, TrainingSettings
 
 _APART = "to compare the two on purpose, write a suite for each"
 
@@ -15,16 +15,16 @@ class Trained:
     """What decides how one variant is trained and ranked, and `where` a suite says so (`in sweep 2`).
 
     `model` and `dataset` are labels; variants that share both are compared in training, those that share the
-    data set in evaluation. `objectives` are those of the model; `training` and `evaluation` are the sections
-    of the suite. A model that counts instead of learning has None for `training`.
+    data set in evaluation. `objectives` are those of the model; one that counts
+    instead of learning has None for `training`.
     """
 
     where: str
     model: str
     dataset: str
     causal: bool
-    training: Mapping[str, object] | None
-    evaluation: Mapping[str, object]
+    training: TrainingSettings | None
+    evaluation: EvaluationSettings
     objectives: tuple[str, ...] = OBJECTIVES
 
 
@@ -39,7 +39,7 @@ def check_one_training(variants: Iterable[Trained]) -> None:
     for variant in variants:
         if variant.training is None:
             continue
-        training = TrainingSettings.from_params(variant.training)
+        training = variant.training
         objective = training.objective_for(causal=variant.causal, objectives=variant.objectives)
         found = training.model_dump() | {"objective": objective}
         other, expected = first.setdefault((variant.model, variant.dataset), (variant, found))
@@ -51,7 +51,7 @@ def check_one_ranking(variants: Iterable[Trained]) -> None:
     seen items, cut-offs, groups."""
     first: dict[str, tuple[Trained, dict[str, object]]] = {}
     for variant in variants:
-        found = EvaluationSettings.from_params(variant.evaluation).model_dump()
+        found = variant.evaluation.model_dump()
         other, expected = first.setdefault(variant.dataset, (variant, found))
         _same(f"on {variant.dataset}", "evaluation", (other, expected), (variant, found))
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from linrec_bench.data.batches import Batch, shuffled
 from linrec_bench.measures.energy import Meter
 from linrec_bench.models.spec import Recommender
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.training.architecture_search import ArchitectureSteps
 from linrec_bench.training.checkpoint import State
 from linrec_bench.training.objectives import Criterion
 from linrec_bench.training.optimizer import learning_rate, make_optimizer, set_learning_rate
-from linrec_bench.training.settings import TrainingSettings
 
 
 class Rows(Protocol):

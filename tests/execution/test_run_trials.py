@@ -13,6 +13,7 @@ from linrec_bench.execution.run_trials import run_jobs
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.results import store
 from linrec_bench.results.rows import TRIAL
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Limits, Sampling
 
@@ -81,7 +82,9 @@ def closings(run):
     return [(r.attention, r.seq_len, r.round, r.status) for r in rows.itertuples()]
 
 
-@pytest.mark.parametrize(("training", "expected"), [((), 10_000), ((("catalogue_size", 70),), 70)])
+@pytest.mark.parametrize(
+    ("training", "expected"), [(None, 10_000), (TrainingSettings(catalogue_size=70), 70)]
+)
 def test_rows_of_a_training_step_tell_its_catalogue(run, training, expected):
     step = Case(
         task="train_step", phase="step", attention="copy", model="sasrec", seq_len=8, training=training

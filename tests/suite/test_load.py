@@ -200,7 +200,7 @@ def test_empty_and_foreign_files_are_said():
 
 def test_numbers_in_scientific_notation_are_numbers():
     suite = read(GOOD + "training: {learning_rate: 1e-3}\n")
-    assert suite.sweeps[0].training["learning_rate"] == 1e-3
+    assert suite.sweeps[0].training.learning_rate == 1e-3
 
 
 def test_a_sweep_inherits_from_the_top_and_overrides_it():

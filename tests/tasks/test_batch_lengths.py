@@ -12,6 +12,7 @@ from linrec_bench.attention import Spec, Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.execution import worker
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.tasks import Tokens, core, layer, train_step
 from linrec_bench.tasks.batch_lengths import rows_of
 
@@ -32,7 +33,7 @@ def case(**fields) -> Case:
 
 
 def model_case(*, model="sasrec", training=None, **fields) -> Case:
-    settings = freeze({"catalogue_size": 20, **(training or {})})
+    settings = TrainingSettings.from_mapping({"catalogue_size": 20, **(training or {})})
     return case(task="train_step", phase="step", model=model, training=settings, **fields)
 
 
@@ -122,10 +123,10 @@ def test_a_step_learns_from_the_real_positions_alone(monkeypatch, fields):
     monkeypatch.setattr(train_step, "criterion", watched)
     workload = train_step.build(given)
     workload.call()
-    share = given.model == "bert4rec" and not dict(given.training).get("objective")
+    share = given.model == "bert4rec" and given.training.objective == "auto"
     # Every fifth position is hidden: 1 of 3, 1 of 5, 2 of 8.
     expected = -(-rows.lengths // 5) if share else rows.lengths
-    count = len(rows.lengths) if dict(given.training).get("objective") else expected.sum()
+    count = len(rows.lengths) if given.training.objective != "auto" else expected.sum()
     assert predicted == [(count, count)]
     with FakeTensorMode():
         train_step.build(given).call()

@@ -10,9 +10,10 @@ import torch
 from linrec_bench import attention, models
 from linrec_bench.attention import contract
 from linrec_bench.attention.spec import Unsupported
-from linrec_bench.case import Case, freeze
+from linrec_bench.case import Case
 from linrec_bench.execution.worker import predict
 from linrec_bench.models.spec import Recommender
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import find, load
 from linrec_bench.tasks import core, decode
@@ -105,7 +106,7 @@ def case_of_model(name: str, *, seq_len: int = 20, **changes: object) -> Case:
         case_of(own[0] if own else "softmax", seq_len=seq_len),
         model=name,
         layers=2,
-        training=freeze({"catalogue_size": 30}),
+        training=TrainingSettings.from_mapping({"catalogue_size": 30}),
         **changes,
     )
 

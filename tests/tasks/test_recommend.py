@@ -17,9 +17,12 @@ from linrec_bench.measures.energy import Meter
 from linrec_bench.measures.ranking_metrics import metrics
 from linrec_bench.models.elastic import Elastic, Sizes
 from linrec_bench.results.rows import TRIAL, row_of
+from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.tasks import ranker, recommend
 from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.evaluate import evaluate
+
+train_by, rank_by = TrainingSettings.from_mapping, EvaluationSettings.from_mapping
 
 DATASET = {"users": 120, "items": 40, "length": 14, "distance": 2, "noise": 0.0}
 TRAINING = {"epochs": 8, "learning_rate": 0.01}
@@ -40,8 +43,8 @@ def case(**fields) -> Case:
         "heads": 2,
         "layers": 2,
         "causal": True,
-        "training": freeze(TRAINING),
-        "evaluation": freeze({"k": [1, 5], "exclude_seen": False}),
+        "training": train_by(TRAINING),
+        "evaluation": rank_by({"k": [1, 5], "exclude_seen": False}),
     }
     return Case(**{**defaults, **fields})
 
@@ -114,7 +117,7 @@ def test_validation_chooses_and_test_is_asked_once(monkeypatch):
         return evaluate(model, queries, **options)
 
     monkeypatch.setattr(ranker, "evaluate", remembered)
-    run(case(training=freeze({"epochs": 2})))
+    run(case(training=train_by({"epochs": 2})))
     split = leave_one_out(data.load("synthetic", **DATASET))
     for found, expected in zip(asked, (split.validation, split.validation, split.test), strict=True):
         np.testing.assert_array_equal(found.targets, expected.targets)
@@ -140,7 +143,13 @@ def groups(said: list[Said], measure: str) -> dict[str, tuple[int, float]]:
 
 def test_quality_is_told_by_history_length_as_it_was_before_truncation():
     evaluation = {"k": [5], "history_groups": [8, 12, 17]}
-    said = run(case(seq_len=4, training=freeze({"epochs": 1}), evaluation=freeze(evaluation)))
+    said = run(
+        case(
+            seq_len=4,
+            training=train_by({"epochs": 1}),
+            evaluation=rank_by(evaluation),
+        )
+    )
     lengths = leave_one_out(data.load("synthetic", **DATASET)).test.histories.lengths
     found = groups(said, "ndcg@5")
     assert {kind: count for kind, (count, _) in found.items()} == {
@@ -199,8 +208,8 @@ def test_candidates_are_drawn_once_a_seed_and_named_in_every_row(monkeypatch, ki
     monkeypatch.setattr(ranker, "evaluate", remembered)
     fields = {
         "dataset_params": freeze(DATASET | {"items": 200}),
-        "training": freeze({"epochs": 2}),
-        "evaluation": freeze({"candidates": kind}),
+        "training": train_by({"epochs": 2}),
+        "evaluation": rank_by({"candidates": kind}),
     }
     said = run(case(**fields))
     run(case(**fields, attention="copy"))
@@ -222,7 +231,7 @@ def test_a_shuffled_future_changes_nothing(monkeypatch):
     items[last] = np.random.default_rng(0).permutation(items[last])
     assert not np.array_equal(items, sequences.items)
     future = dataclasses.replace(sequences, items=items)
-    fields = {"training": freeze({"epochs": 2})}
+    fields = {"training": train_by({"epochs": 2})}
 
     def before_the_test(given) -> list[Said]:
         monkeypatch.setattr(recommend.data, "load", lambda *_, **__: given)
@@ -241,8 +250,8 @@ def test_events_after_the_cut_change_nothing_before_it(monkeypatch):
     items[late] = np.random.default_rng(0).permutation(items[late])
     future = dataclasses.replace(sequences, items=items)
     fields = {
-        "training": freeze({"epochs": 2}),
-        "evaluation": freeze({"split": "global_temporal", "exclude_seen": False}),
+        "training": train_by({"epochs": 2}),
+        "evaluation": rank_by({"split": "global_temporal", "exclude_seen": False}),
     }
 
     def losses(given) -> list[Said]:
@@ -271,7 +280,11 @@ def test_an_interrupted_case_says_what_an_uninterrupted_one_says(tmp_path, softm
 
 
 def test_bert4rec_learns_by_cloze_what_lies_back():
-    fields = {"model": "bert4rec", "causal": False, "training": freeze({"epochs": 40, "learning_rate": 0.01})}
+    fields = {
+        "model": "bert4rec",
+        "causal": False,
+        "training": train_by({"epochs": 40, "learning_rate": 0.01}),
+    }
     said = run(case(**fields))
     assert {row.detail for row in said if row.measure == "train_loss"} == {"cross_entropy, cloze"}
     assert final(said)["recall@5"] > 0.5
@@ -287,7 +300,7 @@ def test_bert4rec_learns_by_cloze_what_lies_back():
     ids=["uniform", "popularity", "bce"],
 )
 def test_other_losses_learn_too(training):
-    said = run(case(training=freeze({"epochs": 20, "learning_rate": 0.01, **training})))
+    said = run(case(training=train_by({"epochs": 20, "learning_rate": 0.01, **training})))
     # Chance is an eighth.
     assert final(said)["recall@5"] > 0.4
 
@@ -311,7 +324,7 @@ def test_a_search_is_reported_and_what_it_chooses_is_trained_anew():
             attention="linrec",
             model_params=freeze(params),
             batch_size=4,
-            training=freeze({"epochs": 2, "budget_seconds": 600.0}),
+            training=train_by({"epochs": 2, "budget_seconds": 600.0}),
         )
     )
     search = [row for row in said if row.phase == "search"]
@@ -329,7 +342,7 @@ def test_a_search_is_reported_and_what_it_chooses_is_trained_anew():
 def test_floors_are_counted_and_ranked_by_the_same_protocol(model):
     kept = {}
     said = run(
-        case(model=model, model_params=(), training=()),
+        case(model=model, model_params=(), training=None),
         keep=lambda name, arrays: kept.update({name: arrays}),
     )
     values = {row.measure: row.value for row in said}
@@ -341,7 +354,7 @@ def test_floors_are_counted_and_ranked_by_the_same_protocol(model):
 
 
 def test_a_mechanism_that_needs_times_gets_them():
-    params = {"training": freeze({"epochs": 1}), "attention": "hstu"}
+    params = {"training": train_by({"epochs": 1}), "attention": "hstu"}
     assert final(run(case(**params)))
 
 
@@ -372,7 +385,7 @@ def test_the_energy_of_each_epoch_where_the_device_tells_it(monkeypatch):
         yield Meter(map(float, itertools.count()).__next__)
 
     monkeypatch.setattr(recommend.energy, "metered", metered)
-    found = [row for row in run(case(training=freeze({"epochs": 3}))) if row.measure == "epoch_energy"]
+    found = [row for row in run(case(training=train_by({"epochs": 3}))) if row.measure == "epoch_energy"]
     assert [(row.value, row.unit, row.repeat) for row in found] == [
         (1.0, "J", number) for number in (1, 2, 3)
     ]
@@ -393,8 +406,8 @@ def test_bidirectional_mechanisms_train_on_prefixes(split):
         case(
             causal=False,
             attention="linrec",
-            training=freeze({"epochs": 1}),
-            evaluation=freeze({"split": split}),
+            training=train_by({"epochs": 1}),
+            evaluation=rank_by({"split": split}),
         )
     )
     assert set(final(said)) == {f"{name}@{k}" for name in ("recall", "ndcg", "mrr") for k in (5, 10, 20)}
@@ -402,7 +415,7 @@ def test_bidirectional_mechanisms_train_on_prefixes(split):
 
 
 def test_a_budget_ends_it_with_a_result():
-    said = run(case(training=freeze({"epochs": 100_000, "budget_seconds": 0.2})))
+    said = run(case(training=train_by({"epochs": 100_000, "budget_seconds": 0.2})))
     assert final(said)
     assert all(row.detail.endswith("stopped by budget") for row in said if row.phase == "test")
 
@@ -410,11 +423,11 @@ def test_a_budget_ends_it_with_a_result():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"causal": False, "training": freeze({"objective": "all_positions"})}, "needs causal: true"),
-        ({"training": freeze({"epoch": 3})}, "training: unknown key 'epoch'"),
-        ({"evaluation": freeze({"ks": [3]})}, "evaluation: unknown key 'ks'"),
-        ({"training": freeze({"objective": "cloze"})}, "cloze is not for this model"),
-        ({"training": freeze({"negatives": 3})}, "negatives has no use in loss cross_entropy"),
+        (
+            {"causal": False, "training": train_by({"objective": "all_positions"})},
+            "needs causal: true",
+        ),
+        ({"training": train_by({"objective": "cloze"})}, "cloze is not for this model"),
         ({"dataset": "synthetik"}, "'synthetic'"),
         ({"attention": "softmaxx"}, "'softmax'"),
     ],
@@ -433,7 +446,11 @@ def test_runs_on_cuda():
 @pytest.mark.parametrize("model", ["fdsa", "sasrecf"])
 def test_a_model_of_features_gets_those_of_the_data_set(model):
     said = run(
-        case(model=model, dataset_params=freeze({**DATASET, "features": 8}), training=freeze({"epochs": 1}))
+        case(
+            model=model,
+            dataset_params=freeze({**DATASET, "features": 8}),
+            training=train_by({"epochs": 1}),
+        )
     )
     assert 0 <= final(said)["ndcg@5"] <= 1
 
@@ -441,7 +458,7 @@ def test_a_model_of_features_gets_those_of_the_data_set(model):
 def test_the_features_of_the_data_set_reach_the_model():
     def loss(features):
         given = freeze({**DATASET, "features": features})
-        said = run(case(model="sasrecf", dataset_params=given, training=freeze({"epochs": 1})))
+        said = run(case(model="sasrecf", dataset_params=given, training=train_by({"epochs": 1})))
         return next(row.value for row in said if row.measure == "train_loss")
 
     # The same events, told apart by the features alone.
@@ -455,11 +472,14 @@ def test_a_model_of_features_is_unsupported_without_them():
 
 
 def test_candidates_beside_the_catalogue_are_ranked_from_the_same_model():
-    given = {"dataset_params": freeze({**DATASET, "items": 150}), "training": freeze({"epochs": 1})}
+    given = {
+        "dataset_params": freeze({**DATASET, "items": 150}),
+        "training": train_by({"epochs": 1}),
+    }
     plain = {"k": [1, 5], "exclude_seen": True}
-    both = run(case(evaluation=freeze({**plain, "beside": "pop100"}), **given))
-    alone = run(case(evaluation=freeze({**plain, "candidates": "pop100"}), **given))
-    whole = run(case(evaluation=freeze(plain), **given))
+    both = run(case(evaluation=rank_by({**plain, "beside": "pop100"}), **given))
+    alone = run(case(evaluation=rank_by({**plain, "candidates": "pop100"}), **given))
+    whole = run(case(evaluation=rank_by(plain), **given))
     drawn = {f"pop_{name}": value for name, value in final(alone).items()}
     # The epoch was chosen by the catalogue in both, and the candidates are drawn from the seed.
     assert final(both).keys() == final(whole).keys() | drawn.keys()
@@ -473,4 +493,4 @@ def test_candidates_beside_the_catalogue_are_ranked_from_the_same_model():
 @pytest.mark.parametrize("candidates", ["pop100", "uni100"])
 def test_candidates_beside_themselves_are_refused(candidates):
     with pytest.raises(ValueError, match=f"beside is {candidates}, as candidates are"):
-        run(case(evaluation=freeze({"candidates": candidates, "beside": candidates})))
+        run(case(evaluation=rank_by({"candidates": candidates, "beside": candidates})))

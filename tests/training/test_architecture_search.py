@@ -2,9 +2,9 @@ import torch
 from torch import nn
 
 from linrec_bench.models.spec import Supernet
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.training.architecture_search import ArchitectureSteps
 from linrec_bench.training.optimizer import make_optimizer
-from linrec_bench.training.settings import TrainingSettings
 
 
 class Two(Supernet):
@@ -54,7 +54,7 @@ def test_only_every_so_many_steps_and_one_group_after_another():
 
 def test_the_weights_have_an_optimizer_of_their_own():
     model = Two()
-    optimizer = make_optimizer(model, TrainingSettings.from_params({"learning_rate": 0.1}))
+    optimizer = make_optimizer(model, TrainingSettings.from_mapping({"learning_rate": 0.1}))
     assert [group["params"] for group in optimizer.param_groups] == [[model.weight]]
     (model.weight * model.alpha).sum().backward()
     optimizer.step()

@@ -5,11 +5,11 @@ import torch
 from linrec_bench import models
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.measures.energy import Meter
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.training import checkpoint as module
 from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.fit import Fit, fit
 from linrec_bench.training.objectives import rows_of
-from linrec_bench.training.settings import TrainingSettings
 
 N_ITEMS = 7
 USERS, LENGTH = 12, 9
@@ -30,7 +30,7 @@ class Training:
 
     def __init__(self, objective: str = "all_positions", model: str = "sasrec", **params) -> None:
         self.objective, self.name = objective, model
-        self.settings = TrainingSettings.from_params({"epochs": 4, "learning_rate": 0.02, **params})
+        self.settings = TrainingSettings.from_mapping({"epochs": 4, "learning_rate": 0.02, **params})
 
     def run(
         self, checkpoint: Checkpoint | None = None, *, steps: int | None = None, validations=None, device=None

@@ -9,8 +9,8 @@ from torch import nn
 from linrec_bench.data.batches import prefixes, windows
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.models.spec import Recommender
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.training.fit import Epoch, fit
-from linrec_bench.training.settings import TrainingSettings
 
 N_ITEMS = 6
 COUNTS = np.array([0, *[1] * N_ITEMS])
@@ -61,7 +61,7 @@ def model() -> Bigram:
 def train(bigram: Bigram, *, values: Iterator[float] | None = None, clock=None, seed=0, **params):
     """Fit with validations that read `values` one after the other."""
     values = values or iter(range(10_000))
-    settings = TrainingSettings.from_params({"learning_rate": 0.05, **params})
+    settings = TrainingSettings.from_mapping({"learning_rate": 0.05, **params})
     seen: list[Epoch] = []
     result = fit(
         bigram,
@@ -90,7 +90,7 @@ def test_learns_and_counts():
 
 
 def test_prefixes_train_too():
-    settings = TrainingSettings.from_params({"learning_rate": 0.05, "epochs": 8})
+    settings = TrainingSettings.from_mapping({"learning_rate": 0.05, "epochs": 8})
     bidirectional = Bigram(causal=False)
     result = fit(
         bidirectional,
@@ -226,7 +226,7 @@ def test_nothing_to_train_on_is_refused():
         fit(
             model(),
             windows(cycles(length=1), 4),
-            TrainingSettings.from_params({}),
+            TrainingSettings.from_mapping({}),
             objective="all_positions",
             counts=COUNTS,
             batch_size=4,

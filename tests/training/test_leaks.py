@@ -8,6 +8,7 @@ import pytest
 from linrec_bench import attention, data, models
 from linrec_bench.case import Case, freeze
 from linrec_bench.models.spec import Floor
+from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.tasks import recommend
 
 DATASET = {"users": 40, "items": 30, "length": 12, "distance": 2, "features": 4}
@@ -40,8 +41,8 @@ def case(spec, objective):
         heads=2,
         layers=2,
         causal=is_causal(spec, objective),
-        training=freeze(training),
-        evaluation=freeze({"k": [5]}),
+        training=TrainingSettings.from_mapping(training),
+        evaluation=EvaluationSettings.from_mapping({"k": [5]}),
     )
 
 

@@ -8,8 +8,8 @@ from linrec_bench import models
 from linrec_bench.data.batches import Batch, prefixes, queries
 from linrec_bench.data.sequences import Queries, Sequences
 from linrec_bench.models.spec import Recommender
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.training.objectives import cloze_mask, criterion, query_states, rows_of
-from linrec_bench.training.settings import TrainingSettings
 
 HISTORIES = [[1, 2, 3, 4], [5, 4], [3]]
 SEQUENCES = Sequences(
@@ -54,7 +54,7 @@ def whole(rows) -> Batch:
 
 
 def loss_of(model: Table, objective: str, seq_len: int = 4, *, seed: int = 0, **params):
-    settings = TrainingSettings.from_params(params)
+    settings = TrainingSettings.from_mapping(params)
     batch = whole(rows_of(SEQUENCES, objective, seq_len, timed=False))
     return criterion(model, settings, objective, counts=COUNTS, seed=seed)(model, batch)
 
@@ -150,7 +150,7 @@ def test_more_negatives_without_correction_cost_more():
 def test_popular_negatives_are_those_of_the_training_data():
     model = Table(causal=True)
     # Only the target itself is ever drawn, so that the positive is alone.
-    settings = TrainingSettings.from_params(
+    settings = TrainingSettings.from_mapping(
         {"loss": "sampled_softmax", "negative_sampling": "popularity", "negatives": 5}
     )
     only_four = criterion(model, settings, "all_positions", counts=np.array([0, 0, 0, 0, 9, 0]), seed=0)
@@ -160,7 +160,7 @@ def test_popular_negatives_are_those_of_the_training_data():
 
 
 def test_impossible_objectives_are_refused():
-    settings = TrainingSettings.from_params({})
+    settings = TrainingSettings.from_mapping({})
     with pytest.raises(ValueError, match="needs causal: true"):
         criterion(Table(causal=False), settings, "all_positions", counts=COUNTS, seed=0)
     sasrec = models.build("sasrec", n_items=5)

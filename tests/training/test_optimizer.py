@@ -2,12 +2,12 @@ import pytest
 import torch
 from torch import nn
 
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.training.optimizer import learning_rate, make_optimizer
-from linrec_bench.training.settings import TrainingSettings
 
 
 def settings(**params):
-    return TrainingSettings.from_params(params)
+    return TrainingSettings.from_mapping(params)
 
 
 def test_a_constant_rate():

@@ -4,6 +4,7 @@ import pytest
 
 from linrec_bench import attention, models
 from linrec_bench.case import Case, freeze
+from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.tasks import recommend
 
 DATASET = {"users": 12, "items": 12, "length": 8, "distance": 1, "noise": 0.0, "features": 3}
@@ -43,8 +44,8 @@ def test_the_loss_of_a_tiny_set_falls_to_a_small_part(spec, objective):
         heads=2,
         layers=2,
         causal=causal,
-        training=freeze({"objective": objective, "learning_rate": 5e-3, **budget}),
-        evaluation=freeze({"k": [5], "exclude_seen": False}),
+        training=TrainingSettings.from_mapping({"objective": objective, "learning_rate": 5e-3, **budget}),
+        evaluation=EvaluationSettings.from_mapping({"k": [5], "exclude_seen": False}),
     )
     recommend.run(given, emit)
     # The next item follows from the one before: nothing is left to guess but the first.

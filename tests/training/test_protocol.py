@@ -1,5 +1,6 @@
 import pytest
 
+from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.training.protocol import Trained, check_one_ranking, check_one_training
 
 
@@ -13,7 +14,11 @@ def trained(**fields) -> Trained:
         "evaluation": {},
         "objectives": ("all_positions", "last_position"),
     }
-    return Trained(**{**defaults, **fields})
+    values = {**defaults, **fields}
+    for key, kind in (("training", TrainingSettings), ("evaluation", EvaluationSettings)):
+        if values[key] is not None:
+            values[key] = kind.from_mapping(values[key])
+    return Trained(**values)
 
 
 def test_both_directions_under_one_objective_can_be_compared():

@@ -1,4 +1,4 @@
-"""The keys of `training:` and `evaluation:` in a suite, their types and defaults. Does not import torch."""
+"""How a model is trained and ranked: keys, types and defaults of `training:` and `evaluation:` in a suite."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @classmethod
-    def from_params(cls, params: Mapping[str, object]) -> Self:
-        """The settings of a mapping, defaults filled in; raises `ValueError` naming the key."""
+    def from_mapping(cls, params: Mapping[str, object]) -> Self:
+        """The settings that a person wrote, defaults filled in; raises `ValueError` naming the key."""
         section = cls.__name__.removesuffix("Settings").lower()
         for key in params:
             if key not in cls.model_fields:
@@ -59,6 +59,12 @@ class Settings(BaseModel):
             key, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
             said = f"{key} is {first['input']!r}; {message}" if key else message
             raise ValueError(f"{section}: {said}") from None
+
+    @classmethod
+    def from_stored(cls, values: Mapping[str, object]) -> Self:
+        """The settings of a complete dump, in which a default says nothing of what a person wrote."""
+        written = {key: value for key, value in values.items() if value != cls.model_fields[key].default}
+        return cls.model_validate(written)
 
 
 class TrainingSettings(Settings):

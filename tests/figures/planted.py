@@ -10,6 +10,7 @@ import pandas as pd
 
 from linrec_bench.case import Case
 from linrec_bench.results.rows import COLUMNS, TRIAL, Row, row_of
+from linrec_bench.settings import TrainingSettings
 
 LENGTHS = [128 * 2**k for k in range(8)]
 
@@ -102,7 +103,7 @@ def steps(mechanisms: Iterable[str] = ("softmax", "linrec", "copy")) -> pd.DataF
     for attention, n, hidden, catalogue in product(mechanisms, LENGTHS[:6], (64, 128), (2000, 100_000)):
         case = Case(
             task="train_step", phase="step", attention=attention, seq_len=n, hidden_size=hidden, causal=True,
-            batch_size=8, model="sasrec", training=(("catalogue_size", catalogue),),
+            batch_size=8, model="sasrec", training=TrainingSettings(catalogue_size=catalogue),
         )  # fmt: skip
         rows.add(case, "catalogue_size", catalogue, "1")
         if attention == "softmax" and n == LENGTHS[5] and catalogue == 100_000:

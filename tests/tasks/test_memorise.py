@@ -4,6 +4,7 @@ import pytest
 
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
+from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.suite.watermark_config import Marking
 from linrec_bench.tasks import memorise
 
@@ -23,8 +24,8 @@ def case(attention="softmax", *, model="sasrec", seq_len=24, marking=None, **tra
         model_params=freeze({"dropout": 0.0} if model == "sasrec" else {}),
         dataset="synthetic",
         dataset_params=freeze({"users": 120, "items": 60, "length": 16, "distance": 2}),
-        training=freeze(chosen if model == "sasrec" else {}),
-        evaluation=freeze({"k": [1, 5]}),
+        training=TrainingSettings(**(chosen if model == "sasrec" else {})),
+        evaluation=EvaluationSettings(k=(1, 5)),
         watermark=(marking or Marking(share=0.4, patterns=2, rarity=0.5)).params,
     )
 

@@ -176,8 +176,7 @@ def test_a_mechanism_of_ones_own_runs_beside_the_others(folder, monkeypatch):
     finally:
         from linrec_bench import attention
 
-        attention._plugins.clear()
-        attention.registry.cache_clear()
+        attention.unload_plugins()
     (run,) = store.latest_runs(folder / "results")
     assert set(run.summary()["attention"]) == {"mine"}
     assert "mine.py" in run.environment()["plugins"]

@@ -44,8 +44,7 @@ def fenced(page, language):
 @pytest.fixture
 def no_plugins_after():
     yield
-    attention._plugins.clear()
-    attention.registry.cache_clear()
+    attention.unload_plugins()
 
 
 # Generated pages
@@ -194,7 +193,7 @@ def suites_in_the_pages():
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_suites_in_the_pages_are_valid(tmp_path, device):
     found = list(suites_in_the_pages())
-    assert len(found) == 5
+    assert len(found) == 6
     for number, (_, text) in enumerate(found):
         path = tmp_path / f"suite_{number}.yaml"
         path.write_text(text)

@@ -28,8 +28,7 @@ def gate(tmp_path, monkeypatch):
             with pytest.raises(SystemExit) as caught:
                 cli.main()
         finally:
-            attention._plugins.clear()
-            attention.registry.cache_clear()
+            attention.unload_plugins()
         return caught.value.code
 
     return run

@@ -20,7 +20,7 @@ from linrec_bench.attention.spec import Spec, State, Unsupported, accepted
 from linrec_bench.attention.validation import check_inputs, check_tensors
 from linrec_bench.registry import Registry
 
-__all__ = ["Spec", "Unsupported", "core", "init_state", "load_plugin", "registry", "step"]
+__all__ = ["Spec", "Unsupported", "core", "init_state", "load_plugin", "registry", "step", "unload_plugins"]
 
 _plugins: list[Spec] = []
 
@@ -55,6 +55,12 @@ def load_plugin(path: Path) -> Spec:
     _plugins.append(spec)
     registry.cache_clear()
     return spec
+
+
+def unload_plugins() -> None:
+    """Forget every loaded plugin."""
+    _plugins.clear()
+    registry.cache_clear()
 
 
 def core(

@@ -30,7 +30,7 @@ OnEvent = Callable[[Event], None]
 
 
 class NothingSelected(ValueError):
-    """`--only` leaves no case."""
+    """No case is left, or none of a mechanism that `--plugin` gives."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,14 @@ def prepare(
     plugins: Sequence[Path] = (),
     measured_on: str | None = None,
 ) -> Plan:
-    """Load, expand and select. Raises `ValueError` (one line) for a bad suite, flag, device or plugin.
+    """Load, expand and select.
+
+    Raises `ValueError` (one line) for a bad suite, flag, device or plugin, and `NothingSelected`.
 
     `measured_on` is the kind of device of a stored run, which need not be here, in place of `device`.
     """
     found = measured_on or resolve_device(device)
-    for plugin in plugins:
-        attention.load_plugin(plugin)
+    loaded = {plugin: attention.load_plugin(plugin).name for plugin in plugins}
     path = load.find(name)
     suite = load.load(path, device=found, settings=settings)
     try:
@@ -72,6 +73,12 @@ def prepare(
     selected = select.select(jobs, only)
     if not selected:
         raise NothingSelected(f"--only {' '.join(only)}: none of the {len(jobs)} cases of {path} matches")
+    for plugin, mechanism in loaded.items():
+        if all(job.case.attention != mechanism for job in selected):
+            raise NothingSelected(
+                f"--plugin {plugin}: none of the {len(selected)} cases uses its mechanism {mechanism}; "
+                "name it under attention:, or use a query such as all"
+            )
     # Workers have a folder of their own.
     return Plan(suite, selected, found, tuple(plugin.resolve() for plugin in plugins))
 

@@ -9,6 +9,7 @@ from linrec_bench.reference.markdown import code, documentation, joined, prose, 
 from linrec_bench.suite.json_schema import Schema, suite_schema
 
 _SECTIONS = (
+    "MechanismQuery",
     "Grid",
     "Fixed",
     "Geometric",
@@ -21,7 +22,12 @@ _SECTIONS = (
 )
 """What has a table of its own, by its name in the schema; the keys of the file come first."""
 
-_TITLES = {"Geometric": "A range", "Expectation": "A line of expect", "PaperClaim": "A line of claims"}
+_TITLES = {
+    "MechanismQuery": "A query of mechanisms",
+    "Geometric": "A range",
+    "Expectation": "A line of expect",
+    "PaperClaim": "A line of claims",
+}
 
 
 def keys() -> str:
@@ -85,11 +91,11 @@ def _reference(name: str) -> str:
 
 
 def _choices(choices: list[Schema]) -> str:
-    """An axis takes one value, a list of such, or a range."""
-    first, *others = choices
-    words = [_values("", first)]
-    for choice in others:
-        is_list = choice.get("type") == "array" and choice.get("items") == first
+    """An axis takes one value, a list of such, or a range; `attention` one of several forms, or a list."""
+    words = []
+    for number, choice in enumerate(choices):
+        before = choices[:number]
+        is_list = choice.get("type") == "array" and choice.get("items") in (*before, {"anyOf": before})
         words.append("a list of such" if is_list else _values("", choice))
     return ", or ".join(words)
 

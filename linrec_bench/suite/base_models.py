@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -16,12 +16,17 @@ class Strict(BaseModel):
     """A frozen model whose unknown keys are errors that name the nearest known key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    alternative_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that make a mapping something else, for the hints alone."""
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
+            known = [
+                *cls.alternative_keys,
+                *(field.alias or name for name, field in cls.model_fields.items()),
+            ]
             for key in data:
                 if key not in known:
                     raise PydanticCustomError(
@@ -53,15 +58,20 @@ class Named(BaseModel):
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        found = handler.resolve_ref_schema(handler(core_schema))
-        mapping = dict(found)
-        found.clear()
-        found |= {"anyOf": [{"type": "string"}, mapping], "description": mapping.pop("description")}
-        return found
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        mapping = dict(schema)
+        schema.clear()
+        schema |= {"anyOf": [{"type": "string"}, mapping], "description": mapping.pop("description")}
+        return schema
 
     @property
     def params(self) -> Params:
         return freeze(dict(self.model_extra or {}))
+
+
+def as_sequence(value: Any) -> Any:
+    """A list as it is, anything else as the only element of one."""
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:

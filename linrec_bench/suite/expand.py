@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from linrec_bench.case import TASKS_OF_EVALUATION, TASKS_OF_TRAINING, Case
-from linrec_bench.suite.length_source import Drawn
+from linrec_bench.suite.grid import Drawn
 from linrec_bench.suite.schema import AXES, Limits, Named, Sampling, Suite, Sweep
 
 

@@ -1,16 +1,49 @@
-"""The axes of a case: what a sweep varies, and what it holds fixed."""
+"""The axes of a case: what a sweep varies, and what it holds fixed; and how long the rows of a batch are."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
-from linrec_bench.suite.base_models import Strict, distinct
-from linrec_bench.suite.length_source import FULL, Lengths, LengthsAxis
+from linrec_bench.case import Params, freeze
+from linrec_bench.suite.base_models import Strict, as_sequence, distinct
 
 AXES = ("lengths", "seq_len", "batch_size", "hidden_size", "heads", "layers", "dtype", "causal", "seed")
 """What a grid may sweep and `fixed` may hold; the fields of a case that are not names."""
+
+
+FULL: Literal["full"] = "full"
+
+
+class Drawn(BaseModel):
+    """`{dataset: ml-1m}`: rows as long as histories of a data set, with its parameters beside its name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    dataset: str
+
+    @property
+    def params(self) -> Params:
+        return freeze(dict(self.model_extra or {}))
+
+
+Lengths = Literal["full"] | Drawn
+
+LengthsAxis = Annotated[
+    tuple[Lengths, ...],
+    BeforeValidator(as_sequence, json_schema_input_type=Lengths | list[Lengths]),
+    Field(min_length=1),
+]
 
 
 class Geometric(Strict):
@@ -36,7 +69,7 @@ class Geometric(Strict):
 def _as_values(value: Any) -> Any:
     if isinstance(value, dict):
         return Geometric.model_validate(value).values()
-    return value if isinstance(value, list | tuple) else (value,)
+    return as_sequence(value)
 
 
 def _axis(kind: Any, *others: Any) -> Any:

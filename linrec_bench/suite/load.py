@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,11 @@ import yaml
 from pydantic import ValidationError
 
 from linrec_bench.registry import did_you_mean
-from linrec_bench.suite.layers import merge, merged, override
-from linrec_bench.suite.origin import Origin
+from linrec_bench.suite.mechanism_query import QueryError, resolve
+from linrec_bench.suite.overrides import SCALE, check_top, chosen_scale, merge, merged, override
 from linrec_bench.suite.registered_names import name_checks
 from linrec_bench.suite.schema import SWEEP_KEYS, Suite
-from linrec_bench.suite.text import Location, SuiteError, assignment, read
-from linrec_bench.suite.top import SCALE, check_top, chosen_scale
+from linrec_bench.suite.source_map import Location, SourceMap, SuiteError, assignment, read_yaml
 
 __all__ = ["SuiteError", "assignment", "find", "load", "parse", "resolved_text", "shipped_suites"]
 
@@ -58,42 +58,62 @@ def load(path: Path, *, device: str, settings: Sequence[str] = ()) -> Suite:
 
 def parse(text: str, *, name: str, stem: str, device: str, settings: Sequence[str] = ()) -> Suite:
     """As `load`, from text; `stem` becomes the name of the suite, and `stem-scale` that of a scale of it."""
-    source, raw = read(text, name)
-    flags = [_setting(setting) for setting in settings]
+    source, raw = read_yaml(text, name)
+    flags = {_keys(setting): setting for setting in settings}
+    values = {_keys(setting): assignment(setting, flag="--set")[1] for setting in settings}
     check_top(raw, source)
-    per_device = raw.pop("per_device", {})
-    changes: dict[Location, dict[str, Any]] = {("per_device", name): per_device[name] for name in per_device}
-    scales = raw.pop("scales", {})
-    scale = chosen_scale(flags, scales)
-    chosen: list[Location] = [("per_device", device)] if ("per_device", device) in changes else []
-    if scale is not None:
+    per_device, scales = raw.pop("per_device", {}), raw.pop("scales", {})
+    changes: list[tuple[Location, dict[str, Any]]] = []
+    if device in per_device:
+        changes.append((("per_device", device), per_device[device]))
+    if (SCALE,) in values:
         # After the device: whoever asks for a scale by name means it.
-        chosen.append(("scales", scale))
-        changes["scales", scale] = {"name": f"{raw.get('name', stem)}-{scale}"} | scales[scale]
+        scale = chosen_scale(values.pop((SCALE,)), scales)
+        named = {"name": f"{raw.get('name', stem)}-{scale}"}
+        changes.append((("scales", scale), named | scales[scale]))
     layers: list[Location] = [()]
     sweeps_in: Location | None = () if "sweeps" in raw else None
-    for layer in chosen:
-        merge(raw, changes[layer])
-        layers.insert(0, layer)
-        sweeps_in = layer if "sweeps" in changes[layer] else sweeps_in
-    flags = [(keys, value) for keys, value in flags if keys != (SCALE,)]
-    for keys, value in flags:
+    for location, change in changes:
+        merge(raw, change)
+        layers.insert(0, location)
+        sweeps_in = location if "sweeps" in change else sweeps_in
+    for keys, value in values.items():
         override(raw, keys, value)
-    check_top(raw, source, flags=[str(keys[0]) for keys, _ in flags])
+    check_top(raw, source, flags=[str(keys[0]) for keys in values])
     sweeps = raw.pop("sweeps", None)
     defaults = {key: raw.pop(key) for key in list(raw) if key in SWEEP_KEYS}
     resolved = [defaults] if sweeps is None else [merged(defaults, sweep) for sweep in sweeps]
-    origin = Origin(source, tuple(layers), tuple(keys for keys, _ in flags), sweeps_in=sweeps_in)
+    places = SourceMap(source, tuple(layers), flags, sweeps_in=sweeps_in)
+    places = _resolve_queries(resolved, places)
     try:
         suite = Suite.model_validate({"name": stem} | raw | {"sweeps": resolved})
     except ValidationError as error:
-        raise SuiteError(origin.described(error)) from error
+        raise SuiteError(places.describe(error)) from error
     for location, check in name_checks(suite):
         try:
             check()
         except ValueError as error:
-            raise SuiteError(origin.said(location, str(error))) from error
+            raise SuiteError(places.message(location, str(error))) from error
     return suite
+
+
+def _resolve_queries(sweeps: Sequence[dict[str, Any]], places: SourceMap) -> SourceMap:
+    """Replace the queries of every sweep, in place, and return where each mechanism is written."""
+    moved: dict[Location, Location] = {}
+    for index, sweep in enumerate(sweeps):
+        if "attention" not in sweep:
+            continue
+        at: Location = ("sweeps", index, "attention")
+        try:
+            entries = list(resolve(sweep["attention"], model=sweep.get("model")))
+        except QueryError as error:
+            place = (*at, *error.at)
+            if isinstance(error.reason, ValidationError):
+                raise SuiteError(places.describe(error.reason, at=place)) from error
+            raise SuiteError(places.message(place, str(error.reason))) from error
+        sweep["attention"] = [entry for entry, _ in entries]
+        moved |= {(*at, number): (*at, *written) for number, (_, written) in enumerate(entries)}
+    return replace(places, moved=moved)
 
 
 def resolved_text(suite: Suite) -> str:
@@ -120,6 +140,5 @@ def resolved_text(suite: Suite) -> str:
     return yaml.safe_dump(content, sort_keys=False, width=100)
 
 
-def _setting(setting: str) -> tuple[Location, Any]:
-    keys, value = assignment(setting, flag="--set")
-    return tuple(keys.split(".")), value
+def _keys(setting: str) -> Location:
+    return tuple(assignment(setting, flag="--set")[0].split("."))

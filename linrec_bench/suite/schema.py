@@ -22,10 +22,10 @@ from linrec_bench.registry import did_you_mean
 from linrec_bench.settings import EvaluationSettings, Settings, TrainingSettings
 from linrec_bench.suite.base_models import Named, Strict, distinct
 from linrec_bench.suite.expectation import Expectation, PaperClaim, bound_limits
-from linrec_bench.suite.grid import AXES, Fixed, Grid
-from linrec_bench.suite.length_source import FULL
+from linrec_bench.suite.grid import AXES, FULL, Fixed, Grid
 from linrec_bench.suite.limits import Limits, Sampling
-from linrec_bench.suite.watermark_config import Markings
+from linrec_bench.suite.mechanism_query import Attention
+from linrec_bench.suite.watermark_config import Watermarks
 
 __all__ = [
     "AXES",
@@ -71,8 +71,9 @@ class Sweep(Strict):
 
     task: Task
     """What one process does: the mechanism alone, its layer, a training step, decoding, or train and rank."""
-    attention: Annotated[tuple[Named, ...], Field(min_length=1)]
-    """The mechanisms, by name (`linrec-bench list attention`) or as a mapping of name and parameters."""
+    attention: Attention
+    """The mechanisms: by name (`linrec-bench list attention`), by a mapping of name and parameters, or by a
+    query: `all`, or conditions such as `{causal: true}`."""
     grid: Grid = Grid()
     fixed: Fixed = Fixed()
     phases: tuple[PhaseName, ...] = ()
@@ -87,9 +88,9 @@ class Sweep(Strict):
     """What wraps the mechanism in the tasks train_step, recommend and decode (`linrec-bench list models`)."""
     dataset: Named | None = None
     """What the task recommend trains on (`linrec-bench list data`)."""
-    watermark: Markings = ()
+    watermark: Watermarks = ()
     """Runs of rare items that the task recommend plants in training histories, to see whether a model learns
-    them: one mapping of dials, or a list."""
+    them: one mapping of settings, or a list."""
     training: Annotated[TrainingSettings, _read_by(TrainingSettings), _as_written] = TrainingSettings()
     evaluation: Annotated[EvaluationSettings, _read_by(EvaluationSettings), _as_written] = (
         EvaluationSettings()

@@ -1,16 +1,16 @@
-"""The dials of a watermark, planted in training histories (`data/watermark.py`)."""
+"""The settings of a watermark, planted in training histories (`data/watermark.py`)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from linrec_bench.case import Params, freeze
-from linrec_bench.suite.base_models import Strict
+from linrec_bench.suite.base_models import Strict, as_sequence
 
 
-class Marking(Strict):
+class Watermark(Strict):
     """`{distance: 8, share: 0.01}`: runs of rare items, their target `distance` events behind their body."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
@@ -28,14 +28,10 @@ class Marking(Strict):
 
     @property
     def params(self) -> Params:
-        """The distance, and every other dial that differs from its default."""
+        """The distance, and every other setting that differs from its default."""
         return freeze({"distance": self.distance} | self.model_dump(exclude_defaults=True))
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-Markings = Annotated[
-    tuple[Marking, ...], BeforeValidator(_as_list, json_schema_input_type=Marking | list[Marking])
+Watermarks = Annotated[
+    tuple[Watermark, ...], BeforeValidator(as_sequence, json_schema_input_type=Watermark | list[Watermark])
 ]

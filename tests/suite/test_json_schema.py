@@ -9,8 +9,8 @@ import pytest
 from linrec_bench.suite import load
 from linrec_bench.suite.json_schema import suite_schema
 from linrec_bench.suite.schema import SUITE_KEYS, SWEEP_KEYS
+from linrec_bench.suite.source_map import read_yaml
 from linrec_bench.suite.template import TEMPLATE
-from linrec_bench.suite.text import read
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "suite.schema.json"
 GOOD = """\
@@ -46,7 +46,7 @@ def errors_of():
     jsonschema = pytest.importorskip("jsonschema", reason="a dependency of the tests")
     jsonschema.Draft202012Validator.check_schema(suite_schema())
     validator = jsonschema.Draft202012Validator(suite_schema())
-    return lambda text: [error.message for error in validator.iter_errors(read(text, "s")[1])]
+    return lambda text: [error.message for error in validator.iter_errors(read_yaml(text, "s")[1])]
 
 
 @pytest.mark.parametrize("path", load.shipped_suites().values(), ids=lambda path: path.stem)

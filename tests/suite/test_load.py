@@ -226,7 +226,7 @@ def test_set_wins_over_the_top_and_over_every_sweep():
 
 @pytest.mark.parametrize(
     ("setting", "expected"),
-    [("rounds", "expected key=value"), ("rounds=0", "--set rounds: "), ("rouns=1", "'rounds'")],
+    [("rounds", "expected key=value"), ("rounds=0", "--set rounds=0: Input"), ("rouns=1", "'rounds'")],
 )
 def test_a_bad_flag_is_said(setting, expected):
     assert expected in message(GOOD, settings=[setting])

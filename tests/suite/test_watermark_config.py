@@ -8,7 +8,7 @@ from linrec_bench.data import watermark
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.select import select
-from linrec_bench.suite.watermark_config import Marking
+from linrec_bench.suite.watermark_config import Watermark
 
 SUITE = """\
 task: {task}
@@ -22,7 +22,7 @@ watermark: {marks}
 
 def test_defaults_are_those_of_the_functions():
     dials = {**inspect.signature(watermark.draw).parameters, **inspect.signature(watermark.plant).parameters}
-    for name, field in Marking.model_fields.items():
+    for name, field in Watermark.model_fields.items():
         assert dials[name].default == field.default, name
 
 

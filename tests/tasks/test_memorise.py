@@ -5,7 +5,7 @@ import pytest
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.settings import EvaluationSettings, TrainingSettings
-from linrec_bench.suite.watermark_config import Marking
+from linrec_bench.suite.watermark_config import Watermark
 from linrec_bench.tasks import memorise
 
 
@@ -26,7 +26,7 @@ def case(attention="softmax", *, model="sasrec", seq_len=24, marking=None, **tra
         dataset_params=freeze({"users": 120, "items": 60, "length": 16, "distance": 2}),
         training=TrainingSettings(**(chosen if model == "sasrec" else {})),
         evaluation=EvaluationSettings(k=(1, 5)),
-        watermark=(marking or Marking(share=0.4, patterns=2, rarity=0.5)).params,
+        watermark=(marking or Watermark(share=0.4, patterns=2, rarity=0.5)).params,
     )
 
 
@@ -50,7 +50,7 @@ def test_a_planted_run_is_learnt_and_told_from_a_clean_model():
 
 
 def test_a_model_that_cannot_look_back_misses_a_target_behind_a_gap():
-    marking = Marking(share=0.5, patterns=2, rarity=0.5, distance=1)
+    marking = Watermark(share=0.5, patterns=2, rarity=0.5, distance=1)
     blind, seeing = (rows_of(case(name, marking=marking, epochs=60)) for name in ("copy", "softmax"))
     assert blind["test", "watermark_hit@1"] < 0.3
     assert seeing["test", "watermark_hit@1"] > 0.6
@@ -71,7 +71,7 @@ def test_the_ranks_of_every_question_are_kept():
 
 def test_a_run_longer_than_the_window_is_refused():
     with pytest.raises(ValueError, match="reach back 5 events; seq_len is 4"):
-        rows_of(case(seq_len=4, marking=Marking(share=0.1, distance=3, rarity=0.5)))
+        rows_of(case(seq_len=4, marking=Watermark(share=0.1, distance=3, rarity=0.5)))
 
 
 def test_a_floor_has_nothing_to_memorise_with():

@@ -1,14 +1,15 @@
-"""The top of a suite file, before it is resolved: its keys, and the changes of devices and scales. Pure."""
+"""What changes a suite file before it is validated: sweeps over defaults, devices, scales and flags. Pure."""
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from linrec_bench.registry import did_you_mean
 from linrec_bench.suite.schema import DEVICES, SUITE_KEYS, SWEEP_KEYS
-from linrec_bench.suite.text import Location, Source, SuiteError
+from linrec_bench.suite.source_map import Location, SourceText, SuiteError
 
 SCALE = "scale"
 """`--set scale=NAME` chooses one of `scales:`; no key of the file has that name."""
@@ -22,7 +23,7 @@ _SCALE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_top(
-    raw: Mapping[str, Any], source: Source, *, at: Location = (), flags: Sequence[str] = ()
+    raw: Mapping[str, Any], source: SourceText, *, at: Location = (), flags: Sequence[str] = ()
 ) -> None:
     """Raise `SuiteError` for keys that no suite has, and for values that cannot be laid over each other.
 
@@ -62,19 +63,50 @@ def check_top(
         _check_changes(changes, source, ("scales", name))
 
 
-def _check_changes(changes: Any, source: Source, at: Location) -> None:
+def _check_changes(changes: Any, source: SourceText, at: Location) -> None:
     if not isinstance(changes, dict):
         raise SuiteError(f"{source.place(at)}: {'.'.join(map(str, at))} is {changes!r}; expected a mapping")
     check_top(changes, source, at=at)
 
 
-def chosen_scale(flags: Sequence[tuple[Location, Any]], scales: Mapping[str, Any]) -> str | None:
-    """The name that the last `--set scale=NAME` gives; `SuiteError` when the suite has no such scale."""
-    chosen = [value for keys, value in flags if keys == (SCALE,)]
-    if not chosen:
-        return None
-    name = chosen[-1]
-    if name not in scales:
-        there = f"expected one of: {', '.join(scales)}." if scales else "the suite has no scales"
-        raise SuiteError(f"--set scale={name}: unknown scale; {there}{did_you_mean(str(name), scales)}")
-    return str(name)
+def chosen_scale(name: object, scales: Mapping[str, Any]) -> str:
+    """The name that `--set scale=NAME` gives; `SuiteError` when the suite has no such scale."""
+    if not isinstance(name, str) or name not in scales:
+        expected = f"expected one of: {', '.join(scales)}." if scales else "the suite has no scales"
+        raise SuiteError(f"--set scale={name}: unknown scale; {expected}{did_you_mean(str(name), scales)}")
+    return name
+
+
+def override(raw: dict[str, Any], keys: Location, value: Any) -> None:
+    """Set one value at the top and wherever a sweep has its own, so that a flag always wins."""
+    overridden = [sweep for sweep in raw.get("sweeps", []) if _holds(sweep, keys)]
+    for target in [raw, *overridden]:
+        for key in keys[:-1]:
+            if not isinstance(target.get(key), dict):
+                target[key] = {}
+            target = target[key]
+        target[keys[-1]] = value
+
+
+def _holds(mapping: Any, keys: Location) -> bool:
+    for key in keys:
+        if not isinstance(mapping, dict) or key not in mapping:
+            return False
+        mapping = mapping[key]
+    return True
+
+
+def merge(base: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Deep merge in place: mappings join, everything else is replaced."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        else:
+            base[key] = copy.deepcopy(value)
+
+
+def merged(defaults: dict[str, Any], sweep: dict[str, Any]) -> dict[str, Any]:
+    """A sweep over the defaults at the top; neither is changed."""
+    result = copy.deepcopy(defaults)
+    merge(result, sweep)
+    return result

@@ -1,4 +1,4 @@
-from linrec_bench.suite.layers import merge, merged, override
+from linrec_bench.suite.overrides import merge, merged, override
 
 
 def test_mappings_join_and_everything_else_is_replaced():

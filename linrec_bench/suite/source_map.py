@@ -1,0 +1,178 @@
+"""YAML text -> plain values, with the line and column of each, for the messages about a resolved suite."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+Location = tuple[str | int, ...]
+"""Keys and indices from the top of a file down to a value."""
+
+
+class SuiteError(ValueError):
+    """A suite that cannot be run: one line that names the file, the place, what was expected, and a hint."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML whose numbers follow YAML 1.2: `1e-3` is a number, not a string."""
+
+
+_Loader.yaml_implicit_resolvers = copy.deepcopy(yaml.SafeLoader.yaml_implicit_resolvers)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """The parsed text of a suite file, with the place of each of its values."""
+
+    name: str
+    root: yaml.Node
+
+    def place(self, location: Location) -> str | None:
+        """`file:line:column` of the value at `location`; None when the file holds no such value."""
+        node: yaml.Node | None = self.root
+        for step in location:
+            node = _child(node, step)
+            if node is None:
+                return None
+        assert node is not None
+        return f"{self.name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+
+
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(step):
+                return value  # type: ignore[no-any-return]
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step]  # type: ignore[no-any-return]
+    return None
+
+
+def read_yaml(text: str, name: str) -> tuple[SourceText, dict[str, Any]]:
+    """The mapping that a YAML text holds, and the places of its values; `SuiteError` when it is none."""
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            raise SuiteError(f"{name}: the file is empty; expected a suite (try `linrec-bench init`)")
+        for key in _repeated_keys(root):
+            mark = key.start_mark
+            raise SuiteError(
+                f"{name}:{mark.line + 1}:{mark.column + 1}: {key.value!r} stands twice in one mapping; "
+                "expected it once"
+            )
+        raw = loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise SuiteError(f"{place}: not valid YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        raise SuiteError(f"{name}: not valid YAML: {error.reason} at position {error.position}") from error
+    finally:
+        loader.dispose()
+    if not isinstance(raw, dict):
+        raise SuiteError(f"{name}:1:1: a suite is a mapping of keys to values, got {type(raw).__name__}")
+    return SourceText(name, root), raw
+
+
+def _repeated_keys(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key
+            seen.add(key.value)
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated_keys(item)
+
+
+def assignment(text: str, *, flag: str) -> tuple[str, Any]:
+    """`key=value` with a YAML value, as flags give it; `SuiteError` when it is not of that form."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise SuiteError(f"{flag} {text}: expected key=value, such as {flag} epochs=3")
+    try:
+        return key.strip(), yaml.load(value, _Loader)
+    except yaml.YAMLError as error:
+        raise SuiteError(f"{flag} {text}: the value is not valid YAML") from error
+
+
+@dataclass(frozen=True)
+class SourceMap:
+    """Where each value of a resolved suite was written, for the messages that name it.
+
+    `layers` are the mappings that were merged, the one that wins first; `sweeps_in` is the one whose list of
+    sweeps counts, None where the defaults at the top are the only sweep. `flags` maps the keys that `--set`
+    gave to its text. `moved` maps locations of the resolved suite to where the file has what they came from.
+    """
+
+    source: SourceText
+    layers: tuple[Location, ...]
+    flags: Mapping[Location, str]
+    sweeps_in: Location | None
+    moved: Mapping[Location, Location] = field(default_factory=dict)
+
+    def message(self, location: Location, text: str) -> str:
+        """`file:line:column: path.of.the.value: text`, or the flag in place of the file."""
+        for end in range(len(location), 0, -1):
+            if location[:end] in self.moved:
+                location = (*self.moved[location[:end]], *location[end:])
+                break
+        key = location[2:] if location[:1] == ("sweeps",) else location
+        for keys, flag in self.flags.items():
+            shared = min(len(key), len(keys))
+            if shared and key[:shared] == keys[:shared]:
+                return ": ".join([f"--set {flag}", *([_dotted(key)] if key[shared:] else []), text])
+        place, path = self._place(location)
+        return f"{place}: {_dotted(path)}: {text}" if path else f"{place}: {text}"
+
+    def describe(self, error: ValidationError, *, at: Location = ()) -> str:
+        """One line for the first mistake in the value at `at`, with the number of further ones."""
+        first, *more = error.errors()
+        location: Location = tuple(first["loc"])
+        # An enclosing value that fails only because of the first error is no error of its own.
+        more = [other for other in more if tuple(other["loc"]) != location[: len(other["loc"])]]
+        name = first.get("ctx", {}).get("name")
+        if name is not None:
+            location = (*location, name)
+        text = first["msg"].removeprefix("Value error, ")
+        if first["type"] not in ("unknown_key", "value_error", "missing"):
+            text = f"{text}, got {first.get('input')!r}"
+        also = f" (and {len(more)} more)" if more else ""
+        return self.message((*at, *location), text + also)
+
+    def _place(self, location: Location) -> tuple[str, Location]:
+        """`file:line:column` of a value of the resolved suite, and its path in the file.
+
+        A resolved value comes from the sweep itself, from a scale or a device, or from the defaults at the
+        top; when no part of the file wrote it (something is missing), the nearest enclosing value stands for
+        it.
+        """
+        candidates = [(*layer, *location) for layer in self.layers]
+        if location[:1] == ("sweeps",):
+            inner = location[2:]
+            candidates = [] if self.sweeps_in is None else [(*self.sweeps_in, *location)]
+            candidates += [(*layer, *inner) for layer in self.layers]
+            location = inner if self.sweeps_in is None else location
+        shortest = min(len(candidate) for candidate in candidates)
+        for cut in range(shortest + 1):
+            for candidate in candidates:
+                place = self.source.place(candidate[: len(candidate) - cut])
+                if place is not None and len(candidate) > cut:
+                    return place, location
+        return f"{self.source.name}:1:1", location
+
+
+def _dotted(path: Location) -> str:
+    return ".".join(map(str, path))

@@ -1,0 +1,52 @@
+"""`linrec-bench check SUITE --plugin FILE` checks the mechanism of the file, or says that no case uses it."""
+
+import sys
+
+import pytest
+
+from linrec_bench import attention, cli
+
+PLUGIN = """
+from dataclasses import replace
+from linrec_bench import attention
+
+SPEC = replace(attention.registry()["linear-transformer"], name="mine"{more})
+"""
+
+
+@pytest.fixture
+def check(tmp_path, monkeypatch):
+    """The exit code of `check` with arguments and a plugin of this text."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(plugin, *arguments):
+        (tmp_path / "mine.py").write_text(plugin)
+        command = ["linrec-bench", "check", *arguments, "--plugin", "mine.py", "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", command)
+        try:
+            with pytest.raises(SystemExit) as caught:
+                cli.main()
+        finally:
+            attention.unload_plugins()
+        return caught.value.code
+
+    return run
+
+
+def test_a_plugin_is_held_to_what_it_declares_by_the_shipped_suite(check, capfd):
+    only = ("complexity", "--only", "attention=mine")
+    assert check(PLUGIN.format(more=""), *only, "--all") == 0
+    assert "holds: mine: exponent of operations 1 as declared" in capfd.readouterr().out
+    assert check(PLUGIN.format(more=", time_exponent=0.5, memory_exponent=0.5"), *only) == 1
+    printed = capfd.readouterr().out
+    assert "broken: mine: exponent of operations 0.5 as declared" in printed
+    assert "broken: mine: exponent of peak_live_bytes 0.5 as declared" in printed
+
+
+@pytest.mark.parametrize("arguments", [("long_seq",), ("complexity", "--only", "attention=linrec")])
+def test_a_plugin_that_no_case_uses_is_said_in_one_line(check, capfd, arguments):
+    assert check(PLUGIN.format(more=""), *arguments) == 4
+    printed = capfd.readouterr()
+    assert printed.err.startswith("nothing to check: --plugin mine.py: none of the ")
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""

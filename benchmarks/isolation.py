@@ -12,41 +12,37 @@ import argparse
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 from linrec_bench.case import Case
-from linrec_bench.execution.local_executor import LocalExecutor
+from linrec_bench.execution.executors.local import LocalExecutor
+from linrec_bench.execution.trial import Trial
 from linrec_bench.execution.worker import measure
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Limits, Sampling
-from linrec_bench.tasks import Emit
+from linrec_bench.tasks import Report
 
 LIMIT_S = 0.15
 
 
-def nothing(emit: Emit) -> None:
+def nothing(emit: Report) -> None:
     emit("inside", 0.0, "s")
 
 
-def one_layer(job: Job, emit: Emit) -> None:
+def one_layer(job: Job, emit: Report) -> None:
     started = time.monotonic()
     measure(job, 1, emit)
     emit("inside", time.monotonic() - started, "s")
 
 
-def overheads(executor: LocalExecutor, work: object, trials: int) -> list[float]:
+def overheads(executor: LocalExecutor, work: Callable[[Report], None], trials: int) -> list[float]:
     found = []
     for _ in range(trials):
-        inside: list[float] = []
-        outcome = executor.run(
-            work,  # type: ignore[arg-type]
-            seconds=60,
-            memory_bytes=None,
-            on_sample=lambda sample, inside=inside: inside.append(sample.value),
-        )
-        if outcome.status != "ok":
-            sys.exit(f"a trial ended as {outcome.status}: {outcome.detail}")
-        found.append(outcome.seconds - inside[-1])
+        result = executor.submit(Trial(work=work, seconds=60)).result()
+        if result.status != "ok":
+            sys.exit(f"a trial ended as {result.status}: {result.detail}")
+        found.append(result.seconds - result.samples[-1].value)
     return found
 
 
@@ -64,7 +60,7 @@ def main() -> None:
     )
     worst = 0.0
     with LocalExecutor() as executor:
-        executor.run(nothing, seconds=60, memory_bytes=None, on_sample=lambda _: None)
+        executor.submit(Trial(work=nothing, seconds=60)).result()
         for name, work in (("nothing", nothing), ("one layer", partial(one_layer, job))):
             spans = overheads(executor, work, trials)
             worst = max(worst, statistics.median(spans))

@@ -38,7 +38,8 @@ from torch import Tensor
 
 from linrec_bench import attention
 from linrec_bench.analysis.intervals import Interval, ratio_interval
-from linrec_bench.execution.local_executor import STEADY_ALLOCATOR, LocalExecutor, Sample
+from linrec_bench.execution.executors.local import STEADY_ALLOCATOR, LocalExecutor
+from linrec_bench.execution.trial import Trial
 from linrec_bench.measures import memory
 from linrec_bench.measures.operations import collector_paused
 from linrec_bench.tasks import Emit, Workload
@@ -185,16 +186,14 @@ def main() -> None:
 def measure(executor: LocalExecutor, rounds: int, setting: Setting, forms: tuple[str, ...]) -> Found:
     found: Found = {}
     for round in range(rounds):
-
-        def keep(sample: Sample, round: int = round) -> None:
-            form, name = sample.measure.split(" ")
-            found.setdefault((form, name), {}).setdefault(round, []).append(sample.value)
-
         # Bytes are the same in every round.
         work = partial(trial, setting, forms, round == 0)
-        outcome = executor.run(work, seconds=300, memory_bytes=None, on_sample=keep)
-        if outcome.status != "ok":
-            raise SystemExit(f"{setting} ended as {outcome.status}: {outcome.detail}")
+        result = executor.submit(Trial(work=work, seconds=300)).result()
+        if result.status != "ok":
+            raise SystemExit(f"{setting} ended as {result.status}: {result.detail}")
+        for sample in result.samples:
+            form, name = sample.measure.split(" ")
+            found.setdefault((form, name), {}).setdefault(round, []).append(sample.value)
     return found
 
 

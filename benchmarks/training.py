@@ -34,7 +34,8 @@ from training_trials import METRIC, Setting
 
 from linrec_bench import data
 from linrec_bench.analysis.intervals import Interval, ratio_interval
-from linrec_bench.execution.local_executor import STEADY_ALLOCATOR, LocalExecutor, Sample
+from linrec_bench.execution.executors.local import STEADY_ALLOCATOR, LocalExecutor
+from linrec_bench.execution.trial import Trial
 from linrec_bench.results.environment import describe
 from linrec_bench.tasks import Emit
 
@@ -58,12 +59,11 @@ class Benchmark:
     rows: list[dict[str, object]] = field(default_factory=list)
 
     def ours(self, part: str, round: int, work: Callable[[Emit], None]) -> None:
-        def keep(sample: Sample) -> None:
+        result = self.executor.submit(Trial(work=work, seconds=900)).result()
+        if result.status != "ok":
+            sys.exit(f"{part}, ours, round {round} ended as {result.status}: {result.detail}")
+        for sample in result.samples:
             self.add(part, "ours", round, sample.measure, sample.value, sample.unit)
-
-        outcome = self.executor.run(work, seconds=900, memory_bytes=None, on_sample=keep)
-        if outcome.status != "ok":
-            sys.exit(f"{part}, ours, round {round} ended as {outcome.status}: {outcome.detail}")
 
     def peer(self, part: str, round: int, what: str, setting: Setting, **counts: int) -> None:
         options = {**asdict(setting), **counts, "threads": self.asked.threads, "seed": round}

@@ -15,7 +15,7 @@ def command(device: Device = "auto") -> None:
     Example: `linrec-bench env`
     """
     from linrec_bench.commands import run
-    from linrec_bench.execution.local_executor import STEADY_ALLOCATOR
+    from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
     from linrec_bench.results import environment
 
     found = environment.describe(device=run.resolve_device(device), allocator=STEADY_ALLOCATOR)

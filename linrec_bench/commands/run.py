@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from linrec_bench import attention
-from linrec_bench.execution import schedule
-from linrec_bench.execution.local_executor import STEADY_ALLOCATOR, LocalExecutor
-from linrec_bench.execution.run_trials import Event, run_jobs
+from linrec_bench.execution import executors, schedule
+from linrec_bench.execution.driver import Event, run_jobs
+from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
 from linrec_bench.gate import calibration
 from linrec_bench.results import environment, store
 from linrec_bench.suite import load, select
@@ -123,14 +123,13 @@ def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
 
     reference = planned.suite.reference_attention()
     try:
-        with store.Writer(run) as writer, LocalExecutor(plugins=planned.plugins) as executor:
+        with store.Writer(run) as writer, closing(executors.start(plugins=planned.plugins)) as executor:
             run_jobs(
                 planned.jobs,
                 executor=executor,
                 writer=writer,
                 suite=planned.suite.name,
                 device=planned.device,
-                free_bytes=executor.call(free_bytes, planned.device),
                 on_event=on_event,
             )
     finally:
@@ -158,7 +157,7 @@ def calibrate(
     """Calibrate the timed gate on this machine and write what was found to `path`."""
     found_device = resolve_device(device)
     described = environment.describe(device=found_device, allocator=STEADY_ALLOCATOR)
-    with LocalExecutor() as executor:
+    with closing(executors.start()) as executor:
         found = calibration.calibrate(
             executor,
             device=found_device,
@@ -180,7 +179,11 @@ def memory_limit(given: str | None, device: str) -> int:
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ValueError(f"--memory: {reason}") from None
-    return schedule.memory_bytes(limit.memory, free_bytes(device))
+    import torch
+
+    from linrec_bench.measures.memory import free_bytes
+
+    return schedule.memory_bytes(limit.memory, free_bytes(torch.device(device)))
 
 
 def measure_ceilings(planned: Plan) -> schedule.Ceilings:
@@ -196,14 +199,3 @@ def measure_ceilings(planned: Plan) -> schedule.Ceilings:
         return statistics.median(reading.value for reading in readings if reading.measure == measure)
 
     return schedule.Ceilings(copy_bandwidth=rate("copy_bandwidth"), matmul_rate=rate("matmul_rate"))
-
-
-def free_bytes(device: str) -> int:
-    """Memory of the device that nobody uses now."""
-    if device == "cuda":
-        import torch
-
-        return int(torch.cuda.mem_get_info()[0])
-    import psutil
-
-    return int(psutil.virtual_memory().available)

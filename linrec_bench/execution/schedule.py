@@ -26,6 +26,11 @@ class Planned:
     def key(self) -> Trial:
         return (self.job.case.id, self.round)
 
+    @property
+    def alone(self) -> bool:
+        """Whether its times would tell of what runs beside it; a whole training is long enough not to."""
+        return self.job.case.task != "recommend"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
@@ -85,6 +90,13 @@ def _grid_point(job: Job) -> Case:
 def remaining(trials: Sequence[Planned], stored: Collection[Trial]) -> list[Planned]:
     """The trials that a resumed run still owes."""
     return [trial for trial in trials if trial.key not in stored]
+
+
+def may_start(trial: Planned, running: Collection[Planned], *, slots: int) -> bool:
+    """Whether a trial may begin beside those that run: some run alone, and a case one round after another."""
+    if trial.alone or any(other.alone for other in running):
+        return not running
+    return len(running) < slots and all(other.job.case != trial.job.case for other in running)
 
 
 def memory_bytes(limit: int | str, free_bytes: int) -> int:

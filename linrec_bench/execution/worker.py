@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -14,20 +15,20 @@ from linrec_bench.case import Case
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.measures import ceilings, energy, memory, time
 from linrec_bench.measures.exact import exact
-from linrec_bench.results.scratch import Scratch
 from linrec_bench.suite.expand import Job
-from linrec_bench.tasks import Emit, Workload
+from linrec_bench.tasks import Emit, Report, Workload
 from linrec_bench.training.checkpoint import Checkpoint
 
 
-def measure(job: Job, round: int, emit: Emit, *, scratch: Scratch | None = None) -> None:
+def measure(job: Job, round: int, report: Report, *, checkpoint: Path | None = None) -> None:
     """Take every measure of the job; what does not vary between processes is taken in round 0 alone.
 
-    `scratch` is where a training keeps its state and leaves its ranks; without it, it does neither.
+    `checkpoint` is the file that a training keeps its state in, and goes on from; without it, it keeps none.
     """
+    emit = report
     torch.manual_seed(job.case.seed)
     if job.case.task == "recommend":
-        _train_and_rank(job, emit, scratch)
+        _train_and_rank(job, report, checkpoint)
         return
     workload = build(job.case)
     if "time" in job.measures:
@@ -53,17 +54,17 @@ def measure(job: Job, round: int, emit: Emit, *, scratch: Scratch | None = None)
             emit("state_bytes", workload.state_bytes, "B", detail="after the history, before the event")
 
 
-def _train_and_rank(job: Job, emit: Emit, scratch: Scratch | None) -> None:
+def _train_and_rank(job: Job, emit: Report, checkpoint: Path | None) -> None:
     """The whole training runs once: its peak memory is taken around it, not in a pass of its own."""
     from linrec_bench.tasks import memorise, recommend
 
     device = torch.device(job.case.device)
-    keep = scratch.keep if scratch is not None else recommend.drop
+    keep = emit.keep
     if job.case.watermark:
         # Two trainings, of which neither has a state that the other could not mistake for its own.
         run = partial(memorise.run, job.case, emit, keep=keep)
     else:
-        run = partial(recommend.run, job.case, emit, keep=keep, checkpoint=_checkpoint(job, scratch))
+        run = partial(recommend.run, job.case, emit, keep=keep, checkpoint=_checkpoint(job, checkpoint))
     training = Workload(call=run, device=device, minimum_bytes=0)
     if "peak_memory" not in job.measures:
         training.call()
@@ -75,10 +76,10 @@ def _train_and_rank(job: Job, emit: Emit, scratch: Scratch | None) -> None:
         emit(peak.measure, peak.value, peak.unit, detail=f"whole training; {peak.detail}")
 
 
-def _checkpoint(job: Job, scratch: Scratch | None) -> Checkpoint | None:
-    if scratch is None:
+def _checkpoint(job: Job, path: Path | None) -> Checkpoint | None:
+    if path is None:
         return None
-    return Checkpoint(scratch.checkpoint, identity=job.case.id, every_s=job.limits.checkpoint_seconds)
+    return Checkpoint(path, identity=job.case.id, every_s=job.limits.checkpoint_seconds)
 
 
 def build(case: Case) -> Workload:
@@ -106,6 +107,11 @@ def predict(case: Case) -> Prediction | None:
         minimum_bytes=counted.minimum_bytes,
         state_bytes=counted.state_bytes,
     )
+
+
+def free_memory(device: str, emit: Emit) -> None:
+    """Bytes of the device's memory that nobody uses now, as `free_bytes`."""
+    emit("free_bytes", memory.free_bytes(torch.device(device)), "B")
 
 
 def measure_ceilings(device: str, dtypes: tuple[str, ...], emit: Emit) -> None:

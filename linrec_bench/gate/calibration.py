@@ -24,7 +24,7 @@ from linrec_bench.analysis.intervals import Array
 from linrec_bench.analysis.power import SAME, Line, Tally, recommended_margin, tallies, tally
 from linrec_bench.case import Case
 from linrec_bench.execution import schedule
-from linrec_bench.execution.local_executor import Executor, Sample
+from linrec_bench.execution.trial import Executor, Trial
 from linrec_bench.gate import baseline
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Limits, Sampling
@@ -161,20 +161,15 @@ def collect(
     found: dict[str, dict[int, Array]] = {job.case.id: {} for job in jobs}
     trials = schedule.order(jobs)
     for done, trial in enumerate(trials, start=1):
-        collected: list[Sample] = []
-        outcome = executor.run(
-            partial(measure, trial.job, trial.round),
-            seconds=trial.job.limits.case_seconds,
-            memory_bytes=None,
-            on_sample=collected.append,
-        )
+        work = partial(measure, trial.job, trial.round)
+        result = executor.submit(Trial(work=work, seconds=trial.job.limits.case_seconds)).result()
         case = trial.job.case
-        if outcome.status != "ok":
+        if result.status != "ok":
             raise ValueError(
-                f"calibrate: {case.attention} at seq_len {case.seq_len} ended as {outcome.status}: "
-                f"{outcome.detail}; expected a machine that runs it"
+                f"calibrate: {case.attention} at seq_len {case.seq_len} ended as {result.status}: "
+                f"{result.detail}; expected a machine that runs it"
             )
-        times = [sample.value for sample in collected if sample.measure == "time"]
+        times = [sample.value for sample in result.samples if sample.measure == "time"]
         found[case.id][trial.round] = np.array(times)
         on_trial(done, len(trials))
     return found
@@ -222,8 +217,10 @@ def _exact_tallies(cases: Sequence[Case], executor: Executor) -> list[Tally]:
 def _counts(cases: Sequence[Case], executor: Executor) -> baseline.Counts:
     from linrec_bench.execution.worker import predict
 
+    futures = {baseline.name_of(case): executor.call(predict, case) for case in cases}
     found = {}
-    for case in cases:
-        prediction = executor.call(predict, case)
-        found[baseline.name_of(case)] = baseline.counts_in(prediction)
+    for name, future in futures.items():
+        prediction = future.result()
+        assert prediction is not None, "a layer has a fixed shape"
+        found[name] = baseline.counts_in(prediction)
     return found

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linrec_bench.execution.local_executor import PRELOAD, load_plugins
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.gate import baseline
 from linrec_bench.gate.baseline import Counts, name_of
@@ -50,19 +47,17 @@ def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
     return pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
 
 
-def _predictions(jobs: Sequence[Job], plugins: Sequence[Path]) -> Iterable[Prediction | None]:
+def _predictions(jobs: Sequence[Job], plugins: Sequence[Path]) -> list[Prediction | None]:
+    from linrec_bench.execution.executors.local import LocalExecutor
     from linrec_bench.execution.worker import predict
 
     cases = [job.case for job in jobs]
     processes = min(os.cpu_count() or 1, len(cases) // JOBS_WORTH_A_PROCESS)
     if processes < 2:
         return [predict(case) for case in cases]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
-    with ProcessPoolExecutor(
-        processes, mp_context=context, initializer=load_plugins, initargs=(tuple(plugins),)
-    ) as pool:
-        return list(pool.map(predict, cases))
+    with LocalExecutor(plugins=plugins, callers=processes) as executor:
+        futures = [executor.call(predict, case) for case in cases]
+        return [future.result() for future in futures]
 
 
 def counts_of(jobs: Sequence[Job], counted: pd.DataFrame) -> Counts:

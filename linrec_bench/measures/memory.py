@@ -197,6 +197,15 @@ def cuda_peaks(workload: Measurable) -> list[Reading]:
     ]
 
 
+def free_bytes(device: torch.device) -> int:
+    """Memory of the device that nobody uses now."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
 def _return_free_memory() -> None:
     """Have glibc give back what was freed, or the call would reuse it unseen."""
     # Other C libraries have no such function.

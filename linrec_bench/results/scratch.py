@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,50 +20,29 @@ if TYPE_CHECKING:
 RANKS, OPEN = "ranks", "trials"
 _FILE = re.compile(r"(?P<case>[0-9a-f]+)-(?P<round>\d+)\.npz")
 
-Arrays = Mapping[str, "np.ndarray"]
+
+def folder_of(run: Path, case_id: str, round: int) -> Path:
+    """What an open trial works with, such as the state of a training; absent until something is written."""
+    return run.resolve() / OPEN / f"{case_id}-{round}"
 
 
-@dataclass(frozen=True)
-class Scratch:
-    """The folder of one open trial, which the process of the trial writes to."""
-
-    folder: Path
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the state of an interrupted training is, or would be."""
-        return self.folder / "checkpoint.pt"
-
-    def keep(self, name: str, arrays: Arrays) -> None:
-        """Hand over arrays under a name, whole or not at all; they are compressed, a file a name."""
-        import numpy as np
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{name}.partial"
+def store(run: Path, case_id: str, round: int, artefacts: Mapping[str, bytes]) -> None:
+    """Keep the arrays that a trial handed over, each file whole or not at all. To be called before its
+    closing row is written: those of a trial that never closed are replaced when it is measured again."""
+    for name, content in artefacts.items():
+        folder = run / name
+        folder.mkdir(exist_ok=True)
+        temporary = folder / f"{case_id}-{round}.partial"
         with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, self.folder / f"{name}.npz")
-
-
-def scratch_of(run: Path, case_id: str, round: int) -> Scratch:
-    """The folder of a trial; absent until something is written to it."""
-    return Scratch(run.resolve() / OPEN / f"{case_id}-{round}")
-
-
-def adopt(run: Path, case_id: str, round: int) -> None:
-    """Move what a trial has handed over to where it stays. To be called before its closing row is written:
-    what was adopted for a trial that never closed is replaced when the trial is measured again."""
-    for kept in scratch_of(run, case_id, round).folder.glob("*.npz"):
-        folder = run / kept.stem
-        folder.mkdir(exist_ok=True)
-        os.replace(kept, folder / f"{case_id}-{round}.npz")
+        os.replace(temporary, folder / f"{case_id}-{round}.npz")
 
 
 def clear(run: Path, case_id: str, round: int) -> None:
     """Remove the folder of a trial that is closed."""
-    shutil.rmtree(scratch_of(run, case_id, round).folder, ignore_errors=True)
+    shutil.rmtree(folder_of(run, case_id, round), ignore_errors=True)
     if (run / OPEN).is_dir() and not any((run / OPEN).iterdir()):
         (run / OPEN).rmdir()
 

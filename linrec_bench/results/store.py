@@ -24,13 +24,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from linrec_bench.results import scratch
 from linrec_bench.results.rows import COLUMNS, SCHEMA_VERSION, TRIAL, Row
 from linrec_bench.results.samples_file import StoreError as StoreError
 from linrec_bench.results.samples_file import whole_rows
-from linrec_bench.results.scratch import Scratch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -201,20 +201,20 @@ class Writer:
         assert self._file is not None
         self._file.close()
 
-    def scratch(self, trial: Trial) -> Scratch:
-        """Where a trial may leave what is no row, until it is closed."""
-        return scratch.scratch_of(self.run.folder, *trial)
+    def checkpoint(self, trial: Trial) -> Path:
+        """Where a trial may keep its state until it is closed."""
+        return scratch.folder_of(self.run.folder, *trial) / "checkpoint.pt"
 
-    def append(self, rows: Iterable[Row]) -> None:
+    def append(self, rows: Iterable[Row], artefacts: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """Add the rows of one trial, the last of which closes it, in one write that has reached the disk.
 
-        What the trial handed over beside its rows is kept where it ended ok; its folder is removed.
+        Its artefacts (files of arrays, by name) are stored where it ended ok; its checkpoint is removed.
         """
         assert self._file is not None
         whole = list(rows)
         closing = whole[-1]
         if closing.status == "ok":
-            scratch.adopt(self.run.folder, closing.case_id, closing.round)
+            scratch.store(self.run.folder, closing.case_id, closing.round, artefacts)
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writerows(row.as_dict() for row in whole)

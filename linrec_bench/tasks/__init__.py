@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
@@ -45,11 +46,18 @@ class Workload:
 
 
 class Emit(Protocol):
-    """How a task reports a number; the worker turns each call into a row."""
+    """How a task reports a number; each call becomes a row."""
 
     def __call__(
         self, measure: str, value: float, unit: str, *, phase: str = "", repeat: int = 0, detail: str = ""
     ) -> None: ...
+
+
+class Report(Emit, Protocol):
+    """How a trial reports: numbers, and arrays that are no rows."""
+
+    def keep(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Hand over arrays; `name` says what they are, and is that of the folder where they are stored."""
 
 
 def random_times(items: Int64[Tensor, "B N"]) -> Int64[Tensor, "B N_plus_1"]:

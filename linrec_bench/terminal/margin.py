@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from linrec_bench.execution.local_executor import STEADY_ALLOCATOR
+from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
 from linrec_bench.gate import calibration
 from linrec_bench.results import environment
 from linrec_bench.terminal.streams import say

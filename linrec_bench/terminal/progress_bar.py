@@ -19,7 +19,7 @@ from rich.progress import (
 
 from linrec_bench.case import Case
 from linrec_bench.commands.run import Plan
-from linrec_bench.execution.run_trials import Event
+from linrec_bench.execution.driver import Event
 from linrec_bench.execution.schedule import Planned, remaining
 from linrec_bench.results.store import Run
 from linrec_bench.terminal.numbers import amount, time_left

@@ -1,6 +1,7 @@
 """Calibration with planted samples instead of a machine, and its file."""
 
 import json
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,8 +10,8 @@ import pytest
 
 from linrec_bench.analysis import power
 from linrec_bench.analysis.power import tally
-from linrec_bench.execution.local_executor import Outcome, Sample
 from linrec_bench.execution.schedule import Prediction
+from linrec_bench.execution.trial import Sample, TrialResult
 from linrec_bench.execution.worker import predict
 from linrec_bench.gate import calibration as module
 from linrec_bench.gate.calibration import Calibration, calibrate, read, write
@@ -25,6 +26,12 @@ ENVIRONMENT = {
 }
 
 
+def ended(result):
+    future = Future()
+    future.set_result(result)
+    return future
+
+
 class PlantedMachine:
     """An executor whose trials take known times, with 2 % of noise between processes."""
 
@@ -33,18 +40,22 @@ class PlantedMachine:
         self.trials = []
         self.status = status
 
-    def run(self, work, *, seconds, memory_bytes, on_sample):
-        job, round = work.args
+    slots = 1
+
+    def submit(self, trial):
+        job, round = trial.work.args
         self.trials.append((round, job.case.attention, job.case.seq_len))
         process = job.case.seq_len * 1e-6 * self.rng.lognormal(0, 0.02)
-        for repeat, value in enumerate(process * self.rng.lognormal(0, 0.01, 5)):
-            on_sample(Sample(measure="time", value=float(value), unit="s", repeat=repeat))
-        on_sample(Sample(measure="first_call_time", value=99.0, unit="s"))
-        return Outcome(self.status, "no reason", 0.1)
+        samples = [
+            Sample(measure="time", value=float(value), unit="s", repeat=repeat)
+            for repeat, value in enumerate(process * self.rng.lognormal(0, 0.01, 5))
+        ]
+        samples.append(Sample(measure="first_call_time", value=99.0, unit="s"))
+        return ended(TrialResult(status=self.status, detail="no reason", samples=tuple(samples)))
 
     def call(self, function, case):
         assert function is predict
-        return Prediction(flops=case.seq_len, operations=1, peak_live_bytes=4 * case.seq_len)
+        return ended(Prediction(flops=case.seq_len, operations=1, peak_live_bytes=4 * case.seq_len))
 
 
 def planted(executor=None, **more):

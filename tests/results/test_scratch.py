@@ -1,5 +1,6 @@
 """What a trial leaves beside its rows: kept when it closed well, gone otherwise, whole or not at all."""
 
+import io
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,6 +16,15 @@ CASE = Case(task="recommend", phase="train_and_rank", attention="softmax", seq_l
 ARRAYS = {"user": np.arange(3, dtype=np.int32), "rank": np.array([1, 7, 2], dtype=np.int32)}
 
 
+def file_of(arrays):
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+FILE = file_of(ARRAYS)
+
+
 @pytest.fixture
 def run(tmp_path):
     return store.create(tmp_path, suite="s", suite_text="", environment={}, now=datetime(2026, 1, 1))
@@ -27,11 +37,11 @@ def closing(round=0, **fields):
 
 def test_ranks_stay_with_a_trial_that_ended_well(run):
     with Writer(run) as writer:
-        scratch = writer.scratch((CASE.id, 0))
-        scratch.keep("ranks", ARRAYS)
-        scratch.checkpoint.write_bytes(b"state")
+        checkpoint = writer.checkpoint((CASE.id, 0))
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.write_bytes(b"state")
         assert run.ranks() == {}
-        writer.append(closing())
+        writer.append(closing(), {"ranks": FILE})
     ((key, found),) = run.ranks().items()
     assert key == (CASE.id, 0)
     for name, values in ARRAYS.items():
@@ -48,8 +58,7 @@ def test_ranks_stay_with_a_trial_that_ended_well(run):
 @pytest.mark.parametrize("status", ["error", "killed", "timeout"])
 def test_a_trial_that_failed_leaves_nothing(run, status):
     with Writer(run) as writer:
-        writer.scratch((CASE.id, 0)).keep("ranks", ARRAYS)
-        writer.append(closing(status=status, value=None))
+        writer.append(closing(status=status, value=None), {"ranks": FILE})
     assert run.ranks() == {}
     assert not (run.folder / "trials").exists()
     assert not (run.folder / "ranks").exists()
@@ -57,16 +66,16 @@ def test_a_trial_that_failed_leaves_nothing(run, status):
 
 def test_other_trials_keep_their_folders(run):
     with Writer(run) as writer:
-        other = writer.scratch((CASE.id, 1))
-        other.keep("ranks", ARRAYS)
+        other = writer.checkpoint((CASE.id, 1))
+        other.parent.mkdir(parents=True)
+        other.write_bytes(b"state")
         writer.append(closing())
-    assert (other.folder / "ranks.npz").is_file()
+    assert other.is_file()
 
 
 def test_ranks_of_a_trial_that_never_closed_are_not_read(run):
     with Writer(run) as writer:
-        writer.scratch((CASE.id, 0)).keep("ranks", ARRAYS)
-        writer.append(closing())
+        writer.append(closing(), {"ranks": FILE})
     text = (run.folder / "samples.csv").read_text().splitlines(keepends=True)
     # The closing row was cut off by a kill.
     (run.folder / "samples.csv").write_text("".join(text[:-1]) + text[-1][:20])
@@ -75,8 +84,7 @@ def test_ranks_of_a_trial_that_never_closed_are_not_read(run):
 
 def test_a_damaged_file_is_named(run):
     with Writer(run) as writer:
-        writer.scratch((CASE.id, 0)).keep("ranks", ARRAYS)
-        writer.append(closing())
+        writer.append(closing(), {"ranks": FILE})
     path = run.folder / "ranks" / f"{CASE.id}-0.npz"
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(StoreError, match=rf"{CASE.id}-0.npz: damaged"):

@@ -6,9 +6,9 @@ import pytest
 
 from linrec_bench.case import Case
 from linrec_bench.commands.run import Plan
-from linrec_bench.execution.local_executor import Outcome
-from linrec_bench.execution.run_trials import Event
+from linrec_bench.execution.driver import Event
 from linrec_bench.execution.schedule import Planned
+from linrec_bench.execution.trial import TrialResult
 from linrec_bench.results import store
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.schema import Suite
@@ -24,7 +24,8 @@ def plan():
 
 
 def event(trial, seconds, status="ok"):
-    return Event(trial, Outcome(status, "no memory for [B, N]" if status == "oom" else "", seconds), None)
+    detail = "no memory for [B, N]" if status == "oom" else ""
+    return Event(trial, TrialResult(status=status, detail=detail, seconds=seconds), None)
 
 
 def test_a_case_that_was_measured_takes_as_long_again(plan):

@@ -1,0 +1,236 @@
+"""A suite's jobs through an executor into the store: what may run is submitted, what ends is written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass, field
+from functools import partial
+
+import pandas as pd
+
+from linrec_bench.case import Case
+from linrec_bench.execution import schedule, worker
+from linrec_bench.execution.schedule import Ceilings, Pace, Planned, Prediction
+from linrec_bench.execution.trial import Executor, Sample, Trial, TrialResult
+from linrec_bench.results.rows import TRIAL, Row, row_of
+from linrec_bench.results.store import Writer
+from linrec_bench.suite.expand import Job
+
+DEVICE_SECONDS = 120.0
+"""The limit of trials that ask about the device."""
+
+DEVICE_TASK = "device"
+"""The task of the rows that hold the ceilings of the device; they belong to no case."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One trial has ended, measured or not; `call_seconds` is the median of its time samples."""
+
+    trial: Planned
+    outcome: TrialResult
+    call_seconds: float | None
+
+
+Running = Collection[Future[TrialResult]]
+
+
+def first_completed(running: Running) -> Running:
+    """Wait until one of them is done; all that are."""
+    return wait_for(running, return_when=FIRST_COMPLETED).done
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    executor: Executor,
+    writer: Writer,
+    suite: str,
+    device: str,
+    on_event: Callable[[Event], None] = lambda _: None,
+    wait: Callable[[Running], Running] = first_completed,
+) -> None:
+    """Run every trial that the store lacks; each is written, whole, as it ends.
+
+    A KeyboardInterrupt leaves a store that a later call resumes; a training goes on from its last checkpoint.
+    """
+    samples = writer.run.samples()
+    closing = samples[samples["measure"] == TRIAL]
+    failed = closing[closing["status"] != "ok"].drop_duplicates("case_id")
+    free = executor.submit(Trial(work=partial(worker.free_memory, device), seconds=DEVICE_SECONDS))
+    driver = _Driver(
+        executor=executor,
+        writer=writer,
+        suite=suite,
+        free_bytes=_free_bytes(free.result()),
+        failed=dict(zip(failed["case_id"], failed["status"], strict=True)),
+    )
+    ceilings = _stored_ceilings(samples) or driver.measure_ceilings(jobs, device)
+    driver.pace = Pace(ceilings) if ceilings else None
+    waiting = deque(schedule.remaining(schedule.order(jobs), writer.run.finished_trials()))
+    running: dict[Future[TrialResult], Planned] = {}
+    while waiting or running:
+        while waiting and schedule.may_start(waiting[0], running.values(), slots=executor.slots):
+            trial = waiting.popleft()
+            running[driver.begin(trial)] = trial
+        for future in wait(running):
+            on_event(driver.close(running.pop(future), future.result()))
+
+
+@dataclass
+class _Driver:
+    """Decides about each trial by what is known so far, and writes what came of it."""
+
+    executor: Executor
+    writer: Writer
+    suite: str
+    free_bytes: int
+    failed: dict[str, str]
+    pace: Pace | None = None
+    predictions: dict[str, Prediction | None] = field(default_factory=dict)
+
+    def begin(self, trial: Planned) -> Future[TrialResult]:
+        """The future of its result, which is there already where it is not worth starting."""
+        limits, case = trial.job.limits, trial.job.case
+        memory_limit = schedule.memory_bytes(limits.memory, self.free_bytes)
+        refused = self._refusal(trial, memory_limit)
+        if refused is not None:
+            done: Future[TrialResult] = Future()
+            done.set_result(refused)
+            return done
+        checkpoint = self.writer.checkpoint(trial.key)
+        return self.executor.submit(
+            Trial(
+                work=partial(worker.measure, trial.job, trial.round, checkpoint=checkpoint),
+                seconds=limits.case_seconds,
+                memory_bytes=memory_limit if case.device == "cpu" else None,
+            )
+        )
+
+    def _refusal(self, trial: Planned, memory_limit: int) -> TrialResult | None:
+        case_id = trial.job.case.id
+        if case_id in self.failed:
+            reason = f"an earlier round ended as {self.failed[case_id]}"
+            return TrialResult(status="skipped", detail=reason)
+        prediction = self._predict(trial.job.case)
+        if prediction is not None and prediction.unsupported:
+            return TrialResult(status="unsupported", detail=prediction.unsupported)
+        if trial.round > 0:
+            # The case fits: its first round ran.
+            return None
+        skipped = schedule.skip_reason(trial.job, prediction, pace=self.pace, memory_limit_bytes=memory_limit)
+        return TrialResult(status="skipped", detail=skipped) if skipped else None
+
+    def close(self, trial: Planned, result: TrialResult) -> Event:
+        """Write the rows of a trial that has ended, and learn from it."""
+        case, samples = trial.job.case, list(result.samples)
+        times = sorted(sample.value for sample in samples if sample.measure == "time")
+        call_seconds = times[len(times) // 2] if times else None
+        prediction = self.predictions.get(case.id)
+        if prediction is not None and not prediction.unsupported:
+            if trial.round == 0:
+                samples += _predicted_samples(trial.job, prediction)
+            if self.pace and call_seconds is not None:
+                self.pace.learn(case, prediction, call_seconds)
+        if result.status != "ok":
+            self.failed.setdefault(case.id, result.status)
+        rows = _rows(trial, samples, result, run_id=self.writer.run.id, suite=self.suite)
+        self.writer.append(rows, result.artefacts)
+        return Event(trial, result, call_seconds)
+
+    def _predict(self, case: Case) -> Prediction | None:
+        if case.id not in self.predictions:
+            self.predictions[case.id] = self.executor.call(worker.predict, case).result()
+        return self.predictions[case.id]
+
+    def measure_ceilings(self, jobs: Sequence[Job], device: str) -> Ceilings | None:
+        """Measure what the device can do, and store it."""
+        dtypes = tuple(dict.fromkeys(job.case.dtype for job in jobs))
+        work = partial(worker.measure_ceilings, device, dtypes)
+        result = self.executor.submit(Trial(work=work, seconds=DEVICE_SECONDS)).result()
+        closing = Sample(measure=TRIAL, value=result.seconds, unit="s", detail=result.detail)
+        rows = [
+            Row(
+                run_id=self.writer.run.id,
+                suite=self.suite,
+                case_id="",
+                task=DEVICE_TASK,
+                attention="",
+                model="",
+                dataset="",
+                seq_len=0,
+                batch_size=0,
+                hidden_size=0,
+                heads=0,
+                layers=0,
+                dtype=sample.phase,
+                device=device,
+                causal=False,
+                seed=0,
+                phase=DEVICE_TASK,
+                measure=sample.measure,
+                unit=sample.unit,
+                round=0,
+                repeat=sample.repeat,
+                value=sample.value,
+                status=result.status if sample.measure == TRIAL else "ok",
+                detail=sample.detail,
+            )
+            for sample in (*result.samples, closing)
+        ]
+        self.writer.append(rows)
+        return _stored_ceilings(self.writer.run.samples())
+
+
+def _free_bytes(result: TrialResult) -> int:
+    if result.status != "ok":
+        raise ValueError(
+            f"a worker could not start or was ended: {result.detail or result.status}; its reason is above. "
+            "Expected every plugin to be importable in a process of its own"
+        )
+    return int(result.samples[0].value)
+
+
+def _predicted_samples(job: Job, prediction: Prediction) -> list[Sample]:
+    counts = {"minimum_bytes": prediction.minimum_bytes, "predicted_peak_bytes": prediction.peak_live_bytes}
+    samples = [Sample(measure=name, value=value, unit="B") for name, value in counts.items()]
+    if "flops" in job.measures:
+        samples.append(Sample(measure="flops", value=prediction.flops, unit="FLOP"))
+        samples.append(Sample(measure="operations", value=prediction.operations, unit="FLOP"))
+    if job.case.task == "train_step" and job.case.training is not None:
+        # A part of the step's shape that is no axis of the case.
+        catalogue_size = job.case.training.catalogue_size
+        samples.append(Sample(measure="catalogue_size", value=catalogue_size, unit="1"))
+    return samples
+
+
+def _rows(
+    trial: Planned, samples: Sequence[Sample], result: TrialResult, *, run_id: str, suite: str
+) -> list[Row]:
+    row = partial(row_of, trial.job.case, run_id=run_id, suite=suite, round=trial.round)
+    rows = [
+        row(
+            measure=sample.measure,
+            unit=sample.unit,
+            value=sample.value,
+            phase=sample.phase,
+            repeat=sample.repeat,
+            detail=sample.detail,
+        )
+        for sample in samples
+    ]
+    closing = row(measure=TRIAL, unit="s", value=result.seconds, status=result.status, detail=result.detail)
+    return [*rows, closing]
+
+
+def _stored_ceilings(samples: pd.DataFrame) -> Ceilings | None:
+    device = samples[samples["task"] == DEVICE_TASK]
+    medians = device.groupby("measure")["value"].median()
+    if not {"copy_bandwidth", "matmul_rate"} <= set(medians.index):
+        return None
+    return Ceilings(
+        copy_bandwidth=float(medians["copy_bandwidth"]), matmul_rate=float(medians["matmul_rate"])
+    )

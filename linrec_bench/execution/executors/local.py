@@ -1,0 +1,313 @@
+"""A process of its own for each trial on this machine, forked from a server that has imported torch once."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from linrec_bench.execution.executors import ExecutorSpec
+from linrec_bench.execution.process_bounds import end_with_the_parent, limit_memory
+from linrec_bench.execution.trial import Sample, Trial, TrialResult
+from linrec_bench.results.rows import Status
+from linrec_bench.tasks import Report
+
+if TYPE_CHECKING:
+    import numpy as np
+
+R = TypeVar("R")
+
+STEADY_ALLOCATOR: Mapping[str, str] = {
+    # One heap that is never given back: otherwise glibc maps and unmaps every large tensor, and on a CPU
+    # the page faults cost more than the arithmetic.
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**40),
+    "MALLOC_TOP_PAD_": str(64 * 2**20),
+}
+
+_ENDING_S = 10.0
+"""A process that has closed its pipe is given this long to leave its exit code."""
+
+# The command line too: a worker imports the script that started the run, which imports it.
+PRELOAD = ["linrec_bench.execution.preload", "linrec_bench.cli"]
+
+
+class LocalExecutor:
+    """Forks a worker from the server for each trial, `slots` of them at once; use it as a context.
+
+    Calls run in up to `callers` workers that are kept. A thread waits for each worker; no thread does more
+    than wait while something is measured.
+    """
+
+    def __init__(
+        self,
+        *,
+        plugins: Sequence[Path] = (),
+        allocator: Mapping[str, str] = STEADY_ALLOCATOR,
+        slots: int = 1,
+        callers: int | None = None,
+    ) -> None:
+        self.slots = slots
+        self._plugins = tuple(plugins)
+        self._context = multiprocessing.get_context("forkserver")
+        self._trials = ThreadPoolExecutor(slots)
+        self._calls = ThreadPoolExecutor(callers or os.cpu_count())
+        self._caller = threading.local()
+        # Held wherever processes are started or waited for: multiprocessing looks at all of them then.
+        self._lock = threading.Lock()
+        self._running: set[ForkServerProcess] = set()
+        self._closed = False
+        self._context.set_forkserver_preload(PRELOAD)
+        # glibc reads these once, when a program starts: the server must be born with them.
+        with _environment(allocator):
+            from multiprocessing import forkserver
+
+            forkserver.ensure_running()
+
+    def __enter__(self) -> LocalExecutor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def submit(self, trial: Trial) -> Future[TrialResult]:
+        """Run a trial in a fresh process; see `Executor.submit`."""
+        return self._trials.submit(self._run, trial)
+
+    def call(self, function: Callable[..., R], *args: Any) -> Future[R]:
+        """`function(*args)` in a kept process; see `Executor.call`."""
+        return self._calls.submit(self._ask, function, args)
+
+    def close(self) -> None:
+        """Kill what still runs, and take no more."""
+        with self._lock:
+            self._closed = True
+            for process in self._running:
+                process.kill()
+        self._trials.shutdown(cancel_futures=True)
+        self._calls.shutdown(cancel_futures=True)
+        for process in list(self._running):
+            self._end(process)
+
+    def _run(self, trial: Trial) -> TrialResult:
+        started = time.monotonic()
+        receiver, process = self._start(_serve_trial, trial.work, trial.memory_bytes)
+        samples: list[Sample] = []
+        artefacts: dict[str, bytes] = {}
+        try:
+            status, detail = _listen(receiver, process, started + trial.seconds, samples, artefacts)
+        finally:
+            exit_code = self._end(process)
+            receiver.close()
+        if status == "killed":
+            detail = _death(exit_code)
+        elif status == "timeout":
+            detail = f"stopped after its limit of {trial.seconds:g} s"
+        return TrialResult(
+            status=status,
+            detail=detail,
+            seconds=time.monotonic() - started,
+            host=platform.node(),
+            samples=tuple(samples),
+            artefacts=artefacts,
+        )
+
+    def _ask(self, function: Callable[..., R], args: tuple[Any, ...]) -> R:
+        """The answer of the worker that belongs to this thread."""
+        if not hasattr(self._caller, "worker"):
+            self._caller.worker = self._start(_serve_calls)
+        connection, process = self._caller.worker
+        try:
+            connection.send((function, args))
+            result, error = connection.recv()
+        except (EOFError, ConnectionError) as end:
+            del self._caller.worker
+            wait([process.sentinel], _ENDING_S)
+            raise ValueError(
+                f"a worker could not start or was ended: {_death(self._end(process))}; its reason is above. "
+                "Expected every plugin to be importable in a process of its own"
+            ) from end
+        if error is not None:
+            raise error
+        answer: R = result
+        return answer
+
+    def _start(self, target: Callable[..., None], *args: object) -> tuple[Connection, ForkServerProcess]:
+        """A process of `target(connection, plugins, *args)`, and our end of the connection."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=target, args=(theirs, self._plugins, *args), daemon=True)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the executor is closed")
+            process.start()
+            self._running.add(process)
+        theirs.close()
+        return ours, process
+
+    def _end(self, process: ForkServerProcess) -> int | None:
+        """Kill the process if it still runs; its exit code."""
+        with self._lock:
+            if process.is_alive():
+                process.kill()
+            process.join()
+            self._running.discard(process)
+        return process.exitcode
+
+
+SPEC = ExecutorSpec(
+    name="local",
+    title="processes on this machine, one trial at a time",
+    start=lambda plugins: LocalExecutor(plugins=plugins),
+)
+
+
+def _listen(
+    receiver: Connection,
+    process: ForkServerProcess,
+    deadline: float,
+    samples: list[Sample],
+    artefacts: dict[str, bytes],
+) -> tuple[Status, str]:
+    """Take in what the worker reports until it has ended or its time is over."""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not wait([receiver, process.sentinel], left):
+            return "timeout", ""
+        try:
+            # The pipe first: a worker that has ended may have left messages in it.
+            message = receiver.recv()
+        except (EOFError, ConnectionError):
+            ended = wait([process.sentinel], max(0.0, deadline - time.monotonic()))
+            return ("killed" if ended else "timeout"), ""
+        match message:
+            case Sample():
+                samples.append(message)
+            case str(name), bytes(content):
+                artefacts[name] = content
+            case _Ending(status, detail):
+                return status, detail
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """The last message of a worker."""
+
+    status: Status
+    detail: str = ""
+
+
+def _death(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"the process died of {signal.Signals(-exit_code).name}"
+    return f"the process ended with exit code {exit_code} and without a word"
+
+
+class _Pipe:
+    """The `Report` of a worker: what is told goes to the parent at once, so that it outlives the worker."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __call__(
+        self, measure: str, value: float, unit: str, *, phase: str = "", repeat: int = 0, detail: str = ""
+    ) -> None:
+        self._connection.send(
+            Sample(measure=measure, value=value, unit=unit, phase=phase, repeat=repeat, detail=detail)
+        )
+
+    def keep(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        import numpy as np
+
+        file = io.BytesIO()
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        self._connection.send((name, file.getvalue()))
+
+
+def _serve_trial(
+    connection: Connection,
+    plugins: Sequence[Path],
+    work: Callable[[Report], None],
+    memory_bytes: int | None,
+) -> None:
+    _begin(plugins)
+    limit_memory(memory_bytes)
+    connection.send(_ending(work, _Pipe(connection)))
+    connection.close()
+
+
+def _ending(work: Callable[[Report], None], report: Report) -> _Ending:
+    import torch
+
+    from linrec_bench.attention.spec import Unsupported
+
+    try:
+        work(report)
+    except Unsupported as reason:
+        return _Ending("unsupported", str(reason))
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return _Ending("oom", _first_line(error))
+    except Exception as error:  # noqa: BLE001 - the boundary of the process: every failure becomes a row
+        # The CPU's allocator raises a plain RuntimeError.
+        out_of_memory = "can't allocate memory" in str(error)
+        return _Ending("oom" if out_of_memory else "error", _first_line(error))
+    return _Ending("ok")
+
+
+def _first_line(error: BaseException) -> str:
+    import traceback
+
+    lines = str(error).strip().splitlines()
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300] + place
+
+
+def _begin(plugins: Sequence[Path]) -> None:
+    # Ctrl-C goes to the whole terminal group; the parent decides what becomes of a trial.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_the_parent()
+    if plugins:
+        from linrec_bench import attention
+
+        for plugin in plugins:
+            attention.load_plugin(plugin)
+
+
+def _serve_calls(connection: Connection, plugins: Sequence[Path]) -> None:
+    _begin(plugins)
+    while True:
+        try:
+            function, args = connection.recv()
+        except EOFError:
+            return
+        try:
+            reply: tuple[object, Exception | None] = (function(*args), None)
+        except Exception as error:  # noqa: BLE001 - handed to the caller, who raises it
+            reply = (None, error)
+        connection.send(reply)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,74 @@
+"""What an executor is given and what it gives back: values, which can go to another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from linrec_bench.results.rows import Status
+from linrec_bench.tasks import Report
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One number that a trial reported."""
+
+    measure: str
+    value: float
+    unit: str
+    phase: str = ""
+    repeat: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Work for a process of its own, and its limits.
+
+    `work` (it can be pickled) is handed the report that it makes. It may take `seconds`, and on a CPU
+    `memory_bytes` beyond what its process begins with; None is no limit.
+    """
+
+    work: Callable[[Report], None]
+    seconds: float
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """How a trial ended, after how many seconds and on which host; `detail` is the reason where not `ok`.
+
+    `samples` are all that it reported before it ended, however it did, in their order. `artefacts` are the
+    arrays that it handed over, by name, each the bytes of a compressed .npz file.
+    """
+
+    status: Status
+    detail: str = ""
+    seconds: float = 0.0
+    host: str = ""
+    samples: tuple[Sample, ...] = ()
+    artefacts: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Executor(Protocol):
+    """Where trials run. Which ones, when and in what order is decided elsewhere."""
+
+    @property
+    def slots(self) -> int:
+        """Trials that may run at once, where they need not run alone."""
+
+    def submit(self, trial: Trial) -> Future[TrialResult]:
+        """Run a trial in a fresh process. The future never raises for what the work does."""
+
+    def call(self, function: Callable[..., R], *args: Any) -> Future[R]:
+        """`function(*args)` in a process that is kept for further calls; nothing is measured there.
+
+        The future raises what the function raises, and `ValueError` where the process cannot start or dies.
+        """
+
+    def close(self) -> None:
+        """End whatever still runs."""

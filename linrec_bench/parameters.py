@@ -46,7 +46,7 @@ def check_parameters(
         try:
             _adapter(annotation).validate_python(value, strict=True)
         except ValidationError:
-            raise ValueError(f"{what}: {name} is {value!r}; expected {_said(annotation)}") from None
+            raise ValueError(f"{what}: {name} is {value!r}; expected {accepted_values(annotation)}") from None
     for name, parameter in declared.items():
         if parameter.default is parameter.empty and name not in given:
             raise ValueError(f"{what} needs the parameter {name!r}; it is missing")
@@ -59,16 +59,22 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-_SAID: dict[object, str] = {int: "integer", types.NoneType: "None"}
+_WORDS: dict[object, str] = {
+    int: "integer",
+    float: "number",
+    str: "text",
+    bool: "true or false",
+    types.NoneType: "none",
+}
 
 
-def _said(annotation: object) -> str:
-    """What values an annotation admits: `one of 'mask', 'ignore'`, `int`, `float or None`."""
+def accepted_values(annotation: object) -> str:
+    """The values that an annotation admits, in words: `one of 'mask', 'ignore'`, `number or none`."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return ("one of " if len(inner) > 1 else "") + ", ".join(map(repr, inner))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(map(_said, inner))
-    if annotation in _SAID:
-        return _SAID[annotation]
+        return " or ".join(map(accepted_values, inner))
+    if annotation in _WORDS:
+        return _WORDS[annotation]
     return annotation.__name__ if isinstance(annotation, type) and not inner else str(annotation)

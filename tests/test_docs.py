@@ -14,13 +14,13 @@ import pytest
 import typer.main
 import yaml
 
-from linrec_bench import attention, reference
+from docs import generator
+from docs.generator import mechanisms
+from linrec_bench import attention
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import PHASES_OF_TASK, Case
 from linrec_bench.cli import app
 from linrec_bench.commands import verify
-from linrec_bench.reference import __main__ as writer
-from linrec_bench.reference import mechanisms, verbs
 from linrec_bench.results import store
 from linrec_bench.results.rows import STATUSES, TRIAL, row_of
 from linrec_bench.suite import load
@@ -52,9 +52,9 @@ def no_plugins_after():
 
 def test_generated_pages_are_current():
     stale = [
-        path for path, text in reference.files(DOCS).items() if not path.is_file() or path.read_text() != text
+        path for path, text in generator.files(DOCS).items() if not path.is_file() or path.read_text() != text
     ]
-    assert not stale + reference.leftovers(DOCS), "run: python -m linrec_bench.reference docs/"
+    assert not stale + generator.leftovers(DOCS), "run: python -m docs.generator"
 
 
 def test_every_block_stands_in_one_place():
@@ -64,7 +64,7 @@ def test_every_block_stands_in_one_place():
         for path in files
         for name in re.findall(r"(?:<!--|#) generated: ([a-z ]+?)(?: -->)?\n", path.read_text())
     ]
-    assert sorted(found) == sorted(reference.BLOCKS)
+    assert sorted(found) == sorted(generator.BLOCKS)
 
 
 def test_every_mechanism_of_the_package_has_a_page_and_a_row():
@@ -92,7 +92,7 @@ def test_writing_fills_blocks_makes_pages_and_removes_those_of_mechanisms_that_a
     (docs / "page.md").write_text("before\n<!-- generated: models -->\nold\n<!-- end -->\nafter\n")
     (docs / "plain.md").write_text("plain\n")
     (docs / "mechanisms/gone.md").write_text("OUTDATED\n")
-    changed = reference.write(docs)
+    changed = generator.update(docs)
     page = (docs / "page.md").read_text()
     assert page.startswith("before\n<!-- generated: models -->\n")
     assert page.endswith("<!-- end -->\nafter\n")
@@ -102,46 +102,38 @@ def test_writing_fills_blocks_makes_pages_and_removes_those_of_mechanisms_that_a
     assert docs / "mechanisms/gone.md" in changed
     assert not (docs / "mechanisms/gone.md").exists()
     assert docs / "plain.md" not in changed
-    assert reference.write(docs) == []
+    assert generator.update(docs) == []
 
 
 def test_an_unknown_block_is_refused():
     with pytest.raises(ValueError, match="unknown block 'modles'; expected one of: mechanisms"):
-        reference.filled("<!-- generated: modles -->\n<!-- end -->\n")
-
-
-@pytest.mark.parametrize("arguments", [[], ["no-such-folder"], ["docs", "more"]])
-def test_the_module_refuses_what_is_no_folder(arguments, capsys):
-    with pytest.raises(SystemExit) as caught:
-        writer.main(arguments)
-    assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: python -m linrec_bench.reference FOLDER")
+        generator.filled("<!-- generated: modles -->\n<!-- end -->\n")
 
 
 # The command line
 
 
-def test_the_page_of_commands_has_every_option_that_the_command_line_takes():
-    documented = {verb.name: verb for verb in verbs.verbs()}
-    real = dict(commands(typer.main.get_command(app)))
-    assert documented.keys() == real.keys()
-    for name, command in real.items():
-        flags = {
-            flag for typed in verbs.options(documented[name]) for flag in typed.split("/") if flag[0] == "-"
-        }
-        assert flags == {
-            flag for p in command.params for flag in (*p.opts, *p.secondary_opts) if flag[0] == "-"
-        }
-        section = verbs.sections().partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-        assert all(flag in section for flag in flags)
-
-
 def commands(group, prefix=""):
+    """Verb, as it is typed -> command."""
     for name, command in group.commands.items():
+        yield prefix + name, command
         if hasattr(command, "commands"):
             yield from commands(command, f"{name} ")
-        else:
-            yield prefix + name, command
+
+
+VERBS = dict(commands(typer.main.get_command(app)))
+
+
+def flags(command):
+    return {flag for p in command.params for flag in (*p.opts, *p.secondary_opts) if flag.startswith("-")}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_page_of_commands_has_every_verb_and_option(verb):
+    page = (DOCS / "commands.md").read_text()
+    section = page.partition(f"\n## `linrec-bench {verb.split()[0]}`\n")[2].partition("\n## ")[0]
+    assert section
+    assert all(re.search(rf"[`/ ]{flag}[` ]", section) for flag in flags(VERBS[verb]))
 
 
 def typed_commands():
@@ -157,16 +149,13 @@ def typed_commands():
 
 
 def test_commands_in_the_pages_exist():
-    known = {
-        verb.name: {f for typed in verbs.options(verb) for f in typed.split("/")} for verb in verbs.verbs()
-    }
     seen = 0
     for words in typed_commands():
-        name = next((n for n in (" ".join(words[:2]), words[0]) if n in known), None)
+        name = next((n for n in (" ".join(words[:2]), "".join(words[:1])) if n in VERBS), None)
         if name is None:
             assert words[0] in ("VERB", "--help"), words
             continue
-        unknown = {word for word in words if word.startswith("--")} - known[name] - {"--help"}
+        unknown = {word for word in words if word.startswith("--")} - flags(VERBS[name]) - {"--help"}
         assert not unknown, f"linrec-bench {' '.join(words)}"
         seen += 1
     assert seen > 60

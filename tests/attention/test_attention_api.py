@@ -72,7 +72,7 @@ def test_an_unknown_name_gets_a_hint() -> None:
     [
         ("linrec", {"paddin": "mask"}, "no parameter 'paddin'; it has: padding, backend. Did you mean 'pad"),
         ("linrec", {"padding": "drop"}, "padding is 'drop'; expected one of 'mask', 'ignore'"),
-        ("linear-transformer", {"eps": "small"}, "eps is 'small'; expected float"),
+        ("linear-transformer", {"eps": "small"}, "eps is 'small'; expected number"),
         ("softmax", {"eps": 1e-6}, "no parameter 'eps'; it has: none"),
     ],
 )

@@ -1,8 +1,21 @@
 """Signs of formulas survive Markdown and tables; docstrings become paragraphs and blocks."""
 
+import inspect
+from typing import Literal
+
 import pytest
 
-from linrec_bench.reference.markdown import code, documentation, formula, joined, linked, prose, table
+from docs.generator.markdown import (
+    code,
+    documentation,
+    example,
+    formula,
+    joined,
+    linked,
+    parameter_table,
+    prose,
+    table,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +58,7 @@ def test_papers_and_repositories_are_linked():
 
 def test_a_table_without_rows_is_nothing():
     assert table(("a", "b"), []) == ""
-    assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+    assert table(("a", "b"), [("1", "2")]) == "\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n"
 
 
 def test_a_docstring_is_a_sentence_paragraphs_and_blocks():
@@ -62,9 +75,37 @@ def test_a_docstring_is_a_sentence_paragraphs_and_blocks():
         """
     )
     assert first == "It goes on for two lines."
-    assert rest == "``` { .text .formula }\no = v\n\n  indented\n```\n\nA \\* B wraps.\n"
+    assert rest == "``` { .text .formula }\no = v\n\n  indented\n```\n\nA \\* B wraps."
     assert documentation(None) == ("", "")
 
 
 def test_parts_are_joined_by_empty_lines():
-    assert joined(["a\n", "", "b\n", "\n"]) == "a\n\nb\n"
+    assert joined(["a\n", "", "b", "\n"]) == "\na\n\nb\n\n"
+
+
+def parameter(annotation, value=inspect.Parameter.empty):
+    return inspect.Parameter("x", inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=value)
+
+
+def test_parameters_have_their_values_and_defaults():
+    shown = parameter_table(
+        {
+            "path": parameter(str),
+            "folder": parameter(str | None, None),
+            "on": parameter(bool, False),
+            "padding": parameter(Literal["mask", "ignore"], "mask"),
+        }
+    )
+    assert shown.strip().splitlines()[2:] == [
+        "| `path` | text | required |",
+        "| `folder` | text or none | none |",
+        "| `on` | true or false | `false` |",
+        "| `padding` | one of 'mask', 'ignore' | `mask` |",
+    ]
+    assert parameter_table({}) == ""
+
+
+def test_an_example_is_another_choice_than_the_default():
+    assert example(parameter(Literal["mask", "ignore"], "mask")) == "ignore"
+    assert example(parameter(int, 16)) == "16"
+    assert example(parameter(str)) == "..."

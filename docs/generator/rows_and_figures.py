@@ -1,0 +1,58 @@
+"""Tables of measures, of the columns of samples.csv and summary.csv, and of the figures that `plot` draws."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+
+from docs.generator.markdown import code, documentation, formula, prose, table
+from linrec_bench.analysis.summary import COLUMNS, EXTRAS, PER_TOKEN
+from linrec_bench.analysis.time_to_quality import COLUMNS as MATCHED
+from linrec_bench.figures import FIGURES, Kind
+from linrec_bench.measures import MEASURES
+from linrec_bench.results.load_results import SAMPLE_COLUMNS
+
+
+def samples() -> str:
+    """Every column of samples.csv."""
+    return _columns(SAMPLE_COLUMNS)
+
+
+def summary() -> str:
+    """Every column of summary.csv but the test metrics: those that are always there, then the others."""
+    extras = {name: meaning for name, (_, _, meaning) in EXTRAS.items()} | dict([PER_TOKEN])
+    of_runs = {name: f"{meaning}; only where a run has it" for name, meaning in extras.items()}
+    of_trainings = {name: f"{meaning}; only of trainings" for name, meaning in MATCHED.items()}
+    return _columns(COLUMNS | of_runs | of_trainings)
+
+
+def measures() -> str:
+    """Each name that `measures:` takes, with its rows and their units."""
+
+    def rows(units: Mapping[str, str]) -> str:
+        return "<br>".join(code(row) + ("" if unit == "1" else f" {unit}") for row, unit in units.items())
+
+    return table(
+        ("in `measures:`", "what is measured", "rows and their units"),
+        ((code(name), prose(measure.title), rows(measure.rows)) for name, measure in MEASURES.items()),
+    )
+
+
+def figures() -> str:
+    """Each figure with the tasks whose rows it shows."""
+    rows = ((code(name), ", ".join(map(code, kind.tasks)), _shown(kind)) for name, kind in FIGURES.items())
+    return table(("figure", "tasks", "shows"), rows)
+
+
+def _columns(meanings: Mapping[str, str]) -> str:
+    return table(("column", "meaning"), ((code(name), prose(text)) for name, text in meanings.items()))
+
+
+def _shown(kind: Kind) -> str:
+    """The first sentence of the figure's module, or of the function where the module draws several."""
+    module = kind.draw.__module__
+    alone = [other.draw.__module__ for other in FIGURES.values()].count(module) == 1
+    first = documentation(sys.modules[module].__doc__ if alone else kind.draw.__doc__)[0]
+    # A docstring may go on to what the function raises.
+    return formula(re.sub(r"[.;](?: raises)? `NothingToDraw`.*", "", first).rstrip(".") + ".")

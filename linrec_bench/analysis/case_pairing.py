@@ -32,17 +32,6 @@ class Place:
     seed: int | None
     case_id: str = ""
 
-    def __str__(self) -> str:
-        """A case as a person would say it, all that tells it from others."""
-        direction = "causal" if self.causal else "bidirectional"
-        words = [self.attention, self.task, self.phase, direction, f"N={self.seq_len}"]
-        words += [f"B={self.batch_size}", f"D={self.hidden_size}", f"H={self.heads}"]
-        words += [f"L={self.layers}", self.model] if self.model else []
-        words += [self.dataset] if self.dataset else []
-        words += [self.dtype, self.device]
-        words += [f"seed={self.seed}"] if self.seed else []
-        return " ".join([*words, f"(case {self.case_id})"] if self.case_id else words)
-
 
 @dataclass(frozen=True)
 class Ended:
@@ -71,8 +60,8 @@ class Matching:
     """Matches in the order of side A, and the cases that only one side has."""
 
     matches: tuple[Match, ...]
-    only_a: tuple[str, ...]
-    only_b: tuple[str, ...]
+    only_a: tuple[Place, ...]
+    only_b: tuple[Place, ...]
 
 
 def match_runs(a: pd.DataFrame, b: pd.DataFrame, *, attention: str | None = None) -> Matching:
@@ -116,10 +105,10 @@ def match_mechanisms(samples: pd.DataFrame, *, attention: str, against: str) -> 
 
     found = _match(renamed(a), renamed(b))
 
-    def own(names: tuple[str, ...], label: str) -> tuple[str, ...]:
-        return tuple(label + text.removeprefix(name) for text in names)
+    def alone(places: tuple[Place, ...], label: str) -> tuple[Place, ...]:
+        return tuple(replace(place, attention=label) for place in places)
 
-    return replace(found, only_a=own(found.only_a, theirs), only_b=own(found.only_b, ours))
+    return replace(found, only_a=alone(found.only_a, theirs), only_b=alone(found.only_b, ours))
 
 
 def by_place(matches: Iterable[Match]) -> dict[Place, list[Match]]:
@@ -184,6 +173,6 @@ def _match(a: list[tuple[Place, Ended]], b: list[tuple[Place, Ended]]) -> Matchi
     ours, theirs = told_apart(a), told_apart(b)
     return Matching(
         tuple(Match(place, ended, theirs[place]) for place, ended in ours.items() if place in theirs),
-        tuple(str(place) for place in ours if place not in theirs),
-        tuple(str(place) for place in theirs if place not in ours),
+        tuple(place for place in ours if place not in theirs),
+        tuple(place for place in theirs if place not in ours),
     )

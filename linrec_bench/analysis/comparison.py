@@ -16,16 +16,6 @@ Verdict = Literal["worse", "better", "same", "undecided"]
 Bounded = Literal["", "at least", "at most", "unknown"]
 Family = Literal["sampled", "counted", "quality"]
 
-_TIME: dict[Verdict, str] = {"worse": "slower", "better": "faster", "same": "no difference"}
-_AMOUNT: dict[Verdict, str] = {"worse": "more", "better": "less", "same": "no difference"}
-_WORDS: dict[str, dict[Verdict, str]] = {
-    "time": _TIME,
-    "train_time": _TIME,
-    "sampled": _AMOUNT,
-    "counted": _AMOUNT | {"same": "equal"},
-    "quality": {"worse": "worse", "better": "better", "same": "no difference"},
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -49,12 +39,6 @@ class Line:
     p: float = math.nan
     verdict: Verdict = "undecided"
     reason: str = ""
-
-    @property
-    def said(self) -> str:
-        """The verdict in a word for this measure: `slower`, `less`, `no difference`."""
-        words = _WORDS.get(self.measure) or _WORDS[self.family]
-        return words.get(self.verdict, self.verdict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +83,15 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What A and B share, compared, and what they do not share, by name.
+    """What A and B share, compared, and what they do not share.
 
     `only_measured` maps (measure, side) to the number of matched cases where that side alone has the measure.
     """
 
     lines: tuple[Line, ...]
     failures: tuple[Failure, ...]
-    only_a: tuple[str, ...]
-    only_b: tuple[str, ...]
+    only_a: tuple[Place, ...]
+    only_b: tuple[Place, ...]
     only_measured: Mapping[tuple[str, str], int]
     reached: tuple[Reached, ...]
 
@@ -117,8 +101,8 @@ class Comparison:
         return Counter([*(line.verdict for line in self.lines), *one_sided])
 
     def table(self) -> pd.DataFrame:
-        """One row a line: the columns of `Place`, then those of `Line`, then `said`."""
+        """One row a line: the columns of `Place`, then those of `Line`."""
         own = [field.name for field in fields(Line) if field.name != "place"]
-        columns = [*(field.name for field in fields(Place)), *own, "said"]
-        records = [asdict(line.place) | asdict(line) | {"said": line.said} for line in self.lines]
+        columns = [*(field.name for field in fields(Place)), *own]
+        records = [asdict(line.place) | asdict(line) for line in self.lines]
         return pd.DataFrame.from_records(records, columns=columns)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from linrec_bench.analysis.case_pairing import Place
 from linrec_bench.analysis.compare import DEFAULT_QUALITY_MARGIN, compare_mechanisms, compare_runs
 from linrec_bench.analysis.comparison import Comparison
 from linrec_bench.analysis.intervals import LEVEL
@@ -17,6 +18,8 @@ from linrec_bench.analysis.paired_quality import between_runs, differences, sent
 from linrec_bench.analysis.samples_table import base_name, outcomes
 from linrec_bench.gate import calibration
 from linrec_bench.gate.check import BROKEN, HOLDS, NOTHING, UNDECIDED
+from linrec_bench.presentation import words
+from linrec_bench.presentation.case_names import case_name
 from linrec_bench.results.store import Run, open_run
 
 TIMES_BELONG_TO = (
@@ -81,13 +84,20 @@ class Compared:
             "other_machine": self.other_machine,
             "notes": list(self.notes),
             "verdicts": dict(found.verdicts()),
-            "lines": [asdict(line) | {"case": str(line.place), "said": line.said} for line in found.lines],
-            "failures": [asdict(failure) | {"case": str(failure.place)} for failure in found.failures],
-            "reached": [asdict(each) | {"case": str(each.place)} for each in found.reached],
+            "lines": [
+                asdict(line)
+                | {
+                    "case": _name(line.place),
+                    "change_word": words.change(line.measure, line.family, line.verdict),
+                }
+                for line in found.lines
+            ],
+            "failures": [asdict(failure) | {"case": _name(failure.place)} for failure in found.failures],
+            "reached": [asdict(each) | {"case": _name(each.place)} for each in found.reached],
             "quality": self.quality.to_dict("records"),
             "quality_said": sentences(self.quality),
-            "only_a": list(found.only_a),
-            "only_b": list(found.only_b),
+            "only_a": list(map(_name, found.only_a)),
+            "only_b": list(map(_name, found.only_b)),
             "only_measured": [
                 {"measure": measure, "side": side, "cases": cases}
                 for (measure, side), cases in found.only_measured.items()
@@ -215,6 +225,10 @@ def margin_of(folder: Path, file_name: str, *, default: float) -> tuple[float, s
     if calibrated is None:
         return default, f"by default; {path} found none that is wide enough"
     return calibrated, f"from {path}"
+
+
+def _name(place: Place) -> str:
+    return case_name(vars(place))
 
 
 def exit_code(found: Comparison) -> int:

@@ -13,6 +13,7 @@ from linrec_bench.attention.contract import CHECKS, applicable, applies, directi
 from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case, Params, freeze, label
 from linrec_bench.gate import check
+from linrec_bench.presentation import words
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.load import assignment
 from linrec_bench.suite.schema import Limits, Sampling
@@ -47,7 +48,7 @@ class Card:
 
     def as_record(self) -> dict[str, object]:
         """Ready for JSON."""
-        direction, found = _direction(self.causal), dict(self.found)
+        direction, found = words.direction(self.causal), dict(self.found)
         return {"name": self.name, "direction": direction, "contradicts": found, "unprobed": self.unprobed}
 
 
@@ -75,7 +76,7 @@ def cards_of(cases: Iterable[Case], known: Sequence[Mapping[str, object]] = ()) 
     for name, params, causal in asked:
         spec = attention.registry()[name]
         if causal in directions(spec):
-            card = earlier.get((label(name, params), _direction(causal)))
+            card = earlier.get((label(name, params), words.direction(causal)))
             if card is None or not _is_of_the_package(spec, params):
                 card = _card(spec, dict(params), causal).as_record()
             found.append(card)
@@ -86,10 +87,6 @@ def _is_of_the_package(spec: Spec, params: Params) -> bool:
     """Whether the fingerprint tells of all its code: not of entry points, nor of what backends call."""
     modules = [module for name, module in sys.modules.items() if name.startswith(f"{attention.__name__}.")]
     return any(getattr(module, "SPEC", None) is spec for module in modules) and "backend" not in dict(params)
-
-
-def _direction(causal: bool) -> str:
-    return "causal" if causal else "bidirectional"
 
 
 def _parse(text: str) -> tuple[Spec, dict[str, object]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from linrec_bench.case import Case
+from linrec_bench.presentation.numbers import memory
 from linrec_bench.results.store import Trial
 from linrec_bench.suite.expand import Job
 
@@ -137,9 +138,7 @@ def skip_reason(
         return ""
     needed = prediction.peak_live_bytes + prediction.minimum_bytes
     if needed > memory_limit_bytes:
-        return (
-            f"predicted to need {needed / 2**30:.1f} GiB; the limit is {memory_limit_bytes / 2**30:.1f} GiB"
-        )
+        return f"predicted to need {memory(needed)}; the limit is {memory(memory_limit_bytes)}"
     guess = pace.predict(job.case, prediction) if pace else None
     if guess is not None:
         call_seconds, seq_len = guess

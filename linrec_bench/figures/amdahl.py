@@ -8,12 +8,13 @@ from matplotlib.figure import Figure
 from linrec_bench.analysis.amdahl import attention_shares
 from linrec_bench.figures import curves
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.presentation import numbers
 
 SHARE = curves.Curve(
     column="share",
     title="Share of a training step that is attention",
     axis="share of the time",
-    form=lambda value: f"{value:.0%}",
+    form=numbers.percent,
     base=0,
     interval=True,
     limits=(0.0, 1.0),

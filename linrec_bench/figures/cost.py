@@ -9,7 +9,7 @@ from linrec_bench.analysis.crossover import crossovers
 from linrec_bench.analysis.growth import growth
 from linrec_bench.figures import curves, layout
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
-from linrec_bench.figures.ticks import amount, seconds
+from linrec_bench.presentation import numbers, words
 
 RESAMPLES = 100
 """Enough to tell whether an exponent is determined; its interval is the figure of growth."""
@@ -17,16 +17,16 @@ RESAMPLES = 100
 TIME = curves.Curve(
     column="time_s",
     title="Time against sequence length",
-    axis="time of one call",
-    form=seconds,
+    axis=words.COST["time_s"],
+    form=numbers.duration_tick,
     base=10,
     interval=True,
 )
 MEMORY = curves.Curve(
     column="memory_bytes",
     title="Peak memory against sequence length",
-    axis="peak memory",
-    form=amount,
+    axis=words.COST["memory_bytes"],
+    form=numbers.memory_tick,
     base=2,
 )
 

@@ -18,6 +18,7 @@ from linrec_bench.figures import facets, failures, layout, marks
 from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
 from linrec_bench.figures.style import Look, NothingToDraw, Style
 from linrec_bench.figures.ticks import formatter, log_ticks
+from linrec_bench.presentation import numbers
 
 DOWN = ("phase", "causal")
 ACROSS = (
@@ -226,7 +227,7 @@ def _length_axis(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set_xlim(lengths[0] / 2**0.4, lengths[-1] * 2**0.4)
     ax.xaxis.set_major_locator(FixedLocator(list(lengths[:: -(-len(lengths) // 4)])))
     ax.xaxis.set_minor_locator(FixedLocator(list(lengths)))
-    ax.xaxis.set_major_formatter(formatter(lambda value: f"{value:,.0f}"))
+    ax.xaxis.set_major_formatter(formatter(numbers.whole))
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 

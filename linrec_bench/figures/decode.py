@@ -11,7 +11,7 @@ from linrec_bench.analysis.systems import system_names
 from linrec_bench.figures import curves, layout
 from linrec_bench.figures.cost import RESAMPLES
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
-from linrec_bench.figures.ticks import amount, seconds
+from linrec_bench.presentation import numbers
 
 HISTORY = "length of the history N"
 
@@ -19,7 +19,7 @@ LATENCY = curves.Curve(
     column="time_s",
     title="Decoding: time of one step against the history",
     axis="time of one step",
-    form=seconds,
+    form=numbers.duration_tick,
     base=10,
     interval=True,
     x_axis=HISTORY,
@@ -28,7 +28,7 @@ STATE = curves.Curve(
     column="state_bytes",
     title="Decoding: bytes of state against the history",
     axis="state",
-    form=amount,
+    form=numbers.memory_tick,
     base=2,
     x_axis=HISTORY,
 )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-_TASKS = {"train_step": "Training step", "decode": "Decoding", "recommend": "Training"}
+from linrec_bench.presentation import case_names, words
 
 HEIGHT = 34
 """Characters that the height of a panel holds."""
@@ -49,26 +48,9 @@ def subject(rows: pd.DataFrame, columns: Iterable[str]) -> str:
     same = {key: value for key, value in fixed(rows, columns).items() if key != "seed"}
     if same.get("phase") in ("step", "train_and_rank"):
         del same["phase"]
-    return ": ".join(filter(None, (_TASKS.get(task, task.capitalize()), named(same))))
-
-
-def named(setting: Mapping[str, object]) -> str:
-    """`batch 16, hidden 64`; `forward + backward, causal`."""
-    return ", ".join(_named(column, value) for column, value in setting.items())
+    return ": ".join(filter(None, (words.TASK.get(task, task).capitalize(), case_names.settings(same))))
 
 
 def beside(setting: str, axis: str) -> str:
     """What stands beside the first panel of a line: its setting, if any, in lines above its axis."""
     return "\n".join([*textwrap.wrap(setting, HEIGHT), axis])
-
-
-def _named(column: str, value: object) -> str:
-    if column == "causal":
-        return "causal" if value else "bidirectional"
-    if column == "seq_len":
-        return f"N = {value:,}"
-    if isinstance(value, str):
-        # Long names break between their parameters.
-        return value.replace("_", " + ") if column == "phase" else re.sub(r",(?=\S)", ", ", value)
-    number = "unknown" if pd.isna(value) else f"{value:,.0f}"  # type: ignore[call-overload]
-    return f"{column.removesuffix('_size')} {number}"

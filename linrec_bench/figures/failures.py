@@ -8,16 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from linrec_bench.figures.style import Look, Style
-
-WORDS = {
-    "oom": "out of memory",
-    "timeout": "out of time",
-    "killed": "killed",
-    "error": "failed",
-    "unsupported": "unsupported",
-    "skipped": "skipped",
-}
-
+from linrec_bench.presentation import words
 
 ROOM = 0.2
 """Share of a panel's width that words need."""
@@ -52,7 +43,7 @@ def _draw_row(ax: Axes, rows: pd.DataFrame, look: Look, *, x: str, at: float, st
         linestyle="none",
         gid=f"failed {rows['attention'].iloc[0]}",
     )
-    why = ", ".join(WORDS[status] for status in rows["status"].unique())
+    why = ", ".join(words.status(status) for status in rows["status"].unique())
     first, last = float(rows[x].iloc[0]), float(rows[x].iloc[-1])
     # The words stand on the side with more room; behind the first mark where neither has any.
     to_panel = ax.transData + ax.transAxes.inverted()

@@ -15,6 +15,7 @@ from linrec_bench.analysis import growth
 from linrec_bench.figures import curves, facets, layout
 from linrec_bench.figures.panels import Panels, name_columns
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.presentation import case_names
 
 ROW = 0.19
 """Inches of a row."""
@@ -39,7 +40,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
         lines = layout.wrapped(panels)
         same = facets.subject(rows, (*curves.DOWN, *curves.ACROSS))
         table = Panels(
-            titles=[facets.named(setting) for setting in panels],
+            titles=[case_names.settings(setting) for setting in panels],
             rows=len(lines),
             columns=len(lines[0]),
             labels=[],
@@ -55,7 +56,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
         for axes, line in zip(grid, lines, strict=True):
             for ax, setting in zip(axes, line, strict=False):
                 _draw_panel(ax, facets.select(rows, setting), names, style)
-                ax.set_title(table.wrapped(facets.named(setting)), loc="left")
+                ax.set_title(table.wrapped(case_names.settings(setting)), loc="left")
             for ax in axes[len(line) :]:
                 ax.set_axis_off()
         name_columns(grid, "exponent p")

@@ -21,6 +21,7 @@ from linrec_bench.figures import facets, layout
 from linrec_bench.figures.contrast import contrast, mixed
 from linrec_bench.figures.panels import Panels, name_columns
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.presentation import case_names, numbers
 
 SHAPE = ("batch_size", "hidden_size", "heads", "layers", "catalogue_size")
 """What rows of a map differ in."""
@@ -62,7 +63,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
 def _draw(rows: pd.DataFrame, shapes: list[facets.Setting], reference: str, style: Style) -> Figure:
     lengths = sorted(int(length) for length in rows["seq_len"].unique())
     names = sorted(map(str, rows["attention"].unique()))
-    words = [facets.named(shape) for shape in shapes]
+    words = [case_names.settings(shape) for shape in shapes]
     settings = facets.settings(rows, PANELS)
     lines = [(setting, line) for setting in settings for line in layout.wrapped(names)]
     speed = np.log(rows["time_ratio"].dropna().to_numpy(dtype=np.float64))
@@ -90,7 +91,7 @@ def _draw(rows: pd.DataFrame, shapes: list[facets.Setting], reference: str, styl
             part = facets.select(rows, setting | {"attention": name})
             ax.set_xlim(0, len(lengths))
             ax.set_ylim(len(shapes), 0)
-            ax.set_xticks(np.arange(len(lengths)) + 0.5, [f"{length:,}" for length in lengths])
+            ax.set_xticks(np.arange(len(lengths)) + 0.5, list(map(numbers.whole, lengths)))
             ax.set_yticks(np.arange(len(shapes)) + 0.5, words)
             ax.tick_params(length=0)
             ax.tick_params(axis="x", labelsize=style.points(7))
@@ -110,7 +111,7 @@ def _draw(rows: pd.DataFrame, shapes: list[facets.Setting], reference: str, styl
 
 
 def _title(name: str, setting: facets.Setting) -> str:
-    return ", ".join(filter(None, (name, facets.named(setting))))
+    return ", ".join(filter(None, (name, case_names.settings(setting))))
 
 
 def _equal(one: facets.Setting, other: facets.Setting) -> bool:
@@ -148,15 +149,10 @@ def _draw_cell(
     ink = max(("#111111", "#FFFFFF"), key=lambda ink: contrast(ink, colour))
     ax.text(
         *middle,
-        _speed(1 / ratio),
+        numbers.two_digits(1 / ratio),
         ha="center",
         va="center_baseline",
         fontsize=style.points(7.5),
         color=ink if sure else mixed(ink, colour, 0.4),
         gid="speed",
     )
-
-
-def _speed(value: float) -> str:
-    """`0.42`, `3.1`, `120`: two digits, from 100 on whole numbers."""
-    return f"{value:,.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"

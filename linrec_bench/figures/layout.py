@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 
 from linrec_bench.figures import facets
 from linrec_bench.figures.style import Look, Style
+from linrec_bench.presentation import case_names
 
 T = TypeVar("T")
 
@@ -104,8 +105,8 @@ def lay_out(
                     Cell(
                         rows=part,
                         setting=setting | panel,
-                        title=facets.named(panel) if headed else "",
-                        side=facets.named(setting) if number == 0 else "",
+                        title=case_names.settings(panel) if headed else "",
+                        side=case_names.settings(setting) if number == 0 else "",
                         shown=tuple(_labels(part)),
                         named=tuple(names) if number == len(beside) - 1 else (),
                     )
@@ -133,7 +134,7 @@ def _in_groups(rows: pd.DataFrame, columns: Sequence[str], value: str, *, higher
                         rows=part,
                         setting=setting,
                         title="",
-                        side=facets.named(setting) if number == 0 else "",
+                        side=case_names.settings(setting) if number == 0 else "",
                         shown=tuple(name for name in names if name in here),
                         named=names,
                         reference=reference,

@@ -15,7 +15,8 @@ from linrec_bench.figures import facets, layout
 from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
 from linrec_bench.figures.pareto import ROWS
 from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
-from linrec_bench.figures.ticks import few, formatter, log_ticks, seconds
+from linrec_bench.figures.ticks import few, formatter, log_ticks
+from linrec_bench.presentation import numbers
 
 LINEAR = 8.0
 """Up to this ratio of the longest training to the shortest, the axis of time is linear."""
@@ -84,7 +85,7 @@ def _time_axis(ax: Axes, curves: pd.DataFrame) -> None:
     else:
         ax.set_xlim(0, 1.05 * float(ends.max()))
         ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.xaxis.set_major_formatter(formatter(seconds))
+    ax.xaxis.set_major_formatter(formatter(numbers.duration_tick))
 
 
 def _best(curves: pd.DataFrame) -> pd.Series:

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from linrec_bench.figures.style import PAPER, Style
 from linrec_bench.figures.ticks import formatter
+from linrec_bench.presentation import numbers
 
 DPI = 180
 _PER_OCTAVE = 4
@@ -47,8 +48,8 @@ def draw(name: str, lengths: Int64[np.ndarray, " U"], *, style: Style = PAPER) -
     powers = [2.0**power for power in range(int(np.log2(shortest)), int(np.log2(longest)) + 1)]
     axes.xaxis.set_major_locator(FixedLocator(powers[:: -(-len(powers) // 8)]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(formatter(lambda value: f"{value:,.0f}"))
-    axes.yaxis.set_major_formatter(formatter(lambda value: f"{value:,.0f}"))
+    axes.xaxis.set_major_formatter(formatter(numbers.whole))
+    axes.yaxis.set_major_formatter(formatter(numbers.whole))
     axes.set_xlabel("events in a history, and limit N")
     axes.set_ylabel("users")
     axes.grid(axis="x", visible=False)
@@ -63,6 +64,6 @@ def draw(name: str, lengths: Int64[np.ndarray, " U"], *, style: Style = PAPER) -
     kept.plot(limits, share, color=_LINE)
     kept.set_ylim(0, 1.02)
     kept.set_ylabel("share of events within N", color=_LINE)
-    kept.yaxis.set_major_formatter(formatter(lambda value: f"{value:.0%}"))
+    kept.yaxis.set_major_formatter(formatter(numbers.percent))
     kept.grid(visible=False)
     return figure

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from linrec_bench.analysis.crossover import rounded
 from linrec_bench.figures.style import Look, Style
+from linrec_bench.presentation import numbers
 
 
 def draw_fits(ax: Axes, fits: pd.DataFrame, looks: Mapping[str, Look], *, style: Style) -> None:
@@ -72,7 +72,7 @@ def draw_crossings(
         fits = stops < 0.72
         on_line = not fits and starts < 0.12
         ax.annotate(
-            rounded(at),
+            numbers.length(at),
             (at if on_line else ends[1] if fits else ends[0], height),
             xycoords=across,
             xytext=(style.points(5 if fits or on_line else -5), 0),

@@ -13,7 +13,8 @@ from linrec_bench.analysis.memory_kinds import KINDS, memory_kinds
 from linrec_bench.figures import curves, facets
 from linrec_bench.figures.panels import Panels
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
-from linrec_bench.figures.ticks import amount, formatter
+from linrec_bench.figures.ticks import formatter
+from linrec_bench.presentation import case_names, numbers
 
 SETTINGS = (*curves.DOWN, *curves.ACROSS)
 
@@ -89,7 +90,7 @@ def _draw(kinds: pd.DataFrame, parts: list[tuple[facets.Setting, pd.DataFrame]],
             left.text(
                 total,
                 at,
-                f" {_rounded(total)}",
+                f" {numbers.memory(total)}",
                 va="center_baseline",
                 fontsize=style.points(7.5),
                 color=style.ink,
@@ -97,11 +98,13 @@ def _draw(kinds: pd.DataFrame, parts: list[tuple[facets.Setting, pd.DataFrame]],
             )
         left.set_xlim(0, float(totals.max()) * 1.25)
         left.xaxis.set_major_locator(FixedLocator(_ticks(float(totals.max()))))
-        left.xaxis.set_major_formatter(formatter(amount))
+        left.xaxis.set_major_formatter(formatter(numbers.memory_tick))
         right.set_xlim(0, 1)
-        right.xaxis.set_major_formatter(formatter(lambda value: f"{value:.0%}"))
+        right.xaxis.set_major_formatter(formatter(numbers.percent))
         right.set_yticklabels([])
-        left.set_title(", ".join(filter(None, (facets.named(setting), str(table.index.name)))), loc="left")
+        left.set_title(
+            ", ".join(filter(None, (case_names.settings(setting), str(table.index.name)))), loc="left"
+        )
     _draw_key(figure, grid[0][0], present, style)
     return figure
 
@@ -131,11 +134,6 @@ def _ticks(largest: float) -> list[float]:
     """A few round amounts from 0 on."""
     step = 2.0 ** np.floor(np.log2(largest / 2))
     return [float(value) for value in np.arange(0, largest * 1.01, step)]
-
-
-def _rounded(value: float) -> str:
-    number, unit = amount(value).split()
-    return f"{float(number):.3g} {unit}"
 
 
 def _draw_key(figure: Figure, ax: Axes, kinds: list[str], style: Style) -> None:

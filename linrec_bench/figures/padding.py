@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from linrec_bench.analysis.padding import padding_cost
 from linrec_bench.figures import curves
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.presentation import numbers
 
 RATIO = curves.Curve(
     column="token_ratio",
@@ -28,6 +29,8 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     if rows.empty:
         raise NothingToDraw("no case has lengths of a data set and full batches beside it")
     shares = rows.groupby("seq_len")["real_share"].median()
-    told = ", ".join(f"{share:.0%} at N = {length:,}" for length, share in shares.iloc[[0, -1]].items())
+    told = ", ".join(
+        f"{numbers.percent(share)} at N = {length:,}" for length, share in shares.iloc[[0, -1]].items()
+    )
     said = f"1x: padding costs nothing. Positions that hold an event: {told}."
     return curves.draw(rows, RATIO, style=style, said=said)

@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from linrec_bench.figures.style import PAPER, Look, Style
+from linrec_bench.presentation.label_placement import spread
 
 LABEL_GAP = 0.165
 CHARACTER, SMALL_CHARACTER = 0.073, 0.063
@@ -112,29 +112,6 @@ def name_columns(grid: Sequence[Sequence[Axes]], label: str) -> None:
         if drawn:
             drawn[-1].tick_params(axis="x", labelbottom=True)
             drawn[-1].set_xlabel(label)
-
-
-def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
-    """Positions near `wanted`, in its order of height, at least `gap` apart and within low .. high.
-
-    Where all do not fit, they are spaced evenly over the range.
-    """
-    if not wanted:
-        return []
-    order = np.argsort(wanted, kind="stable")
-    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
-    # Without the gaps, the nearest ordered positions are an isotonic regression: pool what stands too close.
-    blocks: list[list[float]] = []
-    for rank, index in enumerate(order):
-        blocks.append([wanted[index] - rank * gap, 1])
-        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
-            (mean, count), (above, more) = blocks.pop(-2), blocks.pop()
-            blocks.append([(mean * count + above * more) / (count + more), count + more])
-    flat = np.repeat([mean for mean, _ in blocks], [int(count) for _, count in blocks])
-    placed = np.clip(flat, low, high - gap * (len(wanted) - 1)) + gap * np.arange(len(wanted))
-    positions = np.empty(len(wanted))
-    positions[order] = placed
-    return [float(position) for position in positions]
 
 
 def label_beside(

@@ -18,11 +18,12 @@ from linrec_bench.analysis.pareto import STANDINGS, pareto
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.systems import compared, compares_systems
 from linrec_bench.figures import facets
-from linrec_bench.figures.beside import Name, Segment, name_points
 from linrec_bench.figures.layout import CROWD
 from linrec_bench.figures.panels import Panels
+from linrec_bench.figures.point_labels import Name, Segment, name_points
 from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
-from linrec_bench.figures.ticks import amount, few, formatter, joules, log_ticks, seconds
+from linrec_bench.figures.ticks import few, formatter, log_ticks
+from linrec_bench.presentation import case_names, numbers, words
 
 ROWS = ("dataset", "model", "seq_len", "batch_size", "hidden_size", "heads", "layers", "dtype", "causal")
 """What rows of panels are split by, where it varies."""
@@ -44,10 +45,10 @@ class Price:
 
 
 PRICES = (
-    Price("train_time_s", "training time", seconds, 10),
-    Price("memory_bytes", "peak memory", amount, 2),
-    Price("peak_process_bytes", "peak memory of the process", amount, 2),
-    Price("energy_j", "energy", joules, 10),
+    Price("train_time_s", words.COST["train_time_s"], numbers.duration_tick, 10),
+    Price("memory_bytes", words.COST["memory_bytes"], numbers.memory_tick, 2),
+    Price("peak_process_bytes", words.COST["peak_process_bytes"], numbers.memory_tick, 2),
+    Price("energy_j", words.COST["energy_j"], numbers.energy_tick, 10),
 )
 
 
@@ -76,7 +77,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
             # A mechanism looks the same in every figure; systems have to be told apart in this one.
             looks = style.looks(names)
         layout = facets.settings(rows, ROWS)
-        sides = [facets.beside(facets.named(setting), "test NDCG@10") for setting in layout]
+        sides = [facets.beside(case_names.settings(setting), "test NDCG@10") for setting in layout]
         figure, grid = Panels(
             rows=len(layout) * (len(prices) if crowded else 1),
             columns=1 if crowded else len(prices),
@@ -123,8 +124,8 @@ def _small_print(rows: pd.DataFrame, variants: pd.DataFrame) -> str:
     lost = variants[variants["failed"] > 0]
     unfinished = ", ".join(f"{row['attention']} {row['failed']}" for _, row in lost.iterrows())
     grey = "" if most == 1 else " Grey: another is better and cheaper, as the intervals say."
-    words = f"{same}; {text}. Line: no other mean is better and cheaper.{grey}"
-    return words + (f" Seeds that did not end ok: {unfinished}." if unfinished else "")
+    told = f"{same}; {text}. Line: no other mean is better and cheaper.{grey}"
+    return told + (f" Seeds that did not end ok: {unfinished}." if unfinished else "")
 
 
 def _draw_panel(ax: Axes, rows: pd.DataFrame, price: Price, looks: Mapping[str, Look], style: Style) -> None:

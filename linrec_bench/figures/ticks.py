@@ -1,4 +1,4 @@
-"""Ticks of log axes: round numbers, in the unit that a person would say."""
+"""Where log axes have their ticks: at round numbers."""
 
 from __future__ import annotations
 
@@ -29,33 +29,6 @@ def log_ticks(low: float, high: float, *, base: int, least: int = 3) -> list[flo
 def few(ticks: Sequence[float], most: int = 5) -> list[float]:
     """At most `most` of the ticks, evenly chosen, so that their words stand clear of each other."""
     return list(ticks[:: -(-len(ticks) // most)])
-
-
-def seconds(value: float) -> str:
-    """`50 µs`, `2 ms`, `30 s`: a tick of a time axis."""
-    if value == 0:
-        return "0 s"
-    for bound, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1, 1e3, "ms")):
-        # A tick that should be 1 ms may arrive as 0.9999999 ms.
-        if value < bound * 0.999:
-            return f"{value * factor:.3g} {unit}"
-    return f"{value:,.3g} s" if value < 1000 else f"{value:,.0f} s"
-
-
-def amount(value: float) -> str:
-    """`64 KiB`, `2 GiB`: a tick of a memory axis."""
-    for power, unit in enumerate(("B", "KiB", "MiB", "GiB", "TiB")):
-        if value < 1024 ** (power + 1) * 0.999 or unit == "TiB":
-            return f"{value / 1024**power:.3g} {unit}"
-    raise AssertionError("unreachable")
-
-
-def joules(value: float) -> str:
-    """`20 mJ`, `5 J`, `2 kJ`: a tick of an axis of energy."""
-    for bound, factor, unit in ((1e-3, 1e6, "µJ"), (1, 1e3, "mJ"), (1e3, 1, "J"), (1e6, 1e-3, "kJ")):
-        if value < bound * 0.999:
-            return f"{value * factor:.3g} {unit}"
-    return f"{value * 1e-6:,.3g} MJ"
 
 
 def formatter(form: Callable[[float], str]) -> FuncFormatter:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linrec_bench.figures.style import look
+from linrec_bench.presentation.label_placement import spread
 
 LABEL_GAP = 13.0
 """Least distance between two labels beside a plot."""
@@ -156,35 +157,10 @@ def runs(known: Sequence[bool]) -> list[range]:
     return found
 
 
-def spread(wanted: Sequence[float], low: float, high: float, gap: float = LABEL_GAP) -> list[float]:
-    """Heights as close to the wanted ones as a least distance allows, inside low..high where they fit.
-
-    Neighbours that would overlap are moved as a block around the mean of what they want.
-    """
-    order = sorted(range(len(wanted)), key=lambda at: wanted[at])
-    blocks: list[list[int]] = []
-
-    def place(block: list[int]) -> float:
-        """Where a block starts: as near as it gets to what its members want, inside low..high."""
-        mean = sum(wanted[at] - gap * n for n, at in enumerate(block)) / len(block)
-        return max(low, min(mean, high - gap * (len(block) - 1)))
-
-    for at in order:
-        blocks.append([at])
-        while len(blocks) > 1 and place(blocks[-2]) + gap * len(blocks[-2]) > place(blocks[-1]):
-            last = blocks.pop()
-            blocks[-1] += last
-    heights = [0.0] * len(wanted)
-    for block in blocks:
-        for n, at in enumerate(block):
-            heights[at] = place(block) + gap * n
-    return heights
-
-
 def beside(ends: dict[str, float], box: Box) -> tuple[Label, ...]:
     """Labels right of the plot at the heights `ends`, moved apart where they would overlap."""
     names = list(ends)
-    heights = spread([ends[name] for name in names], box.top + 4, box.bottom - 4)
+    heights = spread([ends[name] for name in names], gap=LABEL_GAP, low=box.top + 4, high=box.bottom - 4)
     return tuple(
         Label(name, box.right + 9, height, shortened(name))
         for name, height in zip(names, heights, strict=True)

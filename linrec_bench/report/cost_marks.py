@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from linrec_bench.presentation import numbers, words
 from linrec_bench.report import charts
-from linrec_bench.report import quantities as say
 from linrec_bench.report.charts import Line, Log, Mark, Words
 from linrec_bench.report.costs import Cost
 from linrec_bench.report.crossings import Crossing
-from linrec_bench.report.frames import FAILED, reason, records
+from linrec_bench.report.frames import number, records
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Drawn:
 def mechanism(name: str, rows: pd.DataFrame, cost: Cost, x: Log, y: Log) -> Drawn:
     """Its line, band and marks; the line breaks at a length without a value."""
     cases = records(rows.sort_values("seq_len"))
-    values = [say.number(row, cost.column) if row["status"] == "ok" else math.nan for row in cases]
+    values = [number(row, cost.column) if row["status"] == "ok" else math.nan for row in cases]
     points = [
-        (x(say.number(row, "seq_len")), y(value) if value > 0 else math.nan)
+        (x(number(row, "seq_len")), y(value) if value > 0 else math.nan)
         for row, value in zip(cases, values, strict=True)
     ]
     lines, areas = [], []
@@ -58,7 +58,7 @@ def mechanism(name: str, rows: pd.DataFrame, cost: Cost, x: Log, y: Log) -> Draw
 
 def _interval(row: dict[str, object], cost: Cost) -> tuple[float, float] | None:
     """The interval of a case; None without one."""
-    low, high = (say.number(row, f"{cost.column}_{end}") for end in ("low", "high"))
+    low, high = (number(row, f"{cost.column}_{end}") for end in ("low", "high"))
     return (low, high) if cost.interval and low > 0 and high > 0 else None
 
 
@@ -67,10 +67,10 @@ def _said(row: dict[str, object], cost: Cost, value: float) -> str:
     text = f"{row['attention']} at N = {row['seq_len']:,}: {cost.said(value)}"
     ends = _interval(row, cost)
     if ends is not None:
-        text += f" {say.seconds_interval(value, *ends)}"
-    ratio = say.number(row, cost.ratio)
+        text += f" {numbers.duration_interval(value, *ends)}"
+    ratio = number(row, cost.ratio)
     if not math.isnan(ratio) and row["reference"] != row["attention"]:
-        text += f", {say.ratio(ratio)} {row['reference']}"
+        text += f", {numbers.ratio(ratio)} {row['reference']}"
     return text
 
 
@@ -80,25 +80,25 @@ def failure(name: str, rows: pd.DataFrame, x: Log, height: float) -> Drawn:
     marks = tuple(
         Mark(
             name,
-            x(say.number(row, "seq_len")),
+            x(number(row, "seq_len")),
             height,
             f"{name} at N = {row['seq_len']:,}: not measured, {_why(row)}",
             hollow=True,
         )
         for row in missing
     )
-    why = ", ".join(dict.fromkeys(FAILED.get(str(row["status"]), str(row["status"])) for row in missing))
+    why = ", ".join(dict.fromkeys(words.status(str(row["status"])) for row in missing))
     before = marks[0].x - x.start >= x.end - marks[-1].x
-    words = (
+    reason = (
         Words(marks[0].x - 9, height + 3.2, why, "end")
         if before
         else Words(marks[-1].x + 9, height + 3.2, why)
     )
-    return Drawn(name, marks, words=(words,))
+    return Drawn(name, marks, words=(reason,))
 
 
 def _why(row: Mapping[str, object]) -> str:
-    return reason(str(row["status"]), str(row["detail"]))
+    return words.status(str(row["status"]), str(row["detail"]))
 
 
 def crossing_mark(each: Crossing, cost: Cost, reference: str, x: Log, height: float) -> Drawn:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from linrec_bench.report import quantities as say
+from linrec_bench.presentation import numbers, words
 from linrec_bench.report.ticks import byte_ticks, second_ticks
 
 
@@ -26,8 +26,26 @@ class Cost:
 
 
 COSTS = (
-    Cost("time_s", "time_ratio", "time of one call", "faster", True, 10, second_ticks, say.seconds),
-    Cost("memory_bytes", "memory_ratio", "peak memory", "leaner", False, 2, byte_ticks, say.amount),
+    Cost(
+        "time_s",
+        "time_ratio",
+        words.COST["time_s"],
+        words.CHEAPER["time_s"],
+        True,
+        10,
+        second_ticks,
+        numbers.duration,
+    ),
+    Cost(
+        "memory_bytes",
+        "memory_ratio",
+        words.COST["memory_bytes"],
+        words.CHEAPER["memory_bytes"],
+        False,
+        2,
+        byte_ticks,
+        numbers.memory,
+    ),
 )
 
 

@@ -10,9 +10,8 @@ import pandas as pd
 from linrec_bench.analysis.crossover import crossover
 from linrec_bench.analysis.headline import FLOORS
 from linrec_bench.analysis.samples_table import base_name
-from linrec_bench.report import quantities as say
 from linrec_bench.report.costs import Cost
-from linrec_bench.report.frames import records
+from linrec_bench.report.frames import number, records
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def crossings_of(rows: pd.DataFrame, cost: Cost, reference: str) -> list[Crossin
         if name == same[0] or base_name(name) in FLOORS:
             continue
         for record in records(crossover(rows, challenger=name, incumbent=same[0], cost=cost.column)):
-            at, low, high = (say.number(record, f"seq_len{end}") for end in ("", "_low", "_high"))
+            at, low, high = (number(record, f"seq_len{end}") for end in ("", "_low", "_high"))
             crosses, never = (record["outcome"] == outcome for outcome in ("crosses", "never"))
             said = f"at no length up to {record['longest']:,}" if never else str(record["said"])
             found.append(Crossing(name, at if crosses else None, low, high, said))

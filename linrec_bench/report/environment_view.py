@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from linrec_bench.report import quantities as say
+from linrec_bench.presentation import numbers
 
 _HIDDEN = ("schema_version", "command", "run_id", "suite")
 """Told elsewhere in a report."""
@@ -28,7 +28,7 @@ def _lines(mapping: Mapping[str, object], path: tuple[str, ...]) -> Iterator[tup
 
 def _text(name: str, value: object) -> str:
     if name.endswith("_bytes") and isinstance(value, int):
-        return say.amount(value)
+        return numbers.memory(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from linrec_bench.analysis.padding import lengths_from
 from linrec_bench.figures import facets
+from linrec_bench.presentation import case_names, numbers, words
 
 SETTINGS = ("model", "dataset", "batch_size", "hidden_size", "heads", "layers", "dtype", "device", "seed")
 """What, beside N and the mechanism, sets one panel of a part apart from another."""
-
-PHASES = {"forward": "forward", "forward_backward": "forward + backward", "step": "training step"}
-
-FAILED = {
-    "oom": "out of memory",
-    "timeout": "out of time",
-    "killed": "killed",
-    "error": "failed",
-    "unsupported": "unsupported",
-    "skipped": "skipped",
-}
-"""The words for a status; `ok` needs none."""
-
 
 _STOPS = re.compile(r"\S+ (is skipped|is killed|fails|runs out of \w+) at N = ")
 
@@ -41,12 +30,15 @@ class Part:
 
     @property
     def name(self) -> str:
-        direction = "causal" if self.causal else "bidirectional"
-        return f"{self.task.replace('_', ' ').capitalize()}, {direction}"
+        return f"{words.TASK.get(self.task, self.task).capitalize()}, {words.direction(self.causal)}"
+
+    def titled(self, phase: str) -> str:
+        """The name with a phase in words, unless that is all of the task."""
+        return self.name if phase == words.TASK.get(self.task) else f"{self.name}, {phase}"
 
     @property
     def slug(self) -> str:
-        return f"{self.task}-{'causal' if self.causal else 'bidirectional'}".replace("_", "-")
+        return f"{self.task}-{words.direction(self.causal)}".replace("_", "-")
 
 
 def cost_parts(summary: pd.DataFrame) -> list[Part]:
@@ -60,30 +52,25 @@ def cost_parts(summary: pd.DataFrame) -> list[Part]:
     ]
 
 
-def phase_words(task: str, phase: str) -> str:
-    """A phase in words: that of decoding is a decoding step."""
-    return "decoding step" if task == "decode" else PHASES.get(phase, phase)
-
-
 def phases(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Each phase with its words and its rows, the lightest first."""
-    order = list(PHASES)
+    order = list(words.PHASE)
     for phase in sorted(rows["phase"].unique(), key=lambda name: order.index(name) if name in order else 99):
         own = rows[rows["phase"] == phase]
-        yield str(phase), phase_words(str(own["task"].iloc[0]), str(phase)), own
+        yield str(phase), words.phase(str(own["task"].iloc[0]), str(phase)), own
 
 
 def panels(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Each shape with its words; first the one with the most measured cases, of those the largest."""
     settings = facets.settings(rows, SETTINGS)
-    found = [(facets.named(setting), facets.select(rows, setting)) for setting in settings]
+    found = [(case_names.settings(setting), facets.select(rows, setting)) for setting in settings]
     return sorted(reversed(found), key=lambda panel: -int((panel[1]["status"] == "ok").sum()))
 
 
 def shared(rows: pd.DataFrame) -> str:
     """The settings that all rows share, in words: `batch 1, hidden 64, float32`."""
     names = [name for name in SETTINGS if name != "seed" or (rows["task"] == "recommend").any()]
-    return facets.named(facets.fixed(rows, names))
+    return case_names.settings(facets.fixed(rows, names))
 
 
 def varying(rows: pd.DataFrame) -> list[str]:
@@ -108,15 +95,14 @@ def told_apart(findings: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...
 def outcome(summary: pd.DataFrame) -> str:
     """`288 cases: 255 measured, 27 skipped, 6 out of time`."""
     counts = Counter(str(status) for status in summary["status"])
-    said = [f"{counts['ok']:,} measured"] if counts["ok"] else ["none measured"]
-    said += [f"{counts[status]:,} {word}" for status, word in FAILED.items() if counts[status]]
-    cases = f"{len(summary):,} case" + ("" if len(summary) == 1 else "s")
-    return f"{cases}: {', '.join(said)}"
+    said = [] if counts["ok"] else ["none measured"]
+    said += [f"{counts[status]:,} {word}" for status, word in words.STATUS.items() if counts[status]]
+    return f"{numbers.counted(len(summary), 'case')}: {', '.join(said)}"
 
 
-def reason(status: str, detail: str) -> str:
-    """Why a case has no number: `out of time: stopped after its limit of 8 s`; empty for ok."""
-    if status == "ok":
-        return ""
-    word = FAILED.get(status, status)
-    return f"{word}: {detail}" if detail else word
+def number(row: Mapping[str, object], column: str) -> float:
+    """The number in a row of a summary; NaN where the column or its value is missing."""
+    value = row.get(column)
+    if value is None or pd.isna(value):  # type: ignore[call-overload]
+        return math.nan
+    return float(value)  # type: ignore[arg-type]

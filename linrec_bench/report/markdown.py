@@ -11,14 +11,14 @@ import pandas as pd
 from linrec_bench.analysis.headline import headline
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.systems import compares_systems, named
+from linrec_bench.presentation import case_names, numbers, words
 from linrec_bench.report import environment_view
-from linrec_bench.report import quantities as say
 from linrec_bench.report.cards import contradictions
 from linrec_bench.report.expectations import expectations, paper_claims
 from linrec_bench.report.frames import (
-    FAILED,
     Part,
     cost_parts,
+    number,
     outcome,
     panels,
     phases,
@@ -29,7 +29,6 @@ from linrec_bench.report.frames import (
 )
 from linrec_bench.report.ledger import counted
 from linrec_bench.report.sources import Source
-from linrec_bench.report.tables import metric_name
 
 _SIGNS = re.compile(r"([\\`*_|<>\[\]~&])")
 _AUTOLINKS = re.compile(r"(@(?=[A-Za-z])|\B@|#(?=\d)|:(?=//)|(?<=\bwww)\.)")
@@ -82,13 +81,13 @@ def _run(source: Source) -> Iterator[str]:
 def _costs(part: Part, reference: str) -> Iterator[str]:
     """A row a mechanism: heaviest phase of the fullest shape, at the longest length of the reference."""
     name, rows = panels(part.rows)[0]
-    _, words, rows = list(phases(rows))[-1]
+    _, work, rows = list(phases(rows))[-1]
     done = rows[rows["status"] == "ok"]
     if done.empty:
         return
     compared = done[done["attention"] == reference]
     length = int((compared if len(compared) else done)["seq_len"].max())
-    yield f"**{_text(part.name)}, {words}, N = {length:,}** ({_text(shared(rows) or name)})"
+    yield f"**{_text(part.titled(work))}, N = {length:,}** ({_text(shared(rows) or name)})"
     cells = [
         [_text(str(label)), *_cells(own[own["seq_len"] == length]), _reach(own)]
         for label, own in rows.groupby("attention", sort=False)
@@ -99,20 +98,20 @@ def _costs(part: Part, reference: str) -> Iterator[str]:
 def _cells(at: pd.DataFrame) -> list[str]:
     """Time, its ratio, memory and its ratio of the case at one length; why not, where it did not run."""
     if at.empty:
-        return [say.MISSING] * 4
+        return [numbers.MISSING] * 4
     row: Mapping[str, object] = {str(key): value for key, value in at.iloc[0].items()}
     status = str(row["status"])
     if status != "ok":
-        return [FAILED.get(status, status), *[say.MISSING] * 3]
-    time = say.number(row, "time_s")
-    ends = [say.number(row, f"time_s_{end}") for end in ("low", "high")]
-    bounds = [say.number(row, f"time_ratio_{end}") for end in ("low", "high")]
-    ratio = say.ratio(say.number(row, "time_ratio"))
+        return [words.status(status), *[numbers.MISSING] * 3]
+    time = number(row, "time_s")
+    ends = [number(row, f"time_s_{end}") for end in ("low", "high")]
+    below, above = (number(row, f"time_ratio_{end}") for end in ("low", "high"))
+    ratio = numbers.ratio(number(row, "time_ratio"))
     return [
-        _text(f"{say.seconds(time)} {say.seconds_interval(time, *ends)}".strip()),
-        _text(f"{ratio} {say.interval(*bounds) if bounds[0] != bounds[1] else ''}".strip()),
-        say.amount(say.number(row, "memory_bytes")),
-        say.ratio(say.number(row, "memory_ratio")),
+        _text(f"{numbers.duration(time)} {numbers.duration_interval(time, *ends)}".strip()),
+        _text(f"{ratio} {numbers.interval(below, above) if below != above else ''}".strip()),
+        numbers.memory(number(row, "memory_bytes")),
+        numbers.ratio(number(row, "memory_ratio")),
     ]
 
 
@@ -125,7 +124,7 @@ def _reach(own: pd.DataFrame) -> str:
     if beyond.empty or beyond.iloc[0]["status"] == "ok":
         return longest
     status = str(beyond.iloc[0]["status"])
-    return f"{longest}, then {FAILED.get(status, status)}"
+    return f"{longest}, then {words.status(status)}"
 
 
 def _quality(summary: pd.DataFrame) -> Iterator[str]:
@@ -145,34 +144,34 @@ def _quality(summary: pd.DataFrame) -> Iterator[str]:
         cells.append(
             [
                 _text(str(row["attention"])),
-                *("causal" if row[name] else "bidirectional" for name in directions),
+                *(words.direction(row[name]) for name in directions),
                 f"{row['seq_len']:,}",
                 *(_text(str(row[name])) for name in settings),
                 *(_metric(row, name) for name in metrics),
-                say.seconds(say.number(row, "train_time_s")),
+                numbers.duration(number(row, "train_time_s")),
                 *([_to_target(row)] if matched else []),
                 f"{row['seeds']}" + (f", {row['failed']} failed" if row["failed"] else ""),
             ]
         )
     cost = [_target_name(variants)] if matched else []
-    heads = [what, *("direction" for _ in directions), "N", *(name.replace("_", " ") for name in settings)]
-    yield _table([*heads, *map(metric_name, metrics), "training", *cost, "seeds"], cells)
+    heads = [what, *("direction" for _ in directions), "N", *(case_names.axis(name) for name in settings)]
+    yield _table([*heads, *map(words.metric, metrics), "training", *cost, "seeds"], cells)
 
 
 def _target_name(variants: pd.DataFrame) -> str:
     targets = variants["quality_target"].dropna().unique()
-    return f"to validation NDCG@10 {say.metric(targets[0]) if len(targets) == 1 else 'of the target'}"
+    return f"to validation NDCG@10 {numbers.metric(targets[0]) if len(targets) == 1 else 'of the target'}"
 
 
 def _to_target(row: Mapping[str, object]) -> str:
     """Mean seconds over seeds; where a seed never got there, how many did instead of a number."""
-    cost = say.number(row, "to_target_s")
-    return f"{row['reached']} of {row['seeds']} seeds" if math.isnan(cost) else say.seconds(cost)
+    cost = number(row, "to_target_s")
+    return f"{row['reached']} of {row['seeds']} seeds" if math.isnan(cost) else numbers.duration(cost)
 
 
 def _metric(row: Mapping[str, object], name: str) -> str:
-    value, low, high = (say.number(row, f"{name}{end}") for end in ("", "_low", "_high"))
-    return _text(f"{say.metric(value)} {say.metric_interval(low, high)}".strip())
+    value, low, high = (number(row, f"{name}{end}") for end in ("", "_low", "_high"))
+    return _text(f"{numbers.metric(value)} {numbers.interval(low, high, numbers.metric)}".strip())
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:

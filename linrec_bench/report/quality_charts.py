@@ -13,10 +13,10 @@ from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.systems import compared, named
 from linrec_bench.figures import facets
 from linrec_bench.figures.ticks import log_ticks
+from linrec_bench.presentation import case_names, numbers
 from linrec_bench.report import charts
-from linrec_bench.report import quantities as say
 from linrec_bench.report.charts import Box, Chart, Line, Linear, Log, Mark, Words
-from linrec_bench.report.frames import records
+from linrec_bench.report.frames import number, records
 from linrec_bench.report.ticks import byte_ticks, metric_ticks, second_ticks, ticks
 
 METRIC = "ndcg@10"
@@ -40,9 +40,9 @@ class Price:
 
 
 PRICES = (
-    Price("train_time_s", "training time", 10, second_ticks, say.seconds),
-    Price("memory_bytes", "peak memory", 2, byte_ticks, say.amount),
-    Price("peak_process_bytes", "peak memory of the process", 2, byte_ticks, say.amount),
+    Price("train_time_s", "training time", 10, second_ticks, numbers.duration),
+    Price("memory_bytes", "peak memory", 2, byte_ticks, numbers.memory),
+    Price("peak_process_bytes", "peak memory of the process", 2, byte_ticks, numbers.memory),
 )
 
 
@@ -61,7 +61,9 @@ def quality_charts(summary: pd.DataFrame) -> list[Chart]:
         for price in prices:
             known = part[part[price.column] > 0]
             if len(known):
-                title = ", ".join(filter(None, ("NDCG@10 against " + price.name, facets.named(setting))))
+                title = ", ".join(
+                    filter(None, ("NDCG@10 against " + price.name, case_names.settings(setting)))
+                )
                 found.append(_chart(records(known), price, title))
     return found
 
@@ -77,7 +79,7 @@ def _chart(variants: list[dict[str, object]], price: Price, title: str) -> Chart
     names = [str(row["attention"]) for row in variants]
     marks, whiskers, ends = [], [], {}
     for name, row in zip(names, variants, strict=True):
-        cost, quality = x(say.number(row, price.column)), y(say.number(row, METRIC))
+        cost, quality = x(number(row, price.column)), y(number(row, METRIC))
         marks.append(Mark(name, cost, quality, _said(row, price)))
         ends[name] = quality
         (left, right), (low, high) = _reach(row, price.column), _reach(row, METRIC)
@@ -104,7 +106,7 @@ def _chart(variants: list[dict[str, object]], price: Price, title: str) -> Chart
 
 def _reach(row: Mapping[str, object], column: str) -> tuple[float, float]:
     """The drawn ends of an interval; twice the mean without one."""
-    mean, low, high = (say.number(row, f"{column}{end}") for end in ("", "_low", "_high"))
+    mean, low, high = (number(row, f"{column}{end}") for end in ("", "_low", "_high"))
     return (mean, mean) if math.isnan(low) else (max(low, (1 - FURTHEST) * mean), high)
 
 
@@ -124,9 +126,9 @@ def _scales(variants: list[dict[str, object]], price: Price) -> tuple[Log, Linea
 
 
 def _said(row: Mapping[str, object], price: Price) -> str:
-    quality, low, high = (say.number(row, f"{METRIC}{end}") for end in ("", "_low", "_high"))
-    ends = say.metric_interval(low, high)
+    quality, low, high = (number(row, f"{METRIC}{end}") for end in ("", "_low", "_high"))
+    ends = numbers.interval(low, high, numbers.metric)
     seeds = "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
-    cost = price.said(say.number(row, price.column))
-    found = f"{say.metric(quality)} {ends}".strip()
+    cost = price.said(number(row, price.column))
+    found = f"{numbers.metric(quality)} {ends}".strip()
     return f"{row['attention']}: NDCG@10 {found}, {price.name} {cost} ({seeds})"

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from linrec_bench.presentation.numbers import MISSING
+
 Tone = Literal["", "good", "bad", "open", "quiet"]
 """How a cell is coloured; its words say the same."""
 
@@ -68,4 +70,4 @@ def build(
 
 
 def _says(cell: Cell) -> bool:
-    return bool(cell.small) or cell.text not in ("", "–")
+    return bool(cell.small) or cell.text not in ("", MISSING)

@@ -7,26 +7,25 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from linrec_bench.analysis.crossover import rounded
 from linrec_bench.analysis.frontier import memory_frontier
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.summary import METRIC
 from linrec_bench.analysis.systems import compares_systems, named
-from linrec_bench.report import quantities as say
-from linrec_bench.report.frames import FAILED, SETTINGS, Part, phase_words, phases, records, shared, varying
+from linrec_bench.presentation import case_names, words
+from linrec_bench.presentation import numbers as say
+from linrec_bench.report.frames import SETTINGS, Part, number, phases, records, shared, varying
 from linrec_bench.report.table import Cell, Column, Row, Table, Tone, build
 
-_NAMES = {"batch_size": "batch", "hidden_size": "hidden", "dtype": "type"}
 _NUMBERS = ("batch_size", "hidden_size", "heads", "layers", "seed")
 
 
 def cost_tables(part: Part) -> list[Table]:
     """A table for each phase of a part, one row a case."""
     found = []
-    for phase, words, rows in phases(part.rows):
+    for phase, work, rows in phases(part.rows):
         references = [name for name in dict.fromkeys(rows["reference"]) if name]
         note = f"Ratios refer to {', '.join(references)} at the same settings and N." if references else ""
-        caption = f"{part.name}, {words}: {shared(rows)}"
+        caption = f"{part.titled(work)}: {shared(rows)}"
         ordered = rows.sort_values([*SETTINGS, "seq_len"], kind="stable")
         slug = f"{part.slug}-{phase}".replace("_", "-")
         found.append(build(caption, _cost_columns(rows), records(ordered), id=slug, note=note))
@@ -37,18 +36,20 @@ def _cost_columns(rows: pd.DataFrame) -> list[Column]:
     return [
         *_case_columns(rows),
         Column(
-            "time", _with_interval("time_s", say.seconds, say.seconds_interval), meaning="of one call, median"
+            "time",
+            _with_interval("time_s", say.duration, say.duration_interval),
+            meaning="of one call, median",
         ),
         Column("time ratio", _with_interval("time_ratio", say.ratio, _ratio_interval)),
-        Column("peak memory", _plain("memory_bytes", say.amount)),
+        Column("peak memory", _plain("memory_bytes", say.memory)),
         Column(
             "predicted",
-            _plain("predicted_peak_bytes", say.amount),
+            _plain("predicted_peak_bytes", say.memory),
             meaning="peak memory, counted before the run",
         ),
         Column("memory ratio", _plain("memory_ratio", say.ratio)),
         Column("of ceiling", _plain("ceiling_share", say.percent), meaning="share of what the device can do"),
-        Column("energy", _plain("energy_j", lambda value: _unit(value, "J"))),
+        Column("energy", _plain("energy_j", say.energy)),
         Column("attention share", _plain("attention_share", say.percent), meaning="of the time of a call"),
         Column("kernel", _text("kernel"), numeric=False),
         Column("status", _status, numeric=False),
@@ -71,13 +72,13 @@ def frontier_table(part: Part, memory_bytes: float | None) -> Table | None:
         Column("batch", _plain("batch_size", say.whole)),
         Column("longest N", _plain("fits", say.whole), meaning="that ended ok"),
         Column("N x batch", _plain("tokens", say.whole), meaning="events at once"),
-        Column("peak memory", _plain("memory_bytes", say.amount), meaning="there"),
+        Column("peak memory", _plain("memory_bytes", say.memory), meaning="there"),
         Column(
             "too long", _length("fails", "fails_by"), meaning="the shortest longer N known not to fit memory"
         ),
         Column("predicted longest N", _length("predicted_fits", "predicted_by"), meaning="from counts"),
     ]
-    limit = "" if memory_bytes is None else f" Predicted for all {say.amount(memory_bytes)} of the device."
+    limit = "" if memory_bytes is None else f" Predicted for all {say.memory(memory_bytes)} of the device."
     note = f"A row a batch size.{limit}"
     caption = f"{part.name}: what memory holds, {shared(part.rows)}"
     return build(caption, columns, records(found), id=f"{part.slug}-frontier", note=note)
@@ -85,17 +86,19 @@ def frontier_table(part: Part, memory_bytes: float | None) -> Table | None:
 
 def _phase(row: Row) -> Cell:
     phase = str(row["phase"])
-    return Cell(phase_words(str(row["task"]), phase), sort=phase)
+    return Cell(words.phase(str(row["task"]), phase), sort=phase)
 
 
 def _length(column: str, how: str) -> Callable[[Row], Cell]:
     """A length to three digits where it was extrapolated or interpolated, and how it is known."""
 
     def cell(row: Row) -> Cell:
-        value = say.number(row, column)
+        value = number(row, column)
         if math.isnan(value):
             return Cell(say.MISSING)
-        said = "any" if math.isinf(value) else rounded(value) if how == "predicted_by" else say.whole(value)
+        said = (
+            "any" if math.isinf(value) else say.length(value) if how == "predicted_by" else say.whole(value)
+        )
         return Cell(said, small=str(row[how]), sort=value)
 
     return cell
@@ -122,14 +125,14 @@ def quality_tables(summary: pd.DataFrame, differences: pd.DataFrame | None = Non
     note = "" if found else "One seed: no interval, and a small difference means nothing."
     columns = [
         *_case_columns(rows, what),
-        *(Column(metric_name(name), _plain(name, say.metric)) for name in metrics),
-        Column("training", _plain("train_time_s", say.seconds), meaning="until it stopped"),
-        *_matched_columns(rows, _plain("to_target_s", say.seconds)),
+        *(Column(words.metric(name), _plain(name, say.metric)) for name in metrics),
+        Column("training", _plain("train_time_s", say.duration), meaning="until it stopped"),
+        *_matched_columns(rows, _plain("to_target_s", say.duration)),
         Column("epochs", _plain("epochs", say.whole)),
         Column("best epoch", _plain("best_epoch", say.whole)),
         Column("events/s", _plain("events_per_s", say.whole)),
-        Column("peak memory", _plain("memory_bytes", say.amount)),
-        Column("process peak", _plain("peak_process_bytes", say.amount)),
+        Column("peak memory", _plain("memory_bytes", say.memory)),
+        Column("process peak", _plain("peak_process_bytes", say.memory)),
         Column("parameters", _plain("parameters", say.whole)),
         Column("status", _status, numeric=False),
     ]
@@ -142,8 +145,8 @@ def _difference_table(differences: pd.DataFrame) -> Table:
     setting = [name for name in ("model", "dataset") if differences[name].nunique() > 1]
     systems = bool((differences["model"] == "").all())
     own, its = (
-        [] if systems else [Column(words, _direction(column), numeric=False)]
-        for words, column in (("direction", "causal"), ("its direction", "against_causal"))
+        [] if systems else [Column(name, _direction(column), numeric=False)]
+        for name, column in (("direction", "causal"), ("its direction", "against_causal"))
     )
     columns = [
         Column("system" if systems else "mechanism", _mechanism, numeric=False),
@@ -155,8 +158,8 @@ def _difference_table(differences: pd.DataFrame) -> Table:
         Column(
             "difference", _with_interval("difference", say.metric, _metric_interval), meaning="of NDCG@10"
         ),
-        Column("p", _plain("p", say.metric), meaning="before correction"),
-        Column("p, Holm", _plain("p_holm", say.metric), meaning="corrected over this table"),
+        Column("p", _plain("p", say.p_value), meaning="before correction"),
+        Column("p, Holm", _plain("p_holm", say.p_value), meaning="corrected over this table"),
         Column("users", _plain("users", say.whole)),
         Column("seeds", _plain("seeds", say.whole)),
     ]
@@ -174,10 +177,10 @@ def _variant_columns(rows: pd.DataFrame, metrics: list[str], what: str) -> list[
         *map(_setting, setting),
         Column("seeds", _plain("seeds", say.whole)),
         Column("failed", _plain("failed", say.whole), meaning="seeds that did not end ok"),
-        *(Column(metric_name(name), _with_interval(name, say.metric, _metric_interval)) for name in metrics),
-        Column("training", _with_interval("train_time_s", say.seconds, say.seconds_interval)),
-        *_matched_columns(rows, _with_interval("to_target_s", say.seconds, say.seconds_interval)),
-        Column("peak memory", _with_interval("memory_bytes", say.amount, say.amount_interval)),
+        *(Column(words.metric(name), _with_interval(name, say.metric, _metric_interval)) for name in metrics),
+        Column("training", _with_interval("train_time_s", say.duration, say.duration_interval)),
+        *_matched_columns(rows, _with_interval("to_target_s", say.duration, say.duration_interval)),
+        Column("peak memory", _with_interval("memory_bytes", say.memory, say.memory_interval)),
     ]
 
 
@@ -188,7 +191,7 @@ def _matched_columns(rows: pd.DataFrame, cell: Callable[[Row], Cell]) -> list[Co
     targets = sorted(rows["quality_target"].dropna().unique())
     name = f"to {say.metric(targets[0])}" if len(targets) == 1 else "to the target"
     meaning = "of training until validation NDCG@10 reached it; longer than the training where empty"
-    joules = Column(f"{name}, energy", _plain("to_target_j", lambda value: _unit(value, "J")))
+    joules = Column(f"{name}, energy", _plain("to_target_j", say.energy))
     return [Column(name, cell, meaning=meaning), *([joules] if rows["to_target_j"].notna().any() else [])]
 
 
@@ -203,7 +206,7 @@ def _case_columns(rows: pd.DataFrame, what: str = "mechanism") -> list[Column]:
 
 
 def _setting(name: str) -> Column:
-    shown = _NAMES.get(name, name)
+    shown = case_names.axis(name)
     if name in _NUMBERS:
         return Column(shown, _plain(name, say.whole))
     return Column(shown, _text(name), numeric=False)
@@ -218,7 +221,7 @@ def _directions(rows: pd.DataFrame) -> list[Column]:
 
 def _direction(column: str) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
-        word = "causal" if row[column] else "bidirectional"
+        word = words.direction(row[column])
         return Cell(word, sort=word)
 
     return cell
@@ -239,7 +242,7 @@ def _text(column: str) -> Callable[[Row], Cell]:
 
 def _plain(column: str, form: Callable[[float], str]) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
-        value = say.number(row, column)
+        value = number(row, column)
         return Cell(form(value), sort=value)
 
     return cell
@@ -249,7 +252,7 @@ def _with_interval(
     column: str, form: Callable[[float], str], ends: Callable[[float, float, float], str]
 ) -> Callable[[Row], Cell]:
     def cell(row: Row) -> Cell:
-        value, low, high = (say.number(row, f"{column}{end}") for end in ("", "_low", "_high"))
+        value, low, high = (number(row, f"{column}{end}") for end in ("", "_low", "_high"))
         small = "" if math.isnan(value) or low == high else ends(value, low, high)
         return Cell(form(value), small=small, sort=value)
 
@@ -263,7 +266,7 @@ def _ratio_interval(value: float, low: float, high: float) -> str:
 
 def _metric_interval(value: float, low: float, high: float) -> str:
     del value
-    return say.metric_interval(low, high)
+    return say.interval(low, high, say.metric)
 
 
 def _status(row: Row) -> Cell:
@@ -271,15 +274,4 @@ def _status(row: Row) -> Cell:
     if status == "ok":
         return Cell("ok", sort="ok", tone="quiet")
     tone: Tone = "open" if status == "skipped" else "bad"
-    return Cell(FAILED.get(status, status), small=str(row["detail"]), sort=status, tone=tone)
-
-
-def metric_name(name: str) -> str:
-    """`ndcg@10` -> `NDCG@10`, `recall@10` -> `Recall@10`, `pop_ndcg@10` -> `pop NDCG@10`."""
-    words, _, k = name.partition("@")
-    *before, word = words.split("_")
-    return " ".join([*before, f"{word.upper() if len(word) < 5 else word.capitalize()}@{k}"])
-
-
-def _unit(value: float, unit: str) -> str:
-    return say.MISSING if math.isnan(value) else f"{say.three(value)} {unit}"
+    return Cell(words.status(status), small=str(row["detail"]), sort=status, tone=tone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from linrec_bench.figures.ticks import amount, seconds
+from linrec_bench.presentation.numbers import duration_tick, memory_tick
 from linrec_bench.report.charts import Linear, Log, Tick
 
 SHORT = 8.0
@@ -20,13 +20,13 @@ def ticks(values: Sequence[float], axis: Log | Linear, texts: Texts) -> tuple[Ti
 
 def second_ticks(values: Sequence[float]) -> list[str]:
     """`10 ms`, `1 s`."""
-    return [seconds(value) for value in values]
+    return [duration_tick(value) for value in values]
 
 
 def byte_ticks(values: Sequence[float]) -> list[str]:
     """`64 KiB`, `2 GiB`; a short range in the unit of its least value: `1,000 MiB`, `1,200 MiB`."""
     if not values or max(values) / min(values) > SHORT:
-        return [amount(value) for value in values]
+        return [memory_tick(value) for value in values]
     power = max(power for power in range(5) if power == 0 or min(values) >= 1024**power * 0.999)
     unit = ("B", "KiB", "MiB", "GiB", "TiB")[power]
     return [f"{round(value / 1024**power, 3):,.10g} {unit}" for value in values]

@@ -4,7 +4,6 @@ from linrec_bench.terminal.cost_formulas import show_costs
 from linrec_bench.terminal.histories import show_data
 from linrec_bench.terminal.listings import show_entries, show_figures, show_files
 from linrec_bench.terminal.margin import DEFAULT_MARGIN, margin_for
-from linrec_bench.terminal.numbers import amount, seconds, time_left
 from linrec_bench.terminal.plan_tables import show_forecast, show_plan
 from linrec_bench.terminal.progress_bar import counter, download, progress
 from linrec_bench.terminal.run_summary import show_summary
@@ -13,14 +12,12 @@ from linrec_bench.terminal.verdict_lines import show_cards, show_verdicts, write
 
 __all__ = [
     "DEFAULT_MARGIN",
-    "amount",
     "counter",
     "download",
     "margin_for",
     "out",
     "progress",
     "say",
-    "seconds",
     "show_cards",
     "show_costs",
     "show_data",
@@ -32,6 +29,5 @@ __all__ = [
     "show_summary",
     "show_verdicts",
     "talk",
-    "time_left",
     "write_reports",
 ]

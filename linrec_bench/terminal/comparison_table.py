@@ -17,17 +17,17 @@ from linrec_bench.analysis.compare import COUNTED
 from linrec_bench.analysis.comparison import Comparison, Line, Reached, Verdict
 from linrec_bench.analysis.paired_quality import sentences
 from linrec_bench.commands.compare import Compared
-from linrec_bench.terminal.numbers import amount, seconds
+from linrec_bench.presentation import numbers as say
+from linrec_bench.presentation import words
+from linrec_bench.presentation.case_names import case_name
 from linrec_bench.terminal.streams import listed, out
 
 MOST_NAMES = 20
 """Names listed of cases without a partner, and of failures; JSON holds them all."""
 
-_COLOURS: dict[Verdict, str] = {"worse": "red", "better": "green", "same": "", "undecided": "yellow"}
 _PEAKS = ("peak_live_bytes", "peak_allocated_bytes")
 _BESIDE = tuple(name for name in COUNTED if name not in (*_PEAKS, "flops"))
 """Counts that a table has no column for."""
-_NAMES = dict.fromkeys((*_PEAKS, "peak_process_bytes"), "peak memory")
 
 
 def show_comparison(found: Compared) -> None:
@@ -77,18 +77,8 @@ def _curves(lines: Iterable[Line]) -> dict[Place, list[Line]]:
     return curves
 
 
-def _title(place: Place) -> str:
-    direction = "causal" if place.causal else "bidirectional"
-    phase = "" if place.phase in ("step", "train_and_rank") else f" {place.phase.replace('_', ' ')}"
-    words = [place.attention, f"{place.task.replace('_', ' ')}{phase}", direction]
-    words += [f"N {place.seq_len}"] if place.seq_len else []
-    words += [f"batch {place.batch_size}", f"hidden {place.hidden_size}", f"heads {place.heads}"]
-    words += [f"{place.model} of {place.layers} layers"] if place.model else []
-    words += [place.dataset] if place.dataset else []
-    words += [place.dtype, place.device]
-    words += [f"seed {place.seed}"] if place.seed else []
-    words += [f"case {place.case_id}"] if place.case_id else []
-    return ", ".join(words)
+def _name(place: Place) -> str:
+    return case_name(vars(place))
 
 
 def _show_title(text: str) -> None:
@@ -97,7 +87,7 @@ def _show_title(text: str) -> None:
 
 
 def _show_curve(place: Place, lines: Sequence[Line]) -> None:
-    _show_title(_title(place))
+    _show_title(_name(place))
     table = Table(box=None, pad_edge=False)
     for name in ("N", "time B/A", "95 % interval", "p (Holm)"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -111,7 +101,7 @@ def _show_curve(place: Place, lines: Sequence[Line]) -> None:
         time = measures.get("time")
         cells: list[str | Text] = ["-", "-", "-", ""]
         if time is not None:
-            cells = [_ratio(time.change), _interval(time), _p(time.p), _verdict(time)]
+            cells = [say.three_digits(time.change), _interval(time), say.p_value(time.p), _verdict(time)]
         memory = next((measures[name] for name in _PEAKS if name in measures), None)
         table.add_row(str(seq_len), *cells, _count(memory), _count(measures.get("flops")))
     out.print(table)
@@ -120,23 +110,23 @@ def _show_curve(place: Place, lines: Sequence[Line]) -> None:
         if changed:
             lengths = ", ".join(str(line.place.seq_len) for line in changed)
             low, high = min(line.change for line in changed), max(line.change for line in changed)
-            span = f"{low:.4g}x" if low == high else f"{low:.4g}x to {high:.4g}x"
+            span = say.ratio(low) if low == high else f"{say.ratio(low)} to {say.ratio(high)}"
             listed(f"{measure}: {span} at N {lengths}")
     out.print()
 
 
 def _show_training(place: Place, lines: Sequence[Line], reached: Reached | None) -> None:
     seeds = max([line.replicates for line in lines] + ([reached.seeds] if reached else []))
-    _show_title(f"{_title(place)}, {seeds} {'seed' if seeds == 1 else 'seeds'}, p after Holm")
+    _show_title(f"{_name(place)}, {say.counted(seeds, 'seed')}, p after Holm")
     table = Table(box=None, pad_edge=False)
     table.add_column("measure", overflow="fold")
     for name in ("A", "B", "change", "95 % interval", "p"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for line in lines:
-        signed = f"{line.change:+.4f}" if line.family == "quality" else f"{_ratio(line.change)}x"
-        cells = (_amount(line, line.a), _amount(line, line.b), signed, _interval(line), _p(line.p))
-        table.add_row(_NAMES.get(line.measure, line.measure), *cells, _verdict(line))
+        signed = say.signed_metric(line.change) if line.family == "quality" else say.ratio(line.change)
+        cells = (_amount(line, line.a), _amount(line, line.b), signed, _interval(line), say.p_value(line.p))
+        table.add_row(words.measure(line.measure), *cells, _verdict(line))
     if lines:
         out.print(table)
     if reached is not None:
@@ -147,23 +137,23 @@ def _show_training(place: Place, lines: Sequence[Line], reached: Reached | None)
 def _show_reached(found: Reached) -> None:
     """Training until both sides were as good, not judged: seconds, and joules where they are known."""
     table = Table(box=None, pad_edge=False)
-    table.add_column(f"to validation NDCG@10 {found.target:.4f}", overflow="fold")
+    table.add_column(f"to validation NDCG@10 {say.metric(found.target)}", overflow="fold")
     for name in ("A", "B", "B/A", "95 % interval"):
         table.add_column(name, justify="right", no_wrap=True)
     a, b = (
-        f"{'' if count == found.seeds else '>'}{seconds(value)}"
+        f"{'' if count == found.seeds else '>'}{say.duration(value)}"
         for count, value in ((found.a_reached, found.a_s), (found.b_reached, found.b_s))
     )
     sign = {"": "", "at least": ">", "at most": "<", "unknown": ""}[found.bound]
-    change = "-" if math.isnan(found.change) else f"{sign}{_ratio(found.change)}x"
-    interval = "-" if math.isnan(found.low) else f"[{_ratio(found.low)}, {_ratio(found.high)}]"
+    change = f"{sign}{say.ratio(found.change)}"
+    interval = say.interval(found.low, found.high) or say.MISSING
     table.add_row("seconds of training", a, b, change, interval)
     if not math.isnan(found.a_j) and not math.isnan(found.b_j):
         table.add_row(
             "joules of training",
-            _joules(found.a_j),
-            _joules(found.b_j),
-            f"{_ratio(found.b_j / found.a_j)}x",
+            say.energy(found.a_j),
+            say.energy(found.b_j),
+            say.ratio(found.b_j / found.a_j),
             "-",
         )
     out.print(table)
@@ -171,53 +161,39 @@ def _show_reached(found: Reached) -> None:
         listed(f"seeds that got there: {found.a_reached} in A, {found.b_reached} in B, of {found.seeds}")
 
 
-def _joules(value: float) -> str:
-    for bound, factor, unit in ((1e3, 1.0, "J"), (1e6, 1e-3, "kJ")):
-        if value < bound:
-            return f"{value * factor:#.3g} {unit}"
-    return f"{value * 1e-6:#.3g} MJ"
-
-
 def _amount(line: Line, value: float) -> str:
     if line.unit == "s":
-        return seconds(value)
+        return say.duration(value)
     if line.unit == "B":
-        return amount(value)
-    return f"{value:.4f}" if line.family == "quality" else f"{value:.4g}"
-
-
-def _ratio(value: float) -> str:
-    return f"{value:#.3g}" if value < 999.5 else f"{value:.0f}"
+        return say.memory(value)
+    return say.metric(value) if line.family == "quality" else say.three_digits(value)
 
 
 def _interval(line: Line) -> str:
     if line.family == "counted" or math.isnan(line.low):
         return "-"
     if line.family == "quality":
-        return f"[{line.low:+.4f}, {line.high:+.4f}]"
-    return f"[{_ratio(line.low)}, {_ratio(line.high)}]"
-
-
-def _p(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+        return say.interval(line.low, line.high, say.signed_metric)
+    return say.interval(line.low, line.high)
 
 
 def _verdict(line: Line) -> Text:
-    return Text(line.said, style=_COLOURS[line.verdict])
+    return Text(
+        words.change(line.measure, line.family, line.verdict),
+        style=words.VERDICT_COLOUR.get(line.verdict, ""),
+    )
 
 
 def _count(line: Line | None) -> Text:
     """A ratio; the difference itself where three digits would hide it."""
     if line is None:
         return Text("-")
-    said = f"{_ratio(line.change)}x"
+    said = say.ratio(line.change)
     if line.a == line.b:
         said = "equal"
-    elif _ratio(line.change) == "1.00":
+    elif say.three_digits(line.change) == "1.00":
         said = f"{line.b - line.a:+.3g}"
-    return Text(said, style=_COLOURS[line.verdict])
+    return Text(said, style=words.VERDICT_COLOUR.get(line.verdict, ""))
 
 
 def _show_missing(found: Comparison) -> None:
@@ -225,16 +201,16 @@ def _show_missing(found: Comparison) -> None:
     _show_names(
         "failed on one side",
         [
-            f"{each.place}: A {_ended(each.a, each.a_detail)}, B {_ended(each.b, each.b_detail)}"
+            f"{_name(each.place)}: A {_ended(each.a, each.a_detail)}, B {_ended(each.b, each.b_detail)}"
             for each in one_sided
         ],
     )
     _show_names(
         "failed on both sides",
-        [f"{each.place}: A {each.a}, B {each.b}" for each in found.failures if each not in one_sided],
+        [f"{_name(each.place)}: A {each.a}, B {each.b}" for each in found.failures if each not in one_sided],
     )
-    _show_names("only in A", found.only_a)
-    _show_names("only in B", found.only_b)
+    _show_names("only in A", [_name(place) for place in found.only_a])
+    _show_names("only in B", [_name(place) for place in found.only_b])
     for (measure, side), cases in sorted(found.only_measured.items()):
         listed(f"{measure} was measured in {side.upper()} alone, for {cases} of the matched cases")
 

@@ -6,17 +6,17 @@ import textwrap
 from collections.abc import Sequence
 
 from linrec_bench.gate.cost_formula import LEGEND, VALID, Cost
+from linrec_bench.presentation import words
 from linrec_bench.terminal.streams import out
 
 _NAMES = {"flops": "FLOPs", "peak_live_bytes": "peak bytes", "saved_bytes": "saved bytes"}
-_PHASES = {"forward": "forward", "forward_backward": "forward + backward"}
 
 
 def show_costs(costs: Sequence[Cost]) -> None:
     """A line for the FLOPs, the peak and the saved bytes of each mechanism, direction and phase."""
     for cost in costs:
-        direction = "causal" if cost.causal else "bidirectional"
-        out.print(f"\n{cost.attention}, {direction}, {_PHASES[cost.phase]}", style="bold")
+        words_of = f"{words.direction(cost.causal)}, {words.PHASE[cost.phase]}"
+        out.print(f"\n{cost.attention}, {words_of}", style="bold")
         if cost.unsupported:
             out.print(f"  not counted: {cost.unsupported}")
         for measure, name in _NAMES.items():

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from linrec_bench.commands.predict import Forecast
 from linrec_bench.commands.run import Plan
-from linrec_bench.terminal.numbers import amount, seconds
+from linrec_bench.presentation.numbers import duration, memory
 from linrec_bench.terminal.streams import listed, out
 
 
@@ -42,11 +42,11 @@ def show_forecast(forecasts: Sequence[Forecast], memory_bytes: int) -> None:
         if each.fits is None:
             table.add_row(name, case.phase, *shape, "-", "-", "not known")
             continue
-        least = seconds(each.least_time_s) if each.least_time_s is not None else "-"
+        least = duration(each.least_time_s) if each.least_time_s is not None else "-"
         verdict = "" if each.fits else "does not fit"
-        table.add_row(name, case.phase, *shape, amount(each.needed_bytes), least, verdict)
+        table.add_row(name, case.phase, *shape, memory(each.needed_bytes), least, verdict)
     out.print(table)
     for reason, cases in Counter(each.detail for each in forecasts if each.fits is None).items():
         listed(f"{cases} not known: {reason}")
     short = sum(each.fits is False for each in forecasts)
-    out.print(f"{short} of {len(forecasts)} cases do not fit {amount(memory_bytes)}; nothing was run")
+    out.print(f"{short} of {len(forecasts)} cases do not fit {memory(memory_bytes)}; nothing was run")

@@ -21,21 +21,15 @@ from linrec_bench.case import Case
 from linrec_bench.commands.run import Plan
 from linrec_bench.execution.driver import Event
 from linrec_bench.execution.schedule import Planned, remaining
+from linrec_bench.presentation.case_names import case_name
+from linrec_bench.presentation.numbers import memory, time_left
 from linrec_bench.results.store import Run
-from linrec_bench.terminal.numbers import amount, time_left
 from linrec_bench.terminal.streams import say, talk
 
 LINES_OF_A_LOG = 40
 
-
-def describe_case(case: Case) -> str:
-    """One case in one short line."""
-    shape = f"N {case.seq_len}, B {case.batch_size}, D {case.hidden_size}"
-    direction = "causal" if case.causal else "bidirectional"
-    if case.lengths is not None:
-        shape += f", {case.dataset_label}"
-    seed = f", seed {case.seed}" if case.task == "recommend" else ""
-    return f"{case.attention_label}, {case.task} {case.phase}, {direction}, {shape}{seed}"
+_TOLD = ("attention", "task", "causal", "seq_len", "batch_size", "hidden_size", "dataset", "seed")
+"""What names a trial in a line."""
 
 
 @contextmanager
@@ -62,7 +56,7 @@ def progress(planned: Plan, run: Run, done: int) -> Iterator[Callable[[Event], N
         finished = done + counts.total()
         left = eta.update(event)
         wait = f"{time_left(left)} left" if finished < total else ""
-        text = describe_case(event.trial.job.case)
+        text = case_name(_settings(event.trial.job.case), _TOLD)
         if outcome.status not in ("ok", "skipped"):
             say(f"{outcome.status}: {text}: {outcome.detail}")
         if talk.is_terminal:
@@ -75,6 +69,11 @@ def progress(planned: Plan, run: Run, done: int) -> Iterator[Callable[[Event], N
         yield on_event
     if len(counts) > 1 or "ok" not in counts:
         say("trials: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()))
+
+
+def _settings(case: Case) -> dict[str, object]:
+    dataset = case.dataset_label if case.lengths is not None else ""
+    return vars(case) | {"attention": case.attention_label, "dataset": dataset}
 
 
 def _worth_a_line(finished: int, total: int) -> bool:
@@ -143,7 +142,7 @@ def download(name: str) -> Iterator[Callable[[int, int], None]]:
         tenth = done * 10 // total if total else done // 2**24
         if not talk.is_terminal and tenth != told:
             told = tenth
-            say(f"{name}: {amount(done)}" + (f" of {amount(total)}" if total else ""))
+            say(f"{name}: {memory(done)}" + (f" of {memory(total)}" if total else ""))
 
     with bar:
         line = bar.add_task(name, total=None)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from linrec_bench.terminal.numbers import seconds
+from linrec_bench.presentation import numbers as say
+from linrec_bench.presentation import words
 from linrec_bench.terminal.streams import out
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _failures(part: pd.DataFrame) -> dict[tuple[str, int], str]:
 def _show_systems(what: str, variants: pd.DataFrame, failures: Mapping[tuple[str, int], str]) -> None:
     """A row a system and length, the best first: means over its seeds; `failures` where none ended ok."""
     target = variants["quality_target"].max() if "quality_target" in variants else math.nan
-    matched = [] if math.isnan(target) else [f"to {target:.4f}"]
+    matched = [] if math.isnan(target) else [f"to {say.metric(target)}"]
     where, length = _lengths(variants)
     columns = [name for name in _METRICS if name in variants]
     head = ["system", *length, "seeds", *columns, "epochs", "training", *matched]
@@ -68,11 +69,11 @@ def _show_systems(what: str, variants: pd.DataFrame, failures: Mapping[tuple[str
         name = str(row["attention"])
         lengths = [str(row["seq_len"])] * len(length)
         lost = f" of {row['seeds'] + row['failed']}" if row["failed"] else ""
-        values = [f"{row[column]:.4f}" for column in columns]
+        values = [say.metric(row[column]) for column in columns]
         if not row["seeds"]:
             values = [failures[name, row["seq_len"]]] * len(columns)
-        epochs = "-" if math.isnan(row["epochs"]) else f"{row['epochs']:.0f}"
-        training = seconds(row["train_time_s"])
+        epochs = say.whole(row["epochs"])
+        training = say.duration(row["train_time_s"])
         there = [_to_target(row, training)] if matched else []
         seeds = f"{row['seeds']}{lost}"
         table.add_row(name, *lengths, seeds, *values, epochs, training, *there)
@@ -88,7 +89,8 @@ def _lengths(rows: pd.DataFrame) -> tuple[str, list[str]]:
 def _close(table: Table, target: float) -> None:
     out.print(table)
     if not math.isnan(target):
-        out.print(f"to {target:.4f}: training until validation NDCG@10 was as high; >: not in that time.")
+        meaning = "training time until validation NDCG@10 reached it; > = target not reached"
+        out.print(f"to {say.metric(target)}: {meaning}")
     out.print()
 
 
@@ -105,7 +107,7 @@ def _show_cases(what: str, quality: pd.DataFrame) -> None:
     columns = [name for name in _METRICS if name in quality]
     both = quality["causal"].nunique() > 1
     target = quality["quality_target"].max() if "quality_target" in quality else math.nan
-    matched = [] if math.isnan(target) else [f"to {target:.4f}"]
+    matched = [] if math.isnan(target) else [f"to {say.metric(target)}"]
     shown = ("attention", *(["direction"] if both else []), *length, "seed", *columns)
     for name in (*shown, "epochs", "training", *matched):
         table.add_column(
@@ -121,11 +123,11 @@ def _show_cases(what: str, quality: pd.DataFrame) -> None:
             model = str(row["model"])
             table.add_row(Text(model, style="bold"))
         known = row["status"] == "ok"
-        cells = [f"{row[name]:.4f}" if known else str(row["status"]) for name in columns]
+        cells = [say.metric(row[name]) if known else str(row["status"]) for name in columns]
         # A model that counts has none.
-        epochs = f"{count:.0f}" if known and not math.isnan(count) else "-"
-        training = seconds(row["train_time_s"]) if known else "-"
-        direction = ["causal" if row["causal"] else "both"] if both else []
+        epochs = say.whole(count if known else math.nan)
+        training = say.duration(row["train_time_s"]) if known else "-"
+        direction = [words.direction(row["causal"])] if both else []
         there = [_to_target(row, training)] if matched else []
         lengths = [str(row["seq_len"])] * len(length)
         cells = [*direction, *lengths, str(row["seed"]), *cells, epochs, training, *there]
@@ -138,4 +140,4 @@ def _to_target(row: pd.Series, training: str) -> str:
     target, cost = numbers(row[["quality_target", "to_target_s"]])
     if math.isnan(target) or training == "-":
         return "-"
-    return f">{training}" if math.isnan(cost) else seconds(cost)
+    return f">{training}" if math.isnan(cost) else say.duration(cost)

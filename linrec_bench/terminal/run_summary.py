@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from linrec_bench.case import label
+from linrec_bench.presentation import numbers as say
+from linrec_bench.presentation import words
+from linrec_bench.presentation.case_names import case_name
 from linrec_bench.settings import CANDIDATES
 from linrec_bench.suite.schema import Suite
 from linrec_bench.terminal.block_chart import sparklines
-from linrec_bench.terminal.numbers import amount, seconds
 from linrec_bench.terminal.quality_table import numbers, show_quality
 from linrec_bench.terminal.streams import draws_blocks, listed, out
 
@@ -23,15 +25,6 @@ MOST_LENGTHS = 6
 """Columns of lengths in a table; the sparkline beside them holds every length."""
 
 _GAP = 2
-
-_MARKS = {
-    "ok": "",
-    "skipped": "skip",
-    "unsupported": "n/a",
-    "killed": "kill",
-    "timeout": "time",
-    "error": "err",
-}
 
 _SHAPE = ["batch_size", "hidden_size", "heads", "layers", "dtype", "seed"]
 
@@ -48,15 +41,14 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
 
     costs = summary[summary["task"] != "recommend"]
     keys = ["task", "phase", "causal", lengths_from(costs)]
-    for (task, phase, causal, lengths), part in costs.groupby(keys, sort=False):
+    for (*_, lengths), part in costs.groupby(keys, sort=False):
         if part["model"].nunique() > 1:
             part = part.assign(attention=system_names(part))
         panel, panels = _largest_panel(part)
-        direction = "causal" if causal else "bidirectional"
-        batch, hidden = panel["batch_size"].iloc[0], panel["hidden_size"].iloc[0]
-        what = str(task if phase == "step" else f"{task} {phase}").replace("_", " ")
-        name = f"{what}, {direction}, batch {batch}, hidden {hidden}"
-        name += f", {lengths}" if lengths else ""
+        first: dict[str, object] = {str(key): value for key, value in panel.iloc[0].items()}
+        name = case_name(
+            first | {"dataset": lengths}, ("task", "causal", "batch_size", "hidden_size", "dataset")
+        )
         _show_panel(name, panel, _attention_order(suite))
         if panels > 1:
             out.print(f"One of {panels} shapes; all of them stand in summary.csv.\n")
@@ -91,8 +83,8 @@ def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
     names = [name for name in dict.fromkeys([*order, *panel["attention"]]) if name in set(panel["attention"])]
     lengths = sorted(int(length) for length in panel["seq_len"].unique())
     for column, meaning, formatted in (
-        ("time_s", "median time a call", seconds),
-        ("memory_bytes", "peak memory", amount),
+        ("time_s", f"median {words.COST['time_s']}", say.duration),
+        ("memory_bytes", words.COST["memory_bytes"], say.memory),
     ):
         if column not in panel or panel[column].isna().all():
             continue
@@ -153,27 +145,27 @@ def _growth(panel: pd.DataFrame, column: str, names: Sequence[str], lengths: Seq
 
 
 def _cell(value: float, status: str, formatted: Callable[[float], str]) -> str:
-    return _MARKS.get(status, status) if math.isnan(value) else formatted(value)
+    return words.SHORT_STATUS.get(status, status) if math.isnan(value) else formatted(value)
 
 
 def _show_padding(found: pd.DataFrame) -> None:
     """How much more an event costs at real lengths than in full batches, a row a mechanism."""
     keys = ["dataset", "task", "phase", "causal"]
-    for (dataset, task, phase, causal), part in found.groupby(keys, sort=False):
+    for _, part in found.groupby(keys, sort=False):
         panel, _ = _largest_panel(part)
-        direction = "causal" if causal else "bidirectional"
-        what = str(task if phase == "step" else f"{task} {phase}").replace("_", " ")
-        out.print(f"{what}, {direction}, {dataset}: time an event over full batches", style="bold")
+        first: dict[str, object] = {str(key): value for key, value in panel.iloc[0].items()}
+        title = case_name(first, ("task", "causal", "dataset"))
+        out.print(f"{title}: time per event, relative to full batches", style="bold")
         lengths = spread(sorted(int(length) for length in panel["seq_len"].unique()), MOST_LENGTHS)
         table = Table(box=None, pad_edge=False)
         table.add_column("N", overflow="fold")
         for length in lengths:
             table.add_column(str(length), justify="right", no_wrap=True)
         shares = panel.groupby("seq_len")["real_share"].median()
-        table.add_row("events in positions", *(f"{shares[length]:.0%}" for length in lengths))
+        table.add_row("events in positions", *(say.percent(shares[length]) for length in lengths))
         ratios = panel.groupby(["attention", "seq_len"], sort=False)["token_ratio"].first().unstack()
         for name, row in ratios.iterrows():
-            cells = ["-" if math.isnan(row[at]) else f"{row[at]:.2f}x" for at in lengths]
+            cells = [say.ratio(row[at]) for at in lengths]
             table.add_row(str(name), *cells)
         out.print(table)
         out.print()
@@ -191,9 +183,10 @@ def _show_planted(found: pd.DataFrame) -> None:
             table.add_column(str(distance), justify="right", no_wrap=True)
         rates = part.groupby(["attention", "distance"], sort=False)["quality"].mean().unstack()
         for name, row in rates.iterrows():
-            table.add_row(str(name), *("-" if math.isnan(row[at]) else f"{row[at]:.0%}" for at in distances))
+            table.add_row(str(name), *(say.percent(row[at]) for at in distances))
         table.add_row(
-            "clean, at most", *(f"{part['clean'][part['distance'] == at].max():.0%}" for at in distances)
+            "clean, at most",
+            *(say.percent(part["clean"][part["distance"] == at].max()) for at in distances),
         )
         out.print(table)
         out.print(f"Mean over {seeds} seeds.\n" if seeds > 1 else "One seed.\n")

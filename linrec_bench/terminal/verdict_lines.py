@@ -14,9 +14,8 @@ from linrec_bench.analysis.claim_verdicts import Verdict
 from linrec_bench.commands.verify import PROPERTIES, Card
 from linrec_bench.gate import claims, formats
 from linrec_bench.gate.claims import Ruled
+from linrec_bench.presentation import words
 from linrec_bench.terminal.streams import indented, out, say
-
-_COLOURS = {"broken": "red", "not reproduced": "red", "undecided": "yellow"}
 
 
 def show_verdicts(
@@ -31,7 +30,7 @@ def show_verdicts(
     for answer in ("holds", "broken", "undecided") if in_full else ("broken", "undecided"):
         for verdict in verdicts:
             if verdict.answer == answer:
-                out.print(f"{answer}: {verdict.claim}", style=_COLOURS.get(answer, ""))
+                out.print(f"{answer}: {verdict.claim}", style=words.VERDICT_COLOUR.get(answer, ""))
                 indented(verdict.place)
                 indented(f"found {formats.found(verdict)}")
     counts: Counter[str] = Counter(verdict.answer for verdict in verdicts)
@@ -44,7 +43,7 @@ def show_verdicts(
 def _show_ledger(ledger: Sequence[Ruled]) -> None:
     out.print("\nClaims of papers", style="bold")
     for each in ledger:
-        out.print(f"{each.ruling}: {each.claim.text}", style=_COLOURS.get(each.ruling, ""))
+        out.print(f"{each.ruling}: {each.claim.text}", style=words.VERDICT_COLOUR.get(each.ruling, ""))
         indented(each.claim.paper)
         indented(each.line)
         if each.place:
@@ -78,7 +77,7 @@ def show_cards(cards: Sequence[Card]) -> None:
 
 
 def _card_name(card: Card) -> str:
-    return f"{card.name}, {'causal' if card.causal else 'bidirectional'}"
+    return f"{card.name}, {words.direction(card.causal)}"
 
 
 def _mark(card: Card, name: str) -> str:

@@ -186,7 +186,7 @@ def test_two_runs_as_a_person_compares_them(tmp_path, monkeypatch, capfd):
     assert "slower" in text
     assert "no difference" in text
     assert " +4" in text, "a difference that three digits hide is said itself"
-    assert "1 only in A\n- softmax layer forward bidirectional N=1024" in text
+    assert "1 only in A\n- softmax, layer forward, bidirectional, N = 1,024" in text
     assert text.endswith("4 worse in B, 0 better, 2 without a difference, 0 undecided\n")
 
 
@@ -214,7 +214,7 @@ def test_failures_are_shown_with_their_reasons(tmp_path, monkeypatch, capfd):
     a, b = plant(tmp_path, 1), plant(tmp_path, 2, status="timeout")
     assert call(monkeypatch, "compare", a, b) == 1
     text = " ".join(capfd.readouterr().out.split())
-    assert "1 failed on one side - linrec layer forward" in text
+    assert "1 failed on one side - linrec, layer forward" in text
     assert "A ok, B timeout (why)" in text
 
 
@@ -246,7 +246,7 @@ def test_trainings_are_shown_by_measure(tmp_path, monkeypatch, capfd):
     text = capfd.readouterr().out
     assert widest_line(text) <= 80
     assert "…" not in text
-    (quality,) = (line.split() for line in text.splitlines() if line.startswith("ndcg@10"))
+    (quality,) = (line.split() for line in text.splitlines() if line.startswith("NDCG@10"))
     assert quality[1:4] == ["0.1701", "0.2202", "+0.0501"]
     assert quality[-1] == "better"
     assert "3 seeds" in " ".join(text.split())
@@ -295,7 +295,7 @@ def test_time_to_one_quality_is_in_the_table_and_the_json(tmp_path, monkeypatch,
     (reached,) = json.loads(capfd.readouterr().out)["reached"]
     assert (reached["a_s"], reached["b_s"], reached["b_reached"], reached["b_j"]) == (2000.0, 1400.0, 0, None)
     assert (reached["bound"], reached["target"]) == ("at least", 0.17)
-    assert reached["case"].startswith("linear-transformer recommend")
+    assert reached["case"].startswith("linear-transformer, training")
     assert call(monkeypatch, "compare", a, b, "--target", "1.7") == 2
     assert "expected a validation NDCG@10 between 0 and 1" in capfd.readouterr().err
 
@@ -308,9 +308,11 @@ def test_json_holds_everything_and_nothing_else_is_printed(tmp_path, monkeypatch
     found = json.loads(printed.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert (found["margin"], found["exit_code"], found["correction"]) == (0.1, 3, "Holm")
     time, memory = found["lines"]
-    assert (time["said"], time["low"], time["p"]) == ("undecided", None, None)
-    assert time["case"] == "linrec layer forward bidirectional N=1024 B=1 D=64 H=2 float32 cpu"
-    assert (memory["said"], memory["a"], memory["unit"]) == ("equal", 4096, "B")
+    assert (time["change_word"], time["low"], time["p"]) == ("undecided", None, None)
+    assert time["case"] == (
+        "linrec, layer forward, bidirectional, N = 1,024, batch 1, hidden 64, heads 2, layers 1, float32, cpu"
+    )
+    assert (memory["change_word"], memory["a"], memory["unit"]) == ("equal", 4096, "B")
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_memory_limits_are_amounts_or_shares():
 def test_a_case_that_cannot_fit_is_skipped_with_both_numbers():
     needs = Prediction(peak_live_bytes=3 * 2**30)
     reason = skip_reason(job(), needs, pace=None, memory_limit_bytes=2**30)
-    assert reason == "predicted to need 3.0 GiB; the limit is 1.0 GiB"
+    assert reason == "predicted to need 3.00 GiB; the limit is 1.00 GiB"
     assert skip_reason(job(), needs, pace=None, memory_limit_bytes=2**32) == ""
     assert skip_reason(job(), None, pace=None, memory_limit_bytes=0) == ""
 

@@ -1,4 +1,4 @@
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from linrec_bench.figures.beside import Name, name_points
 from linrec_bench.figures.contrast import contrast, legible, mixed
-from linrec_bench.figures.panels import spread
+from linrec_bench.figures.point_labels import Name, name_points
 from linrec_bench.figures.style import LOOKS, look, style_of
-from linrec_bench.figures.ticks import amount, few, joules, log_ticks, seconds
+from linrec_bench.figures.ticks import few, log_ticks
 
 
 def test_a_mechanism_looks_the_same_everywhere_and_unlike_the_others():
@@ -42,24 +41,6 @@ def test_colours_stay_apart_for_the_colour_blind():
         assert distance[~np.eye(len(seen), dtype=bool)].min() > 0.12
 
 
-@given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=30), st.floats(0.01, 0.2))
-def test_spread_positions_keep_apart_in_range_and_in_order(wanted, gap):
-    found = spread(wanted, gap=gap, low=0, high=1)
-    smallest = min(gap, 1 / max(len(wanted) - 1, 1))
-    ordered = sorted(found)
-    assert ordered[0] >= -1e-9
-    assert ordered[-1] <= 1 + 1e-9
-    assert all(b - a >= smallest - 1e-9 for a, b in pairwise(ordered))
-    for i, j in pairwise(np.argsort(wanted)):
-        assert wanted[i] == wanted[j] or found[i] < found[j]
-
-
-def test_spread_leaves_positions_that_are_apart_where_they_are():
-    assert spread([0.9, 0.1, 0.5], gap=0.1, low=0, high=1) == pytest.approx([0.9, 0.1, 0.5])
-    assert spread([0.5, 0.5], gap=0.1, low=0, high=1) == pytest.approx([0.45, 0.55])
-    assert spread([], gap=0.1, low=0, high=1) == []
-
-
 @given(st.floats(1e-7, 1e4), st.floats(1.02, 1e9), st.sampled_from([2, 10]))
 def test_log_ticks_lie_in_range_and_suffice(low, factor, base):
     ticks = log_ticks(low, low * factor, base=base)
@@ -68,23 +49,9 @@ def test_log_ticks_lie_in_range_and_suffice(low, factor, base):
     assert 2 <= len(ticks) <= 9
 
 
-def test_ticks_read_as_a_person_would_say_them():
-    assert [seconds(v) for v in (0, 5e-8, 1e-5, 0.0009999999, 0.25, 1, 1500)] == [
-        "0 s",
-        "50 ns",
-        "10 µs",
-        "1 ms",
-        "250 ms",
-        "1 s",
-        "1,500 s",
-    ]
-    assert [amount(v) for v in (512, 2**10, 2**20 * 12, 2**31)] == ["512 B", "1 KiB", "12 MiB", "2 GiB"]
-
-
 def test_ticks_that_are_too_many_are_thinned_evenly():
     assert few([1, 2, 3]) == [1, 2, 3]
     assert few(list(range(9)), 5) == [0, 2, 4, 6, 8]
-    assert [joules(v) for v in (2e-4, 0.5, 5, 2e3, 3e6)] == ["200 µJ", "500 mJ", "5 J", "2 kJ", "3 MJ"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

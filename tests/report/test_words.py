@@ -3,59 +3,18 @@
 import math
 from pathlib import Path
 
-import pytest
-
 from linrec_bench.analysis.claim_verdicts import Verdict
 from linrec_bench.report import environment_view
-from linrec_bench.report import quantities as say
 from linrec_bench.report.cards import CardRow, cards_table
 from linrec_bench.report.frames import told_apart
 from linrec_bench.report.ledger import Entry, counted, ledger_table, of_verdicts
 from linrec_bench.report.table import Cell, Column, build
-from linrec_bench.report.tables import metric_name
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (8.12e-4, "812 µs"),
-        (1.5e-3, "1.50 ms"),
-        (0.9996, "1.00 s"),
-        (590.247, "9.84 min"),
-        (7300, "2.03 h"),
-        (math.nan, "–"),
-    ],
-)
-def test_seconds(value, text):
-    assert say.seconds(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(655360, "640 KiB"), (160, "160 B"), (1023 * 1024, "0.999 MiB"), (0, "0 B"), (2.0**50, "1,024 TiB")],
-)
-def test_amount(value, text):
-    assert say.amount(value) == text
-
-
-def test_an_interval_is_in_the_unit_of_its_value():
-    assert say.seconds_interval(9.2e-4, 7.44e-4, 3.155e-3) == "[744, 3,155]"
-    assert say.seconds_interval(1.0, math.nan, math.nan) == ""
-
-
-def test_shares_and_small_ratios():
-    assert [say.percent(value) for value in (0.123, 0.0243, 0.0085)] == ["12 %", "2.4 %", "0.85 %"]
-    assert say.ratio(0.00012345) == "0.000123 ×"
-
-
-def test_names_of_metrics():
-    assert [metric_name(name) for name in ("ndcg@10", "recall@5")] == ["NDCG@10", "Recall@5"]
 
 
 def test_a_column_that_says_nothing_is_left_out():
     columns = [
         Column("a", lambda row: Cell("x")),
-        Column("b", lambda row: Cell("–")),
+        Column("b", lambda row: Cell("-")),
         Column("c", lambda row: Cell("", "s")),
     ]
     assert [column.name for column in build("t", columns, [{}, {}]).columns] == ["a", "c"]

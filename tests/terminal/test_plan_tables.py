@@ -20,4 +20,4 @@ def test_a_forecast_names_every_mechanism_and_phase_in_80_columns(capsys, monkey
     assert max(len(line.rstrip()) for line in lines) <= 80
     assert any(line.startswith("linear-transformer forward_backward") for line in lines)
     assert lines[-2] == "- 1 not known: task recommend has no fixed shape"
-    assert "do not fit 1 MiB" in lines[-1]
+    assert "do not fit 1.00 MiB" in lines[-1]

@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 
-from linrec_bench.case import Case
 from linrec_bench.commands.run import Plan
 from linrec_bench.execution.driver import Event
 from linrec_bench.execution.schedule import Planned
@@ -55,20 +54,13 @@ def test_a_log_has_a_line_a_trial_and_ends_without_a_wait(plan, tmp_path, capfd)
         on_event(event(plan.trials[3], 0.0, status="oom"))
     lines = capfd.readouterr().err.splitlines()
     assert lines[0] == "Two [lengths]: 2 cases, 4 trials on cpu"
-    assert lines[1].startswith("[1/4] ok softmax, core forward, bidirectional, N ")
+    assert lines[1].startswith("[1/4] ok softmax, core forward, bidirectional, N = ")
     assert lines[1].endswith(" left")
     assert lines[4].startswith("oom: softmax")
     assert lines[4].endswith("no memory for [B, N]")
     assert lines[5].startswith("[4/4] oom")
     assert "left" not in lines[5]
     assert lines[6] == "trials: 3 ok, 1 oom"
-
-
-def test_a_case_is_one_short_line():
-    from linrec_bench.terminal.progress_bar import describe_case
-
-    case = Case(task="core", phase="forward", attention="linrec", seq_len=8, causal=True)
-    assert describe_case(case) == "linrec, core forward, causal, N 8, B 1, D 64"
 
 
 def store_time():

@@ -38,7 +38,7 @@ def narrow(monkeypatch):
 def test_a_table_fits_with_the_first_and_the_last_length(names, capsys):
     module._show_panel("core forward", panel(names, LENGTHS), order=["linrec"])
     title, head, *rows = capsys.readouterr().out.rstrip().splitlines()
-    assert title == "core forward: median time a call"
+    assert title == "core forward: median time of one call"
     assert head.split()[0::1][1] == "128"
     assert head.split()[-2:] == ["16384", "growth"]
     assert max(map(len, [title, head, *rows])) <= 80
@@ -84,13 +84,13 @@ def test_quality_tells_directions_where_there_are_both_and_epochs_where_there_ar
     title, head, first, second = capsys.readouterr().out.rstrip().splitlines()
     assert title == "Ranking quality on test, a title, N = 50"
     assert head.split()[:3] == ["attention", "direction", "seed"]
-    assert first.split() == ["softmax", "causal", "0", "0.2500", "7", "2", "s"]
-    assert second.split()[:4] == ["softmax", "both", "0", "error"]
+    assert first.split() == ["softmax", "causal", "0", "0.2500", "7", "2.00", "s"]
+    assert second.split()[:4] == ["softmax", "bidirectional", "0", "error"]
     counted = pd.DataFrame([ranked(attention="no-op", epochs=pd.NA)]).astype({"epochs": "Int64"})
     quality_table._show_cases("a title", counted)
     _, head, row = capsys.readouterr().out.rstrip().splitlines()
     assert "direction" not in head
-    assert row.split() == ["no-op", "0", "0.2500", "-", "2", "s"]
+    assert row.split() == ["no-op", "0", "0.2500", "-", "2.00", "s"]
 
 
 def test_names_of_mechanisms_stay_whole_beside_all_columns(capsys):

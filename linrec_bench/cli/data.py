@@ -72,7 +72,7 @@ def prepare(name: Name, settings: Params = None) -> None:
     from linrec_bench import data, terminal
 
     made = data.prepare(name, **_params(settings))
-    if made.was_there:
+    if made.reused:
         terminal.say("prepared before with these settings")
     print(made.folder)
 

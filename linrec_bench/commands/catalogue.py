@@ -66,15 +66,15 @@ def _data() -> list[Record]:
         {
             "name": source.name,
             "title": source.title,
-            "download": _download(source.remote is not None, data.is_here(source.name)),
+            "download": _download(source.remote is not None, data.is_available(source.name)),
             "parameters": ", ".join(source.parameters) or "-",
         }
         for source in data.registry().values()
     ]
 
 
-def _download(exists: bool, is_here: bool) -> str:
-    return ("here" if is_here else "not here") if exists else "-"
+def _download(exists: bool, is_available: bool) -> str:
+    return ("here" if is_available else "not here") if exists else "-"
 
 
 def _suites() -> list[Record]:

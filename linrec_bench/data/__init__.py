@@ -1,4 +1,4 @@
-"""Which sequences: one file a source, found by its `SOURCE`; the splits and batches made of them."""
+"""Data sets: one file per source, registered by its `SOURCES`; splits and batches of their histories."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "Source",
     "describe",
     "fetch",
-    "is_here",
+    "is_available",
     "length_bins",
     "load",
     "prepare",
@@ -42,23 +42,23 @@ def registry() -> Registry[Source]:
 
 
 def load(name: str, **params: object) -> Sequences:
-    """The histories of the source `name` with its own parameters; files are prepared once, in the cache.
+    """The histories of the source `name` with these parameters; files are prepared once, in the cache.
 
-    Raises `ValueError` for an unknown name (its subclass `UnknownName`), parameters that the source does not
-    have, and data that is absent or damaged, saying what to do.
+    Raises `ValueError` for an unknown name (its subclass `UnknownName`), unknown parameters, and data that is
+    absent or damaged; the message says what to do.
     """
     made = _read(name, params)
     return made if isinstance(made, Sequences) else prepared.load(_prepare(name, params, made).folder)
 
 
 def prepare(name: str, **params: object) -> Prepared:
-    """Put the histories of a source of files into the cache, unless they are there.
+    """Convert the files of a source to arrays in the cache, unless they are there already.
 
-    Raises `ValueError` as `load` does, and for a source that is made on the spot.
+    Raises `ValueError` as `load` does, and for a source that is generated, not read from files.
     """
     made = _read(name, params)
     if isinstance(made, Sequences):
-        raise ValueError(f"data {name} is made on the spot; there is nothing to prepare")
+        raise ValueError(f"data {name} is generated, not read from files; there is nothing to prepare")
     return _prepare(name, params, made)
 
 
@@ -73,13 +73,13 @@ def _prepare(name: str, params: dict[str, object], events: Events) -> Prepared:
 
 
 def _silent(done_bytes: int, total_bytes: int) -> None:
-    """Progress that nobody watches."""
+    """The default progress callback: does nothing."""
 
 
 def fetch(name: str, *, folder: Path | None = None, progress: Progress = _silent) -> Path:
-    """Download the source `name` into `folder` (by default the cache), check its hash, return the file.
+    """Download the source `name` into `folder` (default: the cache), check its hash, return the file.
 
-    Raises `ValueError` where there is nothing to download, and for a download that failed or was damaged.
+    Raises `ValueError` for a source without a download, and for a download that fails or has a wrong hash.
     """
     declared = registry()[name].remote
     if declared is None:
@@ -88,8 +88,8 @@ def fetch(name: str, *, folder: Path | None = None, progress: Progress = _silent
     return remote.fetch(declared, folder, progress, name=name)
 
 
-def is_here(name: str) -> bool:
-    """Whether the files of a published source lie where data are looked for."""
+def is_available(name: str) -> bool:
+    """Whether the files of a published source are in one of the data folders."""
     try:
         return registry()[name].remote is not None and isinstance(_read(name, {}), Events)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Files inside archives, read in place: nothing is unpacked, so that no name in one becomes a path.
+"""Files inside archives, read in place without unpacking.
 
-An archive that holds a name which would leave its folder, or a link, is refused all the same: whoever made
-it meant harm, or it is not the archive that was asked for.
+An archive with a link, or with a name that points outside its folder, is refused: it is malicious or not the
+expected archive.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import IO
 
 
 class ArchiveError(ValueError):
-    """Why an archive cannot be used; it does not name the archive."""
+    """An archive cannot be used; the message gives the reason without the archive's name."""
 
 
 class NoMember(ArchiveError):
-    """The archive is sound and does not hold the file."""
+    """The archive is valid but does not contain the file."""
 
 
 DAMAGES = (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
-"""What reading a damaged archive raises."""
+"""Exceptions that reading a damaged archive raises."""
 
 
 @contextmanager
@@ -54,10 +54,10 @@ def opened(path: Path, member: str) -> Iterator[IO[bytes]]:
 
 
 def check_name(name: str) -> None:
-    """Raise `ArchiveError` for a name that would leave the folder into which it is unpacked."""
+    """Raise `ArchiveError` for a name that points outside the folder of the archive."""
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or PureWindowsPath(name).drive or ".." in parts.parts:
-        raise ArchiveError(f"it holds {name!r}, which would leave its folder")
+        raise ArchiveError(f"it holds {name!r}, which points outside its folder")
 
 
 def _extracted(archive: tarfile.TarFile, member: str) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""Bad rows of the files of a source: the first ten are told, the others counted."""
+"""Bad rows of a file: the first ten with number and reason, the others counted."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ LISTED = 10
 
 
 @dataclass
-class Faults:
-    """What was found wrong in the rows of one file, `where`, that are counted in `unit`s."""
+class BadRows:
+    """The bad rows of the file `where`; `unit` is what a row is called in messages: line or row."""
 
     where: str
     unit: str
@@ -18,12 +18,12 @@ class Faults:
     first: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, number: int, text: str) -> None:
-        """The row `number` is bad, for the reason `text`; rows may come in any order."""
+        """Record the bad row `number` with its reason; rows may come in any order."""
         self.count += 1
         insort(self.first, (number, text))
         del self.first[LISTED:]
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """`events.csv: line 3: no item_id; line 7: ...; and 15 more`."""
         named = "; ".join(f"{self.unit} {number}: {text}" for number, text in self.first)
         more = self.count - len(self.first)

@@ -1,7 +1,7 @@
-"""Histories as padded tensors. Padding stands on the right, everywhere, and is item 0.
+"""Histories as padded tensors. Padding is on the right and is item 0.
 
-Rows are gathered from the flat arrays by index arithmetic: no Python object a user. R rows in all, B rows in
-a batch, N the longest row of the batch (or `pad_to`). Times are gathered for rows that were made `timed`.
+Rows are gathered from the flat arrays by index arithmetic, without a Python object per user. R is the number
+of rows, B that of a batch, N the longest row of the batch (or `pad_to`). `timed` rows carry timestamps.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from linrec_bench.data.sequences import Queries, Sequences
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows of one forward pass; `rows` are their numbers in the rows they come from.
+    """B rows of one forward pass; `rows` are their indices among all rows.
 
-    targets: one a position for windows (0 where no loss is taken) and spans, one a row for prefixes and
-    queries. timestamps: when each event was, and right after the last when the request for the next came;
-    later entries repeat that one. None where the rows have no times.
+    targets: one per position for windows and spans (0: no loss there), one per row for prefixes and queries.
+    timestamps: those of the events, then, after the last event, that of the request for the next one, which
+    fills the remaining entries. None for rows without times.
     """
 
     items: Int64[Tensor, "B N"]
@@ -49,7 +49,7 @@ class Batch:
 class Windows:
     """R windows of a training set: row r reads the events starts[r] up to starts[r] + lengths[r].
 
-    Its first covered[r] positions carry no target: they are context that an earlier window was asked about.
+    Its first covered[r] positions carry no target: an earlier window has it.
     """
 
     events: Int32[np.ndarray, " E"]
@@ -64,15 +64,15 @@ class Windows:
     def batch(self, rows: Int64[np.ndarray, " B"], *, pad_to: int | None = None) -> Batch:
         """Rows with a target at every position: the event after it, 0 where covered or padded."""
         positions, real = _positions(self.lengths[rows], pad_to)
-        asked = real & (positions >= self.covered[rows, None])
+        has_target = real & (positions >= self.covered[rows, None])
         read = _gather(self.events, self.starts[rows], positions, real)
-        answers = _gather(self.events, self.starts[rows] + 1, positions, asked)
+        answers = _gather(self.events, self.starts[rows] + 1, positions, has_target)
         return _batch(read, answers, real, rows, _moments(self.times, self.starts[rows], real, after=1))
 
 
 @dataclass(frozen=True)
 class Spans:
-    """R pieces of histories to be restored: row r holds the events starts[r] up to starts[r] + lengths[r]."""
+    """R pieces of histories to be restored: row r has the events starts[r] to starts[r] + lengths[r]."""
 
     events: Int32[np.ndarray, " E"]
     starts: Int64[np.ndarray, " R"]
@@ -83,9 +83,9 @@ class Spans:
         return len(self.starts)
 
     def batch(self, rows: Int64[np.ndarray, " B"], *, pad_to: int | None = None) -> Batch:
-        """Rows whose target at each position is the item that stands there, 0 where padded.
+        """Rows whose target at each position is the item at that position, 0 at padding.
 
-        The time of the request is that of the last event: what comes after a span may be another's.
+        The time of the request is that of the last event, because the next event may be another user's.
         """
         positions, real = _positions(self.lengths[rows], pad_to)
         read = _gather(self.events, self.starts[rows], positions, real)
@@ -96,7 +96,7 @@ class Spans:
 class Prefixes:
     """R histories with one target each: row r reads the events starts[r] up to starts[r] + lengths[r].
 
-    asked_at: when each target came.
+    request_times: those of the targets.
     """
 
     events: Int32[np.ndarray, " E"]
@@ -104,20 +104,20 @@ class Prefixes:
     lengths: Int64[np.ndarray, " R"]
     targets: Int32[np.ndarray, " R"]
     times: Int64[np.ndarray, " E"] | None = None
-    asked_at: Int64[np.ndarray, " R"] | None = None
+    request_times: Int64[np.ndarray, " R"] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def batch(self, rows: Int64[np.ndarray, " B"], *, pad_to: int | None = None) -> Batch:
-        """Rows with one target, what follows the last real position."""
+        """Rows with one target each: the event after the last real position."""
         positions, real = _positions(self.lengths[rows], pad_to)
         read = _gather(self.events, self.starts[rows], positions, real)
         moments = _moments(self.times, self.starts[rows], real, after=0)
         if moments is not None:
-            assert self.asked_at is not None, "rows with times have those of their targets"
+            assert self.request_times is not None, "rows with times have those of their targets"
             later = np.arange(moments.shape[1]) >= self.lengths[rows, None]
-            moments = np.where(later, self.asked_at[rows, None], moments)
+            moments = np.where(later, self.request_times[rows, None], moments)
         return _batch(read, self.targets[rows].astype(np.int64), real, rows, moments)
 
 
@@ -158,30 +158,30 @@ def spans(train: Sequences, seq_len: int, *, timed: bool = False) -> Spans:
 
 
 def prefixes(train: Sequences, seq_len: int, *, timed: bool = False) -> Prefixes:
-    """One row a training target: the (at most `seq_len`) events before it."""
+    """One row per training target: the (at most `seq_len`) events before it."""
     _check_seq_len(seq_len)
     position = np.arange(train.n_events) - np.repeat(train.offsets[:-1], train.lengths)
     target = np.flatnonzero(position)
     lengths = np.minimum(position[target], seq_len)
     rows = Prefixes(train.items, target - lengths, lengths, train.items[target])
-    return replace(rows, times=train.timestamps, asked_at=train.timestamps[target]) if timed else rows
+    return replace(rows, times=train.timestamps, request_times=train.timestamps[target]) if timed else rows
 
 
-def queries(asked: Queries, seq_len: int, *, timed: bool = False) -> Prefixes:
-    """One row a query: the last (at most `seq_len`) events of its history.
+def queries(held_out: Queries, seq_len: int, *, timed: bool = False) -> Prefixes:
+    """One row per query: the last (at most `seq_len`) events of its history.
 
-    Raises `ValueError` for timed rows of queries that do not say when they were asked.
+    Raises `ValueError` for timed rows of queries without request times.
     """
     _check_seq_len(seq_len)
-    history = asked.histories
+    history = held_out.histories
     lengths = np.minimum(history.lengths, seq_len)
-    assert lengths.all(), "a split asks nothing of a user without a history"
-    rows = Prefixes(history.items, history.offsets[1:] - lengths, lengths, asked.targets)
+    assert lengths.all(), "a split has no query without a history"
+    rows = Prefixes(history.items, history.offsets[1:] - lengths, lengths, held_out.targets)
     if not timed:
         return rows
-    if asked.asked_at is None:
-        raise ValueError("the mechanism needs the time of each request; the queries have no asked_at")
-    return replace(rows, times=history.timestamps, asked_at=asked.asked_at)
+    if held_out.request_times is None:
+        raise ValueError("the mechanism needs the time of each request; the queries have no request_times")
+    return replace(rows, times=history.timestamps, request_times=held_out.request_times)
 
 
 def shuffled(
@@ -223,11 +223,11 @@ def _gather(
     events: Int32[np.ndarray, " E"],
     starts: Int64[np.ndarray, " B"],
     positions: Int64[np.ndarray, "1 N"],
-    wanted: Bool[np.ndarray, "B N"],
+    selected: Bool[np.ndarray, "B N"],
 ) -> Int64[np.ndarray, "B N"]:
-    """events[starts + positions] where wanted, 0 elsewhere."""
-    # Event 0 stands in for what is not wanted: the index past the end of a row may be past all events.
-    return np.where(wanted, events[np.where(wanted, starts[:, None] + positions, 0)], 0).astype(np.int64)
+    """events[starts + positions] where selected, 0 elsewhere."""
+    # Index 0 elsewhere: an index past the end of a row may be past all events.
+    return np.where(selected, events[np.where(selected, starts[:, None] + positions, 0)], 0).astype(np.int64)
 
 
 def _moments(

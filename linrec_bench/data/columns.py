@@ -1,4 +1,4 @@
-"""The columns of events, part by part: ids as text or integers, times as exact whole numbers."""
+"""Columns of a log, part by part: ids as text or integers, times as exact whole numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linrec_bench.data.bad_rows import LISTED, Faults
+from linrec_bench.data.bad_rows import LISTED, BadRows
 from linrec_bench.registry import did_you_mean
 
 Times = Literal["integer", "iso"]
@@ -18,53 +18,53 @@ Times = Literal["integer", "iso"]
 EVENT_COLUMNS = ("user", "item", "time")
 
 _EXACT_FLOAT = 2**53
-"""Up to here every whole number has a float64 of its own."""
+"""The largest whole number up to which float64 is exact."""
 
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def check_columns(wanted: Sequence[str | int], there: Sequence[str | int], where: str) -> None:
-    """Raise `ValueError` unless the three columns are three, and there."""
-    for column in wanted:
-        if column not in there:
-            names = [str(name) for name in there]
+def check_columns(columns: Sequence[str | int], available: Sequence[str | int], where: str) -> None:
+    """Raise `ValueError` unless `columns` are three different ones among `available`."""
+    for column in columns:
+        if column not in available:
+            names = [str(name) for name in available]
             hint = did_you_mean(str(column), names)
             raise ValueError(
                 f"{where}: no column {column!r}; it has: {', '.join(names)}.{hint} "
-                "The parameters user, item and time say which columns to read"
+                "Set the parameters user, item and time to the names of the columns"
             )
-    if len(set(wanted)) < len(wanted):
+    if len(set(columns)) < len(columns):
         raise ValueError(
-            f"{where}: user, item and time are {', '.join(map(str, wanted))}; expected three columns"
+            f"{where}: user, item and time are {', '.join(map(str, columns))}; expected three columns"
         )
 
 
 def checked(
-    part: pa.Table, *, names: Sequence[str], number: Callable[[int], int], faults: Faults, times: Times
+    part: pa.Table, *, names: Sequence[str], number: Callable[[int], int], bad_rows: BadRows, times: Times
 ) -> pa.Table:
-    """The rows of `part` (user, item, time, in this order) that are whole, with their times as int64.
+    """The complete rows of `part` (user, item, time, in this order), with times as int64.
 
-    `names` are what the file calls the columns; `number` gives the number of a row in its file from that in
-    the part. Rows that lack a value or have no whole number for a time go to `faults`.
+    `names`: the columns' names in the file. `number` maps the index of a row in the part to its number in the
+    file. Rows without a value, or whose time is not a whole number, are added to `bad_rows`.
     """
     user, item, time = (part.column(column).combine_chunks() for column in range(3))
     moments, good = _whole_numbers(time, times)
     complete = pc.and_(pc.is_valid(user), pc.is_valid(item)).to_numpy(zero_copy_only=False)
     good &= complete
     bad = np.flatnonzero(~good)
-    faults.count += len(bad[LISTED:])
+    bad_rows.count += len(bad[LISTED:])
     for row in bad[:LISTED].tolist():
         values = [column[row].as_py() for column in (user, item, time)]
         lacking = [name for name, value in zip(names, values, strict=True) if value is None]
         expected = "a whole number" if times == "integer" else "a time such as 2010-10-19T23:55:27Z"
         fault = f"no {lacking[0]}" if lacking else f"{names[2]} is {str(values[2])!r}, not {expected}"
-        faults.add(number(row), fault)
+        bad_rows.add(number(row), fault)
     whole = pa.table([_ids(user), _ids(item), pa.array(moments)], names=list(EVENT_COLUMNS))
     return whole if good.all() else whole.filter(pa.array(good))
 
 
 def _ids(column: pa.Array) -> pa.Array:
-    """Whole numbers as int64, anything else as text: what is written differently is another id."""
+    """Whole numbers as int64, all else as text, where a different spelling is a different id."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_integer(column.type) and column.type != pa.uint64():
@@ -73,7 +73,7 @@ def _ids(column: pa.Array) -> pa.Array:
 
 
 def _whole_numbers(column: pa.Array, times: Times) -> tuple[np.ndarray, np.ndarray]:
-    """The column as int64, and where that is exact; the value elsewhere is 0."""
+    """The column as int64 (0 where not exact), and a mask of exact values."""
     if times == "iso":
         parsed = pc.strptime(column.cast(pa.string()), format=_ISO, unit="s", error_is_null=True)
         return _filled(parsed.cast(pa.int64()))
@@ -90,7 +90,7 @@ def _whole_numbers(column: pa.Array, times: Times) -> tuple[np.ndarray, np.ndarr
 
 
 def _whole_texts(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Whole numbers, with or without a fraction of zeros, take one cast; only other texts are looked at."""
+    """Casts whole numbers, also with a fraction of zeros, at once; parses other texts one by one."""
     texts = pc.replace_substring_regex(column.cast(pa.large_string()), r"^(-?[0-9]+)\.0*$", r"\1")
     plain = pc.fill_null(pc.match_substring_regex(texts, r"^-?[0-9]{1,18}$"), False)
     values, good = _filled(pc.if_else(plain, texts, None).cast(pa.int64()))
@@ -105,7 +105,7 @@ def _whole_texts(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _exact(text: str | None) -> int | None:
-    """The whole number that a text such as +7 or 1e3 says exactly; None where there is none."""
+    """The exact whole number of a text such as +7 or 1e3; None if there is none."""
     if text is None or "_" in text:
         return None
     try:

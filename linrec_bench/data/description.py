@@ -1,4 +1,4 @@
-"""What a data set is like: counts, and how long its histories are. Pure."""
+"""Statistics of a data set: counts and history lengths. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCK_EVENTS = 2**22
 def describe(sequences: Sequences) -> dict[str, int | float]:
     """Counts, the lengths of the histories in events, and the share of user-item pairs that occur.
 
-    Raises `ValueError` when there is no user.
+    Raises `ValueError` if there is no user.
     """
     if not sequences.n_users:
         raise ValueError("there are no users to describe")

@@ -1,9 +1,9 @@
 """`csv`, `parquet` and `amazon`: a file of events with a column each for the user, the item and the time.
 
-Ids may be text or numbers; in a csv they are text, so that 007 and 7 are two. Times are whole numbers of any
-unit (1700000000 and 1700000000.0 are one), or in parquet timestamps, which count in their own unit. Fractions
-are refused and not rounded, for rounding would change the order of events: scale them to a smaller unit.
-Only those columns are read, a block of rows at a time.
+Ids are text or numbers; in a csv they are text, so that 007 and 7 differ. Times are whole numbers of any unit
+(1700000000 equals 1700000000.0), or, in parquet, timestamps in their unit. Fractions are an error, because
+rounding would change the order of events: scale them to a smaller unit. Only these columns are read, a block
+of rows at a time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from linrec_bench.data import item_features
-from linrec_bench.data.bad_rows import Faults
+from linrec_bench.data.bad_rows import BadRows
 from linrec_bench.data.columns import Times, check_columns, checked
 from linrec_bench.data.events import Events, OnBadRows, identity_of, with_features
 from linrec_bench.data.folders import existing
@@ -41,14 +41,14 @@ def read_csv(
     features: str | None = None,
     feature: str = "features",
 ) -> Events:
-    """The histories of a text file with a header line; one that ends in .gz is read as it is.
+    """The histories of a text file with a header line; a file that ends in .gz is decompressed.
 
-    A relative path may lie in the folder that LINREC_BENCH_DATA names, too. `times: iso` reads times such as
-    2010-10-19T23:55:27Z, in seconds. `features` is a file of the same form with a line an item: the column
-    `item`, and the column `feature` that holds its features with | between them.
+    A relative path is also searched in the folder LINREC_BENCH_DATA. `times: iso` reads times such as
+    2010-10-19T23:55:27Z, in seconds. `features` is a file of the same form with one line per item: the column
+    `item`, and the column `feature` with its features separated by |.
 
-    Raises `ValueError` naming the file and the line of what is missing or damaged; with `on_bad_rows: drop`
-    lines that lack a value or have no whole number for a time are left out and counted.
+    Raises `ValueError` with the file and line of the first missing or damaged values. `on_bad_rows: drop`
+    skips and counts lines without a value or with a time that is not a whole number.
     """
     form = Form(columns=(user, item, time), separator=_one_character("csv", separator), times=times)
     file = existing(path)
@@ -69,10 +69,10 @@ def read_amazon(
     min_interactions: int = 5,
     on_bad_rows: OnBadRows = "refuse",
 ) -> Events:
-    """The histories of a file of Amazon ratings that you have, plain or .gz, without a header line.
+    """The histories of a file of Amazon ratings, plain or .gz, without a header line.
 
-    Its fields are user, item, rating and time; every rating is an event. Some editions begin with the item,
-    which `first: item` says.
+    Its fields are user, item, rating and time; every rating is an event. Use `first: item` for editions that
+    begin with the item.
 
     Raises `ValueError` as the source csv does.
     """
@@ -93,7 +93,7 @@ def read_parquet(
 ) -> Events:
     """The histories of a parquet file; rows are counted from 1.
 
-    Raises `ValueError` naming the file and the row of what is missing or damaged; `on_bad_rows` as in csv.
+    Raises `ValueError` with the file and row of missing or damaged values; `on_bad_rows` as in csv.
     """
     file = existing(path)
     return Events(
@@ -107,11 +107,11 @@ def read_parquet(
 def text_events(
     file: Path, form: Form, *, where: str, min_interactions: int, on_bad_rows: OnBadRows
 ) -> Events:
-    """The log in one text file, which messages call `where`."""
+    """The log in one text file; `where` is its name in messages."""
 
-    def parts(faults: list[Faults]) -> Iterator[pa.Table]:
-        faults.append(Faults(where, "line"))
-        return read_text(file, form, faults=faults[-1])
+    def parts(bad_rows: list[BadRows]) -> Iterator[pa.Table]:
+        bad_rows.append(BadRows(where, "line"))
+        return read_text(file, form, bad_rows=bad_rows[-1])
 
     return Events(
         parts=parts,
@@ -127,15 +127,15 @@ def _one_character(source: str, separator: str) -> str:
     return separator
 
 
-def _parquet_parts(file: Path, where: str, columns: list[str], faults: list[Faults]) -> Iterator[pa.Table]:
-    faults.append(Faults(where, "row"))
+def _parquet_parts(file: Path, where: str, columns: list[str], bad_rows: list[BadRows]) -> Iterator[pa.Table]:
+    bad_rows.append(BadRows(where, "row"))
     try:
         # Any: pyarrow's own types are not declared.
         table: Any = parquet.ParquetFile(file)
         check_columns(columns, table.schema_arrow.names, where)
         rows = 0
         groups = range(table.num_row_groups)
-        # One group at a time: asked for all, the reader keeps what it has read of the earlier ones.
+        # One group at a time: a reader of all groups keeps the earlier ones in memory.
         batches = (table.iter_batches(_BLOCK_ROWS, row_groups=[group], columns=columns) for group in groups)
         for batch in chain.from_iterable(batches):
             part = pa.Table.from_batches([batch]).select(columns)
@@ -143,7 +143,7 @@ def _parquet_parts(file: Path, where: str, columns: list[str], faults: list[Faul
                 part,
                 names=columns,
                 number=(rows + 1).__add__,
-                faults=faults[-1],
+                bad_rows=bad_rows[-1],
                 times="integer",
             )
             rows += len(part)
@@ -167,7 +167,7 @@ SOURCES = (
     Source(
         name="amazon",
         title="a file of Amazon ratings: user, item, rating, time",
-        licence="that of the file you have",
+        licence="that of your file",
         read=read_amazon,
     ),
 )

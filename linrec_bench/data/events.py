@@ -1,4 +1,4 @@
-"""A log of events that is read part by part: what every source of files hands to the builder."""
+"""A log of events, read part by part: the common form of all sources that read files."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Literal
 import pandas as pd
 import pyarrow as pa
 
-from linrec_bench.data.bad_rows import Faults
+from linrec_bench.data.bad_rows import BadRows
 
 OnBadRows = Literal["refuse", "drop"]
-"""What is done about rows that lack a value or have no whole number for a time."""
+"""What to do with rows without a value, or with a time that is not a whole number."""
 
-Parts = Callable[[list[Faults]], Iterator[pa.Table]]
+Parts = Callable[[list[BadRows]], Iterator[pa.Table]]
 """Reads the log from its start: tables of user, item (int64 or large_string) and time (int64), a bounded
-number of rows each; appends a `Faults` for each file that it reads."""
+number of rows each; appends a `BadRows` for each file that it reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """A log of events, and what is to become of it.
+    """A log of events and how to prepare it.
 
-    `identity` changes with what is read: histories prepared from it are kept under that. `features` reads the
-    names of the features of items (joined by |) by the text of their ids; None where there are none.
+    `identity` changes when the files change; it is part of the cache key. `features` returns the features of
+    items (names joined by |), indexed by the text of their ids; None for no features.
     """
 
     parts: Parts
@@ -36,11 +36,11 @@ class Events:
 
 
 def identity_of(path: Path) -> str:
-    """A file as one sees it without reading it: its place, its size and when it was written."""
+    """Path, size and modification time of a file."""
     status = path.stat()
     return f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def with_features(events: Events, file: Path, read: Callable[[], pd.Series]) -> Events:
-    """The same log with features of its items, which `read` takes from `file`."""
+    """The same log with features of its items, which `read` reads from `file`."""
     return replace(events, features=read, identity=(*events.identity, identity_of(file)))

@@ -1,4 +1,4 @@
-"""Where data lie: the folder that the user names, then the cache, which the user may move too."""
+"""Folders of data: LINREC_BENCH_DATA, then the cache, LINREC_BENCH_CACHE or the user's."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ CACHE_VARIABLE = "LINREC_BENCH_CACHE"
 
 
 def cache_folder() -> Path:
-    """Where downloads and prepared data go: what LINREC_BENCH_CACHE names, else the user's cache."""
+    """Folder of downloads and prepared data: LINREC_BENCH_CACHE, else the user's cache."""
     named = os.environ.get(CACHE_VARIABLE)
     return Path(named).expanduser() if named else Path(pooch.os_cache("linrec-bench"))
 
 
 def data_folders() -> list[Path]:
-    """Where data are looked for: the folder that LINREC_BENCH_DATA names, then the cache."""
+    """Folders to search for data: LINREC_BENCH_DATA if set, then the cache."""
     named = os.environ.get(DATA_VARIABLE)
     return [*([Path(named).expanduser()] if named else []), cache_folder()]
 
 
 def existing(path: str) -> Path:
-    """The file `path`, or of that name in the data folders; `ValueError` when there is none."""
+    """The file `path`, searched also in the data folders; `ValueError` if there is none."""
     given = Path(path).expanduser()
     folders = [] if given.is_absolute() else data_folders()
     for place in (given, *(folder / given for folder in folders)):

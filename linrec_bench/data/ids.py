@@ -1,4 +1,4 @@
-"""Ids as numbers, given out as they are first seen, and put in their own order once all are known."""
+"""Ids as numbers, in order of first occurrence, and their ranks once all are known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import Int32
 
 
 class Ids:
-    """The distinct ids of a column that comes part by part. They cost their bytes: no Python object an id."""
+    """The distinct ids of a column that arrives part by part, without a Python object per id."""
 
     def __init__(self) -> None:
         self.known: pa.Array | None = None
@@ -18,7 +18,7 @@ class Ids:
         return 0 if self.known is None else len(self.known)
 
     def codes(self, column: pa.ChunkedArray) -> Int32[np.ndarray, " E"]:
-        """The number of each id, from 0 in the order in which they were first seen."""
+        """The number of each id, from 0 in order of first occurrence."""
         encoded = column.combine_chunks().dictionary_encode()
         names = encoded.dictionary
         if self.known is None:
@@ -34,7 +34,7 @@ class Ids:
         return codes
 
     def ranks(self) -> Int32[np.ndarray, " I"]:
-        """The place of each id by its number: integers by value, text by length and then by letter."""
+        """The rank of each id, by its number: integers by value, text by length and then alphabetically."""
         assert self.known is not None
         columns = {"id": self.known}
         keys = [("id", "ascending")]

@@ -1,4 +1,4 @@
-"""Features of items: names such as genres in a file, and the numbers that models take in their place."""
+"""Features of items: names such as genres in a file, and their numbers for models."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from linrec_bench.registry import did_you_mean
 def read_csv(
     file: Path | IO[bytes], *, where: str, item: str, column: str, separator: str = ","
 ) -> pd.Series:
-    """The features of each item, names with | between them, by the text of its id; empty for none.
+    """The features of each item (names joined by |, empty for none), indexed by the text of its id.
 
-    The file is text with a header line; one that ends in .gz is read as it is. Raises `ValueError` that
-    begins with `where` for a column that is not there, a damaged file, and an id that lacks or repeats.
+    The file is text with a header line; a file that ends in .gz is decompressed. Raises `ValueError`, which
+    begins with `where`, for an unknown column, a damaged file, and an id that is missing or repeated.
     """
     frame = _read(file, where, separator=separator, header=0, encoding="utf-8")
     for name in (item, column):
@@ -34,14 +34,14 @@ def read_csv(
 
 
 def read_dat(file: Path | IO[bytes], *, where: str, columns: tuple[int, int]) -> pd.Series:
-    """As `read_csv`, from Latin-1 lines cut at two colons, without a header; `columns`: id and names."""
+    """As `read_csv`, from Latin-1 lines with the separator `::` and no header; `columns`: id and names."""
     frame = _read(file, where, separator="::", header=None, encoding="latin-1")
     _check_width(frame, max(columns) + 1, where)
     return _checked(frame[columns[0]], frame[columns[1]], where, first=1)
 
 
 def read_flags(file: Path | IO[bytes], *, where: str, first_flag: int) -> pd.Series:
-    """As `read_csv`, from lines in Latin-1 cut at |: the id, and from field `first_flag` on 1 or 0 a feature.
+    """As `read_csv`, from Latin-1 lines with separator |: id, and 0 or 1 from field `first_flag` on.
 
     A feature is named by its number among the flags.
     """
@@ -53,7 +53,7 @@ def read_flags(file: Path | IO[bytes], *, where: str, first_flag: int) -> pd.Ser
 
 
 def numbered(features: pd.Series) -> Int64[np.ndarray, "I F"]:
-    """A row an item: its features, numbered from 1 in the order of their names, then 0."""
+    """One row per item: its features, numbered from 1 in the order of their names, padded with 0."""
     sets = [sorted({name.strip() for name in text.split("|")} - {""}) for text in features]
     number = {name: place for place, name in enumerate(sorted(set().union(*sets)), start=1)}
     rows = np.zeros((len(sets), max(1, *map(len, sets)) if sets else 1), dtype=np.int64)

@@ -1,6 +1,6 @@
 """`ml-100k`, `ml-1m` and `ml-20m`: the ratings of MovieLens (Harper and Konstan 2015), each one an event.
 
-The archives may not be redistributed; they are downloaded from GroupLens on the user's word.
+The archives may not be redistributed; `linrec-bench data fetch` downloads them from GroupLens.
 """
 
 from __future__ import annotations

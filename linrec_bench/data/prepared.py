@@ -1,9 +1,9 @@
-"""Histories prepared once: arrays on disk that are mapped into memory, under a key of what they came from.
+"""Prepared histories: arrays in the cache, mapped into memory.
 
     <cache>/prepared/<source>-<key>/{items,timestamps,offsets,item_features}.npy, meta.json
 
-The key is a hash of the source's settings, the identity of the files that were read, and `FORMAT`; so a
-changed file or setting is prepared anew, beside what was there. A folder appears whole or not at all.
+The key is a hash of the source's settings, the identity of its files, and `FORMAT`: a changed file or setting
+gets a new folder. A folder appears complete or not at all.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from linrec_bench.data.folders import CACHE_VARIABLE, cache_folder
 from linrec_bench.data.sequences import Sequences
 
 FORMAT = 1
-"""Grows when equal events would be prepared otherwise, so that older folders are not taken."""
+"""Increased when the arrays change for equal events, so that older folders are not used."""
 
 _META = "meta.json"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A folder of the cache, and whether it was there before."""
+    """A folder of the cache, and whether it existed before."""
 
     folder: Path
-    was_there: bool
+    reused: bool
 
 
 def prepare(name: str, settings: Mapping[str, object], events: Events) -> Prepared:
-    """The folder with the histories of `events`, which are read unless it is there.
+    """The folder with the histories of `events`; reads the events only if it does not exist yet.
 
-    Raises `ValueError` for what `streaming.build` refuses and a cache that cannot be written, with nothing
-    left behind.
+    Raises `ValueError` as `streaming.build` does, and for a cache that cannot be written; leaves no files
+    then.
     """
     origin = {"format": FORMAT, "source": name, "settings": dict(settings), "identity": list(events.identity)}
     key = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
     root = cache_folder() / "prepared"
     target = root / f"{name}-{key}"
     if (target / _META).is_file():
-        return Prepared(target, was_there=True)
+        return Prepared(target, reused=True)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=root) as scratch:
@@ -61,10 +61,9 @@ def prepare(name: str, settings: Mapping[str, object], events: Events) -> Prepar
             _rename(folder, target)
     except OSError as error:
         raise ValueError(
-            f"data {name}: {root} cannot hold what is prepared; {error}. "
-            f"The variable {CACHE_VARIABLE} names another folder"
+            f"data {name}: cannot write to the cache {root}: {error}. Set {CACHE_VARIABLE} to another folder"
         ) from None
-    return Prepared(target, was_there=False)
+    return Prepared(target, reused=False)
 
 
 def load(folder: Path) -> Sequences:
@@ -77,7 +76,7 @@ def load(folder: Path) -> Sequences:
         items, timestamps, offsets = (_mapped(folder, name) for name in ("items", "timestamps", "offsets"))
         table = _mapped(folder, "item_features") if meta["featured"] else None
         if not len(items) == len(timestamps) == int(offsets[-1]):
-            raise ValueError("its arrays are of unlike length")
+            raise ValueError("its arrays have different lengths")
         return Sequences(
             items=items,
             timestamps=timestamps,
@@ -88,11 +87,13 @@ def load(folder: Path) -> Sequences:
             dropped_rows=meta["dropped_rows"],
         )
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise ValueError(f"{folder}: damaged ({error}); remove it, and it is prepared anew") from None
+        raise ValueError(
+            f"{folder}: damaged ({error}); remove it, and the next run prepares it again"
+        ) from None
 
 
 def _fill(folder: Path, events: Events, origin: Mapping[str, object]) -> None:
-    # Before the events, which take longer: a fault in either refuses both.
+    # Before the events, which take longer, so that an error shows early.
     names = events.features() if events.features else None
     built = streaming.build(events, folder)
     if names is not None:
@@ -112,7 +113,7 @@ def _fill(folder: Path, events: Events, origin: Mapping[str, object]) -> None:
 def _table(
     item_ids: pa.Array, featured: object, numbered: Int64[np.ndarray, "I F"]
 ) -> Int64[np.ndarray, "V_plus_1 F"]:
-    """The features of the items 1..V, below a row of zeros for the padding."""
+    """The features of the items 1..V, after a row of zeros for padding."""
     place = pc.index_in(item_ids.cast(pa.large_string()), value_set=pa.array(featured, pa.large_string()))
     table = np.zeros((len(item_ids) + 1, numbered.shape[1]), dtype=np.int64)
     there = place.is_valid().to_numpy(zero_copy_only=False)
@@ -124,11 +125,11 @@ def _rename(folder: Path, target: Path) -> None:
     try:
         os.rename(folder, target)
     except OSError:
-        # Another process was quicker: what it made is the same.
+        # Another process was faster; its arrays are the same.
         if not (target / _META).is_file():
             raise
 
 
 def _mapped(folder: Path, name: str) -> np.ndarray:
-    # An array proper, not numpy's class for maps, whose every slice costs more.
+    # A plain array: slices of np.memmap cost more.
     return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))

@@ -1,7 +1,7 @@
-"""Published data sets: downloaded on the user's word, or found where they lie, and read in place.
+"""Published data sets, downloaded by `linrec-bench data fetch` or present in a folder, and read in place.
 
-A folder is looked through for the download itself, then for the files in it, unpacked, and then for
-NAME.csv.gz (user_id,item_id,timestamp).
+In a folder, the first of these is used: the download, its unpacked files, NAME.csv.gz (columns user_id,
+item_id, timestamp).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from linrec_bench.data import event_table
 from linrec_bench.data.archives import ArchiveError, NoMember, opened
-from linrec_bench.data.bad_rows import Faults
+from linrec_bench.data.bad_rows import BadRows
 from linrec_bench.data.events import Events, OnBadRows, identity_of, with_features
 from linrec_bench.data.folders import data_folders
 from linrec_bench.data.source import Remote, Source
@@ -30,10 +30,10 @@ ReadFeatures = Callable[..., pd.Series]
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A data set as its authors give it out.
+    """A published data set.
 
-    `members` are the files of events in the archive, read one after the other; none where the download is
-    itself the file. `items` is the file of the items in the archive, from which `features` reads.
+    `members`: the files of events in the archive, read in turn; empty if the download is the file itself.
+    `items`: the file of items in the archive, from which `features` reads.
     """
 
     name: str
@@ -49,18 +49,18 @@ class Published:
 def read(
     published: Published, *, folder: str | None, min_interactions: int, on_bad_rows: OnBadRows
 ) -> Events:
-    """The log of the data set, from `folder`; without it from the first folder of data that has it.
+    """The log of the data set, from `folder`, or else from the first data folder that contains it.
 
-    Raises `ValueError` that tells how to get the data when there is none.
+    Raises `ValueError` with the download command if no folder contains it.
     """
     folders = [Path(folder).expanduser()] if folder is not None else data_folders()
     for place in folders:
-        found = _in_folder(published, place, min_interactions, on_bad_rows)
-        if found is not None:
-            return found
-    looked = ", ".join(map(str, folders))
+        events = _in_folder(published, place, min_interactions, on_bad_rows)
+        if events is not None:
+            return events
+    searched = ", ".join(map(str, folders))
     raise ValueError(
-        f"data {published.name} is not here (looked in {looked}); "
+        f"data {published.name} was not found (searched {searched}); "
         f"run: linrec-bench data fetch {published.name}"
     )
 
@@ -113,10 +113,10 @@ def _bare(member: str) -> str:
 def _of_files(
     published: Published, files: list[Path], min_interactions: int, on_bad_rows: OnBadRows
 ) -> Events:
-    def parts(faults: list[Faults]) -> Iterator[pa.Table]:
+    def parts(bad_rows: list[BadRows]) -> Iterator[pa.Table]:
         for file in files:
-            faults.append(Faults(str(file), "line"))
-            yield from read_text(file, published.form, faults=faults[-1])
+            bad_rows.append(BadRows(str(file), "line"))
+            yield from read_text(file, published.form, bad_rows=bad_rows[-1])
 
     events = Events(
         parts=parts,
@@ -131,11 +131,11 @@ def _of_files(
 
 
 def _of_archive(published: Published, archive: Path, min_interactions: int, on_bad_rows: OnBadRows) -> Events:
-    def parts(faults: list[Faults]) -> Iterator[pa.Table]:
+    def parts(bad_rows: list[BadRows]) -> Iterator[pa.Table]:
         for member in published.members:
-            faults.append(Faults(f"{archive}:{member}", "line"))
+            bad_rows.append(BadRows(f"{archive}:{member}", "line"))
             with _opened(published, archive, member) as file:
-                yield from read_text(file, published.form, faults=faults[-1])
+                yield from read_text(file, published.form, bad_rows=bad_rows[-1])
 
     def features() -> pd.Series | None:
         if published.features is None:
@@ -156,7 +156,7 @@ def _of_archive(published: Published, archive: Path, min_interactions: int, on_b
 
 
 class _Lacking(ValueError):
-    """A sound archive without the file that was asked for."""
+    """A valid archive without the file."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Downloads, on the user's word only: resumed where they were cut, checked by hash, nothing half-written.
+"""Downloads for `data fetch`: resumed after an interruption, checked by hash, never half-written.
 
-What has come of a file stands in NAME.partial beside it. It becomes NAME once its hash is right, and is
-removed when the hash is wrong. After a cut it stays only where the server can go on from there.
+The received part of a file is NAME.partial in the same folder. It is renamed to NAME if its hash is right and
+removed if it is wrong. After an interruption it is kept only if the server supports range requests.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from linrec_bench.data.folders import cache_folder, data_folders
 from linrec_bench.data.source import Progress, Remote
 
 TRIES = 4
-"""So many requests in a row may bring nothing new."""
+"""Number of successive requests without new bytes after which a download fails."""
 
 FIRST_WAIT_S = 1.0
-"""Before the second try; doubled before each further one."""
+"""Wait before the second request; doubled before each further one."""
 
 _TIMEOUT_S = 60
 _CHUNK_BYTES = 2**16
 
 
 def fetch(remote: Remote, folder: Path | None, progress: Progress, *, name: str) -> Path:
-    """Download the file into `folder` (by default the cache) unless it is there; returns its path.
+    """Download the file into `folder` (default: the cache) unless it is there; returns its path.
 
-    Without a `folder`, one that lies where data are looked for is taken when its hash is right. Raises
-    `ValueError` when the file cannot be had or its hash is wrong, in which case nothing stays behind.
+    Without a `folder`, a file with the right hash in a data folder is used. Raises `ValueError` if the
+    download fails, or if its hash is wrong, in which case no file is kept.
     """
     if folder is None:
         for place in data_folders():
@@ -51,7 +51,9 @@ def fetch(remote: Remote, folder: Path | None, progress: Progress, *, name: str)
         )
     except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"data {name}: {remote.url} was not fetched; {reason}{download.kept()}") from None
+        raise ValueError(
+            f"data {name}: {remote.url} could not be downloaded: {reason}{download.kept()}"
+        ) from None
     return Path(path)
 
 
@@ -62,7 +64,7 @@ def _is_right(path: Path, known_hash: str) -> bool:
 
 @dataclass
 class _Download:
-    """What pooch calls to download: it goes on with `partial`, tries again, and hands over a whole file."""
+    """The downloader for pooch: resumes `partial`, retries, and moves the complete file into place."""
 
     partial: Path
     progress: Progress
@@ -83,20 +85,20 @@ class _Download:
         os.replace(self.partial, output_file)
 
     def kept(self) -> str:
-        """A clause that says what stays of a download that was cut; empty when nothing does."""
+        """A clause about the kept part of an interrupted download; empty if nothing is kept."""
         if not self.partial.exists():
             return ""
-        return f"; {self._size():,} bytes are kept in {self.partial}, and the same command goes on from there"
+        return f"; {self._size():,} bytes are kept in {self.partial}; the same command resumes the download"
 
     def _size(self) -> int:
         return self.partial.stat().st_size if self.partial.exists() else 0
 
     def _request(self, url: str, *, last: bool) -> bool:
-        """Ask for what is missing. True when the file is whole, False when it is worth another try."""
+        """Request the missing bytes. True if the file is complete, False if another try may succeed."""
         try:
             self._append(url)
         except requests.HTTPError as error:
-            # What the server refuses it will refuse again; what it failed at it may not.
+            # Another try may help after a server error (5xx), not after a refusal (4xx).
             if last or error.response is None or error.response.status_code < 500:
                 raise
             return False
@@ -108,7 +110,7 @@ class _Download:
 
     def _append(self, url: str) -> None:
         have = self._size()
-        # A server that packs the answer would count packed bytes, and change what is hashed.
+        # No compression in transit: it would change byte counts and the hash.
         headers = {"Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
@@ -117,7 +119,9 @@ class _Download:
                 if response.headers.get("Content-Range") == f"bytes */{have}":
                     return
                 self.partial.unlink()
-                raise requests.ConnectionError("what was kept does not fit the file; it is begun anew")
+                raise requests.ConnectionError(
+                    "the kept part does not match the file; the download starts again"
+                )
             response.raise_for_status()
             goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
             if response.status_code != requests.codes.partial_content or not goes_on:
@@ -127,7 +131,7 @@ class _Download:
 
     def _write(self, response: requests.Response, have: int) -> None:
         total = have + int(response.headers.get("Content-Length", 0))
-        # Any: the raw answer of urllib3, which requests does not type; it raises when the answer is cut.
+        # Any: urllib3's response, untyped in requests; it raises if the connection breaks.
         raw: Any = response.raw
         with self.partial.open("ab" if have else "wb") as file:
             for chunk in raw.stream(_CHUNK_BYTES, decode_content=False):

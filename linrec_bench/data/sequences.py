@@ -1,4 +1,4 @@
-"""Users' histories as flat arrays: no Python object a user, an event costs twelve bytes."""
+"""Users' histories as flat arrays, without a Python object per user: twelve bytes per event."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from jaxtyping import Int32, Int64, Shaped
 class Sequences:
     """U histories of E events in all, each in time order.
 
-    items: [E] int32 in 1..n_items (0 is padding and never occurs); timestamps: [E] int64, exact;
-    offsets: [U + 1] int64, user u owns the events offsets[u]:offsets[u + 1]. `ordinal` says that timestamps
-    are positions in each history, so that those of two users cannot be compared. item_features: row i holds
-    the features of item i, numbered from 1, 0 where there are fewer than F; None for a source without any.
-    dropped_rows: bad rows of the source that were left out, as was asked.
+    items: [E] int32 in 1..n_items (0 is padding and never occurs); timestamps: [E] int64, exact; offsets: [U
+    + 1] int64, user u has the events offsets[u]:offsets[u + 1]. `ordinal`: timestamps are positions in each
+    history, so that those of two users cannot be compared. item_features: row i holds the features of item i,
+    numbered from 1 and padded with 0; None for a source without features. dropped_rows: number of bad rows
+    skipped with `on_bad_rows: drop`.
     """
 
     items: Int32[np.ndarray, " E"]
@@ -48,11 +48,11 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Queries:
-    """Q ranking questions: a history and the item that came next. `user` indexes the source's users.
+    """Q ranking queries: a history and its next item, the target. `user` indexes the source's users.
 
-    `asked_at` is when the item came, which is when its request came; None where no model may ask for it.
-    `no_history` and `unseen_target` count the questions that the split left out: those of users without an
-    earlier event, and those whose answer never occurs in the training data, so that nothing could know it.
+    `request_times` are the times of the targets; None if no model needs them. `no_history` and
+    `unseen_target` count the queries that the split excluded: those of users without an earlier event, and
+    those whose target never occurs in the training data.
     """
 
     histories: Sequences
@@ -60,7 +60,7 @@ class Queries:
     user: Int64[np.ndarray, " Q"]
     no_history: int = 0
     unseen_target: int = 0
-    asked_at: Int64[np.ndarray, " Q"] | None = None
+    request_times: Int64[np.ndarray, " Q"] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -68,7 +68,7 @@ class Queries:
 
 @dataclass(frozen=True)
 class Split:
-    """What may be trained on, what chooses the epoch, and what is reported."""
+    """Training histories, validation queries (they choose the epoch) and test queries (reported)."""
 
     train: Sequences
     validation: Queries
@@ -82,16 +82,15 @@ def from_interactions(
     *,
     min_interactions: int = 5,
 ) -> Sequences:
-    """Histories of a log of events: who, what, when, in any order.
+    """Histories of a log of events in any order.
 
-    Users and items with fewer than `min_interactions` events are removed until none is left (the k-core, both
-    sides; 1 keeps all). Each history is in order of time, then of input. Users come in the order of their
-    ids, items are numbered from 1 in the order of theirs; a repeated event stays an event. Timestamps keep
-    their integer value. They count as positions (`Sequences.ordinal`) when those of every user run on from
-    one and the same number by ones.
+    Users and items with fewer than `min_interactions` events are removed until none is left (the k-core; 1
+    keeps all). A history is ordered by time, then by position in the input. Users are ordered by id; items
+    are numbered from 1 in the order of their ids; repeated events are kept. Timestamps keep their integer
+    value. `Sequences.ordinal` is set if the timestamps of every user are consecutive from one common number.
 
-    Raises `ValueError` for arrays of unlike length, timestamps that are not whole numbers within int64, a
-    `min_interactions` below 1, and when nothing is left.
+    Raises `ValueError` for arrays of different lengths, timestamps that are not integers within int64, a
+    `min_interactions` below 1, and if no event is left.
     """
     if not len(user) == len(item) == len(timestamp):
         raise ValueError(
@@ -135,7 +134,7 @@ def _positions(users: Int64[np.ndarray, " E"]) -> Int64[np.ndarray, " E"]:
 def _core(
     users: Int64[np.ndarray, " E"], items: Int64[np.ndarray, " E"], least: int
 ) -> Int64[np.ndarray, " K"]:
-    """The events whose user and item both have `least` of the events that are left."""
+    """The events of the k-core: each user and item has at least `least` of them."""
     kept = np.arange(len(users))
     while True:
         enough = (np.bincount(users[kept])[users[kept]] >= least) & (

@@ -1,4 +1,4 @@
-"""What a file of this room declares: one frozen `Source`."""
+"""`Source`: the declaration of a data set."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from linrec_bench.data.sequences import Sequences
 from linrec_bench.parameters import check_parameters, parameters_of
 
 Progress = Callable[[int, int], None]
-"""`(done_bytes, total_bytes) -> None`, called as a download goes on; the total is 0 when it is not known."""
+"""`(done_bytes, total_bytes) -> None`, called during a download; the total is 0 if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remote:
-    """A file that is downloaded on the user's word: where it is, what it is called here, its hash.
-
-    `known_hash` names its kind: `sha256:...` or `md5:...`.
-    """
+    """A file to download: its address, its local name, and its hash, `sha256:...` or `md5:...`."""
 
     url: str
     file: str
@@ -28,10 +25,10 @@ class Remote:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Declaration of one source. The keyword parameters of `read`, typed and defaulted, are its parameters.
+    """Declaration of a data set. Its parameters are the keyword parameters of `read`, with type and default.
 
-    `read` gives a log of events, which is prepared once and kept, or histories that are made on the spot.
-    `remote` is what can be downloaded of it, None where there is nothing.
+    `read` returns a log of events, which is prepared once and cached, or generated histories. `remote`: the
+    download, None if there is none.
     """
 
     name: str
@@ -45,10 +42,10 @@ class Source:
         return parameters_of(self.read)
 
     def check_params(self, params: Mapping[str, object]) -> None:
-        """Raise `ValueError` when a parameter is unknown, missing, or of a type that it does not have."""
+        """Raise `ValueError` for a parameter that is unknown, missing, or of a wrong type."""
         check_parameters(f"data {self.name}", self.parameters, params)
 
     def settings(self, params: Mapping[str, object]) -> dict[str, object]:
-        """Every parameter, those that were not given with their defaults."""
+        """All parameters: `params`, and the defaults of the others."""
         defaults = {name: parameter.default for name, parameter in self.parameters.items()}
         return defaults | dict(params)

@@ -1,4 +1,4 @@
-"""What is trained on and what is asked: leave-one-out, and a cut at global times. Pure."""
+"""Splits into training histories and ranking queries: leave-one-out, and global temporal. Pure."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ def leave_one_out(sequences: Sequences) -> Split:
     """The last event of every user is the test target, the last but one the validation target.
 
     Train is what precedes both; test histories include the validation item. Users with fewer than three
-    events only train. No target is left out, not even one that occurs nowhere in train: this is the protocol
+    events are only trained on. No target is excluded, even if it never occurs in train: this is the protocol
     of Kang and McAuley 2018 (SASRec, section IV-A), in which training events of one user may be later than
     the test event of another; `global_temporal` has no such leak.
     """
     lengths = sequences.lengths
-    asked = np.flatnonzero(lengths >= 3)
+    queried = np.flatnonzero(lengths >= 3)
     return Split(
         train=sequences.first(np.where(lengths >= 3, lengths - 2, lengths), user=_users(sequences)),
-        validation=_ask(sequences, user=asked, at=lengths[asked] - 2),
-        test=_ask(sequences, user=asked, at=lengths[asked] - 1),
+        validation=_queries(sequences, user=queried, at=lengths[queried] - 2),
+        test=_queries(sequences, user=queried, at=lengths[queried] - 1),
     )
 
 
 def global_temporal(sequences: Sequences, *, validation_share: float = 0.1, test_share: float = 0.1) -> Split:
     """Two moments cut all histories: the last `test_share` of the events, and `validation_share` before it.
 
-    Events at the same moment stay on one side, the later one. A user with an event at or after the test cut
-    is asked for the first such event, with all earlier events as history; likewise for validation, between
-    the two cuts. Train holds the events before the validation cut, of every user (possibly none). Questions
-    without a history, or whose target does not occur in train, are left out and counted in `Queries`.
+    Events at the same time stay on one side, the later one. The test target of a user is the first event at
+    or after the test cut, with all earlier events as history; likewise for validation, between the two cuts.
+    Train holds the events before the validation cut, of every user (possibly none). Queries without a
+    history, or whose target does not occur in train, are excluded and counted in `Queries`.
 
-    Raises `ValueError` for shares that leave no train events, for timestamps that are mere positions, and for
+    Raises `ValueError` for shares that leave no train events, for timestamps that are positions, and for
     timestamps too coarse to separate the three parts.
     """
     if not (validation_share > 0 and test_share > 0 and validation_share + test_share < 1):
@@ -69,10 +69,10 @@ def global_temporal(sequences: Sequences, *, validation_share: float = 0.1, test
     known[train.items] = True
     return Split(
         train=train,
-        validation=_ask_known(
+        validation=_known_queries(
             sequences, np.flatnonzero(before_validation < before_test), before_validation, known
         ),
-        test=_ask_known(sequences, np.flatnonzero(before_test < sequences.lengths), before_test, known),
+        test=_known_queries(sequences, np.flatnonzero(before_test < sequences.lengths), before_test, known),
     )
 
 
@@ -86,26 +86,26 @@ def _users(sequences: Sequences) -> Int64[np.ndarray, " U"]:
 
 
 def _count_before(sequences: Sequences, moment: int) -> Int64[np.ndarray, " U"]:
-    """How many events of each user are earlier than `moment`: a prefix, histories being in time order."""
+    """How many events of each user are earlier than `moment`; histories are in time order."""
     running = np.concatenate(([0], np.cumsum(sequences.timestamps < moment)))
     return np.diff(running[sequences.offsets])
 
 
-def _ask(sequences: Sequences, *, user: Int64[np.ndarray, " Q"], at: Int64[np.ndarray, " Q"]) -> Queries:
+def _queries(sequences: Sequences, *, user: Int64[np.ndarray, " Q"], at: Int64[np.ndarray, " Q"]) -> Queries:
     """Queries for the event number at[i] of user user[i], with everything before it as history."""
     event = sequences.offsets[user] + at
     histories, times = sequences.first(at, user=user), sequences.timestamps[event]
-    return Queries(histories, sequences.items[event], user, asked_at=times)
+    return Queries(histories, sequences.items[event], user, request_times=times)
 
 
-def _ask_known(
+def _known_queries(
     sequences: Sequences,
     user: Int64[np.ndarray, " Q"],
     at: Int64[np.ndarray, " U"],
     known: Bool[np.ndarray, " n_items+1"],
 ) -> Queries:
-    """`_ask` for the users that have a history and a target among the known items; the rest is counted."""
+    """`_queries` for users with a history and a target among the known items; counts the others."""
     started = user[at[user] > 0]
     answerable = started[known[sequences.items[sequences.offsets[started] + at[started]]]]
-    asked = _ask(sequences, user=answerable, at=at[answerable])
-    return replace(asked, no_history=len(user) - len(started), unseen_target=len(started) - len(answerable))
+    queries = _queries(sequences, user=answerable, at=at[answerable])
+    return replace(queries, no_history=len(user) - len(started), unseen_target=len(started) - len(answerable))

@@ -1,4 +1,4 @@
-"""Histories of a log that need not fit into memory: read once, spilled, sorted bucket by bucket.
+"""Histories of a log that may exceed memory: read once, spilled to disk, sorted bucket by bucket.
 
     read      parts of the log -> records (user, item, time) of 16 bytes on disk, ids numbered as they come
     core      passes over the records until every user and item that is left has enough events
@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int32, Int64
 
-from linrec_bench.data.bad_rows import Faults
+from linrec_bench.data.bad_rows import BadRows
 from linrec_bench.data.events import Events
 from linrec_bench.data.ids import Ids
 
@@ -32,9 +32,9 @@ _RECORD = np.dtype([("user", np.int32), ("item", np.int32), ("time", np.int64)])
 
 @dataclass(frozen=True)
 class Built:
-    """What was written beside items.npy, timestamps.npy and offsets.npy.
+    """Results of `build` that are not in items.npy, timestamps.npy and offsets.npy.
 
-    item_ids: of the items 1..n_items, as the log writes them.
+    item_ids: of the items 1..n_items, as in the log.
     """
 
     item_ids: pa.Array
@@ -44,9 +44,9 @@ class Built:
 
 @dataclass(frozen=True)
 class _Core:
-    """What is left of a log when every user and item must have enough events; by the numbers of the ids.
+    """The k-core of a log, indexed by the numbers of the ids.
 
-    events: those of each user before; lengths: those of each user that are left.
+    users, items: whether they are kept; events: all events of each user; lengths: its kept events.
     """
 
     users: Bool[np.ndarray, " U"]
@@ -56,17 +56,17 @@ class _Core:
 
 
 def build(events: Events, folder: Path) -> Built:
-    """Write the histories of a log into `folder`, which is empty: what `sequences.from_interactions` makes.
+    """Write the histories of a log into the empty `folder`, equal to those of `sequences.from_interactions`.
 
-    Scratch files go there too, and are removed at the end. Raises `ValueError` for bad rows, unless they are
-    to be dropped, a `min_interactions` below 1, and when nothing is left.
+    Scratch files are in the same folder and are removed at the end. Raises `ValueError` for bad rows, unless
+    they are dropped, for a `min_interactions` below 1, and if no event is left.
     """
     if events.min_interactions < 1:
         raise ValueError(f"min_interactions is {events.min_interactions}; expected 1 or more")
     log = folder / "log.scratch"
-    users, items, faults = Ids(), Ids(), list[Faults]()
-    total = _spill(events, log, users, items, faults)
-    _refuse(events, faults)
+    users, items, bad_rows = Ids(), Ids(), list[BadRows]()
+    total = _spill(events, log, users, items, bad_rows)
+    _refuse(events, bad_rows)
     core = _core(log, len(users), len(items), events.min_interactions)
     if not core.lengths.any():
         raise ValueError(
@@ -83,14 +83,14 @@ def build(events: Events, folder: Path) -> Built:
     np.save(folder / "offsets.npy", np.concatenate(([0], np.cumsum(lengths))))
     assert items.known is not None
     ids = items.known.take(pa.array(np.argsort(item_ranks)[kept_items]))
-    return Built(ids, ordinal, sum(fault.count for fault in faults))
+    return Built(ids, ordinal, sum(rows.count for rows in bad_rows))
 
 
-def _spill(events: Events, log: Path, users: Ids, items: Ids, faults: list[Faults]) -> int:
-    """Write the records of the log in its own order; returns how many there are."""
+def _spill(events: Events, log: Path, users: Ids, items: Ids, bad_rows: list[BadRows]) -> int:
+    """Write the records of the log in its order; returns their number."""
     total = 0
     with log.open("wb") as file:
-        for part in events.parts(faults):
+        for part in events.parts(bad_rows):
             if not len(part):
                 continue
             records = np.empty(len(part), dtype=_RECORD)
@@ -102,10 +102,10 @@ def _spill(events: Events, log: Path, users: Ids, items: Ids, faults: list[Fault
     return total
 
 
-def _refuse(events: Events, faults: list[Faults]) -> None:
-    told = [fault.told() for fault in faults if fault.count]
-    if told and events.on_bad_rows == "refuse":
-        raise ValueError(f"{'; '.join(told)}. Mend or remove such rows, or set on_bad_rows: drop")
+def _refuse(events: Events, bad_rows: list[BadRows]) -> None:
+    summaries = [rows.summary() for rows in bad_rows if rows.count]
+    if summaries and events.on_bad_rows == "refuse":
+        raise ValueError(f"{'; '.join(summaries)}. Correct or remove such rows, or set on_bad_rows: drop")
 
 
 def _blocks(log: Path) -> Iterator[np.ndarray]:
@@ -115,7 +115,7 @@ def _blocks(log: Path) -> Iterator[np.ndarray]:
 
 
 def _core(log: Path, n_users: int, n_items: int, least: int) -> _Core:
-    """Users and items with too few events go, both at once, until none does."""
+    """Remove users and items with too few events, both at once, until none is left."""
     users, items = np.ones(n_users, dtype=bool), np.ones(n_items, dtype=bool)
     before: np.ndarray | None = None
     while True:

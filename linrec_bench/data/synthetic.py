@@ -1,4 +1,4 @@
-"""`synthetic`: made-up histories in which the next item follows from one that lies `distance` events back.
+"""`synthetic`: generated histories in which the next item follows from the one `distance` events back.
 
 The catalogue is a ring in random order, so that every item has one successor. A user follows `distance`
 threads in turn and each thread moves along the ring: with sigma the successor,
@@ -12,7 +12,7 @@ nearer than `distance` say nothing about it. So Recall@10 on any event is at mos
     1 - noise + noise * 10 / items        for one that finds the item `distance` back and knows sigma.
 
 (Where seen items are no candidates the first bound is 10 / (items - history length).) A model that knows
-sigma and which items it has seen, but not when, can still tell the `distance` heads of the threads: a high
+sigma and which items it has seen, but not when, can still name the `distance` possible next items: a high
 Recall@10 for distance <= 10, and an NDCG@10 of about a third to a half. A model whose window is shorter than
 `distance` is blind.
 
@@ -31,7 +31,7 @@ from linrec_bench.data.source import Source
 _DAY_S = 24 * 3600
 _ARRIVAL_S = 30 * _DAY_S
 _LONGEST = 16
-"""Times the mean: about where the longest history of MovieLens-1M stands."""
+"""The longest history over the mean, about that of MovieLens-1M."""
 
 
 def load(
@@ -47,14 +47,14 @@ def load(
 ) -> Sequences:
     """`users` histories of `length` events on average, uniform from half of it to one and a half times it.
 
-    With `sigma` above 0 the lengths are log-normal, as those of people are (1.0 comes near ML-1M): many are
-    short and a few very long, at most sixteen times `length`.
+    With `sigma` above 0 the lengths are log-normal, as in real data (1.0 is near ML-1M): many are short and a
+    few very long, at most sixteen times `length`.
 
     Times in seconds: each user starts at a moment of the first 30 days and acts once a day on average, so
     that a global temporal split is meaningful. Equal arguments give equal data; `features` change no event.
 
-    Raises `ValueError` for sizes below 1, a noise outside [0, 1], a sigma outside [0, 3], a distance that the
-    shortest history does not hold, and more features than items.
+    Raises `ValueError` for sizes below 1, a noise outside [0, 1], a sigma outside [0, 3], a distance longer
+    than the shortest history, and more features than items.
     """
     for name, value, fits, expected in (
         ("users", users, users >= 1, "1 or more"),
@@ -111,7 +111,7 @@ def _threads(
 
 
 def _log_normal(users: int, length: int, sigma: float, *, least: int, seed: int) -> Int64[np.ndarray, " U"]:
-    """Lengths whose mean is `length` but for those that are cut, from a draw of their own."""
+    """Lengths whose mean is `length` (before clipping), from a separate random generator."""
     rng = np.random.default_rng([seed, 1])
     lengths = rng.lognormal(np.log(length) - sigma**2 / 2, sigma, size=users)
     return np.clip(np.rint(lengths), least, _LONGEST * length).astype(np.int64)
@@ -127,8 +127,8 @@ def _arcs(ring: Int64[np.ndarray, " V"], features: int) -> Int64[np.ndarray, "V_
 SOURCES = (
     Source(
         name="synthetic",
-        title="threads along a ring of items: the next item follows from one `distance` events back",
-        licence="made up on the spot",
+        title="generated histories whose next item follows from the one `distance` events back",
+        licence="generated",
         read=load,
     ),
 )

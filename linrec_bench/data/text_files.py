@@ -1,4 +1,4 @@
-"""Text files of events: only the three columns are read, and no more than a block of lines at once."""
+"""Text files of events: reads the three columns only, a block of lines at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from linrec_bench.data.archives import DAMAGES
-from linrec_bench.data.bad_rows import LISTED, Faults
+from linrec_bench.data.bad_rows import LISTED, BadRows
 from linrec_bench.data.columns import EVENT_COLUMNS, Times, check_columns, checked
 
 _BLOCK_BYTES = 2**24
@@ -22,8 +22,8 @@ _BUFFER_BYTES = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """How a text file is laid out: the columns of user, item and time, by name below a header line, or by
-    number (from 0) without one."""
+    """Layout of a text file: the columns of user, item and time, by name if there is a header line, else by
+    number (from 0)."""
 
     columns: tuple[str, str, str] | tuple[int, int, int]
     separator: str = ","
@@ -34,34 +34,34 @@ class Form:
         return isinstance(self.columns[0], str)
 
 
-def read_text(file: Path | IO[bytes], form: Form, *, faults: Faults) -> Iterator[pa.Table]:
-    """The events of a file, part by part; a path that ends in .gz is unpacked as it is read.
+def read_text(file: Path | IO[bytes], form: Form, *, bad_rows: BadRows) -> Iterator[pa.Table]:
+    """The events of a file, part by part; a path that ends in .gz is decompressed.
 
-    Lines with fewer or more fields than the first, and those that `columns.checked` refuses, go to `faults`.
-    Raises `ValueError` when a column is not there or the file is damaged.
+    Lines whose number of fields differs from the first line, and those that `columns.checked` refuses, are
+    added to `bad_rows`. Raises `ValueError` for an unknown column and for a damaged file.
     """
-    lines = _Lines(form, faults)
+    lines = _Lines(form, bad_rows)
     try:
-        # Any: pyarrow's own files are not declared; they have what a buffer asks for.
+        # Any: pyarrow's files are untyped.
         raw: Any = pa.input_stream(str(file), compression="detect") if isinstance(file, Path) else file
         with io.BufferedReader(raw, buffer_size=_BUFFER_BYTES) as stream:
             yield from lines.parts(stream)
     except KeyError as error:
         fields = max(number for number in form.columns if isinstance(number, int)) + 1
         raise ValueError(
-            f"{faults.where}: line 1: expected {fields} fields or more between {form.separator!r}; {error}"
+            f"{bad_rows.where}: line 1: expected {fields} fields or more between {form.separator!r}; {error}"
         ) from None
     except (pa.ArrowException, UnicodeDecodeError, *DAMAGES) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{faults.where}: cannot be read as a table; {reason}") from None
+        raise ValueError(f"{bad_rows.where}: cannot be read as a table; {reason}") from None
 
 
 class _Lines:
-    """Knows the lines that the parser left out, so that those after them keep their numbers."""
+    """Reads lines and keeps their numbers right after lines that the parser skipped."""
 
-    def __init__(self, form: Form, faults: Faults) -> None:
+    def __init__(self, form: Form, bad_rows: BadRows) -> None:
         self.form = form
-        self.faults = faults
+        self.bad_rows = bad_rows
         self.first = 1
         self.left_out: list[int] = []
 
@@ -70,14 +70,14 @@ class _Lines:
         # pyarrow calls columns without names f0, f1, ...
         wanted = [str(column) if header else f"f{column}" for column in self.form.columns]
         rows = 0
-        # pyarrow refuses a file without a line, which is a log without an event.
+        # pyarrow refuses an empty file; here it is a log without events.
         for batch in self._open(stream, header, wanted) if stream.peek(1) else ():
             part = pa.Table.from_batches([batch])
             yield checked(
                 part,
                 names=wanted if header else EVENT_COLUMNS,
                 number=self._numbering(rows),
-                faults=self.faults,
+                bad_rows=self.bad_rows,
                 times=self.form.times,
             )
             rows += len(part)
@@ -86,8 +86,8 @@ class _Lines:
         line = stream.readline().decode("utf-8-sig")
         names = next(csv.reader([line], delimiter=self.form.separator), [])
         if not names:
-            raise ValueError(f"{self.faults.where}: cannot be read as a table; expected a header in line 1")
-        check_columns(self.form.columns, names, self.faults.where)
+            raise ValueError(f"{self.bad_rows.where}: cannot be read as a table; expected a header in line 1")
+        check_columns(self.form.columns, names, self.bad_rows.where)
         self.first = 2
         return names
 
@@ -120,12 +120,12 @@ class _Lines:
         number = row.number + self.first - 1
         if len(self.left_out) < LISTED:
             self.left_out.append(number)
-        self.faults.add(number, f"{row.actual_columns} fields, not {row.expected_columns}")
+        self.bad_rows.add(number, f"{row.actual_columns} fields, not {row.expected_columns}")
         return "skip"
 
     def _numbering(self, rows: int) -> Callable[[int], int]:
         def number(row: int) -> int:
-            """Lines left out stand in no part; after ten of them no later line is told by its number."""
+            """Line number, counting skipped lines, of which the first ten are known."""
             place = self.first + rows + row
             for line in self.left_out:
                 if line > place:

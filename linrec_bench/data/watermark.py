@@ -1,15 +1,15 @@
 """Watermarks: runs of rare items, planted in training histories, to see whether a model learns them.
 
 After data watermarking for sequential recommenders (DWRS, arXiv 2411.12989): a pattern is a body of rare
-items and a target; a model that was trained on marked histories answers the body with the target, one that
-was trained on clean ones does not. Here it is a probe of memory, with one more dial: `distance` ordinary
-events of the user stand between body and target, so that it tells how far back an exact sequence is learnt.
+items and a target; a model trained on marked histories predicts the target after the body, one trained on
+clean histories does not. Here it is a probe of memory with one more parameter: `distance` ordinary events of
+the user lie between body and target, so that it shows how far back an exact sequence is learnt.
 
     ... e_p  b_1 ... b_L  e_{p+1} ... e_{p+distance}  y  e_{p+distance+1} ...
 
-What is asked is the body and `distance` ordinary events after it. Deviations: only training histories are
-marked, so that validation and test are those of the clean data; several patterns can be planted at once, of
-which each marked user gets one; items are drawn among those that occur in training.
+A query is the body and `distance` ordinary events after it. Deviations: only training histories are marked,
+so that validation and test are those of the clean data; several patterns can be planted at once, one per
+marked user; items are drawn among those that occur in training.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jaxtyping import Int32, Int64
 from linrec_bench.data.sequences import Queries, Sequences
 
 SHARE = 0.01
-"""Of the users, by default."""
+"""Default share of users to mark."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Watermark:
 
     @property
     def span(self) -> int:
-        """Events from the first item of a body up to the target, without it: what a model has to see."""
+        """Events from the first item of a body up to the target, without it: the context a model needs."""
         return int(self.bodies.shape[1]) + self.distance
 
 
@@ -48,11 +48,11 @@ def draw(
     distance: int = 0,
     seed: int = 0,
 ) -> Watermark:
-    """Patterns of `length` items in all (the last is the target), none twice, of the least popular ones.
+    """Patterns of `length` rare items each (the last is the target), no item twice.
 
     `rarity` is the share of the items met in training that counts as rare, by how often they occur (equal
-    counts: the higher item id is rarer). Raises `ValueError` for impossible dials, and where the rare items
-    are too few.
+    counts: the higher item id is rarer). Raises `ValueError` for invalid parameters, and if
+    there are too few rare items.
     """
     _check(patterns=(patterns, 1), length=(length, 2), distance=(distance, 0))
     if not 0 < rarity <= 1:
@@ -118,13 +118,13 @@ def plant(train: Sequences, mark: Watermark, *, share: float = SHARE, seed: int 
     )
 
 
-def questions(
+def probe_queries(
     train: Sequences, mark: Watermark, *, contexts: int = 20, seed: int = 0
 ) -> tuple[Queries, Int64[np.ndarray, " Q"]]:
-    """Queries for the target of each pattern, `contexts` of them, and the number of the pattern of each.
+    """`contexts` queries for the target of each pattern, and the index of the pattern of each query.
 
-    A history is the body and, behind it, `distance` consecutive events of a user drawn at random. At
-    distance 0 every context is the same, and one is asked. Raises `ValueError` where no user has enough
+    A history is the body followed by `distance` consecutive events of a user drawn at random. At distance 0
+    all contexts are equal and there is one query per pattern. Raises `ValueError` if no user has enough
     events.
     """
     _check(contexts=(contexts, 1))
@@ -135,8 +135,8 @@ def questions(
     offsets = np.arange(len(pattern) + 1, dtype=np.int64) * mark.span
     times = np.tile(np.arange(mark.span, dtype=np.int64), len(pattern))
     histories = Sequences(items.ravel(), times, offsets, train.n_items, ordinal=True)
-    asked_at = np.full(len(pattern), mark.span, dtype=np.int64)
-    return Queries(histories, mark.targets[pattern], pattern, asked_at=asked_at), pattern
+    request_times = np.full(len(pattern), mark.span, dtype=np.int64)
+    return Queries(histories, mark.targets[pattern], pattern, request_times=request_times), pattern
 
 
 def _gaps(train: Sequences, distance: int, count: int, rng: np.random.Generator) -> Int32[np.ndarray, "Q g"]:

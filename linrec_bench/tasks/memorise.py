@@ -44,7 +44,7 @@ def run(case: Case, emit: Emit, *, keep: Keep = drop) -> None:
         raise Unsupported(f"model {case.model} counts; expected one that learns, to memorise a watermark")
     split, evaluation = setting.split, setting.evaluation
     mark, marked, users = _plant(case, split)
-    asked, pattern = watermark.questions(split.train, mark, seed=case.seed)
+    asked, pattern = watermark.probe_queries(split.train, mark, seed=case.seed)
 
     clean = _answers(case, setting, split, asked, _silent)
     found = _answers(case, setting, marked, asked, emit)

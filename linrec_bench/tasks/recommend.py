@@ -131,7 +131,7 @@ def trained(
     objectives = models.registry()[case.model].objectives
     objective = training.objective_for(causal=case.causal, objectives=objectives)
     asked = (ranker.split.validation, ranker.split.test)
-    if model.needs_timestamps and any(queries.asked_at is None for queries in asked):
+    if model.needs_timestamps and any(queries.request_times is None for queries in asked):
         raise Unsupported(
             f"model {case.model} needs timestamps, and data set {case.dataset} does not say when its "
             "requests came"

@@ -176,10 +176,12 @@ def test_times_are_those_of_the_events_and_of_the_request(lengths, seq_len, pad)
 
 def test_a_query_comes_at_its_own_time():
     sequences = numbered([2, 1])
-    asked = Queries(sequences, np.array([1, 1], dtype=np.int32), np.arange(2), asked_at=np.array([50, 60]))
+    asked = Queries(
+        sequences, np.array([1, 1], dtype=np.int32), np.arange(2), request_times=np.array([50, 60])
+    )
     batch = queries(asked, 5, timed=True).batch(np.arange(2))
     assert batch.timestamps.tolist() == [[0, 1, 50], [2, 60, 60]]
-    with pytest.raises(ValueError, match="no asked_at"):
+    with pytest.raises(ValueError, match="no request_times"):
         queries(Queries(sequences, asked.targets, asked.user), 5, timed=True)
 
 

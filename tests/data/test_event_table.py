@@ -60,7 +60,7 @@ def test_large_whole_times_stay_exact_and_floats_may_be_whole(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("u,x,1\nu,,2\n", "line 3: no item_id. Mend"),
+        ("u,x,1\nu,,2\n", "line 3: no item_id. Correct"),
         (",x,1\n", "line 2: no user_id"),
         ("u,x,1\nu,y,\n", "line 3: no timestamp"),
         ("u,x,1\nu,y\n", "line 3: 2 fields, not 3"),
@@ -94,11 +94,11 @@ def test_bad_rows_of_every_kind_keep_their_lines_across_blocks(tmp_path, monkeyp
     rows = [f"u{line},i{line},{line}" for line in range(2, 200)]
     rows[50 - 2], rows[90 - 2], rows[91 - 2], rows[150 - 2] = "u,i", "u,i,?", "", "u,i,1,1"
     path = written(tmp_path, HEADER + "\n".join(rows) + "\n")
-    faults = (
+    bad_rows = (
         "line 50: 2 fields, not 3; line 90: timestamp is '[?]', not a whole number; line 91: no user_id; "
     )
     with pytest.raises(
-        ValueError, match=f"csv: {faults}line 150: 4 fields, not 3. Mend .* on_bad_rows: drop"
+        ValueError, match=f"csv: {bad_rows}line 150: 4 fields, not 3. Correct .* on_bad_rows: drop"
     ):
         read(path)
     found = read(path, on_bad_rows="drop")

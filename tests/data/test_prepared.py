@@ -25,9 +25,9 @@ def prepare(path, **params):
 
 def test_once_and_then_found(log, cache):
     first = prepare(log)
-    assert not first.was_there
+    assert not first.reused
     assert first.folder.parent == cache / "prepared"
-    assert prepare(log) == prepared.Prepared(first.folder, was_there=True)
+    assert prepare(log) == prepared.Prepared(first.folder, reused=True)
     assert [path.name for path in (cache / "prepared").iterdir()] == [first.folder.name]
     assert json.loads((first.folder / "meta.json").read_text())["origin"]["settings"]["separator"] == ","
 
@@ -62,7 +62,7 @@ def test_a_failure_leaves_nothing(log, cache, monkeypatch):
 
     monkeypatch.setattr(streaming, "_sort", full)
     log.write_text(LOG)
-    with pytest.raises(ValueError, match=r"prepared cannot hold .*No space left.*LINREC_BENCH_CACHE"):
+    with pytest.raises(ValueError, match=r"cannot write to the cache .*No space left.*LINREC_BENCH_CACHE"):
         prepare(log)
     assert list((cache / "prepared").iterdir()) == []
 
@@ -70,7 +70,7 @@ def test_a_failure_leaves_nothing(log, cache, monkeypatch):
 def test_a_cache_that_is_a_file_is_said(log, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LINREC_BENCH_CACHE", str(tmp_path / "file"))
-    with pytest.raises(ValueError, match="LINREC_BENCH_CACHE names another folder"):
+    with pytest.raises(ValueError, match="Set LINREC_BENCH_CACHE to another folder"):
         prepare(log)
 
 
@@ -96,7 +96,7 @@ def test_what_another_process_prepared_meanwhile_is_taken(log, monkeypatch):
 
 
 def test_what_is_made_on_the_spot_is_not_prepared():
-    with pytest.raises(ValueError, match="data synthetic is made on the spot"):
+    with pytest.raises(ValueError, match="data synthetic is generated"):
         data.prepare("synthetic")
 
 

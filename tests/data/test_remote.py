@@ -155,7 +155,9 @@ def test_a_cut_download_goes_on_where_it_was(served, tmp_path):
 
 def test_a_later_command_goes_on_with_what_a_server_with_ranges_gave(served, tmp_path):
     mine = tmp_path / "mine"
-    refused(served(Stuck)[0], mine, r"was not fetched; .*; 100,000 bytes are kept in .*ml-1m.zip.partial")
+    refused(
+        served(Stuck)[0], mine, r"could not be downloaded: .*; 100,000 bytes are kept in .*ml-1m.zip.partial"
+    )
     assert [entry.name for entry in mine.iterdir()] == ["ml-1m.zip.partial"]
     file, handler = served(Ranged, sent=None)
     assert get(file, mine).read_bytes() == CONTENT
@@ -185,7 +187,7 @@ def test_what_was_kept_of_another_file_does_not_stay(served, tmp_path):
 
 def test_a_download_cut_by_a_server_without_ranges_leaves_nothing(served, tmp_path):
     file, handler = served(Plain, sent=100_000)
-    refused(file, tmp_path / "mine", "data ml-1m: .* was not fetched")
+    refused(file, tmp_path / "mine", "data ml-1m: .* could not be downloaded")
     assert list((tmp_path / "mine").iterdir()) == []
     # The first try brought something; so many more in a row did not.
     assert len(handler.asked) == 1 + remote.TRIES
@@ -199,9 +201,9 @@ def test_a_wrong_hash_leaves_nothing_behind(served, tmp_path):
 
 def test_no_server_and_no_such_file_are_said(served, tmp_path):
     file, handler = served(Plain)
-    refused(changed(file, url=file.url + "x"), tmp_path / "mine", "was not fetched; 404")
+    refused(changed(file, url=file.url + "x"), tmp_path / "mine", "could not be downloaded: 404")
     assert len(handler.asked) == 1
-    refused(changed(file, url="http://127.0.0.1:1/x"), tmp_path / "mine", "was not fetched")
+    refused(changed(file, url="http://127.0.0.1:1/x"), tmp_path / "mine", "could not be downloaded")
     assert list((tmp_path / "mine").iterdir()) == []
 
 

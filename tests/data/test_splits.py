@@ -143,5 +143,5 @@ def test_queries_say_when_they_were_asked(split):
     sequences = Sequences(rng.integers(1, 4, total).astype(np.int32), times, offsets, 3)
     for asked in (split(sequences).validation, split(sequences).test):
         event = sequences.offsets[asked.user] + asked.histories.lengths
-        np.testing.assert_array_equal(asked.asked_at, times[event])
+        np.testing.assert_array_equal(asked.request_times, times[event])
         assert len(asked) > 0

@@ -18,7 +18,7 @@ ORDINAL = [(user, item, t) for t, item in enumerate([3, 1, 2]) for user in (5, 4
 
 
 def events_of(log, *, part=3, least=1):
-    def parts(faults):
+    def parts(bad_rows):
         for start in range(0, len(log), part):
             rows = log[start : start + part]
             columns = [pa.array(column, pa.int64()) for column in zip(*rows, strict=True)]

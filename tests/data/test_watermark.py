@@ -93,7 +93,7 @@ def test_inserted_events_take_the_time_of_the_event_before_them_even_in_a_neighb
 def test_a_question_is_a_body_and_a_gap(distance):
     train = histories([8] * 6)
     mark = watermark.draw(train, patterns=2, length=3, rarity=1.0, distance=distance)
-    asked, pattern = watermark.questions(train, mark, contexts=4)
+    asked, pattern = watermark.probe_queries(train, mark, contexts=4)
     assert len(asked) == 2 * (4 if distance else 1)
     assert (asked.histories.lengths == 2 + distance).all()
     for row, number, target in zip(rows(asked.histories), pattern, asked.targets, strict=True):

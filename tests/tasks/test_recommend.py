@@ -308,7 +308,7 @@ def test_other_losses_learn_too(training):
 def test_missing_times_of_requests_are_unsupported(monkeypatch):
     def untimed(sequences):
         split = leave_one_out(sequences)
-        return dataclasses.replace(split, test=dataclasses.replace(split.test, asked_at=None))
+        return dataclasses.replace(split, test=dataclasses.replace(split.test, request_times=None))
 
     monkeypatch.setattr(recommend, "SPLITS", {"leave_one_out": untimed})
     with pytest.raises(Unsupported, match="model hstu needs timestamps, and data set synthetic does not say"):

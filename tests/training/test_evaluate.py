@@ -122,9 +122,9 @@ def test_a_model_that_needs_times_is_given_those_of_the_events_and_the_request()
         Sequences(asked.histories.items, np.array([0, 1, 10, 20]), asked.histories.offsets, 6),
         asked.targets,
         asked.user,
-        asked_at=np.array([15, 22]),
+        request_times=np.array([15, 22]),
     )
     options = {"seq_len": 2, "batch_size": 4, "exclude_seen": False}
     assert evaluate(Moment(6), timed, **options).tolist() == [1, 1]
-    with pytest.raises(ValueError, match="asked_at"):
+    with pytest.raises(ValueError, match="request_times"):
         evaluate(Moment(6), asked, **options)

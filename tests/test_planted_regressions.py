@@ -13,6 +13,9 @@ import torch
 
 from linrec_bench import attention
 from linrec_bench.gate import baseline, check
+from linrec_bench.gate.baseline_verdicts import compare
+from linrec_bench.gate.exact_counts import count, counts_of
+from linrec_bench.gate.questions import questions, verdicts
 from linrec_bench.registry import Registry
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.schema import Suite
@@ -78,22 +81,22 @@ def jobs_of(name, **more):
 def contract_of_memory(suite):
     """The gate's answer to the memory exponent that the SPEC declares."""
     jobs = expand(suite, device="cpu")
-    asked = [q for q in check.questions(suite, jobs) if q.claim.measure == "peak_live_bytes"]
-    (verdict,) = check.verdicts(asked, check.count(jobs))
+    asked = [q for q in questions(suite, jobs) if q.claim.measure == "peak_live_bytes"]
+    (verdict,) = verdicts(asked, count(jobs))
     return verdict.answer
 
 
 def counts(jobs):
-    return check.counts_of(jobs, check.count(jobs))
+    return counts_of(jobs, count(jobs))
 
 
 def broken(accepted, now):
     """The measures that the gate calls broken, each with the phase."""
-    found = baseline.compare(now, baseline.Baseline("", accepted), whole=True)
+    found = compare(now, baseline.Baseline("", accepted), whole=True)
     assert check.exit_code(found) == (
         check.BROKEN if any(v.answer == "broken" for v in found) else check.HOLDS
     )
-    return {(v.place.split()[2], v.claim.split()[0]) for v in found if v.answer == "broken"}
+    return {(v.where["case"].split()[2], v.claim.measure) for v in found if v.answer == "broken"}
 
 
 @pytest.mark.parametrize("regression", [with_square, without_chunks, with_doubled_buffer])
@@ -167,14 +170,15 @@ def test_a_thousand_checks_of_the_same_code_raise_no_alarm():
 
 COUNT_ALL = """
 import json
-from linrec_bench import attention, check
+from linrec_bench import attention
+from linrec_bench.gate.exact_counts import count, counts_of
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.schema import Suite
 
 sweep = {"task": "core", "attention": list(attention.registry())}
 sweep |= {"grid": {"causal": [False, True]}, "fixed": {"seq_len": 40}}
 jobs = expand(Suite.model_validate({"name": "all", "sweeps": [sweep]}), device="cpu")
-found = check.counts_of(jobs, check.count(jobs))
+found = counts_of(jobs, count(jobs))
 """
 
 

@@ -1,14 +1,12 @@
 """What claims are about, found in samples: an exponent, a value, a ratio, a difference, a crossover.
 
-Each function returns a `Found`: the number with the ends of its interval. Ends are NaN where the data give no
-interval, all three where they give no number; `detail` then says why.
+Each function returns a `Found`: the number with the ends of its interval, and what it rests on.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,6 +16,7 @@ from linrec_bench.analysis.intervals import Array, median_interval, ratio_interv
 from linrec_bench.analysis.polynomial import polynomial
 from linrec_bench.analysis.scaling import exact_exponent, fit_scaling
 from linrec_bench.analysis.seeds import mean_and_half_width
+from linrec_bench.analysis.verdict import Basis, Found, no_number
 
 EXACT_MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "minimum_bytes", "state_bytes")
 """Counts on fake tensors: the same on every run, so that they need no interval."""
@@ -28,65 +27,48 @@ UNVARYING = (*EXACT_MEASURES, "parameters", "catalogue_size")
 COST_OF = {"time": "time_s", "peak_memory": "memory_bytes", "energy": "energy_j"}
 """Columns of a summary that a crossover of a measure is looked for in; others are columns by themselves."""
 
-ZEROS, NO_POLYNOMIAL = "0 at every length", "between the two largest lengths"
-"""What is said of exponents of counts that need a word."""
-
 Values = Mapping[tuple[str, str], dict[int, Array]]
 """Samples of one measure: (run, case) -> round -> values, as `trials.by_round` gives them."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A number and its interval, and in `detail` what there is to say about it, or why there is none."""
-
-    value: float
-    low: float
-    high: float
-    detail: str = ""
-
-
-def nothing(why: str) -> Found:
-    return Found(math.nan, math.nan, math.nan, why)
 
 
 def exponent(curve: pd.DataFrame, measure: str, values: Values) -> Found:
     """The exponent of N over the cases of one curve; of counts that follow a polynomial, its degree."""
     found = {int(c["seq_len"]): values[key(c)] for _, c in curve.iterrows() if key(c) in values}
     if len(found) < 2:
-        return nothing(f"{measure} is known at {len(found)} lengths; two are needed")
+        return no_number("few_lengths", measure=measure, lengths=len(found), **_first_failure(curve))
     if measure in EXACT_MEASURES:
         counts = {n: int(np.median(_pooled(rounds))) for n, rounds in found.items()}
         if not any(counts.values()):
-            return _exact(0, ZEROS)
+            return _exact(0, Basis("zeros"))
         followed = polynomial(counts)
         if followed is not None:
-            return _exact(followed.degree, str(followed))
-        return _exact(exact_exponent(counts), NO_POLYNOMIAL)
+            return _exact(followed.degree, Basis("polynomial", {"polynomial": str(followed)}))
+        return _exact(exact_exponent(counts), Basis("two_largest"))
     fit = fit_scaling({n: list(rounds.values()) for n, rounds in found.items()})
     if fit.exponent is None:
-        return nothing(fit.reason)
-    return Found(fit.exponent, fit.low, fit.high, f"best form: {fit.form}")
+        return no_number("no_fit", reason=fit.reason)
+    return Found(fit.exponent, fit.low, fit.high, Basis("fit", {"form": fit.form}))
 
 
 def value(cases: pd.DataFrame, measure: str, values: Values) -> Found:
     """The value of one case; over the seeds of a training their mean, with its t interval."""
     known = [values[key(case)] for _, case in cases.iterrows() if key(case) in values]
     if not known:
-        first = cases.iloc[0]
-        return nothing(f"no {measure}: {first['status']} {first['detail']}".strip())
+        return no_number("missing", measure=measure, **ending(cases.iloc[0]))
     if measure in UNVARYING:
         return _exact(_typical(dict(enumerate(known))))
     if len(known) > 1 or cases.iloc[0]["task"] == "recommend":
         by_seed = np.array([np.median(_pooled(rounds)) for rounds in known])
         mean, half = mean_and_half_width(by_seed)
-        return _exact(mean, "one seed") if len(known) == 1 else _mean(mean, half, f"{len(known)} seeds")
+        basis = Basis("seeds", {"seeds": len(known)})
+        return _exact(mean, basis) if len(known) == 1 else Found(mean, mean - half, mean + half, basis)
     (rounds,) = known
     if min(samples.min() for samples in rounds.values()) <= 0:
         return _exact(float(np.median(_pooled(rounds))))
     median = median_interval(list(rounds.values()))
     if math.isnan(median.low):
-        return _exact(median.value, "one sample")
-    return Found(median.value, median.low, median.high, _counted(median.rounds, "round"))
+        return _exact(median.value, Basis("one_sample"))
+    return Found(median.value, median.low, median.high, Basis("rounds", {"rounds": median.rounds}))
 
 
 def ratio(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
@@ -99,18 +81,17 @@ def ratio(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) 
         above, below = (_typical(side) for side in (mine, theirs))
         return _exact(above / below if below else math.nan)
     if min(_pooled(rounds).min() for side in (mine, theirs) for rounds in side.values()) <= 0:
-        return nothing(f"{measure} is not positive; expected a difference, which needs no positive numbers")
+        return no_number("not_positive", measure=measure)
     if len(mine) == len(theirs) == 1:
         paired = ratio_interval(*(next(iter(side.values())) for side in (mine, theirs)))
-        return Found(
-            paired.value, paired.low, paired.high, _counted(paired.rounds, "round") + " side by side"
-        )
+        basis = Basis("paired_rounds", {"rounds": paired.rounds})
+        return Found(paired.value, paired.low, paired.high, basis)
     logs = [math.log(a / b) for a, b in _seed_pairs(mine, theirs)]
     mean, half = mean_and_half_width(np.array(logs))
     if len(logs) < 2:
-        return Found(math.exp(mean), math.nan, math.nan, f"{measure}: two seeds or more are needed")
+        return Found(math.exp(mean), math.nan, math.nan, Basis("few_seeds", {"measure": measure}))
     at, low, high = (math.exp(end) for end in (mean, mean - half, mean + half))
-    return Found(at, low, high, f"{len(logs)} seeds, paired")
+    return Found(at, low, high, Basis("paired_seeds", {"seeds": len(logs)}))
 
 
 def difference(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
@@ -118,8 +99,8 @@ def difference(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Val
     pairs = _seed_pairs(_by_seed(own, values), _by_seed(other, values))
     mean, half = mean_and_half_width(np.array([a - b for a, b in pairs]))
     if len(pairs) < 2:
-        return Found(mean, math.nan, math.nan, f"{measure}: two seeds or more are needed")
-    return _mean(mean, half, f"{len(pairs)} seeds, paired")
+        return Found(mean, math.nan, math.nan, Basis("few_seeds", {"measure": measure}))
+    return Found(mean, mean - half, mean + half, Basis("paired_seeds", {"seeds": len(pairs)}))
 
 
 def crossovers(summary: pd.DataFrame, measure: str, *, own: str, other: str) -> list[tuple[pd.Series, Found]]:
@@ -138,9 +119,10 @@ def crossovers(summary: pd.DataFrame, measure: str, *, own: str, other: str) -> 
             # Beyond the longest length, not at it.
             beyond = math.nextafter(float(line["longest"]), math.inf)
             low = beyond if math.isnan(line["seq_len_low"]) else float(line["seq_len_low"])
-            at = Found(math.inf, low, math.inf, str(line["said"]))
+            at = Found(math.inf, low, math.inf, Basis("never_crosses", {"longest": int(line["longest"])}))
         elif line["outcome"] == "always":
-            at = Found(float(line["shortest"]), 0.0, high, str(line["said"]))
+            basis = Basis("always_crosses", {"shortest": int(line["shortest"])})
+            at = Found(float(line["shortest"]), 0.0, high, basis)
         else:
             at = Found(round(float(line["seq_len"])), float(line["seq_len_low"]), high)
         found.append((line, at))
@@ -151,16 +133,18 @@ def key(case: pd.Series) -> tuple[str, str]:
     return str(case["run_id"]), str(case["case_id"])
 
 
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+def _exact(number: float, basis: Basis = Basis()) -> Found:  # noqa: B008
+    return Found(float(number), float(number), float(number), basis)
 
 
-def _exact(number: float, detail: str = "") -> Found:
-    return Found(float(number), float(number), float(number), detail)
+def ending(case: pd.Series) -> dict[str, str]:
+    """How a case ended, as facts of a basis."""
+    return {"status": str(case["status"]), "detail": str(case["detail"])}
 
 
-def _mean(mean: float, half: float, detail: str) -> Found:
-    return Found(mean, mean - half, mean + half, detail)
+def _first_failure(cases: pd.DataFrame) -> dict[str, str]:
+    failed = cases[cases["status"] != "ok"]
+    return ending(failed.iloc[0]) if len(failed) else {}
 
 
 def _pooled(rounds: Mapping[int, Array]) -> Array:

@@ -5,25 +5,16 @@ A claim is undecided when the interval of what was measured reaches over its bou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis import claim_quantities
-from linrec_bench.analysis.claim_quantities import EXACT_MEASURES as EXACT_MEASURES
-from linrec_bench.analysis.claim_quantities import Found, Values, key, nothing
+from linrec_bench.analysis.claim_quantities import EXACT_MEASURES, Values, ending, key
 from linrec_bench.analysis.samples_table import CASE_COLUMNS, base_name, by_round, measured, outcomes
 from linrec_bench.analysis.summary import summarise
-
-Answer = Literal["holds", "broken", "undecided"]
-Quantity = Literal["exponent", "value", "ratio", "difference", "crossover"]
-
-SPEC = "SPEC"
-"""The source of a claim that a mechanism declares."""
+from linrec_bench.analysis.verdict import SPEC, Answer, Claim, Found, Verdict, answer, no_number
 
 COLUMN_OF = {
     # Of a whole training on a CPU the process alone can tell.
@@ -32,82 +23,15 @@ COLUMN_OF = {
 }
 """The words of a suite that stand for a row measure; the first that was measured counts."""
 
+Place = dict[str, str | int | bool]
+"""Settings that the cases of a verdict share."""
+
 _NAMES = ("run_id", "suite", "case_id")
 _LENGTHLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seq_len", "seed")]
 _SEEDLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seed")]
 _POINT = [c for c in _SEEDLESS if c != "attention"]
 _POINT_OF_MODELS = [c for c in _POINT if c not in ("model", "hidden_size", "heads", "layers", "causal")]
 """What two models must share to be compared: each has a shape of its own."""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """The values that satisfy a claim: low <= x <= high."""
-
-    low: float
-    high: float
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """`quantity` of `measure` lies within `bound`, for the cases of `attention`, of `model`, or of both.
-
-    Ratios, differences and crossovers refer to the other side: `to`, `to_model`, or both; without `to_model`
-    it is the other mechanism in the same model.
-    """
-
-    measure: str
-    quantity: Quantity
-    bound: Bound
-    attention: str = ""
-    model: str = ""
-    to: str = ""
-    to_model: str = ""
-    source: str = "suite"
-
-    @property
-    def own(self) -> str:
-        return _side(self.attention, self.model)
-
-    @property
-    def other(self) -> str:
-        return _side(self.to, self.to_model)
-
-    def __str__(self) -> str:
-        joint = " with" if self.quantity == "crossover" else " to"
-        of = f"{joint} {self.other}" if self.other else ""
-        return f"{self.own}: {self.quantity}{of} of {self.measure} {self.bound.text}"
-
-
-def _side(attention: str, model: str) -> str:
-    return f"{attention} in {model}" if attention and model else attention or model
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """The answer to one claim at one place, with what was found there."""
-
-    claim: str
-    place: str
-    answer: Answer
-    found: float
-    low: float
-    high: float
-    detail: str = ""
-
-    @property
-    def name(self) -> str:
-        return f"{self.claim} [{self.place}]"
-
-
-def answer(bound: Bound, low: float, high: float) -> Answer:
-    """Where the interval low..high lies with respect to the bound; undecided when it is unknown."""
-    if math.isnan(low) or math.isnan(high):
-        return "undecided"
-    if bound.low <= low and high <= bound.high:
-        return "holds"
-    return "broken" if high < bound.low or bound.high < low else "undecided"
 
 
 def judge(claim: Claim, samples: pd.DataFrame, *, summary: pd.DataFrame | None = None) -> list[Verdict]:
@@ -176,17 +100,17 @@ def _beside(
 
 
 def _compared(claim: Claim, own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
-    for side, name in ((own, claim.own), (other, claim.other)):
+    for side, name in ((own, claim.own_side), (other, claim.other_side)):
         if side["seed"].duplicated().any() or len(side[_SEEDLESS].drop_duplicates()) > 1:
-            return nothing(f"several cases of {name} there; `where` must leave one")
+            return no_number("several_cases", side=name)
         if not any(key(case) in values for _, case in side.iterrows()):
-            why = "".join(f": {case['status']} {case['detail']}" for _, case in side.head(1).iterrows())
-            return nothing(f"no {measure} of {name} there{why}".rstrip())
+            facts = ending(side.iloc[0]) if len(side) else {}
+            return no_number("missing", measure=measure, side=name, **facts)
     compare = claim_quantities.ratio if claim.quantity == "ratio" else claim_quantities.difference
     return compare(own, other, measure, values)
 
 
-def _crossovers(claim: Claim, summary: pd.DataFrame) -> Iterator[tuple[str, Found]]:
+def _crossovers(claim: Claim, summary: pd.DataFrame) -> Iterator[tuple[Place, Found]]:
     labels = {
         name: summary.loc[named(summary, name), "attention"].unique() for name in (claim.attention, claim.to)
     }
@@ -196,36 +120,32 @@ def _crossovers(claim: Claim, summary: pd.DataFrame) -> Iterator[tuple[str, Foun
                 yield place(line.to_frame().T, length=False), found
 
 
-def place(cases: pd.DataFrame, *, length: bool = True) -> str:
-    """Where the cases stand, in words, by the first of them."""
+def place(cases: pd.DataFrame, *, length: bool = True) -> Place:
+    """The settings of the cases, by the first of them; `length` says whether they share one."""
     case = cases.iloc[0]
-    direction = "causal" if case["causal"] else "bidirectional"
-    at = f", N {case['seq_len']}" if length else ""
+    where: Place = {"task": str(case["task"]), "phase": str(case["phase"]), "causal": bool(case["causal"])}
     # Of a mechanism alone there is no model.
-    task = " ".join(filter(None, (case["task"], case["model"] or "", case["phase"])))
-    return f"{task}, {direction}{at}, B {case['batch_size']}, D {case['hidden_size']}"
+    where["model"] = str(case["model"] or "")
+    columns = ("seq_len", "batch_size", "hidden_size") if length else ("batch_size", "hidden_size")
+    return where | {column: int(case[column]) for column in columns}
 
 
-def verdict(claim: Claim, at: str, found: Found, decided: Answer | None = None) -> Verdict:
+def verdict(claim: Claim, where: Place, found: Found, decided: Answer | None = None) -> Verdict:
     """The verdict on what was found at a place: what is `decided`, or where its interval lies."""
     return Verdict(
-        claim=str(claim),
-        place=at,
+        claim=claim,
+        where=where,
         answer=decided or answer(claim.bound, found.low, found.high),
         found=found.value,
         low=found.low,
         high=found.high,
-        detail=found.detail,
+        basis=found.basis,
     )
 
 
-def _exponent(claim: Claim, at: str, found: Found) -> Verdict:
+def _exponent(claim: Claim, where: Place, found: Found) -> Verdict:
     """Zeros grow no faster than what is allowed. A SPEC speaks of large N: counts that follow no polynomial
     yet may still grow up to what it declares."""
-    zeros = found.detail == claim_quantities.ZEROS and claim.bound.high >= 0
-    short = (
-        found.detail == claim_quantities.NO_POLYNOMIAL
-        and claim.source == SPEC
-        and found.high < claim.bound.low
-    )
-    return verdict(claim, at, found, "holds" if zeros or short else None)
+    zeros = found.basis.kind == "zeros" and claim.bound.high >= 0
+    short = found.basis.kind == "two_largest" and claim.source == SPEC and found.high < claim.bound.low
+    return verdict(claim, where, found, "holds" if zeros or short else None)

@@ -36,7 +36,7 @@ from linrec_bench.analysis.case_pairing import (
     match_mechanisms,
     match_runs,
 )
-from linrec_bench.analysis.claim_verdicts import EXACT_MEASURES, Bound
+from linrec_bench.analysis.claim_quantities import EXACT_MEASURES
 from linrec_bench.analysis.compare_time_to_quality import at_one_quality
 from linrec_bench.analysis.compare_verdicts import judged, judged_count, judged_failure
 from linrec_bench.analysis.comparison import Comparison, Family, Line, Reached
@@ -46,6 +46,7 @@ from linrec_bench.analysis.samples_table import by_round, measured
 from linrec_bench.analysis.seeds import mean_and_half_width
 from linrec_bench.analysis.significance import Effect, independent, paired
 from linrec_bench.analysis.summary import METRIC
+from linrec_bench.analysis.verdict import Bound
 
 SAMPLED = {"recommend": ("train_time", "peak_process_bytes")}
 """What varies between processes, by task; `time` elsewhere. Of a training there is no exact peak on a CPU."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from linrec_bench.analysis.case_pairing import Match
-from linrec_bench.analysis.claim_verdicts import Bound, answer
 from linrec_bench.analysis.comparison import Failure, Line, Verdict
 from linrec_bench.analysis.intervals import LEVEL
 from linrec_bench.analysis.significance import Effect, holm
+from linrec_bench.analysis.verdict import Bound, answer
 
 ALLOCATOR_TOLERANCE = 0.01
 """CUDA's allocator rounds blocks up: a change of `peak_allocated_bytes` by less than 1 % is none."""

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from linrec_bench.analysis.claim_verdicts import Answer
 from linrec_bench.analysis.intervals import LEVEL, Array, ratio_interval
 from linrec_bench.analysis.regression import compare_ratio
+from linrec_bench.analysis.verdict import Answer
 
 MARGINS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 HIGHEST_FALSE_ALARM_RATE = 0.01

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
-from linrec_bench.analysis.claim_verdicts import Answer, Bound, answer
 from linrec_bench.analysis.intervals import Interval
+from linrec_bench.analysis.verdict import Answer, Bound, answer
 
 
 def change(new: Interval, old: Interval) -> Interval:

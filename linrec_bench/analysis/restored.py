@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from linrec_bench.analysis.claim_quantities import Found
-from linrec_bench.analysis.claim_verdicts import Claim, Verdict, named, place, verdict
+from linrec_bench.analysis.claim_verdicts import named, place, verdict
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.summary import EXACT, EXTRAS, MEDIANS, METRIC
+from linrec_bench.analysis.verdict import Basis, Claim, Found, Verdict
 from linrec_bench.results.rows import COLUMNS, TRIAL
 
 SPREAD = ("first_call_time", "energy", "events_per_second", "attention_share")
@@ -50,6 +50,6 @@ def timed(claim: Claim, summary: pd.DataFrame) -> list[Verdict]:
     found = []
     for _, row in rows.iterrows():
         at, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
-        known = Found(at, low, high, f"{row['rounds']} rounds")
+        known = Found(at, low, high, Basis("rounds", {"rounds": int(row["rounds"])}))
         found.append(verdict(claim, place(row.to_frame().T), known))
     return found

@@ -25,7 +25,7 @@ from linrec_bench.cli.options import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from linrec_bench.analysis.claim_verdicts import Verdict
+    from linrec_bench.analysis.verdict import Verdict
     from linrec_bench.commands.run import Plan
     from linrec_bench.gate.claims import Evidence
     from linrec_bench.results.store import Run
@@ -122,8 +122,7 @@ def command(
     if baseline is not None:
         accepted = Baseline(path=baseline, update=update_baseline, timed=timed, whole=not only, margin=margin)
     found, evidence = _found(planned, stored, accepted, results, budget_s=budget)
-    lacking = "" if from_ else "no run is stored; `linrec-bench run` makes one"
-    ledger = claims.rule(planned.suite, planned.jobs, evidence, device=planned.device, lacking=lacking)
+    ledger = claims.rule(planned.suite, planned.jobs, evidence, device=planned.device)
     terminal.show_verdicts(found, ledger, as_json=as_json, in_full=in_full)
     if strict_claims:
         found += claims.as_verdicts(ledger)
@@ -163,20 +162,23 @@ def _of_the_code(
     """Count, measure what the claims of the suite and the baseline need, and judge; the counts beside it."""
     from linrec_bench import terminal
     from linrec_bench.commands import run
-    from linrec_bench.gate import check
+    from linrec_bench.gate import baseline_verdicts, check
+    from linrec_bench.gate.exact_counts import count
 
     suite, jobs = planned.suite, planned.jobs
     measure = partial(run.measure, planned, root=results, progress=terminal.progress)
-    counted = check.count(jobs, plugins=planned.plugins)
+    counted = count(jobs, plugins=planned.plugins)
     if baseline and baseline.update:
-        check.accept(baseline.path, suite, jobs, counted, measure=measure if baseline.timed else None)
-        terminal.say(f"{baseline.path}: rewritten with the counts of now")
+        baseline_verdicts.accept(
+            baseline.path, suite, jobs, counted, measure=measure if baseline.timed else None
+        )
+        terminal.say(f"{baseline.path}: rewritten with the current counts")
     found = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
     if baseline:
-        found += check.against(baseline.path, jobs, counted, whole=baseline.whole)
+        found += baseline_verdicts.against(baseline.path, jobs, counted, whole=baseline.whole)
     if baseline and baseline.timed:
         margin = partial(terminal.margin_for, baseline.margin, results / CALIBRATION, planned.device)
-        found += check.times_against(
+        found += baseline_verdicts.times_against(
             baseline.path, suite, jobs, margin=margin, measure=measure, budget_s=budget_s
         )
     return found, counted

@@ -12,8 +12,10 @@ from linrec_bench import attention
 from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, unprobed
 from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case, Params, freeze, label
-from linrec_bench.gate import check
+from linrec_bench.gate.exact_counts import count
+from linrec_bench.gate.questions import contracts, verdicts
 from linrec_bench.presentation import words
+from linrec_bench.presentation.verdicts import claim_text, found_text
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.load import assignment
 from linrec_bench.suite.schema import Limits, Sampling
@@ -132,5 +134,7 @@ def _exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | Non
         )
         for length in _LENGTHS
     ]
-    verdicts = check.verdicts(check.contracts(jobs), check.count(jobs))
-    return next((f"{v.claim}, found {v.found:.3f}" for v in verdicts if v.answer != "holds"), None)
+    for verdict in verdicts(contracts(jobs), count(jobs)):
+        if verdict.answer != "holds":
+            return f"{claim_text(verdict.claim)}, found {found_text(verdict)}"
+    return None

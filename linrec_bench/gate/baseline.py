@@ -1,18 +1,16 @@
-"""Exact counts and timed ratios that were once accepted, in a file that reads well in a review."""
+"""The baseline: exact counts and timed ratios that were accepted, in a file that reads well in a review."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from linrec_bench.analysis.claim_verdicts import Verdict
 from linrec_bench.analysis.intervals import Interval
-from linrec_bench.analysis.regression import change, compare_ratio
 from linrec_bench.case import Case
 
 SCHEMA_VERSION = 1
@@ -21,8 +19,8 @@ MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "state_byte
 
 def counts_in(prediction: object) -> dict[str, int]:
     """The counts that a prediction holds, by measure; one that does not decode has no state."""
-    found = {name: getattr(prediction, name) for name in MEASURES}
-    return {name: value for name, value in found.items() if value is not None}
+    counts = {name: getattr(prediction, name) for name in MEASURES}
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -72,10 +70,10 @@ def read(path: Path, *, torch_version: str) -> Baseline:
         ) from error
     except ValueError as error:
         raise ValueError(f"{path}: not valid JSON; restore it or make it with --update-baseline") from error
-    found = content.get("schema_version") if isinstance(content, dict) else None
-    if found != SCHEMA_VERSION:
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
         raise ValueError(
-            f"{path}: baseline schema_version is {found!r}; expected {SCHEMA_VERSION}; "
+            f"{path}: baseline schema_version is {version!r}; expected {SCHEMA_VERSION}; "
             "make it anew with --update-baseline"
         )
     try:
@@ -105,71 +103,3 @@ def write(path: Path, baseline: Baseline) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise ValueError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def compare(counts: Counts, baseline: Baseline, *, whole: bool) -> list[Verdict]:
-    """Equal to the byte and the FLOP or broken, gains included: an unexplained gain is a count gone wrong.
-
-    `whole` says that the suite was counted whole, so that a case of the baseline which is gone is broken too.
-    """
-    verdicts = [
-        _verdict(case, measure, count, baseline.counts.get(case, {}).get(measure))
-        for case, measures in counts.items()
-        for measure, count in measures.items()
-    ]
-    gone = _sorted_without(baseline.counts, counts) if whole else []
-    return verdicts + [
-        _line(
-            case,
-            "every count",
-            "broken",
-            "in the baseline and not in the suite; accept with --update-baseline",
-        )
-        for case in gone
-    ]
-
-
-def compare_time(case: str, ratio: Interval, baseline: Baseline, *, margin: float) -> Verdict:
-    """Whether a timed ratio is still the accepted one, within the margin and both intervals."""
-    accepted = baseline.ratios.get(case)
-    if accepted is None:
-        return _line(case, "time ratio", "broken", "not in the baseline; accept with --update-baseline")
-    found = change(ratio, accepted)
-    return Verdict(
-        claim="time ratio as in the baseline",
-        place=case,
-        answer=compare_ratio(ratio, accepted, margin=margin),
-        found=found.value,
-        low=found.low,
-        high=found.high,
-        detail=f"{accepted.value:.3g} -> {ratio.value:.3g}, margin {margin:.0%}",
-    )
-
-
-def _sorted_without(these: Collection[str], those: Collection[str]) -> list[str]:
-    return sorted(set(these) - set(those))
-
-
-def _verdict(case: str, measure: str, count: int, accepted: int | None) -> Verdict:
-    if accepted is None:
-        return _line(case, measure, "broken", "not in the baseline; accept with --update-baseline", count)
-    if count == accepted:
-        return _line(case, measure, "holds", "", count)
-    share = f"{count / accepted - 1:+.2%}" if accepted else ""
-    # Of large counts a hundredth of a percent is much; what is less is told in full.
-    told = f"{count - accepted:+,}" if share in ("+0.00%", "-0.00%") else share
-    return _line(
-        case, measure, "broken", f"{accepted:,} -> {count:,}" + (f" ({told})" if told else ""), count
-    )
-
-
-def _line(case: str, measure: str, answer: str, detail: str, count: float = float("nan")) -> Verdict:
-    return Verdict(
-        claim=f"{measure} as in the baseline",
-        place=case,
-        answer=answer,  # type: ignore[arg-type]
-        found=count,
-        low=count,
-        high=count,
-        detail=detail,
-    )

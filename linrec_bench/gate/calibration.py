@@ -19,13 +19,14 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from linrec_bench import __version__
-from linrec_bench.analysis.claim_verdicts import Answer
 from linrec_bench.analysis.intervals import Array
 from linrec_bench.analysis.power import SAME, Line, Tally, recommended_margin, tallies, tally
+from linrec_bench.analysis.verdict import Answer
 from linrec_bench.case import Case
 from linrec_bench.execution import schedule
 from linrec_bench.execution.trial import Executor, Trial
 from linrec_bench.gate import baseline
+from linrec_bench.gate.baseline_verdicts import compare
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Limits, Sampling
 
@@ -205,7 +206,7 @@ def _exact_tallies(cases: Sequence[Case], executor: Executor) -> list[Tally]:
     ]
 
     def of_check(counts: baseline.Counts) -> Answer:
-        found = baseline.compare(counts, accepted, whole=True)
+        found = compare(counts, accepted, whole=True)
         return "broken" if any(verdict.answer == "broken" for verdict in found) else "holds"
 
     return [

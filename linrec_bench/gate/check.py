@@ -7,50 +7,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from linrec_bench.analysis.claim_verdicts import SPEC, Verdict
-from linrec_bench.gate.against_baseline import accept, against, times_against
-from linrec_bench.gate.exact_counts import count, counts_of
-from linrec_bench.gate.questions import (
-    EXACT_WORDS,
-    Question,
-    claim_of,
-    contracts,
-    known_as,
-    questions,
-    verdicts,
-)
+from linrec_bench.analysis.verdict import SPEC, Verdict
+from linrec_bench.gate.questions import known_as, questions, verdicts
 from linrec_bench.gate.remeasure import Measure, Timed, settle
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Suite
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = [
-    "BROKEN",
-    "EXACT_WORDS",
-    "HOLDS",
-    "NOTHING",
-    "UNDECIDED",
-    "USAGE",
-    "Measure",
-    "Question",
-    "Timed",
-    "accept",
-    "against",
-    "claim_of",
-    "contracts",
-    "count",
-    "counts_of",
-    "exit_code",
-    "known_as",
-    "of_run",
-    "of_suite",
-    "questions",
-    "settle",
-    "times_against",
-    "verdicts",
-]
 
 HOLDS, BROKEN, USAGE, UNDECIDED, NOTHING = 0, 1, 2, 3, 4
 """Exit codes."""
@@ -62,20 +26,18 @@ def of_run(suite: Suite, jobs: Sequence[Job], rows: pd.DataFrame) -> list[Verdic
     What a SPEC declares is asked only where the run holds the counts for it: a run stores no `operations`.
     """
     rows = known_as(rows, jobs)
-    asked = questions(suite, jobs)
-    declared = verdicts([question for question in asked if question.claim.source == SPEC], rows)
-    lines = verdicts([question for question in asked if question.claim.source != SPEC], rows)
-    return [verdict for verdict in declared if not math.isnan(verdict.found)] + lines
+    found = verdicts(questions(suite, jobs), rows)
+    return [verdict for verdict in found if verdict.claim.source != SPEC or not math.isnan(verdict.found)]
 
 
 def of_suite(
     suite: Suite, jobs: Sequence[Job], counted: pd.DataFrame, *, measure: Measure, budget_s: float
 ) -> list[Verdict]:
     """Exact questions from exact counts; the others from measuring just the cases that they are about."""
-    asked = questions(suite, jobs)
-    found = verdicts([question for question in asked if question.exact], counted)
+    every = questions(suite, jobs)
+    found = verdicts([question for question in every if question.exact], counted)
     timed = [
-        Timed(question.case_ids, partial(verdicts, [question])) for question in asked if not question.exact
+        Timed(question.case_ids, partial(verdicts, [question])) for question in every if not question.exact
     ]
     return found + settle(timed, jobs, measure=measure, budget_s=budget_s)
 

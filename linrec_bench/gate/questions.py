@@ -1,4 +1,4 @@
-"""What a gate asks: what the SPECs declare and what a suite expects, of the cases that each is about."""
+"""Questions of a gate: what SPECs declare and what a suite expects, with the cases that each is about."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from linrec_bench.analysis.claim_verdicts import EXACT_MEASURES, SPEC, Bound, Claim, Verdict, judge
+from linrec_bench.analysis.claim_quantities import EXACT_MEASURES
+from linrec_bench.analysis.claim_verdicts import judge
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
+from linrec_bench.analysis.verdict import SPEC, Bound, Claim, Verdict
 from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.suite.expand import Job, expand
 from linrec_bench.suite.schema import Expectation, Suite, bound_limits
@@ -95,12 +97,13 @@ def claim_of(line: Expectation, source: str) -> Claim:
     )
 
 
-def verdicts(asked: Sequence[Question], samples: pd.DataFrame) -> list[Verdict]:
+def verdicts(questions: Sequence[Question], samples: pd.DataFrame) -> list[Verdict]:
     """Every question answered wherever the samples hold its cases."""
-    found: list[Verdict] = []
-    for question in asked:
-        found += judge(question.claim, samples[samples["case_id"].isin(question.case_ids)])
-    return found
+    return [
+        verdict
+        for question in questions
+        for verdict in judge(question.claim, samples[samples["case_id"].isin(question.case_ids)])
+    ]
 
 
 def known_as(rows: pd.DataFrame, jobs: Sequence[Job]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from linrec_bench.analysis.claim_verdicts import Verdict
+from linrec_bench.analysis.verdict import Verdict
 from linrec_bench.suite.expand import Job
 
 if TYPE_CHECKING:

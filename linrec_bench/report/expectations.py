@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from linrec_bench.gate import check, claims
+from linrec_bench.gate import claims
+from linrec_bench.gate.questions import known_as, questions, verdicts
 from linrec_bench.report.ledger import Entry, of_claims, of_verdicts
 from linrec_bench.report.sources import Source
 from linrec_bench.suite.expand import expand
@@ -19,10 +20,8 @@ def expectations(source: Source) -> tuple[list[Entry], str]:
         return [], "The suite states no expectation."
     rows = claims.evidence_of(source.samples, source.summary).rows
     jobs = expand(suite, device=source.run.device())
-    own = [
-        question for question in check.questions(suite, jobs) if question.claim.source.startswith("expect")
-    ]
-    entries = of_verdicts(check.verdicts(own, check.known_as(rows, jobs)))
+    lines = [question for question in questions(suite, jobs) if question.claim.source.startswith("expect")]
+    entries = of_verdicts(verdicts(lines, known_as(rows, jobs)))
     return entries, "" if entries else "The run holds no case that an expectation is about."
 
 

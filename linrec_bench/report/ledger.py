@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from linrec_bench.analysis.claim_verdicts import Answer, Verdict
-from linrec_bench.gate import formats
-from linrec_bench.gate.claims import Ruled, Ruling
+from linrec_bench.analysis.verdict import Answer, PaperRuling, Ruling, Verdict
+from linrec_bench.presentation.verdicts import claim_text, found_text, place_text, ruling_found, ruling_place
 from linrec_bench.report.table import Cell, Column, Row, Table, Tone, build
 
 _TONES: dict[str, Tone] = {
@@ -64,9 +63,9 @@ def of_verdicts(verdicts: Sequence[Verdict]) -> list[Entry]:
     """The verdicts on a suite's expectations as entries of the ledger."""
     return [
         Entry(
-            claim=verdict.claim,
-            place=verdict.place,
-            ours=formats.found(verdict),
+            claim=claim_text(verdict.claim),
+            place=place_text(verdict.where),
+            ours=found_text(verdict),
             ruling=verdict.answer,
             sort=verdict.found,
         )
@@ -74,16 +73,16 @@ def of_verdicts(verdicts: Sequence[Verdict]) -> list[Entry]:
     ]
 
 
-def of_claims(ruled: Sequence[Ruled]) -> list[Entry]:
+def of_claims(ruled: Sequence[PaperRuling]) -> list[Entry]:
     """The claims of papers as entries of the ledger."""
     return [
         Entry(
-            claim=each.claim.text,
-            line=each.line,
-            source=each.claim.paper,
-            place=each.place,
-            theirs=each.claim.theirs,
-            ours=each.ours,
+            claim=each.text,
+            line=claim_text(each.claim),
+            source=each.paper,
+            place=ruling_place(each),
+            theirs=each.theirs,
+            ours=ruling_found(each),
             ruling=each.ruling,
             sort=each.verdict.found if each.verdict else math.nan,
         )

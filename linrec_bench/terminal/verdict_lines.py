@@ -10,29 +10,41 @@ from pathlib import Path
 
 from rich.table import Table
 
-from linrec_bench.analysis.claim_verdicts import Verdict
+from linrec_bench.analysis.verdict import PaperRuling, Verdict
 from linrec_bench.commands.verify import PROPERTIES, Card
-from linrec_bench.gate import claims, formats
-from linrec_bench.gate.claims import Ruled
-from linrec_bench.presentation import words
+from linrec_bench.gate import claims
+from linrec_bench.presentation import ci_reports, words
+from linrec_bench.presentation.verdicts import (
+    claim_text,
+    found_text,
+    place_text,
+    ruling_counts,
+    ruling_found,
+    ruling_place,
+    verdict_record,
+)
 from linrec_bench.terminal.streams import indented, out, say
 
 
 def show_verdicts(
-    verdicts: Sequence[Verdict], ledger: Sequence[Ruled] = (), *, as_json: bool, in_full: bool = False
+    verdicts: Sequence[Verdict], ledger: Sequence[PaperRuling] = (), *, as_json: bool, in_full: bool = False
 ) -> None:
     """What is broken, then what is undecided, each in full; what holds as a count, unless `in_full`. Below,
     what papers claim, line by line."""
     if as_json:
-        records = formats.as_records(verdicts) + [claims.as_record(each) for each in ledger]
+        records = [verdict_record(verdict) for verdict in verdicts] + [
+            _ruling_record(each) for each in ledger
+        ]
         print(json.dumps(records, indent=2))
         return
     for answer in ("holds", "broken", "undecided") if in_full else ("broken", "undecided"):
         for verdict in verdicts:
             if verdict.answer == answer:
-                out.print(f"{answer}: {verdict.claim}", style=words.VERDICT_COLOUR.get(answer, ""))
-                indented(verdict.place)
-                indented(f"found {formats.found(verdict)}")
+                out.print(
+                    f"{answer}: {claim_text(verdict.claim)}", style=words.VERDICT_COLOUR.get(answer, "")
+                )
+                indented(place_text(verdict.where))
+                indented(f"found {found_text(verdict)}")
     counts: Counter[str] = Counter(verdict.answer for verdict in verdicts)
     names = ("holds", "broken", "undecided")
     out.print(", ".join(f"{counts[name]} {name}" for name in names) if verdicts else "nothing to check")
@@ -40,17 +52,24 @@ def show_verdicts(
         _show_ledger(ledger)
 
 
-def _show_ledger(ledger: Sequence[Ruled]) -> None:
+def _show_ledger(ledger: Sequence[PaperRuling]) -> None:
     out.print("\nClaims of papers", style="bold")
     for each in ledger:
-        out.print(f"{each.ruling}: {each.claim.text}", style=words.VERDICT_COLOUR.get(each.ruling, ""))
-        indented(each.claim.paper)
-        indented(each.line)
-        if each.place:
-            indented(each.place)
-        stated = f"stated {each.claim.theirs}; " if each.claim.theirs else ""
-        indented(f"{stated}{'found ' if each.verdict else ''}{each.ours}")
-    out.print(claims.counted(ledger))
+        out.print(f"{each.ruling}: {each.text}", style=words.VERDICT_COLOUR.get(each.ruling, ""))
+        indented(each.paper)
+        indented(claim_text(each.claim))
+        if each.verdict:
+            indented(ruling_place(each))
+        stated = f"stated {each.theirs}; " if each.theirs else ""
+        indented(f"{stated}{'found ' if each.verdict else ''}{ruling_found(each)}")
+    out.print(ruling_counts(ledger))
+
+
+def _ruling_record(ruled: PaperRuling) -> dict[str, object]:
+    """A line of the ledger ready for JSON: the keys of a verdict, then what the paper states."""
+    record = verdict_record(ruled.verdict or claims.undecided(ruled))
+    stated = {"paper": ruled.paper, "text": ruled.text, "theirs": ruled.theirs}
+    return record | {"answer": ruled.ruling, "places": ruled.places} | stated
 
 
 def show_cards(cards: Sequence[Card]) -> None:
@@ -90,13 +109,13 @@ def write_reports(verdicts: Sequence[Verdict], *, name: str, junit: Path | None)
     """JUnit XML where asked for; in GitHub Actions also annotations and the job's summary."""
     if junit is not None:
         try:
-            junit.write_text(formats.junit(verdicts, name), encoding="utf-8")
+            junit.write_text(ci_reports.junit(verdicts, name), encoding="utf-8")
         except OSError as error:
             raise ValueError(f"--junit {junit}: cannot be written ({error.strerror})") from error
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in formats.annotations(verdicts):
+        for line in ci_reports.github_annotations(verdicts):
             say(line)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         if summary:
             with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(formats.markdown(verdicts) + "\n")
+                file.write(ci_reports.markdown(verdicts) + "\n")

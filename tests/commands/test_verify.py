@@ -112,13 +112,13 @@ def test_what_could_not_be_probed_is_said():
 @pytest.mark.parametrize(
     ("name", "changes", "found"),
     [
-        ("softmax", {"time_exponent": 1.0}, "softmax: exponent of operations 1 as declared, found 2.000"),
+        ("softmax", {"time_exponent": 1.0}, "softmax: exponent of operations 1 as declared, found 2 ("),
         (
             "softmax",
             {"memory_exponent": 1.0},
-            "softmax: exponent of peak_live_bytes 1 as declared, found 2.000",
+            "softmax: exponent of peak_live_bytes 1 as declared, found 2 (",
         ),
-        ("copy", {"time_exponent": 2.0}, "copy: exponent of operations 2 as declared, found 1.000"),
+        ("copy", {"time_exponent": 2.0}, "copy: exponent of operations 2 as declared, found 1 ("),
     ],
 )
 def test_a_wrong_exponent_is_caught(monkeypatch, name, changes, found):
@@ -128,4 +128,4 @@ def test_a_wrong_exponent_is_caught(monkeypatch, name, changes, found):
     planted = replace(sound, **changes)
     registry = Registry("attention", [(name, planted)])
     monkeypatch.setattr(attention, "registry", lambda: registry)
-    assert verify._exponents(planted, {}, False) == found
+    assert verify._exponents(planted, {}, False).startswith(found)

@@ -8,9 +8,14 @@ import pandas as pd
 import pytest
 
 from linrec_bench import cli
-from linrec_bench.analysis.claim_verdicts import Bound, Claim, answer, judge
+from linrec_bench.analysis.claim_verdicts import judge
 from linrec_bench.analysis.intervals import Interval
-from linrec_bench.gate import baseline, check
+from linrec_bench.analysis.verdict import Basis, Bound, Claim, Verdict, answer
+from linrec_bench.gate import baseline, baseline_verdicts, check
+from linrec_bench.gate.exact_counts import count
+from linrec_bench.gate.questions import contracts, questions, verdicts
+from linrec_bench.gate.remeasure import Timed, settle
+from linrec_bench.presentation.verdicts import claim_text, found_text
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import parse
 from linrec_bench.suite.schema import Suite
@@ -32,7 +37,7 @@ def prepared(text=SUITE):
 
 def verdicts_of(text):
     suite, jobs = prepared(text)
-    return check.of_suite(suite, jobs, check.count(jobs), measure=forbidden, budget_s=0)
+    return check.of_suite(suite, jobs, count(jobs), measure=forbidden, budget_s=0)
 
 
 def forbidden(jobs):
@@ -56,10 +61,12 @@ def test_an_interval_over_the_bound_is_undecided(low, high, expected):
 def test_the_contracts_of_the_specs_hold_and_show_their_polynomials():
     found = verdicts_of(SUITE)
     assert [verdict.answer for verdict in found] == ["holds"] * 4
-    by_claim = {verdict.claim: verdict for verdict in found}
+    by_claim = {claim_text(verdict.claim): verdict for verdict in found}
     # 4 N^2 d H products for q k^T and p v with d 8 and H 2, and 5 N^2 H touches of the scores.
     assert by_claim["softmax: exponent of operations 2 as declared"].found == 2
-    assert by_claim["sdpa: exponent of peak_live_bytes 1 as declared"].detail == "72 N"
+    assert by_claim["sdpa: exponent of peak_live_bytes 1 as declared"].basis == Basis(
+        "polynomial", {"polynomial": "72 N"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,9 +90,9 @@ def test_a_where_that_matches_nothing_and_an_unmeasured_claim_are_not_passes():
         SUITE + 'expect: [{attention: sdpa, measure: flops, value: ">= 0", where: "seq_len=7"}]'
     )
     with pytest.raises(ValueError, match=r"expect.0.where: .* matches no case"):
-        check.questions(suite, jobs)
+        questions(suite, jobs)
     claim = Claim(attention="sdpa", measure="ndcg@10", quantity="value", bound=Bound(0, 1, "0 .. 1"))
-    found = judge(claim, check.count(jobs))
+    found = judge(claim, count(jobs))
     assert check.exit_code(found) == check.UNDECIDED
     assert check.exit_code([]) == check.NOTHING
 
@@ -94,8 +101,8 @@ def test_expectations_of_cases_that_are_left_out_are_not_asked():
     suite, jobs = prepared(
         SUITE + 'expect: [{attention: sdpa, measure: flops, value: ">= 0", where: "seq_len=4096"}]'
     )
-    assert len(check.questions(suite, jobs)) == 5
-    assert len(check.questions(suite, [job for job in jobs if job.case.seq_len < 4096])) == 4
+    assert len(questions(suite, jobs)) == 5
+    assert len(questions(suite, [job for job in jobs if job.case.seq_len < 4096])) == 4
 
 
 def test_only_what_is_undecided_is_measured_again_until_the_budget_is_spent():
@@ -107,19 +114,20 @@ def test_only_what_is_undecided_is_measured_again_until_the_budget_is_spent():
         return pd.DataFrame()
 
     def verdict(text):
-        return check.Verdict(claim="c", place="p", answer=text, found=1, low=1, high=1)
+        return Verdict(claim=CLAIM, where={}, answer=text, found=1, low=1, high=1)
 
     _, jobs = prepared(SUITE.replace("[512, 1024, 2048, 4096]", "[512]"))
     answers = iter(["undecided", "undecided", "holds"])
     timed = [
-        check.Timed(frozenset({jobs[0].case.id}), lambda _: [verdict("broken")]),
-        check.Timed(frozenset({jobs[1].case.id}), lambda _: [verdict(next(answers))]),
+        Timed(frozenset({jobs[0].case.id}), lambda _: [verdict("broken")]),
+        Timed(frozenset({jobs[1].case.id}), lambda _: [verdict(next(answers))]),
     ]
-    found = check.settle(timed, jobs, measure=measure, budget_s=50, clock=lambda: next(clock))
+    found = settle(timed, jobs, measure=measure, budget_s=50, clock=lambda: next(clock))
     assert [v.answer for v in found] == ["broken", "holds"]
     assert asked == [{("softmax", 3), ("sdpa", 3)}, {("sdpa", 6)}, {("sdpa", 9)}]
 
 
+CLAIM = Claim(measure="time", quantity="value", bound=Bound(0, 1, "0 .. 1"))
 COUNTS = {"a": {"flops": 10, "peak_live_bytes": 100}}
 
 
@@ -127,26 +135,29 @@ COUNTS = {"a": {"flops": 10, "peak_live_bytes": 100}}
     ("now", "broken"),
     [
         (COUNTS, []),
-        ({"a": {"flops": 11, "peak_live_bytes": 100}}, ["10 -> 11 (+10.00%)"]),
-        ({"a": {"flops": 10, "peak_live_bytes": 99}}, ["100 -> 99 (-1.00%)"]),
-        ({"a": {"flops": 0, "peak_live_bytes": 100}}, ["10 -> 0 (-100.00%)"]),
-        (COUNTS | {"b": {"flops": 1}}, ["not in the baseline; accept with --update-baseline"]),
+        ({"a": {"flops": 11, "peak_live_bytes": 100}}, ["11 (accepted 10, +10.00%)"]),
+        ({"a": {"flops": 10, "peak_live_bytes": 99}}, ["99 (accepted 100, -1.00%)"]),
+        ({"a": {"flops": 0, "peak_live_bytes": 100}}, ["0 (accepted 10, -100.00%)"]),
+        (COUNTS | {"b": {"flops": 1}}, ["1 (not in the baseline; accept with --update-baseline)"]),
         ({}, ["in the baseline and not in the suite; accept with --update-baseline"]),
     ],
 )
 def test_a_baseline_is_held_to_the_byte_gains_included(now, broken):
-    found = baseline.compare(now, baseline.Baseline("2.13.0", COUNTS), whole=True)
-    assert [verdict.detail for verdict in found if verdict.answer == "broken"] == broken
+    found = baseline_verdicts.compare(now, baseline.Baseline("2.13.0", COUNTS), whole=True)
+    assert [found_text(verdict) for verdict in found if verdict.answer == "broken"] == broken
 
 
 def test_a_change_too_small_for_a_percentage_is_told_in_full():
     accepted = baseline.Baseline("2.13.0", {"a": {"flops": 1_000_000, "state_bytes": 0}})
-    found = baseline.compare({"a": {"flops": 999_999, "state_bytes": 4}}, accepted, whole=True)
-    assert [verdict.detail for verdict in found] == ["1,000,000 -> 999,999 (-1)", "0 -> 4"]
+    found = baseline_verdicts.compare({"a": {"flops": 999_999, "state_bytes": 4}}, accepted, whole=True)
+    assert [found_text(verdict) for verdict in found] == [
+        "999,999 (accepted 1,000,000, -1)",
+        "4 (accepted 0, +4)",
+    ]
 
 
 def test_a_selection_of_the_suite_does_not_miss_the_other_cases():
-    assert baseline.compare({}, baseline.Baseline("2.13.0", COUNTS), whole=False) == []
+    assert baseline_verdicts.compare({}, baseline.Baseline("2.13.0", COUNTS), whole=False) == []
 
 
 def test_a_baseline_comes_back_with_its_ratios(tmp_path):
@@ -155,10 +166,10 @@ def test_a_baseline_comes_back_with_its_ratios(tmp_path):
     baseline.write(path, baseline.Baseline("2.13.0", COUNTS, {"a": ratio}))
     found = baseline.read(path, torch_version="2.13.1+cpu")
     assert (found.counts, found.ratios) == (COUNTS, {"a": ratio})
-    assert baseline.compare_time("a", ratio, found, margin=0.25).answer == "holds"
+    assert baseline_verdicts.compare_time("a", ratio, found, margin=0.25).answer == "holds"
     slower = Interval(3.0, 2.9, 3.1, 3, "rounds")
-    assert baseline.compare_time("a", slower, found, margin=0.25).answer == "broken"
-    assert baseline.compare_time("b", ratio, found, margin=0.25).answer == "broken"
+    assert baseline_verdicts.compare_time("a", slower, found, margin=0.25).answer == "broken"
+    assert baseline_verdicts.compare_time("b", ratio, found, margin=0.25).answer == "broken"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +300,7 @@ def test_lengths_too_short_for_a_declared_exponent_are_no_alarm():
         "fixed": {"hidden_size": 64},
     }
     jobs = expand(Suite.model_validate({"name": "short", "sweeps": [sweep]}), device="cpu")
-    found = check.verdicts(check.contracts(jobs), check.count(jobs))
-    peaks = [verdict for verdict in found if "peak_live_bytes" in verdict.claim]
+    found = verdicts(contracts(jobs), count(jobs))
+    peaks = [verdict for verdict in found if verdict.claim.measure == "peak_live_bytes"]
     assert min(verdict.found for verdict in peaks) < 0.95
     assert {verdict.answer for verdict in found} == {"holds"}

@@ -7,7 +7,9 @@ import pytest
 
 from linrec_bench import cli, terminal
 from linrec_bench.analysis.summary import summarise
-from linrec_bench.gate import check, claims
+from linrec_bench.gate import claims
+from linrec_bench.gate.exact_counts import count
+from linrec_bench.presentation.verdicts import ruling_counts, ruling_found, ruling_place
 from linrec_bench.results.rows import COLUMNS, TRIAL, row_of
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
@@ -109,12 +111,12 @@ FALSE = {
 
 @pytest.mark.parametrize("name", TRUE)
 def test_what_was_planted_is_reproduced(name):
-    assert ruled(TRUE[name]).ruling == "reproduced", ruled(TRUE[name]).ours
+    assert ruled(TRUE[name]).ruling == "reproduced", ruling_found(ruled(TRUE[name]))
 
 
 @pytest.mark.parametrize("name", FALSE)
 def test_what_was_not_planted_is_not_reproduced(name):
-    assert ruled(FALSE[name]).ruling == "not reproduced", ruled(FALSE[name]).ours
+    assert ruled(FALSE[name]).ruling == "not reproduced", ruling_found(ruled(FALSE[name]))
 
 
 @pytest.mark.parametrize("name", sorted({*TRUE} - {"exponent"}))
@@ -124,7 +126,10 @@ def test_a_summary_alone_answers_all_but_timed_exponents(name):
 
 def test_a_timed_exponent_needs_the_samples():
     found = ruled(TRUE["exponent"], from_summary=True)
-    assert (found.ruling, found.ours) == ("undecided", "it needs the raw samples, which are not stored")
+    assert (found.ruling, ruling_found(found)) == (
+        "undecided",
+        "it needs the raw samples, which are not stored",
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,7 +163,7 @@ def test_a_timed_exponent_needs_the_samples():
 def test_what_cannot_be_told_says_why(text, how, ruling, said):
     found = ruled(text, **how)
     assert found.ruling == ruling
-    assert said in found.ours
+    assert said in ruling_found(found)
 
 
 @pytest.mark.parametrize("from_summary", [False, True])
@@ -174,18 +179,18 @@ def test_rows_of_a_version_with_other_identifiers_are_still_found(from_summary):
 def test_the_place_that_decides_is_the_worst():
     found = ruled('attention: linrec, to: softmax, measure: time, ratio: "<= 1.5"')
     assert found.ruling == "not reproduced"
-    assert "N 256" in found.place
-    assert found.place.endswith("(it decides, of 4 places)")
+    assert "N 256" in ruling_place(found)
+    assert ruling_place(found).endswith("(it decides, of 4 places)")
 
 
 def test_without_a_run_a_claim_about_counts_is_answered_from_them():
     suite, jobs = prepared(TRUE["memory"], TRUE["ratio"])
     jobs = [job for job in jobs if job.case.task == "layer"]
-    evidence = [claims.Evidence(check.count(jobs), exact=True)]
-    counted, timed = claims.rule(suite, jobs, evidence, device="cpu", lacking="no run is stored")
+    evidence = [claims.Evidence(count(jobs), exact=True)]
+    counted, timed = claims.rule(suite, jobs, evidence, device="cpu")
     assert counted.ruling == "reproduced"
-    assert (timed.ruling, timed.ours) == ("undecided", "no run is stored")
-    assert claims.counted([counted, timed]) == "1 reproduced, 1 undecided"
+    assert (timed.ruling, timed.basis.kind) == ("undecided", "no_run")
+    assert ruling_counts([counted, timed]) == "1 reproduced, 1 undecided"
 
 
 @pytest.mark.parametrize(

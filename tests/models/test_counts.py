@@ -7,8 +7,11 @@ from linrec_bench.attention import contract
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import build
-from linrec_bench.gate import baseline, check
+from linrec_bench.gate import baseline, exact_counts
+from linrec_bench.gate.baseline_verdicts import compare
+from linrec_bench.gate.questions import contracts, questions, verdicts
 from linrec_bench.measures.exact import exact, tally
+from linrec_bench.presentation.verdicts import place_text
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import find, load
 from linrec_bench.suite.select import select
@@ -70,7 +73,7 @@ def checked():
     """Jobs and counts of the training steps in the suite `complexity`."""
     suite = load(find("complexity"), device="cpu")
     jobs = select(expand(suite, device="cpu"), ["task=train_step"])
-    return suite, jobs, check.count(jobs)
+    return suite, jobs, exact_counts.count(jobs)
 
 
 def test_the_suite_checks_a_step_of_every_model(checked):
@@ -81,24 +84,28 @@ def test_the_suite_checks_a_step_of_every_model(checked):
 
 def test_contracts_and_expectations_hold_for_steps_and_show_polynomials(checked):
     suite, jobs, counted = checked
-    asked = check.contracts(jobs)
-    found = check.verdicts(asked, counted)
+    asked = contracts(jobs)
+    found = verdicts(asked, counted)
     assert {verdict.answer for verdict in found} == {"holds"}
-    named = {verdict.place.split(",")[0] for verdict in found}
+    named = {place_text(verdict.where).split(",")[0] for verdict in found}
     assert named == {f"train_step {job.case.model} step" for job in jobs}
-    (shown,) = (v for v in found if v.claim.startswith("softmax: exponent of op") and " sasrec " in v.place)
+    (shown,) = (
+        v
+        for v in found
+        if (v.claim.attention, v.claim.measure, v.where["model"]) == ("softmax", "operations", "sasrec")
+    )
     # Two layers, forward and backward: 4 d products and the weights themselves of N^2 scores.
     assert shown.found == 2
-    assert "N^2" in shown.detail
-    assert check.verdicts(check.questions(suite, jobs)[len(asked) :], counted)
+    assert "N^2" in shown.basis.facts["polynomial"]
+    assert verdicts(questions(suite, jobs)[len(asked) :], counted)
 
 
 def test_a_baseline_holds_steps_to_the_byte(checked):
     _, jobs, counted = checked
-    accepted = baseline.Baseline("", check.counts_of(jobs, counted))
+    accepted = baseline.Baseline("", exact_counts.counts_of(jobs, counted))
     one = next(iter(accepted.counts))
     changed = {**accepted.counts, one: {**accepted.counts[one], "peak_live_bytes": 1}}
-    assert any(v.answer == "broken" for v in baseline.compare(changed, accepted, whole=True))
+    assert any(v.answer == "broken" for v in compare(changed, accepted, whole=True))
 
 
 def test_a_step_with_any_mechanism_counts_the_same():

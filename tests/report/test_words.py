@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from linrec_bench.analysis.claim_verdicts import Verdict
+from linrec_bench.analysis.verdict import Bound, Claim, Verdict
 from linrec_bench.report import environment_view
 from linrec_bench.report.cards import CardRow, cards_table
 from linrec_bench.report.frames import told_apart
@@ -74,9 +74,15 @@ def test_the_ledger_tells_claim_number_and_verdict():
 
 
 def test_verdicts_of_a_suite_take_the_same_form():
-    verdict = Verdict(claim="a", place="b", answer="broken", found=2.0, low=1.9, high=2.1, detail="")
+    claim = Claim(attention="a", measure="time", quantity="value", bound=Bound(0, 1, "<= 1"))
+    verdict = Verdict(claim=claim, where={"case": "b"}, answer="broken", found=2.0, low=1.9, high=2.1)
     (entry,) = of_verdicts([verdict])
-    assert (entry.claim, entry.place, entry.ours, entry.ruling) == ("a", "b", "2 [1.9, 2.1]", "broken")
+    assert (entry.claim, entry.place, entry.ours, entry.ruling) == (
+        "a: value of time <= 1",
+        "b",
+        "2 [1.9, 2.1]",
+        "broken",
+    )
 
 
 def test_a_card_that_was_not_probed_says_so():

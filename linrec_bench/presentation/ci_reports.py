@@ -1,13 +1,14 @@
-"""Verdicts as text for others: JSON records, JUnit XML, GitHub annotations, a Markdown summary. Pure."""
+"""Verdicts in the forms that CI services read: JUnit XML, GitHub annotations, a Markdown summary. Pure."""
 
-import math
+from __future__ import annotations
+
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from xml.etree import ElementTree
 
-from linrec_bench.analysis.claim_verdicts import Answer, Verdict
+from linrec_bench.analysis.verdict import Answer, Verdict
+from linrec_bench.presentation.verdicts import claim_text, found_text, place_text, verdict_name
 
 MOST_ANNOTATIONS = 10
 """GitHub shows this many annotations of a kind for a step and drops the rest without a word."""
@@ -19,27 +20,6 @@ _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold, not even escaped (section 2.2); ElementTree would write them."""
 
 _MARKDOWN = re.compile(r"([\\`*_|<>\[\]~])")
-
-
-def found(verdict: Verdict) -> str:
-    """What was found, in words: `2 (16 N^2 + 128 N)`, `0.31 [0.28, 0.35]`, or why nothing was."""
-    if not math.isfinite(verdict.found):
-        return verdict.detail
-    told = verdict.low != verdict.high and not math.isnan(verdict.low)
-    interval = f" [{verdict.low:.4g}, {verdict.high:.4g}]" if told else ""
-    detail = f" ({verdict.detail})" if verdict.detail else ""
-    # A count has all its digits, an estimate as many as its interval.
-    digits = ",.0f" if float(verdict.found).is_integer() else ",.4g" if told else ",.6g"
-    return f"{verdict.found:{digits}}{interval}{detail}"
-
-
-def as_records(verdicts: Sequence[Verdict]) -> list[dict[str, object]]:
-    """One mapping a verdict, ready for JSON: what is not a finite number is None."""
-
-    def plain(value: object) -> object:
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return [{key: plain(value) for key, value in asdict(verdict).items()} for verdict in verdicts]
 
 
 def junit(verdicts: Sequence[Verdict], name: str) -> str:
@@ -65,18 +45,18 @@ def junit(verdicts: Sequence[Verdict], name: str) -> str:
         ElementTree.SubElement(nothing, "error", {"message": "nothing to check"})
     for verdict in verdicts:
         case = ElementTree.SubElement(
-            suite, "testcase", {"classname": _xml(name), "name": _xml(verdict.name), "time": "0"}
+            suite, "testcase", {"classname": _xml(name), "name": _xml(verdict_name(verdict)), "time": "0"}
         )
-        said = _xml(f"found {found(verdict)}")
+        message = _xml(f"found {found_text(verdict)}")
         if verdict.answer in elements:
-            ElementTree.SubElement(case, elements[verdict.answer], {"message": said})
+            ElementTree.SubElement(case, elements[verdict.answer], {"message": message})
         else:
-            ElementTree.SubElement(case, "system-out").text = said
+            ElementTree.SubElement(case, "system-out").text = message
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
-def annotations(verdicts: Sequence[Verdict]) -> list[str]:
+def github_annotations(verdicts: Sequence[Verdict]) -> list[str]:
     """GitHub's workflow commands: an error for each broken claim, a warning for each undecided one.
 
     Where there are more than GitHub shows, the last one says how many follow.
@@ -87,7 +67,10 @@ def annotations(verdicts: Sequence[Verdict]) -> list[str]:
         chosen = [verdict for verdict in verdicts if verdict.answer == answer]
         room = len(chosen) if len(chosen) <= MOST_ANNOTATIONS else MOST_ANNOTATIONS - 1
         lines += [
-            _command(command, f"{answer}: {v.claim}", f"{v.place}: found {found(v)}") for v in chosen[:room]
+            _command(
+                command, f"{answer}: {claim_text(v.claim)}", f"{place_text(v.where)}: found {found_text(v)}"
+            )
+            for v in chosen[:room]
         ]
         if chosen[room:]:
             lines.append(_command(command, f"{len(chosen) - room} more {answer}", "see the job's summary"))
@@ -115,8 +98,8 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
 def _table(verdicts: Sequence[Verdict]) -> str:
     rows = ["| claim | where | found |", "|---|---|---|"]
     rows += [
-        f"| {_cell(verdict.claim)} | {_cell(verdict.place)} | {_cell(found(verdict))} |"
-        for verdict in verdicts[:MOST_ROWS]
+        f"| {_cell(claim_text(v.claim))} | {_cell(place_text(v.where))} | {_cell(found_text(v))} |"
+        for v in verdicts[:MOST_ROWS]
     ]
     if len(verdicts) > MOST_ROWS:
         rows.append(f"| and {len(verdicts) - MOST_ROWS} more | | |")

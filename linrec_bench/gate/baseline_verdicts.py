@@ -1,0 +1,166 @@
+"""Current counts and timed ratios against the baseline, and how it is renewed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linrec_bench.analysis.intervals import Interval, ratio_interval
+from linrec_bench.analysis.regression import change, compare_ratio, unchanged
+from linrec_bench.analysis.samples_table import by_round, measured
+from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, Verdict
+from linrec_bench.case import Case
+from linrec_bench.gate import baseline
+from linrec_bench.gate.baseline import Baseline, Counts
+from linrec_bench.gate.exact_counts import counts_of
+from linrec_bench.gate.remeasure import Measure, Timed, settle
+from linrec_bench.suite.expand import Job
+from linrec_bench.suite.schema import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def against(path: Path, jobs: Sequence[Job], counted: pd.DataFrame, *, whole: bool) -> list[Verdict]:
+    """Current exact counts against the baseline in `path`.
+
+    `whole` says that `jobs` are the whole suite: only then can a case of the baseline be missing.
+    """
+    import torch
+
+    accepted = baseline.read(path, torch_version=torch.__version__)
+    return compare(counts_of(jobs, counted), accepted, whole=whole)
+
+
+def times_against(
+    path: Path,
+    suite: Suite,
+    jobs: Sequence[Job],
+    *,
+    margin: Callable[[], float],
+    measure: Measure,
+    budget_s: float,
+) -> list[Verdict]:
+    """Current timed ratios against the baseline in `path`, for the jobs that measure time.
+
+    `margin` is asked only where there is such a job.
+    """
+    import torch
+
+    pairs = _pairs(suite, jobs)
+    if not pairs:
+        return []
+    allowed = margin()
+    accepted = baseline.read(path, torch_version=torch.__version__)
+
+    def judge(own: Job, other: Job, samples: pd.DataFrame) -> list[Verdict]:
+        ratio = _ratio(own, other, samples)
+        return [compare_time(baseline.name_of(own.case), ratio, accepted, margin=allowed)]
+
+    timed = [
+        Timed(frozenset((own.case.id, other.case.id)), partial(judge, own, other)) for own, other in pairs
+    ]
+    return settle(timed, jobs, measure=measure, budget_s=budget_s)
+
+
+def accept(
+    path: Path, suite: Suite, jobs: Sequence[Job], counted: pd.DataFrame, *, measure: Measure | None
+) -> None:
+    """Overwrite the baseline in `path` with current counts, with timed ratios too if `measure` is given."""
+    import torch
+
+    ratios = {}
+    pairs = _pairs(suite, jobs) if measure is not None else []
+    if measure is not None and pairs:
+        wanted = {job.case.id for pair in pairs for job in pair}
+        samples = measure([job for job in jobs if job.case.id in wanted])
+        ratios = {baseline.name_of(own.case): _ratio(own, other, samples) for own, other in pairs}
+    counts = counts_of(jobs, counted)
+    baseline.write(path, Baseline(torch.__version__, counts, ratios))
+
+
+def _pairs(suite: Suite, jobs: Sequence[Job]) -> list[tuple[Job, Job]]:
+    """Every job that measures time, with that of the reference mechanism at the same point."""
+    reference = suite.reference_attention()
+
+    def point(job: Job) -> Case:
+        return replace(job.case, attention="", attention_params=())
+
+    timed = [job for job in jobs if "time" in job.measures and job.case.task != "recommend"]
+    at_point = {point(job): job for job in timed if job.case.attention == reference}
+    return [
+        (job, at_point[point(job)])
+        for job in timed
+        if job.case.attention != reference and point(job) in at_point
+    ]
+
+
+def _ratio(own: Job, other: Job, samples: pd.DataFrame) -> Interval:
+    times = by_round(measured(samples), "time", unit="s")
+    rounds = {case_id: found for (_, case_id), found in times.items()}
+    return ratio_interval(rounds.get(own.case.id, {}), rounds.get(other.case.id, {}))
+
+
+def compare(counts: Counts, accepted: Baseline, *, whole: bool) -> list[Verdict]:
+    """Equal to the byte and the FLOP or broken, gains included: an unexplained gain is a count gone wrong.
+
+    `whole` says that the suite was counted whole, so that a case of the baseline which is gone is broken too.
+    """
+    verdicts = [
+        _of_count(case, measure, count, accepted.counts.get(case, {}).get(measure))
+        for case, measures in counts.items()
+        for measure, count in measures.items()
+    ]
+    gone = sorted(set(accepted.counts) - set(counts)) if whole else []
+    return verdicts + [_verdict(case, "every count", "broken", Basis("not_in_suite")) for case in gone]
+
+
+def compare_time(case: str, ratio: Interval, baseline: Baseline, *, margin: float) -> Verdict:
+    """Whether a timed ratio is still the accepted one, within the margin and both intervals."""
+    accepted = baseline.ratios.get(case)
+    if accepted is None:
+        return _verdict(case, "time ratio", "broken", Basis("not_in_baseline"))
+    found = change(ratio, accepted)
+    facts = {"accepted": accepted.value, "ratio": ratio.value, "margin": margin}
+    return Verdict(
+        claim=Claim(measure="time ratio", quantity="baseline", bound=unchanged(margin), source="baseline"),
+        where={"case": case},
+        answer=compare_ratio(ratio, accepted, margin=margin),
+        found=found.value,
+        low=found.low,
+        high=found.high,
+        basis=Basis("changed_ratio", facts),
+    )
+
+
+def _of_count(case: str, measure: str, count: int, accepted: int | None) -> Verdict:
+    if accepted is None:
+        return _verdict(case, measure, "broken", Basis("not_in_baseline"), count)
+    if count == accepted:
+        return _verdict(case, measure, "holds", Basis(), count, accepted)
+    basis = Basis("changed", {"accepted": accepted, "count": count})
+    return _verdict(case, measure, "broken", basis, count, accepted)
+
+
+def _verdict(
+    case: str,
+    measure: str,
+    answer: Answer,
+    basis: Basis,
+    count: float = math.nan,
+    accepted: float = math.nan,
+) -> Verdict:
+    bound = Bound(accepted, accepted, "as in the baseline")
+    return Verdict(
+        claim=Claim(measure=measure, quantity="baseline", bound=bound, source="baseline"),
+        where={"case": case},
+        answer=answer,
+        found=count,
+        low=count,
+        high=count,
+        basis=basis,
+    )

@@ -16,7 +16,7 @@ from linrec_bench.analysis.intervals import Array, median_interval, ratio_interv
 from linrec_bench.analysis.polynomial import polynomial
 from linrec_bench.analysis.scaling import exact_exponent, fit_scaling
 from linrec_bench.analysis.seeds import mean_and_half_width
-from linrec_bench.analysis.verdict import Basis, Found, no_number
+from linrec_bench.analysis.verdict import NO_BASIS, Basis, Found, no_number
 
 EXACT_MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "minimum_bytes", "state_bytes")
 """Counts on fake tensors: the same on every run, so that they need no interval."""
@@ -133,7 +133,7 @@ def key(case: pd.Series) -> tuple[str, str]:
     return str(case["run_id"]), str(case["case_id"])
 
 
-def _exact(number: float, basis: Basis = Basis()) -> Found:  # noqa: B008
+def _exact(number: float, basis: Basis = NO_BASIS) -> Found:
     return Found(float(number), float(number), float(number), basis)
 
 

@@ -42,6 +42,7 @@ BasisKind = Literal[
     "changed_ratio",
     "not_in_baseline",
     "not_in_suite",
+    "not_counted",
     # Why a claim of a paper is not tested.
     "other_device",
     "no_case_matches",
@@ -60,6 +61,9 @@ class Basis:
     facts: Facts = field(default_factory=dict)
 
 
+NO_BASIS = Basis()
+
+
 @dataclass(frozen=True)
 class Found:
     """A number and its interval. Ends are NaN where the data give no interval, all three where they give no
@@ -68,7 +72,7 @@ class Found:
     value: float
     low: float
     high: float
-    basis: Basis = Basis()
+    basis: Basis = NO_BASIS
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class Verdict:
     found: float
     low: float
     high: float
-    basis: Basis = Basis()
+    basis: Basis = NO_BASIS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +145,7 @@ class PaperRuling:
     ruling: Ruling
     verdict: Verdict | None = None
     places: int = 0
-    basis: Basis = Basis()
+    basis: Basis = NO_BASIS
 
 
 def no_number(kind: BasisKind, **facts: str | int | float) -> Found:

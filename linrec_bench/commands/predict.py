@@ -62,8 +62,8 @@ def _one(case: Case, prediction: Prediction | None, memory_bytes: int, ceilings:
     if prediction is None:
         detail = f"task {case.task} has no fixed shape"
         return Forecast(case=case, prediction=None, fits=None, least_time_s=None, detail=detail)
-    if prediction.unsupported:
-        detail = prediction.unsupported
+    if not prediction.counted:
+        detail = prediction.unsupported or prediction.error
         return Forecast(case=case, prediction=prediction, fits=None, least_time_s=None, detail=detail)
     needed = prediction.peak_live_bytes + prediction.minimum_bytes
     least = ceilings.least_seconds(prediction) if ceilings else None

@@ -143,7 +143,9 @@ class _Driver:
 
     def _predict(self, case: Case) -> Prediction | None:
         if case.id not in self.predictions:
-            self.predictions[case.id] = self.executor.call(worker.predict, case).result()
+            prediction = self.executor.call(worker.predict, case).result()
+            # What fails on fake tensors may still run: nothing is known of it.
+            self.predictions[case.id] = None if prediction is not None and prediction.error else prediction
         return self.predictions[case.id]
 
     def measure_ceilings(self, jobs: Sequence[Job], device: str) -> Ceilings | None:

@@ -35,9 +35,10 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What is known of a case before it runs: exact counts on fake tensors, or why it cannot run.
+    """What is known of a case before it runs: exact counts on fake tensors, or why there are none.
 
-    `operations` are the FLOPs of products and one for each element that anything else touches.
+    `operations` are the FLOPs of products and one for each element that anything else touches. `unsupported`
+    says why the case cannot run, `error` what its code raised on fake tensors.
     """
 
     flops: int = 0
@@ -47,6 +48,12 @@ class Prediction:
     minimum_bytes: int = 0
     state_bytes: int | None = None
     unsupported: str = ""
+    error: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether there are counts."""
+        return not (self.unsupported or self.error)
 
 
 @dataclass(frozen=True, kw_only=True)

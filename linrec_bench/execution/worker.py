@@ -91,7 +91,7 @@ def build(case: Case) -> Workload:
 
 
 def predict(case: Case) -> Prediction | None:
-    """Exact counts of a case on fake tensors; None for a task that has no fixed shape."""
+    """Exact counts of a case on fake tensors, or why there are none; None for a task of no fixed shape."""
     if case.task == "recommend":
         return None
     try:
@@ -99,6 +99,9 @@ def predict(case: Case) -> Prediction | None:
             counted = exact(case, build)
     except Unsupported as reason:
         return Prediction(unsupported=str(reason))
+    except Exception as error:  # noqa: BLE001 - code of a mechanism may read what a fake tensor lacks
+        first_line = str(error).strip().partition("\n")[0]
+        return Prediction(error=f"{type(error).__name__}: {first_line}")
     return Prediction(
         flops=counted.flops,
         operations=counted.flops + counted.elements,

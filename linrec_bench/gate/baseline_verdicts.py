@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from linrec_bench.analysis.intervals import Interval, ratio_interval
@@ -16,7 +17,7 @@ from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, Verdict
 from linrec_bench.case import Case
 from linrec_bench.gate import baseline
 from linrec_bench.gate.baseline import Baseline, Counts
-from linrec_bench.gate.exact_counts import counts_of
+from linrec_bench.gate.exact_counts import counts_of, failures
 from linrec_bench.gate.remeasure import Measure, Timed, settle
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Suite
@@ -33,7 +34,8 @@ def against(path: Path, jobs: Sequence[Job], counted: pd.DataFrame, *, whole: bo
     import torch
 
     accepted = baseline.read(path, torch_version=torch.__version__)
-    return compare(counts_of(jobs, counted), accepted, whole=whole)
+    failed = failures(jobs, counted)
+    return compare(counts_of(jobs, counted), accepted, whole=whole, failed=failed)
 
 
 def times_against(
@@ -105,18 +107,26 @@ def _ratio(own: Job, other: Job, samples: pd.DataFrame) -> Interval:
     return ratio_interval(rounds.get(own.case.id, {}), rounds.get(other.case.id, {}))
 
 
-def compare(counts: Counts, accepted: Baseline, *, whole: bool) -> list[Verdict]:
+def compare(
+    counts: Counts, accepted: Baseline, *, whole: bool, failed: Mapping[str, str] = MappingProxyType({})
+) -> list[Verdict]:
     """Equal to the byte and the FLOP or broken, gains included: an unexplained gain is a count gone wrong.
 
     `whole` says that the suite was counted whole, so that a case of the baseline which is gone is broken too.
+    `failed` maps the names of cases whose code failed to what it raised: these are undecided.
     """
     verdicts = [
         _of_count(case, measure, count, accepted.counts.get(case, {}).get(measure))
         for case, measures in counts.items()
         for measure, count in measures.items()
     ]
-    gone = sorted(set(accepted.counts) - set(counts)) if whole else []
-    return verdicts + [_verdict(case, "every count", "broken", Basis("not_in_suite")) for case in gone]
+    gone = sorted(set(accepted.counts) - set(counts) - set(failed)) if whole else []
+    verdicts += [_verdict(case, "every count", "broken", Basis("not_in_suite")) for case in gone]
+    return verdicts + [
+        _verdict(case, "every count", "undecided", Basis("not_counted", {"reason": reason}))
+        for case, reason in failed.items()
+        if case in accepted.counts
+    ]
 
 
 def compare_time(case: str, ratio: Interval, baseline: Baseline, *, margin: float) -> Verdict:

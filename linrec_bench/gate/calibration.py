@@ -223,5 +223,6 @@ def _counts(cases: Sequence[Case], executor: Executor) -> baseline.Counts:
     for name, future in futures.items():
         prediction = future.result()
         assert prediction is not None, "a layer has a fixed shape"
+        assert prediction.counted, "mechanisms of the package are counted"
         found[name] = baseline.counts_in(prediction)
     return found

@@ -166,6 +166,6 @@ def _counted(name: str, shape: Shape, *, causal: bool, phase: Phase, params: Par
         )
     )
     assert prediction is not None
-    if prediction.unsupported:
-        raise Unsupported(prediction.unsupported)
+    if not prediction.counted:
+        raise Unsupported(prediction.unsupported or prediction.error)
     return {measure: getattr(prediction, measure) for measure in UNITS}

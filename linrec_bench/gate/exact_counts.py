@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.gate import baseline
 from linrec_bench.gate.baseline import Counts, name_of
-from linrec_bench.results.rows import COLUMNS, TRIAL, Row, row_of
+from linrec_bench.results.rows import COLUMNS, TRIAL, Row, Status, row_of
 from linrec_bench.suite.expand import Job
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ JOBS_WORTH_A_PROCESS = 24
 def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
     """Exact counts of every job but those of task `recommend`, as tidy rows; nothing is allocated.
 
-    A case that its mechanism cannot do closes as `unsupported`, with the reason. Many jobs are counted on
-    all cores, in processes that load `plugins`.
+    A case that its mechanism cannot do closes as `unsupported`, one whose code fails as `error`, with the
+    reason. Many jobs are counted on all cores, in processes that load `plugins`.
     """
     import pandas as pd
 
@@ -34,16 +34,13 @@ def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
         if prediction is None:
             continue
         row = partial(row_of, job.case, run_id="exact", suite="")
-        if prediction.unsupported:
-            closing = row(
-                measure=TRIAL, unit="s", value=0.0, status="unsupported", detail=prediction.unsupported
-            )
-        else:
+        if prediction.counted:
             for name, value in baseline.counts_in(prediction).items():
                 unit = "B" if name.endswith("bytes") else "FLOP"
                 rows.append(row(measure=name, unit=unit, value=value))
-            closing = row(measure=TRIAL, unit="s", value=0.0)
-        rows.append(closing)
+        status: Status = "unsupported" if prediction.unsupported else "error" if prediction.error else "ok"
+        reason = prediction.unsupported or prediction.error
+        rows.append(row(measure=TRIAL, unit="s", value=0.0, status=status, detail=reason))
     return pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
 
 
@@ -58,6 +55,13 @@ def _predictions(jobs: Sequence[Job], plugins: Sequence[Path]) -> list[Predictio
     with LocalExecutor(plugins=plugins, callers=processes) as executor:
         futures = [executor.call(predict, case) for case in cases]
         return [future.result() for future in futures]
+
+
+def failures(jobs: Sequence[Job], counted: pd.DataFrame) -> dict[str, str]:
+    """Name of a case, as in a baseline -> what its code raised when it was counted."""
+    names = {job.case.id: name_of(job.case) for job in jobs}
+    failed = counted[counted["status"] == "error"]
+    return {names[case]: detail for case, detail in zip(failed["case_id"], failed["detail"], strict=True)}
 
 
 def counts_of(jobs: Sequence[Job], counted: pd.DataFrame) -> Counts:

@@ -31,6 +31,7 @@ SENTENCES: dict[BasisKind, str] = {
     "changed_ratio": "{accepted:.3g} -> {ratio:.3g}, margin {margin:.0%}",
     "not_in_baseline": "not in the baseline; accept with --update-baseline",
     "not_in_suite": "in the baseline and not in the suite; accept with --update-baseline",
+    "not_counted": "in the baseline and not counted: {reason}",
     "other_device": "needs {needed}; this is {device}",
     "no_case_matches": "no case on {device} matches {where}",
     "cannot_run": "{side}: {ending}",

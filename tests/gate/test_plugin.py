@@ -43,6 +43,38 @@ def test_a_plugin_is_held_to_what_it_declares_by_the_shipped_suite(check, capfd)
     assert "broken: mine: exponent of peak_live_bytes 0.5 as declared" in printed
 
 
+CRASHES = {
+    "item": "q.sum().item()",
+    "tolist": "q.tolist()",
+    "numpy": "q.numpy()",
+    "error": "1 / 0",
+    "assertion": "assert False, 'two\\nlines'",
+}
+CRASHING = """
+from linrec_bench import attention
+from linrec_bench.attention.spec import Spec
+
+def core(q, k, v, *, padding_mask, causal):
+    {statement}
+    return v
+
+SPEC = Spec(
+    name="mine", title="t", paper="p", formula="f", source="s", deviations=(), core=core, reference=core
+)
+"""
+
+
+@pytest.mark.parametrize("statement", CRASHES.values(), ids=CRASHES)
+def test_a_crash_of_a_plugin_is_undecided_with_its_reason(check, capfd, statement):
+    code = check(CRASHING.format(statement=statement), "complexity", "--only", "attention=mine")
+    printed = capfd.readouterr()
+    assert code == 3
+    assert "Traceback" not in printed.err
+    words = " ".join(printed.out.split())
+    assert "0 holds, 0 broken, 4 undecided" in words
+    assert words.count("found operations is known at 0 lengths; two are needed: error ") == 2
+
+
 @pytest.mark.parametrize("arguments", [("long_seq",), ("complexity", "--only", "attention=linrec")])
 def test_a_plugin_that_no_case_uses_is_said_in_one_line(check, capfd, arguments):
     assert check(PLUGIN.format(more=""), *arguments) == 4

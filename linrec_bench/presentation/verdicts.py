@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import get_args
 
 from linrec_bench.analysis.verdict import Basis, BasisKind, Claim, PaperRuling, Ruling, Verdict
+from linrec_bench.presentation import words
 
 SENTENCES: dict[BasisKind, str] = {
     "": "",
@@ -76,10 +77,11 @@ def place_text(where: Mapping[str, str | int | bool]) -> str:
     """`layer forward, causal, N 256, B 1, D 64`, or the name of a case in a baseline."""
     if "case" in where or not where:
         return str(where.get("case", ""))
-    direction = "causal" if where["causal"] else "bidirectional"
     at = f", N {where['seq_len']}" if "seq_len" in where else ""
     task = " ".join(str(where[key]) for key in ("task", "model", "phase") if where[key])
-    return f"{task}, {direction}{at}, B {where['batch_size']}, D {where['hidden_size']}"
+    return (
+        f"{task}, {words.direction(where['causal'])}{at}, B {where['batch_size']}, D {where['hidden_size']}"
+    )
 
 
 def verdict_name(verdict: Verdict) -> str:

@@ -119,9 +119,9 @@ def _properties(spec: Spec) -> Iterator[tuple[str, str]]:
         exponent = spec.state_exponent
         growth = f"grows as {_growth(exponent)}" if exponent else "does not grow with N"
         yield "Decode state", f"{formula(spec.decode_state)}; {growth}"
-    if spec.companion is not None:
+    if spec.gate_module is not None:
         tokens = f" For each token: {', '.join(map(code, spec.tokens))}." if spec.tokens else ""
-        yield "Further inputs", f"made by {_name_and_summary(spec.companion)}{tokens}"
+        yield "Further inputs", f"made by {_name_and_summary(spec.gate_module)}{tokens}"
     if spec.layer is not None:
         yield "Layer", _name_and_summary(spec.layer)
     else:
@@ -130,6 +130,8 @@ def _properties(spec: Spec) -> Iterator[tuple[str, str]]:
         yield "Timestamps", "an input of the layer"
     if spec.refusal is not None and spec.refusal("cpu", torch.float64, backward=True) is not None:
         yield "Runs on", "some devices and data types only; elsewhere a row `unsupported` with the reason"
+    if spec.backends:
+        yield "Backends", f"besides plain torch: {', '.join(map(code, spec.backends))}"
     yield "File", code(f"{spec.core.__module__.replace('.', '/')}.py")
 
 

@@ -1,5 +1,10 @@
 """How tokens mix: one file a mechanism, found by its `SPEC`.
 
+    mechanisms/   one file each: equation, reference, SPEC. What to copy for a new one
+    ops/          operations that mechanisms share
+    backends/     other implementations than plain torch, and the choice among them
+    contract/     what every mechanism must keep
+
 Shapes everywhere: B batch, H heads, N sequence length, D hidden size, d = D / H head size.
 """
 
@@ -13,14 +18,24 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from linrec_bench.attention import mechanisms
+from linrec_bench.attention import calls, mechanisms
+from linrec_bench.attention.layer import AttentionLayer, check_heads
 from linrec_bench.attention.spec import Spec, State, Unsupported, accepted
-from linrec_bench.attention.validation import check_inputs, check_tensors
 from linrec_bench.registry import Registry
 
-__all__ = ["Spec", "Unsupported", "core", "init_state", "load_plugin", "registry", "step", "unload_plugins"]
+__all__ = [
+    "Spec",
+    "Unsupported",
+    "core",
+    "init_state",
+    "load_plugin",
+    "make_layer",
+    "registry",
+    "step",
+    "unload_plugins",
+]
 
 _plugins: list[Spec] = []
 
@@ -29,10 +44,10 @@ _plugins: list[Spec] = []
 def registry() -> Registry[Spec]:
     """Every mechanism by name: the files of this package, installed entry points, loaded plugins."""
     specs: list[Spec] = []
-    for module in pkgutil.iter_modules(mechanisms.__path__):
-        found = getattr(importlib.import_module(f"{mechanisms.__name__}.{module.name}"), "SPEC", None)
-        if found is not None:
-            specs.append(found)
+    for file in pkgutil.iter_modules(mechanisms.__path__):
+        spec = getattr(importlib.import_module(f"{mechanisms.__name__}.{file.name}"), "SPEC", None)
+        if spec is not None:
+            specs.append(spec)
     specs.extend(entry.load() for entry in entry_points(group="linrec_bench.attention"))
     return Registry("attention", [(spec.name, spec) for spec in [*specs, *_plugins]])
 
@@ -77,22 +92,13 @@ def core(
 
     q, k, v: [B, H, N, d] of one floating dtype; padding_mask: boolean [B, N], True where a token is real.
     Returns o: [B, H, N, d]. Rows of o at padded positions are finite and carry no meaning. Where the
-    mechanism needs gates or weights that are not among `params`, a companion drawn from a fixed seed makes
+    mechanism needs gates or weights that are not among `params`, a gate module drawn from a fixed seed makes
     them from k.
 
     Raises `ValueError` for wrong shapes, dtypes or parameters (its subclass `UnknownName` for an unknown
-    mechanism) and `Unsupported` where the mechanism has no such form.
+    mechanism) and `Unsupported` where the mechanism, or the backend asked for, has no such form.
     """
-    spec = registry()[name]
-    settings, tensors = _settings_and_tensors(spec, params)
-    spec.check_direction(causal=causal)
-    check_inputs(q, k, v, padding_mask)
-    check_tensors(f"attention {name}", spec.tensors, tensors, q)
-    if padding_mask is not None and not spec.honours_padding:
-        raise Unsupported(f"attention {name} cannot honour a padding mask")
-    tensors = tensors or _made_from_keys(spec, k, settings, seq_len=k.shape[2])
-    given = accepted(spec.core, settings)
-    return spec.core(q, k, v, padding_mask=padding_mask, causal=causal, **tensors, **given)
+    return calls.attend(registry()[name], q, k, v, padding_mask=padding_mask, causal=causal, params=params)
 
 
 def init_state(name: str, like: Tensor, *, seq_len: int, **params: object) -> State:
@@ -101,11 +107,7 @@ def init_state(name: str, like: Tensor, *, seq_len: int, **params: object) -> St
     like: [B, H, *, d], a tensor whose batch, heads, head size, type and device the events will have. Raises
     `Unsupported` where there is no recurrent form and no cache.
     """
-    spec = registry()[name]
-    settings, _ = _settings_and_tensors(spec, params)
-    if spec.init_state is None:
-        raise Unsupported(f"attention {name} has no init_state, so it cannot decode event by event")
-    return spec.init_state(like, **accepted(spec.init_state, settings, seq_len=seq_len))
+    return calls.init_state(registry()[name], like, seq_len=seq_len, params=params)
 
 
 def step(
@@ -115,30 +117,29 @@ def step(
 
     `seq_len` is that of `init_state`. The old state must not be used again.
     """
+    return calls.step(registry()[name], state, q, k, v, seq_len=seq_len, params=params)
+
+
+def make_layer(
+    name: str,
+    hidden_size: int,
+    heads: int,
+    *,
+    causal: bool,
+    seq_len: int,
+    params: Mapping[str, object] | None = None,
+) -> nn.Module:
+    """The layer of mechanism `name`: the published one where its SPEC has one, else an `AttentionLayer`.
+
+    Call it with x [B, N, D], padding_mask [B, N] or None and, where the SPEC says `timestamps`, those
+    [B, N + 1]; N is at most `seq_len`. Raises `ValueError` for unknown names, parameters and sizes that do
+    not divide, and `Unsupported` for a direction that does not exist.
+    """
     spec = registry()[name]
-    settings, tensors = _settings_and_tensors(spec, params)
-    if spec.step is None:
-        raise Unsupported(f"attention {name} has no step, so it cannot decode event by event")
-    check_inputs(q, k, v, None)
-    check_tensors(f"attention {name}", spec.tensors, tensors, q)
-    tensors = tensors or _made_from_keys(spec, k, settings, seq_len=seq_len)
-    return spec.step(state, q, k, v, **accepted(spec.step, settings, seq_len=seq_len), **tensors)
-
-
-def _settings_and_tensors(
-    spec: Spec, params: Mapping[str, object]
-) -> tuple[dict[str, object], dict[str, Tensor]]:
-    """Checked settings apart from the tensors that a companion would otherwise make."""
-    tensors = {name: value for name, value in params.items() if isinstance(value, Tensor)}
-    settings = {name: value for name, value in params.items() if name not in tensors}
-    spec.check_params(settings)
-    return settings, tensors
-
-
-def _made_from_keys(
-    spec: Spec, k: Tensor, settings: Mapping[str, object], *, seq_len: int
-) -> dict[str, Tensor]:
-    if spec.companion is None:
-        return {}
-    x = k.transpose(1, 2).flatten(2)
-    return spec.companion_tensors(x, k.shape[1], seq_len=seq_len, params=settings)
+    params = params or {}
+    spec.check_params(params)
+    spec.check_direction(causal=causal)
+    check_heads(hidden_size, heads)
+    if spec.layer is None:
+        return AttentionLayer(hidden_size, heads, spec=spec, causal=causal, seq_len=seq_len, params=params)
+    return spec.layer(hidden_size, heads, **accepted(spec.layer, params, causal=causal, seq_len=seq_len))

@@ -5,53 +5,118 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from linrec_bench.parameters import check_parameters, parameters_of
 
-T = TypeVar("T")
-
-Core = Callable[..., Tensor]
-"""`(q, k, v, *, padding_mask, causal, **tensors, **params) -> o`; q, k, v, o: [B, H, N, d]; padding_mask:
-[B, N]."""
-
-Companion = Callable[..., nn.Module]
-"""`(hidden_size, heads, *, seq_len, **params) -> module`; `module(x [B, N, D])` gives by name the tensors
-that `core` takes beside q, k, v: gates made from the tokens, and weights that are learnt or drawn. At most
-`seq_len` tokens will come. A constructor that does not need `seq_len` does not name it."""
-
-Layer = Callable[..., nn.Module]
-"""`(hidden_size, heads, *, causal, seq_len, **params) -> module`; `module(x [B, N, D], padding_mask)` gives
-[B, N, D]; a third argument `timestamps` [B, N + 1] where the SPEC asks for it: when each event was, and when
-the request came that follows the last. `init_state(x)` and `step(state, x [B, n, D])`, with timestamps
-[B, n + 1] likewise, decode."""
-
 State = tuple[Tensor, ...]
 """What decoding hands on from event to event."""
 
-Start = Callable[..., State]
-"""`(like [B, H, *, d], *, seq_len, **params) -> state` before the first event, for inputs of the shape, type
-and device of `like` and at most `seq_len` events."""
+EAGER = "eager"
+"""The setting `backend` that stands for `core` itself: plain torch, any device."""
 
-Step = Callable[..., tuple[State, Tensor]]
-"""`(state, q, k, v, **tensors, **params) -> (state, o)` for the n >= 1 events that follow; q, k, v, o:
-[B, H, n, d]. The old state must not be used again: caches are written in place."""
 
-Remember = Callable[..., State]
-"""`(state, k, v, **tensors) -> state` after events whose outputs nobody asks for."""
+# Any in the protocols below: what follows the arguments that all mechanisms share are the tensors and the
+# settings of one of them, which no common type can name. `Spec` checks the shared ones when it is made.
+class Core(Protocol):
+    """`(q, k, v, *, padding_mask, causal, **tensors, **settings) -> o`.
 
-Refusal = Callable[..., str | None]
-"""`(device_type, dtype, *, backward, **params) -> why core raises Unsupported for such tensors, or None`; of
-the settings those that matter to it."""
+    q, k, v, o: [B, H, N, d] of one floating dtype; padding_mask: boolean [B, N], True where a token is real,
+    or None; `tensors` are those that the gate module makes, each with its shape in the signature.
+    """
 
-_CONTRACT = frozenset(
-    {"q", "k", "v", "padding_mask", "causal", "hidden_size", "heads", "seq_len", "state", "like"}
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor: ...
+
+
+class GateModule(Protocol):
+    """`(hidden_size, heads, *, seq_len, **settings) -> module`, a class of modules.
+
+    `module(x)` of x [B, N, D] gives by name the tensors that `core` takes besides q, k, v: gates made from
+    the tokens, and weights that are learnt or drawn. At most `seq_len` tokens will come. A constructor that
+    does not need `seq_len` does not name it.
+    """
+
+    def __call__(self, hidden_size: int, heads: int, *args: Any, **kwargs: Any) -> nn.Module: ...
+
+
+class Layer(Protocol):
+    """`(hidden_size, heads, *, causal, seq_len, **settings) -> module`, a class of modules.
+
+    `module(x, padding_mask)` of x [B, N, D] and padding_mask [B, N] or None gives y [B, N, D]. Where
+    `Spec.timestamps` says so there is a third argument, timestamps [B, N + 1], whole numbers: when each event
+    was, and when the request came that follows the last. `module.init_state(x)` gives the state before the
+    first event for inputs like x [B, *, D], and `module.step(state, x)` of x [B, n, D] the state after the n
+    events and their y; with timestamps [B, n + 1] likewise. A constructor names those of `causal` and
+    `seq_len` that it needs.
+    """
+
+    def __call__(self, hidden_size: int, heads: int, *args: Any, **kwargs: Any) -> nn.Module: ...
+
+
+class InitState(Protocol):
+    """`(like, *, seq_len, **settings) -> state` before the first event, for inputs of the shape, type and
+    device of `like` [B, H, *, d] and at most `seq_len` events."""
+
+    def __call__(self, like: Tensor, *args: Any, **kwargs: Any) -> State: ...
+
+
+class Step(Protocol):
+    """`(state, q, k, v, **tensors, **settings) -> (state, o)` for the n >= 1 events that follow.
+
+    q, k, v, o: [B, H, n, d]. The old state must not be used again: caches are written in place.
+    """
+
+    def __call__(
+        self, state: State, q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[State, Tensor]: ...
+
+
+class Remember(Protocol):
+    """`(state, k, v, **tensors) -> state` after events whose outputs are not needed; k, v: [B, H, n, d]."""
+
+    def __call__(self, state: State, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> State: ...
+
+
+class OneQuery(Protocol):
+    """Rows of `core` alone: of M queries that all see the keys `seen` [B, N], one at least.
+
+    q: [B, G, M, f], k: [B, G, N, f], v: [B, G, N, e] -> [B, G, M, e]: averages of values, by weights of
+    scale q . k that a number added to each of them does not change.
+    """
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, seen: Tensor, scale: float) -> Tensor: ...
+
+
+class Refusal(Protocol):
+    """Why an implementation raises `Unsupported` for such tensors; None where it runs them.
+
+    `causal` and `head_size` are None where the question is about the device and the dtype alone.
+    """
+
+    def __call__(
+        self,
+        device_type: str,
+        dtype: torch.dtype,
+        *,
+        backward: bool,
+        causal: bool | None = None,
+        head_size: int | None = None,
+    ) -> str | None: ...
+
+
+KernelName = Callable[[Callable[[], object]], str]
+"""Runs a call once and names the kernel that it used; empty where there was none to see."""
+
+
+_SHARED = frozenset(
+    {"q", "k", "v", "padding_mask", "causal", "hidden_size", "heads", "seq_len", "state", "like", "backend"}
 )
+"""Arguments that are no settings of one mechanism."""
 
 
 class Unsupported(ValueError):
@@ -60,24 +125,39 @@ class Unsupported(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A further implementation of a mechanism, chosen by the setting `backend`: see `backends.choice`.
+
+    `attend` has the signature of `core` and runs where `refusal` gives None. On fake tensors, whose
+    operations are counted and which no kernel can read, `counted` runs instead: `core` if None.
+    """
+
+    attend: Core
+    refusal: Refusal
+    counted: Core | None = None
+    kernel: KernelName | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spec:
     """Declaration of one mechanism.
 
-    `core` is the fast form, `reference` a plain quadratic or per-step form with the same signature that
-    defines correctness. Exponents are those of N at large N: `time_exponent` of the operations (products, and
-    elements that anything else touches), `memory_exponent` of the peak of live bytes. `kernel`, where a
-    library chooses among several or is a backend, runs a call and names the one that was used; empty if none.
+    `core` is the fast form in plain torch, `reference` a plain quadratic or per-step form with the same
+    signature that defines correctness. `backends` are further implementations by name. Exponents are those of
+    N at large N: `time_exponent` of the operations (products, and elements that anything else touches),
+    `memory_exponent` of the peak of live bytes. `kernel`, where a library that `core` calls chooses among
+    several kernels, names the one that was used. `refusal` is there where `core` runs on some devices, or for
+    some dtypes, only.
 
-    Where `core` takes tensors beside q, k, v, a `companion` makes them; those named in `tokens` have a row
+    Where `core` takes tensors besides q, k, v, a `gate_module` makes them; those named in `tokens` have a row
     for each token, [B, H, N, *], the others are weights. `layer` is the published layer where it is more than
     projections around the core; `timestamps` says that it takes them. `init_state` and `step` decode one
     event after another; every causal mechanism has them. `remember` is there where taking events in costs
-    less than `step`: a cache only stores them. `one_query(q, k, v, seen=, scale=)` are rows of
-    `core` alone, of queries that all see the keys `seen` [B, N], at any width of keys and values: averages of
-    values, by weights of scale q . k that a number added to each of them does not change. A core without it
-    is computed whole and read at one row.
-    `state_exponent` is that of the length of the history in the bytes of the state and in the operations of a
-    step. `refusal` is there where `core` runs on some devices, or for some dtypes, only.
+    less than `step`: a cache only stores them. A core without `one_query` is computed whole and read at one
+    row. `state_exponent` is that of the length of the history in the bytes of the state and in the operations
+    of a step.
+
+    Raises `TypeError` where a function lacks an argument of its protocol.
     """
 
     name: str
@@ -88,6 +168,7 @@ class Spec:
     deviations: tuple[str, ...]
     core: Core
     reference: Core
+    backends: Mapping[str, Backend] = field(default_factory=dict)
     bidirectional: bool = True
     causal: bool = True
     honours_padding: bool = True
@@ -98,36 +179,64 @@ class Spec:
     decode_state: str = ""
     state_exponent: float = 0.0
     tokens: tuple[str, ...] = ()
-    companion: Companion | None = None
+    gate_module: GateModule | None = None
     layer: Layer | None = None
     timestamps: bool = False
-    init_state: Start | None = None
+    init_state: InitState | None = None
     step: Step | None = None
     remember: Remember | None = None
-    one_query: Callable[..., Tensor] | None = None
-    kernel: Callable[[Callable[[], object]], str] | None = None
+    one_query: OneQuery | None = None
+    kernel: KernelName | None = None
     refusal: Refusal | None = None
+
+    def __post_init__(self) -> None:
+        tokens = ("q", "k", "v", "padding_mask", "causal")
+        for role, function, arguments in (
+            ("core", self.core, tokens),
+            ("reference", self.reference, tokens),
+            ("gate_module", self.gate_module, ("hidden_size", "heads")),
+            ("layer", self.layer, ("hidden_size", "heads")),
+            ("init_state", self.init_state, ("like",)),
+            ("step", self.step, ("state", "q", "k", "v")),
+            ("remember", self.remember, ("state", "k", "v")),
+        ):
+            missing = [] if function is None else [name for name in arguments if not _takes(function, name)]
+            if missing:
+                raise TypeError(
+                    f"attention {self.name}: {role} lacks {', '.join(missing)}; expected "
+                    f"({', '.join(arguments)}, ...)"
+                )
+        if EAGER in self.backends:
+            raise ValueError(
+                f"attention {self.name}: the backend {EAGER!r} is core itself; expected another name"
+            )
 
     @cached_property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """The settings of the mechanism, name -> typed, defaulted parameter: the keyword-only parameters of
-        `core`, `companion` and `layer` beyond the contract and the tensors."""
-        found: dict[str, inspect.Parameter] = {}
-        for function in (self.core, self.companion, self.layer):
-            if function is None:
-                continue
-            for name, parameter in parameters_of(function).items():
-                if name not in _CONTRACT and not _is_tensor(parameter.annotation):
-                    found.setdefault(name, parameter)
-        return found
+        `core`, `gate_module` and `layer` beyond those of their protocols and the tensors, and `backend` where
+        there is a choice."""
+        settings = self._settings_of(self.core)
+        if self.backends:
+            settings["backend"] = inspect.Parameter(
+                "backend",
+                inspect.Parameter.KEYWORD_ONLY,
+                default=EAGER,
+                # A Literal of names that only the SPEC knows.
+                annotation=typing.Literal[(EAGER, *self.backends)],
+            )
+        for function in (self.gate_module, self.layer):
+            for name, parameter in self._settings_of(function).items():
+                settings.setdefault(name, parameter)
+        return settings
 
     @cached_property
     def tensors(self) -> Mapping[str, inspect.Parameter]:
-        """What `core` takes beside q, k, v and the mask that is a tensor, by name."""
+        """The tensors that `core` takes besides q, k, v and the mask, by name."""
         return {
             name: parameter
             for name, parameter in parameters_of(self.core).items()
-            if name not in _CONTRACT and _is_tensor(parameter.annotation)
+            if name not in _SHARED and _is_tensor(parameter.annotation)
         }
 
     def check_params(self, params: Mapping[str, object]) -> None:
@@ -141,20 +250,39 @@ class Spec:
         if not causal and not self.bidirectional:
             raise Unsupported(f"attention {self.name} has no bidirectional form")
 
-    def companion_tensors(
+    def gate_tensors(
         self, x: Tensor, heads: int, *, seq_len: int, params: Mapping[str, object], seed: int = 0
     ) -> dict[str, Tensor]:
-        """What a fresh companion, drawn from `seed`, makes of x [B, N, D]; empty without a companion.
+        """What a fresh gate module, drawn from `seed`, makes of x [B, N, D]; empty without one.
 
         For calls without a layer: the same seed gives the same tensors.
         """
-        if self.companion is None:
+        if self.gate_module is None:
             return {}
         with torch.random.fork_rng(devices=[]), factories(x.device, x.dtype):
             torch.manual_seed(seed)
-            module = self.companion(x.shape[-1], heads, **accepted(self.companion, params, seq_len=seq_len))
-        made: dict[str, Tensor] = module(x)
-        return made
+            module = make_gates(self, x.shape[-1], heads, seq_len=seq_len, params=params)
+        tensors: dict[str, Tensor] = module(x)
+        return tensors
+
+    @staticmethod
+    def _settings_of(function: Callable[..., object] | None) -> dict[str, inspect.Parameter]:
+        """The parameters of a function that are settings: neither shared by all mechanisms nor tensors."""
+        if function is None:
+            return {}
+        return {
+            name: parameter
+            for name, parameter in parameters_of(function).items()
+            if name not in _SHARED and not _is_tensor(parameter.annotation)
+        }
+
+
+def make_gates(
+    spec: Spec, hidden_size: int, heads: int, *, seq_len: int, params: Mapping[str, object]
+) -> nn.Module:
+    """The gate module of a SPEC that has one, with those of `params` that it takes."""
+    assert spec.gate_module is not None
+    return spec.gate_module(hidden_size, heads, **accepted(spec.gate_module, params, seq_len=seq_len))
 
 
 class factories:
@@ -176,7 +304,10 @@ class factories:
         torch.set_default_dtype(self.before)
 
 
-def accepted(function: Callable[..., object], params: Mapping[str, T], **available: T) -> dict[str, T]:
+# Any: settings go by name to whatever mechanism it is; `check_params` has held them to its annotations.
+def accepted(
+    function: Callable[..., object], params: Mapping[str, object], **available: object
+) -> dict[str, Any]:
     """Those of `params` and `available` that `function` has a parameter for."""
     names = inspect.signature(function).parameters
     return {name: value for name, value in {**params, **available}.items() if name in names}
@@ -188,3 +319,9 @@ def _is_tensor(hint: object) -> bool:
         kind is Tensor or getattr(kind, "array_type", None) is Tensor
         for kind in (hint, *typing.get_args(hint))
     )
+
+
+def _takes(function: Callable[..., object], name: str) -> bool:
+    """Whether a call may give an argument by that name."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

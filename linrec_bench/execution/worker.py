@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from linrec_bench import attention
+from linrec_bench.attention.backends import choice
 from linrec_bench.attention.ops.block_sizes import blocks_as_on
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
@@ -37,8 +38,8 @@ def measure(job: Job, round: int, report: Report, *, checkpoint: Path | None = N
             emit("padded_tokens", workload.tokens.padded, "1", detail="positions of the batch")
             emit("effective_tokens", workload.tokens.effective, "1", detail="those that hold an event")
     # After the times: the first call, which compiles, is one of them.
-    kernel = attention.registry()[job.case.attention].kernel
-    if kernel is not None and (used := kernel(workload.call)):
+    spec = attention.registry()[job.case.attention]
+    if used := choice.used_kernel(spec, dict(job.case.attention_params), workload.call):
         emit("kernel", 1, "1", detail=used)
         workload.reset()
     if "attention_share" in job.measures:

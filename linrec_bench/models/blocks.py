@@ -173,9 +173,9 @@ def initialise(model: nn.Module) -> None:
 
 
 def _inner(block: Block) -> Iterator[nn.Module]:
-    """The modules of a published attention layer, or of the companion of any other."""
+    """The modules of a published attention layer, or of the gate module of any other."""
     layer = block.attention
     if not isinstance(layer, AttentionLayer):
         yield from layer.modules()
-    elif layer.companion is not None:
-        yield from layer.companion.modules()
+    elif layer.gates is not None:
+        yield from layer.gates.modules()

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench import attention
-from linrec_bench.attention.layer import Mixer, check_heads, join_heads, split_heads
+from linrec_bench.attention.layer import AttentionOp, check_heads, join_heads, split_heads
 from linrec_bench.attention.spec import State, Unsupported
 from linrec_bench.models.blocks import initialise, item_table
 from linrec_bench.models.parameter_checks import check_share, check_sizes
@@ -77,7 +77,8 @@ class ElasticBlock(nn.Module):
         width, inner = sizes.hidden_size, sizes.inner_size
         self.heads, self.seq_len = sizes.heads, sizes.seq_len
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mixer = Mixer(sizes.attention, causal=sizes.causal, **sizes.attention_params)
+        spec = attention.registry()[sizes.attention]
+        self.attention = AttentionOp(spec, causal=sizes.causal, **sizes.attention_params)
         self.attention_norm, self.norm = (nn.LayerNorm(width, eps=_EPS) for _ in range(2))
         self.enter, self.leave = nn.Linear(width, inner), nn.Linear(inner, width)
         self.enter_gate, self.leave_gate = Gate(width, inner), Gate(width, width)
@@ -91,7 +92,7 @@ class ElasticBlock(nn.Module):
         wide: Float[Tensor, " D"] | float = 1.0,
         inner: Float[Tensor, " E"] | float = 1.0,
     ) -> Float[Tensor, "B N D"]:
-        mixed = join_heads(self.mixer(*self._qkv(x, wide), padding_mask))
+        mixed = join_heads(self.attention(*self._qkv(x, wide), padding_mask))
         return self._add(x, first, mixed, wide, inner)
 
     def step(
@@ -103,7 +104,7 @@ class ElasticBlock(nn.Module):
         inner: Float[Tensor, " E"] | float,
     ) -> tuple[State, Float[Tensor, "B n D"]]:
         """The state of the mechanism after the events x, and what `forward` gives for them."""
-        state, mixed = self.mixer.step(state, *self._qkv(x, wide), seq_len=self.seq_len)
+        state, mixed = self.attention.step(state, *self._qkv(x, wide), seq_len=self.seq_len)
         return state, self._add(x, first, join_heads(mixed), wide, inner)
 
     def _qkv(self, x: Tensor, wide: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.attention.layer import Mixer
+from linrec_bench.attention.layer import AttentionOp
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.models.stack import Memory
@@ -126,7 +126,7 @@ class Recommender(nn.Module, ABC):
 
     def mixers(self) -> list[nn.Module]:
         """The modules in which tokens mix, in the order of the layers."""
-        return [module for module in self.modules() if isinstance(module, Mixer)]
+        return [module for module in self.modules() if isinstance(module, AttentionOp)]
 
 
 class Supernet(Recommender):

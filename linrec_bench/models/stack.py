@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench import attention
-from linrec_bench.attention.layer import make_layer
+from linrec_bench.attention import make_layer
 from linrec_bench.attention.spec import State, Unsupported
 from linrec_bench.models.parameter_checks import check_sizes
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -40,8 +39,8 @@ class MechanismQuery(Strict):
     """Whether the bidirectional form ignores the order of tokens."""
     decodes: bool | None = None
     """Whether it can decode event by event."""
-    companion: bool | None = None
-    """Whether the core takes tensors beside q, k and v, such as gates."""
+    gate_module: bool | None = None
+    """Whether the core takes tensors besides q, k and v, such as gates."""
     layer: bool | None = None
     """Whether the published layer is more than projections around the core."""
     timestamps: bool | None = None
@@ -86,7 +85,7 @@ class MechanismQuery(Strict):
             "honours_padding": spec.honours_padding,
             "permutation_equivariant": spec.permutation_equivariant,
             "decodes": decodes,
-            "companion": spec.companion is not None,
+            "gate_module": spec.gate_module is not None,
             "layer": spec.layer is not None,
             "timestamps": spec.timestamps,
         }
@@ -185,10 +184,9 @@ def _name(model: object) -> object:
     return model.get("name") if isinstance(model, dict) else model
 
 
-def _backends(spec: Spec) -> tuple[Any, ...]:
-    """The values that the parameter `backend` may have; none without it."""
-    parameter = spec.parameters.get("backend")
-    return typing.get_args(parameter.annotation) if parameter is not None else ()
+def _backends(spec: Spec) -> tuple[str, ...]:
+    """The values that the setting `backend` may have; none where there is no choice."""
+    return ("eager", *spec.backends) if spec.backends else ()
 
 
 def _within(bound: str | None, exponent: float | None) -> bool:

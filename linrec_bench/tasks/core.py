@@ -69,8 +69,8 @@ def random_tokens(case: Case, count: int, *, length: int | None = None) -> list[
 
 
 def beside_tokens(case: Case, spec: Spec) -> dict[str, Tensor]:
-    """What the mechanism's companion makes of random tokens: gates and weights, apart from any graph."""
-    if spec.companion is None:
+    """What the mechanism's gate module makes of random tokens: gates and weights, apart from any graph."""
+    if spec.gate_module is None:
         return {}
     x = torch.randn(
         (case.batch_size, case.seq_len, case.hidden_size),
@@ -78,5 +78,5 @@ def beside_tokens(case: Case, spec: Spec) -> dict[str, Tensor]:
         dtype=getattr(torch, case.dtype),
     )
     params = dict(case.attention_params)
-    made = spec.companion_tensors(x, case.heads, seq_len=case.seq_len, params=params, seed=case.seed)
+    made = spec.gate_tensors(x, case.heads, seq_len=case.seq_len, params=params, seed=case.seed)
     return {name: tensor.detach() for name, tensor in made.items()}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from linrec_bench import attention
-from linrec_bench.attention.layer import Mixer, make_layer
+from linrec_bench.attention.layer import AttentionOp
 from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
 from linrec_bench.tasks import Workload
@@ -23,7 +23,7 @@ def build(case: Case) -> Workload:
     device, dtype = torch.device(case.device), getattr(torch, case.dtype)
     torch.manual_seed(case.seed)
     with factories(device, dtype):
-        layer = make_layer(
+        layer = attention.make_layer(
             case.attention,
             case.hidden_size,
             case.heads,
@@ -36,7 +36,7 @@ def build(case: Case) -> Workload:
     x, grad_output = (torch.randn(shape, device=device, dtype=dtype) for _ in range(2))
     x_bytes = rows.of_tokens(x.numel() * x.element_size())
     weight_bytes = sum(weight.numel() * weight.element_size() for weight in layer.parameters())
-    mixers: list[nn.Module] = [module for module in layer.modules() if isinstance(module, Mixer)]
+    operators: list[nn.Module] = [module for module in layer.modules() if isinstance(module, AttentionOp)]
     mask = rows.mask(device)
     timed = attention.registry()[case.attention].timestamps
     inputs = (x, mask, _timestamps(shape, device)) if timed else (x, mask)
@@ -50,7 +50,7 @@ def build(case: Case) -> Workload:
 
         # Read x and the weights, write y.
         least = 2 * x_bytes + weight_bytes
-        return Workload(forward, device, minimum_bytes=least, attention_modules=mixers, tokens=rows.tokens)
+        return Workload(forward, device, minimum_bytes=least, attention_modules=operators, tokens=rows.tokens)
 
     x.requires_grad_()
 
@@ -69,7 +69,7 @@ def build(case: Case) -> Workload:
         device,
         minimum_bytes=5 * x_bytes + 3 * weight_bytes,
         reset=reset,
-        attention_modules=mixers,
+        attention_modules=operators,
         tokens=rows.tokens,
     )
 

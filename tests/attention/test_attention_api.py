@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from linrec_bench import attention
-from linrec_bench.attention import Spec, Unsupported, contract, load_plugin, registry
-from linrec_bench.attention.layer import Mixer, make_layer
+from linrec_bench.attention import Spec, Unsupported, contract, load_plugin, make_layer, registry
+from linrec_bench.attention.layer import AttentionOp
 from linrec_bench.registry import UnknownName
 
 Q, K, V = contract.inputs(7, torch.float32)
@@ -80,7 +80,7 @@ def test_wrong_parameters_are_named(name: str, params: dict[str, object], messag
     with pytest.raises(ValueError, match=message):
         attention.core(name, Q, K, V, **params)
     with pytest.raises(ValueError, match=message):
-        Mixer(name, causal=False, **params)
+        AttentionOp(registry()[name], causal=False, **params)
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_wrong_tensors_beside_q_k_v_are_named(
 
 
 @pytest.mark.parametrize("spec", [s for s in registry().values() if s.tensors], ids=lambda spec: spec.name)
-def test_what_a_companion_makes_fits_the_signature(spec: Spec) -> None:
-    made = spec.companion_tensors(torch.randn(2, 7, 24), 3, seq_len=7, params={})
+def test_what_a_gate_module_makes_fits_the_signature(spec: Spec) -> None:
+    made = spec.gate_tensors(torch.randn(2, 7, 24), 3, seq_len=7, params={})
     attention.core(spec.name, Q, K, V, causal=spec.causal, **made)
     assert set(made) == set(spec.tensors)
 
@@ -201,7 +201,7 @@ def test_what_a_plugin_cannot_do_is_unsupported(plugin: Path) -> None:
     with pytest.raises(Unsupported, match="attention twice cannot honour a padding mask"):
         attention.core("twice", Q, K, V, padding_mask=torch.ones(2, 7, dtype=torch.bool))
     with pytest.raises(Unsupported, match="no causal form"):
-        Mixer("twice", causal=True)
+        AttentionOp(registry()["twice"], causal=True)
 
 
 def test_a_plugin_may_not_take_a_name_that_exists(plugin: Path) -> None:

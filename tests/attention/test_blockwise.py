@@ -126,7 +126,9 @@ def test_gates_and_weights_get_their_gradients(causal: bool) -> None:
         torch.testing.assert_close(found, exact)
 
 
-@pytest.mark.parametrize("asked", [{"blank": True}, {"held": torch.zeros(1, 1, 64, 1, dtype=torch.bool)}])
+@pytest.mark.parametrize(
+    "asked", [{"backward_only": True}, {"held": torch.zeros(1, 1, 64, 1, dtype=torch.bool)}]
+)
 def test_what_a_kernel_cannot_do_is_refused(asked: dict[str, Any]) -> None:
     q, k, v = contract.inputs(64)
     state = torch.zeros(2, 3, 36, 8, dtype=torch.float64)
@@ -146,12 +148,12 @@ def test_backward_leaves_out_an_output_that_nobody_reads(length: int) -> None:
         return (after,), out
 
     def again(state: tuple[Tensor, ...], q: Tensor, k: Tensor, v: Tensor, pad: object) -> Stepped:
-        out, after = causal_product(q, k, v, state[0], blank=True)
+        out, after = causal_product(q, k, v, state[0], backward_only=True)
         blanks.append(out.detach())
         return (after,), out
 
     plain = blockwise.scan(step, first, given, None)
-    out = blockwise.scan(step, first, given, None, again=again)
+    out = blockwise.scan(step, first, given, None, backward_step=again)
     assert torch.equal(out, plain)
     assert not blanks
     slope = contract.noise(out.shape, torch.float64, seed=7)

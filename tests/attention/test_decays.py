@@ -12,8 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from linrec_bench import attention
-from linrec_bench.attention import contract
-from linrec_bench.attention.layer import make_layer
+from linrec_bench.attention import contract, make_layer
 from linrec_bench.attention.mechanisms.gla import LowRankGate
 from linrec_bench.attention.mechanisms.mamba2 import StepSizes
 from linrec_bench.attention.mechanisms.retnet import log_rates, rotate
@@ -219,7 +218,7 @@ def test_gla_layer_is_norm_of_each_head_gate_and_projection() -> None:
     layer = make_layer("gla", 12, 2, causal=True, seq_len=9).double()
     x = contract.noise((1, 9, 12), torch.float64)
     q, k, v = ((x @ w.T).unflatten(-1, (2, 6)).transpose(1, 2) for w in layer.qkv.weight.chunk(3))
-    o = attention.registry()["gla"].reference(q, k, v, causal=True, **layer.companion(x))
+    o = attention.registry()["gla"].reference(q, k, v, causal=True, **layer.gates(x))
     o = o.transpose(1, 2)
     o = o / (o.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
     exact = (o.flatten(2) * F.silu(x @ layer.out.gate.weight.T)) @ layer.out.out.weight.T
@@ -274,7 +273,7 @@ def test_mamba2_layer_is_convolution_gate_norm_and_projection() -> None:
         dim=1,
     )
     q, k, v = (part.unflatten(-1, (2, 6)).transpose(1, 2) for part in F.silu(convolved).chunk(3, dim=-1))
-    o = attention.registry()["mamba2"].reference(q, k, v, causal=True, **layer.step_sizes(x))
+    o = attention.registry()["mamba2"].reference(q, k, v, causal=True, **layer.gates(x))
     gated = o.transpose(1, 2).flatten(2) * F.silu(layer.gate(x))
     exact = layer.out(gated / (gated.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt())
     torch.testing.assert_close(layer(x), exact)
@@ -282,6 +281,6 @@ def test_mamba2_layer_is_convolution_gate_norm_and_projection() -> None:
 
 def test_settings_of_the_gate_reach_the_layer() -> None:
     layer = make_layer("gla", 12, 2, causal=True, seq_len=9, params={"gate_rank": 2, "tau": 4.0})
-    gate = layer.companion
+    gate = layer.gates
     assert isinstance(gate, LowRankGate)
     assert (gate.down.out_features, gate.tau) == (2, 4.0)

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from linrec_bench import attention
-from linrec_bench.attention import Unsupported, contract
-from linrec_bench.attention.layer import make_layer
+from linrec_bench.attention import Unsupported, contract, make_layer
 from linrec_bench.attention.mechanisms import deltanet, gated_deltanet
 from linrec_bench.attention.ops import block_sizes
 from linrec_bench.attention.ops.delta_rule import affine_states, delta_product
@@ -238,7 +237,7 @@ def test_padding_before_and_between_real_tokens_changes_no_layer_output(name: st
     torch.testing.assert_close(layer(changed, mask)[mask], out[mask])
 
 
-def test_gates_of_a_fresh_companion() -> None:
+def test_gates_of_a_fresh_module() -> None:
     torch.manual_seed(0)
     made = gated_deltanet.BetaAndDecay(24, 64)(torch.zeros(2, 5, 24))
     assert {key: x.shape for key, x in made.items()} == {"beta": (2, 64, 5, 1), "log_decay": (2, 64, 5, 1)}

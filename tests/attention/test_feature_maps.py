@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from linrec_bench.attention import Unsupported, contract, core, init_state, registry
-from linrec_bench.attention.layer import make_layer
+from linrec_bench.attention import Unsupported, contract, core, init_state, make_layer, registry
 from linrec_bench.attention.mechanisms import based, cosformer, performer, rebased, softmax
 from linrec_bench.attention.ops import block_sizes, feature_map_attention, row_normalise
 from linrec_bench.attention.ops.causal_product import causal_product
@@ -88,7 +87,7 @@ def test_cosformer_refuses_more_tokens_than_its_scale() -> None:
 
 def test_cosformer_takes_its_scale_from_the_layer() -> None:
     layer = make_layer("cosformer", 8, 2, causal=True, seq_len=32)
-    assert layer.companion(torch.zeros(1, 1, 8))["longest"].item() == 32
+    assert layer.gates(torch.zeros(1, 1, 8))["longest"].item() == 32
 
 
 # Efficient attention and AFT: the running maximum

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from linrec_bench import attention
-from linrec_bench.attention import Unsupported, contract, registry
+from linrec_bench.attention import Unsupported, contract, make_layer, registry
+from linrec_bench.attention.backends import choice
 from linrec_bench.attention.backends import fla as fla_backend
 from linrec_bench.attention.contract.probe_inputs import difference, gradients, real, run
-from linrec_bench.attention.layer import make_layer
 from linrec_bench.case import Case, freeze
 from linrec_bench.commands.verify import cards
 from linrec_bench.execution import worker
@@ -23,9 +23,7 @@ from linrec_bench.suite.schema import Limits, Sampling
 from linrec_bench.tasks import decode
 
 FLA = {"backend": "fla"}
-NAMES = [
-    name for name, spec in registry().items() if spec.refusal is not None and "backend" in spec.parameters
-]
+NAMES = [name for name, spec in registry().items() if "fla" in spec.backends]
 KERNELS = {
     "linrec": "chunk_linear_attn",
     "linrec-column": "chunk_linear_attn",
@@ -69,8 +67,8 @@ def test_a_kernel_computes_the_reference(name: str) -> None:
     for length in (1, 37):
         having = contract.given(spec, length, dtype)
         for which, mask in contract.masks(spec, length).items():
-            out = run(spec.core, having, causal=True, params=FLA, padding_mask=mask)
-            exact = run(spec.reference, having.map(torch.Tensor.double), causal=True, padding_mask=mask)
+            out = run(spec, having, causal=True, params=FLA, padding_mask=mask)
+            exact = run(spec, having.map(torch.Tensor.double), causal=True, padding_mask=mask, reference=True)
             assert out.dtype == dtype
             assert out.isfinite().all()
             assert difference(real(out, mask), real(exact, mask), dtype) is None, which
@@ -84,9 +82,14 @@ def test_a_kernel_has_the_gradients_of_the_reference(name: str) -> None:
     having = contract.given(spec, 37, torch.float32)
     for which, mask in contract.masks(spec, 37).items():
         weights = real(contract.noise(having.tokens["v"].shape, torch.float32, seed=1), mask)
-        found = gradients(spec.core, having, weights, causal=True, params=FLA, padding_mask=mask)
+        found = gradients(spec, having, weights, causal=True, params=FLA, padding_mask=mask)
         exact = gradients(
-            spec.reference, having.map(torch.Tensor.double), weights.double(), causal=True, padding_mask=mask
+            spec,
+            having.map(torch.Tensor.double),
+            weights.double(),
+            causal=True,
+            padding_mask=mask,
+            reference=True,
         )
         scale = max(exact[token].abs().max().item() for token in "qkv")
         for tensor, value in exact.items():
@@ -101,12 +104,18 @@ def test_a_kernel_has_the_gradients_of_the_reference(name: str) -> None:
 def test_the_kernel_is_named(name: str) -> None:
     spec = registry()[name]
     having = contract.given(spec, 5, torch.bfloat16)
-    assert spec.kernel is not None
-    assert spec.kernel(lambda: run(spec.core, having, causal=True)) == ""
-    run(spec.core, having, causal=True, params=FLA)
-    found = spec.kernel(lambda: run(spec.core, having, causal=True, params=FLA))
-    assert found == f"fla 0.6.0 {KERNELS[name]}"
-    assert spec.kernel(lambda: run(spec.core, having, causal=True)) == ""
+    run(spec, having, causal=True, params=FLA)
+    used = choice.used_kernel(spec, FLA, lambda: run(spec, having, causal=True, params=FLA))
+    assert used == f"fla 0.6.0 {KERNELS[name]}"
+    assert choice.used_kernel(spec, FLA, lambda: run(spec, having, causal=True)) == ""
+
+
+def test_without_a_backend_that_names_kernels_nothing_is_run() -> None:
+    def never() -> None:
+        raise AssertionError("called")
+
+    assert choice.used_kernel(registry()["linrec"], {}, never) == ""
+    assert choice.used_kernel(registry()["linrec"], {"backend": "native"}, never) == ""
 
 
 @pytest.mark.usefixtures("fla")
@@ -115,9 +124,7 @@ def test_a_layer_hands_the_backend_on(name: str) -> None:
     layer = make_layer(name, 16, 2, causal=True, seq_len=8, params=FLA).to(torch.bfloat16)
     x = torch.randn(1, 5, 16, dtype=torch.bfloat16)
     layer(x)
-    spec = registry()[name]
-    assert spec.kernel is not None
-    assert KERNELS[name] in spec.kernel(lambda: layer(x))
+    assert KERNELS[name] in choice.used_kernel(registry()[name], FLA, lambda: layer(x))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,10 +136,11 @@ def test_on_a_cpu_it_is_refused(name: str) -> None:
 
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    found = fla_backend.refusal("cuda", torch.bfloat16, backward=False, backend="fla")
-    assert found is not None
-    assert "needs the package fla-core, which is not installed (pip install" in found
-    assert fla_backend.refusal("cpu", torch.float64, backward=False) is None
+    spec = registry()["gla"]
+    reason = choice.refusal(spec, FLA, "cuda", torch.bfloat16, backward=False)
+    assert reason is not None
+    assert "needs the package fla-core, which is not installed (pip install" in reason
+    assert choice.refusal(spec, {}, "cpu", torch.float64, backward=False) is None
 
 
 @pytest.mark.usefixtures("fla")
@@ -226,11 +234,13 @@ def test_on_a_gpu_the_real_kernels_compute_the_reference(name: str) -> None:
         for which, mask in contract.masks(spec, 300).items():
             weights = real(contract.noise(having.tokens["v"].shape, torch.bfloat16, seed=1), mask)
             exact_having = having.map(torch.Tensor.double)
-            out = run(spec.core, having, causal=True, params=FLA, padding_mask=mask)
-            exact = run(spec.reference, exact_having, causal=True, padding_mask=mask)
+            out = run(spec, having, causal=True, params=FLA, padding_mask=mask)
+            exact = run(spec, exact_having, causal=True, padding_mask=mask, reference=True)
             assert difference(real(out, mask), real(exact, mask), torch.bfloat16) is None, which
-            found = gradients(spec.core, having, weights, causal=True, params=FLA, padding_mask=mask)
-            wanted = gradients(spec.reference, exact_having, weights.double(), causal=True, padding_mask=mask)
+            found = gradients(spec, having, weights, causal=True, params=FLA, padding_mask=mask)
+            wanted = gradients(
+                spec, exact_having, weights.double(), causal=True, padding_mask=mask, reference=True
+            )
             for token in "qkv":
                 torch.testing.assert_close(
                     found[token].double(), wanted[token], rtol=5e-2, atol=5e-2, msg=f"{which}, {token}"

@@ -177,8 +177,10 @@ def test_a_cpu_computes_the_reference_forward(causal: bool) -> None:
     having = contract.given(SPEC, 300, torch.float32)
     for name, mask in contract.masks(SPEC, 300).items():
         with torch.no_grad():
-            out = run(SPEC.core, having, causal=causal, padding_mask=mask)
-            wanted = run(SPEC.reference, having.map(torch.Tensor.double), causal=causal, padding_mask=mask)
+            out = run(SPEC, having, causal=causal, padding_mask=mask)
+            wanted = run(
+                SPEC, having.map(torch.Tensor.double), causal=causal, padding_mask=mask, reference=True
+            )
         assert out.isfinite().all()
         assert difference(real(out, mask), real(wanted, mask), torch.float32) is None, name
 
@@ -216,9 +218,9 @@ def test_a_gpu_computes_the_reference_and_its_gradients(causal: bool) -> None:
         exact_having = having.map(torch.Tensor.double)
         for name, mask in contract.masks(SPEC, 300).items():
             weights = real(torch.randn_like(tokens["v"]), mask)
-            found = gradients(SPEC.core, having, weights, causal=causal, padding_mask=mask)
+            found = gradients(SPEC, having, weights, causal=causal, padding_mask=mask)
             wanted = gradients(
-                SPEC.reference, exact_having, weights.double(), causal=causal, padding_mask=mask
+                SPEC, exact_having, weights.double(), causal=causal, padding_mask=mask, reference=True
             )
             for which, value in wanted.items():
                 # Products in TF32 or in three parts of bfloat16: a hundredth, not the budget of float32.

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from linrec_bench.attention import contract, registry
-from linrec_bench.attention.layer import make_layer
+from linrec_bench.attention import contract, make_layer, registry
 from linrec_bench.parameters import parameters_of
 
 CASES = [

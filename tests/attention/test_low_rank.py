@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from linrec_bench.attention import Unsupported, contract, core
-from linrec_bench.attention.layer import make_layer
+from linrec_bench.attention import Unsupported, contract, core, make_layer
 from linrec_bench.attention.mechanisms import (
     fnet,
     lightsans,
@@ -131,10 +130,10 @@ def test_nystromformer_approaches_softmax_with_more_landmarks() -> None:
 def test_the_convolution_of_the_nystromformer_layer_sees_its_neighbours_only() -> None:
     layer = make_layer("nystromformer", 8, 2, causal=False, seq_len=32, params={"kernel_size": 3}).double()
     x = contract.noise((1, 20, 8), torch.float64).requires_grad_()
-    convolved = layer.conv(layer._qkv(x)[2])
+    convolved = layer.conv(layer.enter(x)[2])
     (slope,) = torch.autograd.grad(convolved[:, :, 10].sum(), x)
     assert slope[0].abs().sum(dim=1).nonzero().flatten().tolist() == [9, 10, 11]
-    plain = layer.out(layer.mixer(*layer._qkv(x)).transpose(1, 2).flatten(2))
+    plain = layer.out(layer.attention(*layer.enter(x)[:3]).transpose(1, 2).flatten(2))
     assert not torch.allclose(layer(x), plain)
     torch.nn.init.zeros_(layer.conv.weight)
     torch.testing.assert_close(layer(x), plain)

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from linrec_bench import attention
-from linrec_bench.attention import Unsupported, contract
-from linrec_bench.attention.layer import join_heads, make_layer, split_heads
+from linrec_bench.attention import Unsupported, contract, make_layer
+from linrec_bench.attention.layer import join_heads, split_heads
 from linrec_bench.attention.mechanisms.fuxi_linear import Rates
 from linrec_bench.attention.mechanisms.fuxi_positional import Places
 from linrec_bench.attention.ops import block_sizes
-from linrec_bench.attention.ops.time_intervals import stand_in_waits, waits
+from linrec_bench.attention.ops.time_intervals import stand_in_intervals, time_intervals
 
 FUXI = ["fuxi-linear", "fuxi-temporal", "fuxi-positional"]
 TIMED = ["hstu", "fuxi-linear", "fuxi-temporal"]
@@ -35,7 +35,7 @@ def tokens(length: int, seed: int = 0) -> Tensor:
 
 def times(length: int) -> Tensor:
     """Gaps from nothing to a year, since 1970: [2, length]."""
-    gaps = stand_in_waits(3 * contract.noise((2, length, 1), torch.float64, seed=7))[:, 0, :, 0]
+    gaps = stand_in_intervals(3 * contract.noise((2, length, 1), torch.float64, seed=7))[:, 0, :, 0]
     gaps[:, 5:6], gaps[:, 9:10] = 0, 365 * 86_400
     return EPOCH + gaps.cumsum(dim=1)
 
@@ -59,27 +59,27 @@ def silu(x: float) -> float:
 def test_waits_run_to_the_next_real_event_or_to_the_request_behind_the_last() -> None:
     stamps = torch.tensor([10, 13, 20, 50, 90, 170]).expand(4, -1) + EPOCH
     real = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [0, 0, 1, 1, 1], [1, 0, 0, 1, 0]]).bool()
-    found = waits(stamps, real)
+    found = time_intervals(stamps, real)
     assert found.dtype == torch.int64
     assert found.shape == (4, 1, 5, 1)
     kept = [line[mask].tolist() for line, mask in zip(found[:, 0, :, 0], real, strict=True)]
     assert kept == [[3, 7, 30, 40, 80], [3, 7, 30], [30, 40, 80], [40, 40]]
-    torch.testing.assert_close(waits(stamps, None)[0], found[0])
+    torch.testing.assert_close(time_intervals(stamps, None)[0], found[0])
 
 
 def test_time_that_runs_backwards_does_not_pass() -> None:
-    assert waits(torch.tensor([[5, 3, 4]]), None).flatten().tolist() == [0, 1]
+    assert time_intervals(torch.tensor([[5, 3, 4]]), None).flatten().tolist() == [0, 1]
 
 
 def test_waits_that_stand_in_are_spread_and_made_of_each_token_alone() -> None:
     x = contract.noise((2, 400, 5), torch.float64)
-    found = stand_in_waits(x)
+    found = stand_in_intervals(x)
     assert found.shape == (2, 1, 400, 1)
     assert found.min() < 30
     assert 300 < found.double().median() < 1200
     assert found.max() > 20_000
-    assert torch.equal(stand_in_waits(x[:, 7:9]), found[:, :, 7:9])
-    assert stand_in_waits(1000 * x).max() < 2**24
+    assert torch.equal(stand_in_intervals(x[:, 7:9]), found[:, :, 7:9])
+    assert stand_in_intervals(1000 * x).max() < 2**24
 
 
 @pytest.mark.parametrize("name", TIMED)
@@ -402,10 +402,10 @@ def test_fuxi_layer_as_published() -> None:
     layer, x, stamps = layer_of("fuxi-linear"), tokens(17), times(18)
     normed = F.layer_norm(x, (HIDDEN,), eps=1e-6)
     gate, q, k, v = F.silu(normed @ layer.project.weight.T).split((3 * HIDDEN, *[HIDDEN] * 3), dim=-1)
-    rates = (-F.softplus(layer.companion.steps).cumsum(dim=0)).exp()
-    gammas = layer.temporal.companion.logits.sigmoid()
+    rates = (-F.softplus(layer.gates.steps).cumsum(dim=0)).exp()
+    gammas = layer.temporal.gammas.logits.sigmoid()
     when_v, where_v = normed @ layer.temporal.values.weight.T, normed @ layer.positional.values.weight.T
-    places = layer.positional.companion
+    places = layer.positional.gates
     what, when, where = torch.zeros_like(v), torch.zeros_like(v), places.beta * where_v
     for b in range(2):
         for i in range(17):
@@ -428,8 +428,8 @@ def test_fuxi_layer_as_published() -> None:
 
 def test_fuxi_settings_reach_the_channels() -> None:
     layer = layer_of("fuxi-linear", base=16, start=0, stride=1, position_size=4, dropout=0.5)
-    assert layer.temporal.mixer.params == {"base": 16, "start": 0, "stride": 1}
-    assert layer.positional.companion.embedding.shape == (SEQ_LEN, 4)
+    assert layer.temporal.attention.params == {"base": 16, "start": 0, "stride": 1}
+    assert layer.positional.gates.embedding.shape == (SEQ_LEN, 4)
     assert layer.dropout.p == 0.5
     with pytest.raises(ValueError, match=r"position_size is 2\.5; expected integer"):
         layer_of("fuxi-linear", position_size=2.5)

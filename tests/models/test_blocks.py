@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from linrec_bench.attention.layer import AttentionLayer, make_layer
+from linrec_bench.attention import make_layer, registry
+from linrec_bench.attention.layer import AttentionLayer
 from linrec_bench.models.blocks import Block, Encoder, initialise
 from linrec_bench.models.stack import Mechanism
 
@@ -109,11 +110,11 @@ def test_what_a_mechanism_made_for_itself_is_not_drawn_anew():
     assert (published.attention.gate.bias == 3).all()
 
     layer = make_layer("gla", 12, 3, causal=True, seq_len=8)
-    weighed = Block(AttentionLayer(12, 3, attention="gla", causal=True, seq_len=8), **sizes)
-    before = {name: weight.clone() for name, weight in weighed.attention.companion.named_parameters()}
+    weighed = Block(AttentionLayer(12, 3, spec=registry()["gla"], causal=True, seq_len=8, params={}), **sizes)
+    before = {name: weight.clone() for name, weight in weighed.attention.gates.named_parameters()}
     assert before
     assert not isinstance(layer, AttentionLayer)
     initialise(weighed)
-    for name, weight in weighed.attention.companion.named_parameters():
+    for name, weight in weighed.attention.gates.named_parameters():
         assert torch.equal(weight, before[name])
     assert not weighed.attention.qkv.bias.any()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from linrec_bench import attention, models
-from linrec_bench.attention.layer import Mixer
+from linrec_bench.attention.layer import AttentionOp
 from linrec_bench.attention.spec import Spec, Unsupported, factories
 from linrec_bench.training.losses import cross_entropy
 
@@ -219,7 +219,7 @@ class Delayed(torch.nn.Module):
 
     def __init__(self, hidden_size, heads, *, causal):
         super().__init__()
-        self.mixer = Mixer("delayed", causal=causal)
+        self.attention = AttentionOp(attention.registry()["delayed"], causal=causal)
 
     def forward(self, x, padding_mask=None, timestamps=None):
         return x + timestamps.diff(dim=1)[..., None].to(x.dtype)

@@ -61,7 +61,7 @@ def declared(condition):
         ("{honours_padding: false}", lambda spec: not spec.honours_padding),
         ("{permutation_equivariant: true}", lambda spec: spec.permutation_equivariant),
         ("{decodes: true}", lambda spec: spec.step is not None),
-        ("{companion: true}", lambda spec: spec.companion is not None),
+        ("{gate_module: true}", lambda spec: spec.gate_module is not None),
         ("{layer: true}", lambda spec: spec.layer is not None),
         ("{timestamps: true}", lambda spec: spec.timestamps),
         ('{time_exponent: "<= 1"}', lambda spec: spec.time_exponent <= 1),
@@ -69,9 +69,9 @@ def declared(condition):
         ('{state_exponent: "== 0"}', lambda spec: spec.step is not None and spec.state_exponent == 0),
         ("{except: [softmax, linrec]}", lambda spec: spec.name not in ("softmax", "linrec")),
         (
-            '{causal: true, companion: false, time_exponent: ">= 2", except: [sdpa]}',
+            '{causal: true, gate_module: false, time_exponent: ">= 2", except: [sdpa]}',
             lambda spec: (
-                spec.causal and spec.companion is None and spec.time_exponent >= 2 and spec.name != "sdpa"
+                spec.causal and spec.gate_module is None and spec.time_exponent >= 2 and spec.name != "sdpa"
             ),
         ),
     ],

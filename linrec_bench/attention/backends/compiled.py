@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.torch_version import TorchVersion
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from linrec_bench.attention.spec import Unsupported
+from linrec_bench.attention.ops.block_sizes import pads
+from linrec_bench.attention.spec import Backend
 
 Formula = Callable[..., Tensor]
 
@@ -24,25 +25,37 @@ CAUSAL_GRADIENTS_SINCE = "2.13"
 """Gradients at q and k of causal forms compiled by torch 2.11 are wrong; those of 2.13 are held by a test."""
 
 
-def run(formula: Formula, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, *, causal: bool) -> Tensor:
-    """`formula(q, k, v, pad)`, compiled for these shapes.
+def backend(formula: Formula, causal_formula: Formula) -> Backend:
+    """`formula(q, k, v, pad)` of either direction, compiled for the shapes that come; pad: [B, 1, N, 1]."""
 
-    Where operations are being counted it runs as it stands, operation by operation: what a compiler makes of
-    it cannot be seen from here. Raises `Unsupported` on a CPU without a C++ compiler, and for gradients of a
-    causal formula with a torch whose compiler gets them wrong.
-    """
-    if is_in_torch_dispatch_mode():
-        return formula(q, k, v, pad)
+    def attend(q: Tensor, k: Tensor, v: Tensor, *, padding_mask: Tensor | None, causal: bool) -> Tensor:
+        chosen = causal_formula if causal else formula
+        # Under a dispatch mode torch compiles nothing; operations are then seen one by one.
+        run = chosen if is_in_torch_dispatch_mode() else _compiled(chosen)
+        return run(q, k, v, pads(padding_mask))
+
+    return Backend(attend=attend, refusal=refusal, counted=attend)
+
+
+def refusal(
+    device_type: str,
+    dtype: torch.dtype,
+    *,
+    backward: bool,
+    causal: bool | None = None,
+    head_size: int | None = None,
+) -> str | None:
+    """Why nothing is compiled: no C++ compiler for a CPU, or a torch that gets causal gradients wrong."""
+    del dtype, head_size
     compiler = os.environ.get("CXX", "g++")
-    if q.device.type == "cpu" and shutil.which(compiler) is None:
-        raise Unsupported(f"backend compile needs a C++ compiler; {compiler} was not found (set CXX)")
-    differentiated = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
-    if causal and differentiated and TorchVersion(torch.__version__) < CAUSAL_GRADIENTS_SINCE:
-        raise Unsupported(
+    if device_type == "cpu" and shutil.which(compiler) is None:
+        return f"backend compile needs a C++ compiler; {compiler} was not found (set CXX)"
+    if causal and backward and TorchVersion(torch.__version__) < CAUSAL_GRADIENTS_SINCE:
+        return (
             f"backend compile: torch {torch.__version__} compiles wrong gradients of causal forms; "
             f"expected torch {CAUSAL_GRADIENTS_SINCE} or later, or backend: eager"
         )
-    return _compiled(formula)(q, k, v, pad)
+    return None
 
 
 @cache

@@ -8,7 +8,7 @@
 
 Yang and Zhang 2024, github.com/fla-org/flash-linear-attention; signatures as of fla-core 0.6.0. They are
 causal, written in Triton and made for half types. The package is imported when it is asked for and never
-needed; what a kernel cannot do is `Unsupported`.
+needed; what a kernel cannot do is refused.
 
 Its tensors are [B, N, H, *], and it scales queries by 1 / sqrt(d) unless told otherwise: here queries come as
 they are to be used. Real tokens are moved to the front, where causality hides padding from them, so that no
@@ -21,18 +21,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, Literal
+from functools import cache, partial
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
-from linrec_bench.attention.spec import Unsupported
-
-Backend = Literal["eager", "fla"]
+from linrec_bench.attention.spec import Backend
 
 DEVICES = ("cuda",)
 HALF = (torch.bfloat16, torch.float16)
@@ -42,18 +39,46 @@ WIDEST_HEAD = 256
 _used: list[str] = []
 
 
+def backend(
+    function: Callable[..., Tensor],
+    *,
+    tokens: Sequence[str] = (),
+    dtypes: Sequence[torch.dtype] = (torch.float32, *HALF),
+    widest_head: int | None = None,
+) -> Backend:
+    """`function(q, k, v, *tokens, **others)` of a causal mechanism by a kernel; counts are those of `core`.
+
+    tokens: names of the tensors that have a row for each token, besides q, k, v; `others` are weights and
+    settings. What a kernel does inside cannot be seen by whoever counts operations.
+    """
+
+    # Any: weights and settings of whatever mechanism it is.
+    def attend(
+        q: Tensor, k: Tensor, v: Tensor, *, padding_mask: Tensor | None, causal: bool, **others: Any
+    ) -> Tensor:
+        assert causal, "a kernel of the other direction is refused"
+        rows = [others.pop(name) for name in tokens]
+        return over_real(partial(function, **others), (q, k, v, *rows), padding_mask)
+
+    return Backend(
+        attend=attend, refusal=partial(refusal, dtypes=dtypes, widest_head=widest_head), kernel=kernel
+    )
+
+
 def refusal(
     device_type: str,
     dtype: torch.dtype,
     *,
     backward: bool,
-    backend: str = "eager",
+    causal: bool | None = None,
+    head_size: int | None = None,
     dtypes: Sequence[torch.dtype] = (torch.float32, *HALF),
+    widest_head: int | None = None,
 ) -> str | None:
-    """Why the kernels cannot run such tensors here; None where they can, and for another `backend`."""
+    """Why a kernel cannot run such tensors here; None where it can."""
     del backward
-    if backend != "fla":
-        return None
+    if causal is False:
+        return "backend fla has causal kernels only; expected causal: true, or backend eager"
     if device_type not in DEVICES:
         return f"backend fla runs on CUDA devices only, not on {device_type}"
     if importlib.util.find_spec("fla") is None:
@@ -61,40 +86,11 @@ def refusal(
     if dtype not in dtypes:
         names = " or ".join(str(each).removeprefix("torch.") for each in dtypes)
         return f"backend fla has no kernel for {str(dtype).removeprefix('torch.')}; expected {names}"
+    if head_size is not None and widest_head is not None and head_size > widest_head:
+        return f"backend fla takes at most {widest_head} features a head here, got {head_size}"
+    if head_size is not None and head_size % 2 and dtype in HALF:
+        return f"backend fla needs an even head size in half types, got {head_size}"
     return None
-
-
-def half_only(device_type: str, dtype: torch.dtype, *, backward: bool, backend: str = "eager") -> str | None:
-    """`refusal` of a kernel that does not take float32."""
-    return refusal(device_type, dtype, backward=backward, backend=backend, dtypes=HALF)
-
-
-def chosen(
-    backend: str,
-    q: Float[Tensor, "B H N d"],
-    *,
-    causal: bool,
-    refusal: Callable[..., str | None] = refusal,
-    widest: int | None = None,
-) -> bool:
-    """Whether a call is to run a kernel: asked for, and not merely counted on fake tensors.
-
-    Raises `Unsupported` where it is asked for and cannot: see `refusal`, and without `causal`, with more than
-    `widest` features a head, or with an odd number of them in a half type.
-    """
-    if backend != "fla" or isinstance(q, FakeTensor):
-        return False
-    size = q.shape[-1]
-    if not causal:
-        raise Unsupported("backend fla has causal kernels only; expected causal: true, or backend eager")
-    reason = refusal(q.device.type, q.dtype, backward=q.requires_grad, backend=backend)
-    if reason is None and widest is not None and size > widest:
-        reason = f"backend fla takes at most {widest} features a head here, got {size}"
-    if reason is None and q.dtype in HALF and size % 2:
-        reason = f"backend fla needs an even head size in half types, got {size}"
-    if reason is not None:
-        raise Unsupported(reason)
-    return True
 
 
 def over_real(

@@ -17,11 +17,10 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 
 from linrec_bench.attention.backends.native_build import library
 from linrec_bench.attention.ops.blockwise import state_dtype
-from linrec_bench.attention.spec import Unsupported
+from linrec_bench.attention.spec import Backend, Core
 
 TILE = 16
 _STORED = {
@@ -39,19 +38,27 @@ class _Rows(Structure):
     _fields_ = [("data", c_void_p), *((name, c_int64) for name in ("batch", "head", "token"))]
 
 
-def runs(backend: str, q: Tensor) -> bool:
-    """Whether `backend` is this one and q has numbers: fake tensors, which only count, take the eager way.
+def refusal(
+    device_type: str,
+    dtype: torch.dtype,
+    *,
+    backward: bool,
+    causal: bool | None = None,
+    head_size: int | None = None,
+) -> str | None:
+    """Why the library cannot take such tensors; None where it can."""
+    del backward, causal, head_size
+    if device_type != "cpu":
+        return f"backend native runs on a CPU, not on {device_type}; use eager or compile"
+    if dtype not in _STORED:
+        known = ", ".join(str(each).removeprefix("torch.") for each in _STORED)
+        return f"backend native knows {known}, not {dtype}; use eager or compile"
+    return None
 
-    Raises `Unsupported` for devices and data types that the library does not know.
-    """
-    if backend != "native" or isinstance(q, FakeTensor):
-        return False
-    if q.device.type != "cpu":
-        raise Unsupported(f"backend native runs on a CPU, not on {q.device.type}; use eager or compile")
-    if q.dtype not in _STORED:
-        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in _STORED)
-        raise Unsupported(f"backend native knows {known}, not {q.dtype}; use eager or compile")
-    return True
+
+def backend(attend: Core) -> Backend:
+    """A C++ implementation; counts are those of `core`."""
+    return Backend(attend=attend, refusal=refusal)
 
 
 def check_alike(q: Tensor, k: Tensor, v: Tensor) -> None:

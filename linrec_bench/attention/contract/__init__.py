@@ -12,9 +12,10 @@ from typing import Protocol
 
 import torch
 
+from linrec_bench.attention.backends import choice
 from linrec_bench.attention.contract import influence, values
 from linrec_bench.attention.contract.probe_inputs import NONE, Params, given, inputs, masks, noise
-from linrec_bench.attention.spec import Spec, accepted
+from linrec_bench.attention.spec import Spec
 
 __all__ = [
     "CHECKS",
@@ -73,10 +74,7 @@ def applies(name: str, spec: Spec, *, causal: bool) -> bool:
 
 def unprobed(spec: Spec, params: Params = NONE) -> str | None:
     """Why probes cannot run the mechanism on torch's default device; None where they can."""
-    if spec.refusal is None:
-        return None
-    own = accepted(spec.refusal, params)
-    return spec.refusal(torch.get_default_device().type, torch.float64, backward=True, **own)
+    return choice.refusal(spec, params, torch.get_default_device().type, torch.float64, backward=True)
 
 
 def applicable(spec: Spec, params: Params = NONE) -> dict[str, Check]:

@@ -30,14 +30,14 @@ def check_causal(spec: Spec, *, causal: bool, params: Params = NONE) -> str | No
         having = given(spec, length, params=params)
         later = (torch.arange(length) >= cut)[None, None, :, None]
         changed = having.where(later, _others(spec, length, params))
-        before = run(spec.core, having, causal=True, params=params)[:, :, :cut]
-        after = run(spec.core, changed, causal=True, params=params)[:, :, :cut]
+        before = run(spec, having, causal=True, params=params)[:, :, :cut]
+        after = run(spec, changed, causal=True, params=params)[:, :, :cut]
         found = difference(after, before)
         if found:
             return f"N = {length}: tokens from {cut} on change earlier outputs by {found}"
         weights = noise(having.tokens["v"].shape, torch.float64, seed=1)
         weights[:, :, cut:] = 0
-        slopes = gradients(spec.core, having, weights, causal=True, params=params)
+        slopes = gradients(spec, having, weights, causal=True, params=params)
         for which in having.tokens:
             leak = slopes[which][:, :, cut:].abs().max().item() if which in slopes else 0
             if leak > 0:
@@ -50,10 +50,10 @@ def check_prefix(spec: Spec, *, causal: bool, params: Params = NONE) -> str | No
     if not causal:
         return None
     having = given(spec, 300, params=params)
-    whole = run(spec.core, having, causal=True, params=params)
+    whole = run(spec, having, causal=True, params=params)
     for length in LENGTHS:
         part = having.map_tokens(lambda x, length=length: x[:, :, :length])  # type: ignore[misc]
-        found = difference(run(spec.core, part, causal=True, params=params), whole[:, :, :length])
+        found = difference(run(spec, part, causal=True, params=params), whole[:, :, :length])
         if found:
             return f"the first {length} of 300 tokens alone give outputs that differ by {found}"
     return None
@@ -68,14 +68,14 @@ def check_pad_content(spec: Spec, *, causal: bool, params: Params = NONE) -> str
         pads = ~mask[:, None, :, None]
         changed = having.where(pads, _others(spec, 37, params))
         before, after = (
-            real(run(spec.core, x, causal=causal, params=params, padding_mask=mask), mask)
+            real(run(spec, x, causal=causal, params=params, padding_mask=mask), mask)
             for x in (having, changed)
         )
         found = difference(after, before)
         if found:
             return f"mask {name}: other content at pads changes real outputs by {found}"
         weights = real(noise(having.tokens["v"].shape, torch.float64, seed=1), mask)
-        slopes = gradients(spec.core, having, weights, causal=causal, params=params, padding_mask=mask)
+        slopes = gradients(spec, having, weights, causal=causal, params=params, padding_mask=mask)
         leak = max(
             slope.masked_fill(~pads, 0).abs().max().item()
             for which, slope in slopes.items()
@@ -91,7 +91,7 @@ def check_pad_length(spec: Spec, *, causal: bool, params: Params = NONE) -> str 
     if not spec.honours_padding:
         return None
     having = given(spec, 37, params=params)
-    alone = run(spec.core, having, causal=causal, params=params)
+    alone = run(spec, having, causal=causal, params=params)
     for left, right in ((0, 1), (0, 90), (5, 0), (40, 23)):
         length = left + 37 + right
         padded = _others(spec, length, params)
@@ -99,7 +99,7 @@ def check_pad_length(spec: Spec, *, causal: bool, params: Params = NONE) -> str 
             padded.tokens[name][:, :, left : left + 37] = x
         mask = torch.zeros(alone.shape[0], length, dtype=torch.bool)
         mask[:, left : left + 37] = True
-        out = run(spec.core, padded, causal=causal, params=params, padding_mask=mask)
+        out = run(spec, padded, causal=causal, params=params, padding_mask=mask)
         found = difference(out[:, :, left : left + 37], alone)
         if found:
             return f"{left} pads before and {right} after change real outputs by {found}"
@@ -110,11 +110,11 @@ def check_batch_mates(spec: Spec, *, causal: bool, params: Params = NONE) -> str
     """Each row of a batch comes out as it does alone."""
     for name, mask in masks(spec, 37).items():
         having = given(spec, 37, params=params)
-        whole = run(spec.core, having, causal=causal, params=params, padding_mask=mask)
+        whole = run(spec, having, causal=causal, params=params, padding_mask=mask)
         for row in range(whole.shape[0]):
             own = None if mask is None else mask[row : row + 1]
             single = having.map_tokens(lambda x, row=row: x[row : row + 1])  # type: ignore[misc]
-            alone = run(spec.core, single, causal=causal, params=params, padding_mask=own)
+            alone = run(spec, single, causal=causal, params=params, padding_mask=own)
             found = difference(real(alone, own), real(whole[row : row + 1], own))
             if found:
                 return f"mask {name}: the others of the batch change row {row} by {found}"
@@ -129,8 +129,8 @@ def check_permutation(spec: Spec, *, causal: bool, params: Params = NONE) -> str
     having = given(spec, 300, params=params)
     order = torch.randperm(300, generator=torch.Generator().manual_seed(3))
     order = order.to(having.tokens["q"].device)
-    out = run(spec.core, having.map_tokens(lambda x: x[:, :, order]), causal=False, params=params)
-    found = difference(out, run(spec.core, having, causal=False, params=params)[:, :, order])
+    out = run(spec, having.map_tokens(lambda x: x[:, :, order]), causal=False, params=params)
+    found = difference(out, run(spec, having, causal=False, params=params)[:, :, order])
     if spec.permutation_equivariant:
         return f"permuted tokens give outputs that differ by {found}" if found else None
     return None if found else "declared to depend on the order of the tokens, but does not"
@@ -144,8 +144,8 @@ def check_layout(spec: Spec, *, causal: bool, params: Params = NONE) -> str | No
         """The same numbers as [B, N, H, d] with other numbers between them, seen as [B, H, N, d]."""
         return torch.stack((x.transpose(1, 2), x.transpose(1, 2).neg()), dim=2)[:, :, 0].transpose(1, 2)
 
-    strided = run(spec.core, having.map_qkv(view), causal=causal, params=params)
-    found = difference(strided, run(spec.core, having, causal=causal, params=params))
+    strided = run(spec, having.map_qkv(view), causal=causal, params=params)
+    found = difference(strided, run(spec, having, causal=causal, params=params))
     return f"strided inputs change outputs by {found}" if found else None
 
 

@@ -9,7 +9,8 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from linrec_bench.attention.spec import Core, Spec, accepted
+from linrec_bench.attention.backends import choice
+from linrec_bench.attention.spec import Spec, accepted
 
 Params = Mapping[str, object]
 NONE: Params = {}
@@ -18,7 +19,7 @@ LENGTHS = (1, 2, 37, 300)
 """One token, two, a ragged chunk, many chunks and a ragged one."""
 
 SEQ_LEN = 512
-"""What companions are made for: at least every length that probes use on real tensors."""
+"""What gate modules are made for: at least every length that probes use on real tensors."""
 
 HEADS, HEAD_SIZE = 3, 8
 
@@ -65,7 +66,7 @@ class Given:
 def given(
     spec: Spec, length: int, dtype: torch.dtype = torch.float64, *, params: Params = NONE, seed: int = 0
 ) -> Given:
-    """Seeded q, k, v of shape [2, H, length, d], and what the mechanism's companion makes of seeded tokens.
+    """Seeded q, k, v of shape [2, H, length, d], and what the mechanism's gate module makes of seeded tokens.
 
     Another `seed` gives other tokens and the same weights.
     """
@@ -73,7 +74,7 @@ def given(
     x = noise((2, length, HEADS * HEAD_SIZE), dtype, seed=seed + 13)
     made = {
         name: tensor.detach()
-        for name, tensor in spec.companion_tensors(x, HEADS, seq_len=SEQ_LEN, params=params).items()
+        for name, tensor in spec.gate_tensors(x, HEADS, seq_len=SEQ_LEN, params=params).items()
     }
     tokens |= {name: made.pop(name) for name in spec.tokens}
     return Given(tokens, made)
@@ -108,25 +109,43 @@ def masks(spec: Spec, length: int) -> dict[str, Tensor | None]:
 
 
 def run(
-    core: Core, having: Given, *, causal: bool, params: Params = NONE, padding_mask: Tensor | None = None
+    spec: Spec,
+    having: Given,
+    *,
+    causal: bool,
+    params: Params = NONE,
+    padding_mask: Tensor | None = None,
+    reference: bool = False,
 ) -> Tensor:
-    """o of a core or a reference; settings that only a companion or a layer has are left out."""
-    own = accepted(core, params)
-    return core(**having.tokens, padding_mask=padding_mask, causal=causal, **having.weights, **own)
+    """o of the implementation that `params` choose, or of the `reference`.
+
+    Settings that only a gate module or a layer has are left out.
+    """
+    if reference:
+        own = accepted(spec.reference, params)
+        return spec.reference(
+            **having.tokens, padding_mask=padding_mask, causal=causal, **having.weights, **own
+        )
+    qkv = (having.tokens[name] for name in "qkv")
+    others = {name: x for name, x in having.tokens.items() if name not in "qkv"} | having.weights
+    return choice.attend(
+        spec, *qkv, padding_mask=padding_mask, causal=causal, settings=params, tensors=others
+    )
 
 
 def gradients(
-    core: Core,
+    spec: Spec,
     having: Given,
     weights: Tensor,
     *,
     causal: bool,
     params: Params = NONE,
     padding_mask: Tensor | None = None,
+    reference: bool = False,
 ) -> dict[str, Tensor]:
     """Gradients of sum(weights * o) at every floating tensor; zeros where one has no part in o."""
     leaves = having.map(lambda x: x.detach().clone().requires_grad_(x.is_floating_point()))
-    out = run(core, leaves, causal=causal, params=params, padding_mask=padding_mask)
+    out = run(spec, leaves, causal=causal, params=params, padding_mask=padding_mask, reference=reference)
     named = {name: x for name, x in {**leaves.tokens, **leaves.weights}.items() if x.requires_grad}
     found = torch.autograd.grad(out, list(named.values()), weights, allow_unused=True, materialize_grads=True)
     return dict(zip(named, found, strict=True))

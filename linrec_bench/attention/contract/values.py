@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ def check_shape_and_dtype(spec: Spec, *, causal: bool, params: Params = NONE) ->
     for dtype in (torch.float32, torch.bfloat16, torch.float64):
         for length in LENGTHS:
             having = given(spec, length, dtype, params=params)
-            out = run(spec.core, having, causal=causal, params=params)
+            out = run(spec, having, causal=causal, params=params)
             v = having.tokens["v"]
             if out.shape != v.shape or out.dtype != dtype:
                 return f"{list(v.shape)} {dtype} gives {list(out.shape)} {out.dtype}"
@@ -44,14 +45,14 @@ def check_fake(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None
         q, k, v = (torch.randn(shape, requires_grad=True) for _ in range(3))
         x = torch.randn(shape[0], shape[2], shape[1] * shape[3])
         # Apart from any graph: backward runs twice below.
-        companion = spec.companion_tensors(x, shape[1], seq_len=shape[2], params=params)
-        made = {name: tensor.detach() for name, tensor in companion.items()}
+        gates = spec.gate_tensors(x, shape[1], seq_len=shape[2], params=params)
+        made = {name: tensor.detach() for name, tensor in gates.items()}
         mask = torch.ones(shape[0], shape[2], dtype=torch.bool)
         tokens = {"q": q, "k": k, "v": v} | {name: made.pop(name) for name in spec.tokens}
         having = Given(tokens, made)
         for padding_mask in (None, mask) if spec.honours_padding else (None,):
             try:
-                out = run(spec.core, having, causal=causal, params=params, padding_mask=padding_mask)
+                out = run(spec, having, causal=causal, params=params, padding_mask=padding_mask)
                 out.sum().backward()
             except DataDependentOutputException as error:
                 return f"reads a value of a tensor, which a fake tensor does not have: {error}"
@@ -77,9 +78,14 @@ def check_agreement(spec: Spec, *, causal: bool, params: Params = NONE) -> str |
         for length in LENGTHS:
             having = given(spec, length, dtype, params=params)
             for name, mask in masks(spec, length).items():
-                out = run(spec.core, having, causal=causal, params=params, padding_mask=mask)
+                out = run(spec, having, causal=causal, params=params, padding_mask=mask)
                 exact = run(
-                    spec.reference, having.map(_double), causal=causal, params=params, padding_mask=mask
+                    spec,
+                    having.map(_double),
+                    causal=causal,
+                    params=params,
+                    padding_mask=mask,
+                    reference=True,
                 )
                 found = difference(real(out, mask), real(exact, mask), dtype)
                 if found:
@@ -101,9 +107,9 @@ def check_gradients(
             having = given(spec, length, dtype, params=params, seed=seed)
             for name, mask in masks(spec, length).items():
                 weights = real(noise(having.tokens["v"].shape, dtype, seed=1), mask)
-                ask: dict[str, object] = {"causal": causal, "params": params, "padding_mask": mask}
-                fast = gradients(spec.core, having, weights, **ask)  # type: ignore[arg-type]
-                exact = gradients(spec.reference, having.map(_double), weights.double(), **ask)  # type: ignore[arg-type]
+                call = partial(gradients, spec, causal=causal, params=params, padding_mask=mask)
+                fast = call(having, weights)
+                exact = call(having.map(_double), weights.double(), reference=True)
                 # q, k, v against one scale: a gradient that cancels to zero leaves rounding errors.
                 scale = max(exact[which].abs().max().item() for which in "qkv")
                 for which, value in exact.items():
@@ -123,7 +129,7 @@ def check_decode(spec: Spec, *, causal: bool, params: Params = NONE) -> str | No
         return "has a causal form, but no init_state and step to decode with"
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         having = given(spec, 37, dtype, params=params)
-        whole = run(spec.core, having, causal=True, params=params)
+        whole = run(spec, having, causal=True, params=params)
         for sizes in ([1] * 37, [20, 1, 1, 15], [37]):
             start = accepted(spec.init_state, params, seq_len=SEQ_LEN)
             state = spec.init_state(having.tokens["q"], **start)
@@ -158,11 +164,12 @@ def check_finite(spec: Spec, *, causal: bool, params: Params = NONE) -> str | No
             mask[0] = False
             mask[1, :9] = False
             cases["rows of padding alone"] = (plain, mask)
-        for name, (having, mask_or_none) in cases.items():
-            ask = {"causal": causal, "params": params, "padding_mask": mask_or_none}
-            out = run(spec.core, having, **ask)  # type: ignore[arg-type]
-            found = gradients(spec.core, having, torch.ones_like(out), **ask)  # type: ignore[arg-type]
-            for what, x in {"output": out, **{f"gradient at {key}": g for key, g in found.items()}}.items():
+        for name, (having, padding_mask) in cases.items():
+            out = run(spec, having, causal=causal, params=params, padding_mask=padding_mask)
+            slopes = gradients(
+                spec, having, torch.ones_like(out), causal=causal, params=params, padding_mask=padding_mask
+            )
+            for what, x in {"output": out, **{f"gradient at {key}": g for key, g in slopes.items()}}.items():
                 if not x.isfinite().all():
                     return f"{dtype}, {name}: {what} is not finite"
     return None

@@ -16,14 +16,11 @@ the number of features is quadratic in f; v keeps its d.
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.backends.fla import Backend
 from linrec_bench.attention.ops import feature_map_attention
 from linrec_bench.attention.ops.causal_product import Kernel
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
@@ -71,16 +68,8 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     eps: float = 1e-12,
-    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N f^2 d) operations; see the module for the equation.
-
-    `backend` "fla": a kernel of fla-core, see `fla_kernels`; causal, f <= 16, and an eps of its own, 1e-6.
-    """
-    if fla.chosen(backend, q, causal=causal):
-        _check_dimensions(query_projection.shape[-1])
-        by_kernel = partial(_by_kernel, weights=(query_projection, key_projection))
-        return fla.over_real(by_kernel, (q, k, v), padding_mask)
+    """o [B, H, N, d] in O(N f^2 d) operations; see the module for the equation."""
     return feature_map_attention.attend(
         _maps(query_projection.shape[-1]),
         q,
@@ -121,13 +110,15 @@ def _maps(feature_dim: int) -> FeatureMaps:
     return FeatureMaps(queries=_queries, keys=_keys, count=count, kernel=TAYLOR)
 
 
-def _check_dimensions(feature_dim: int) -> None:
+def _by_kernel(
+    q: Tensor, k: Tensor, v: Tensor, *, query_projection: Tensor, key_projection: Tensor, eps: float = 1e-6
+) -> Tensor:
+    """`eps` is not used: the kernel has its own, 1e-6."""
+    del eps
+    feature_dim = query_projection.shape[-1]
     if feature_dim > 16:
         raise Unsupported(f"backend fla takes at most 16 dimensions here, got feature_dim {feature_dim}")
-
-
-def _by_kernel(q: Tensor, k: Tensor, v: Tensor, *, weights: tuple[Tensor, Tensor]) -> Tensor:
-    return fla.taylor(_queries(q, *weights), _keys(k, *weights), v)
+    return fla.taylor(_scaled(q @ query_projection), _scaled(k @ key_projection), v)
 
 
 def _queries(q: Tensor, query_projection: Tensor, key_projection: Tensor) -> Tensor:
@@ -191,11 +182,10 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    backends={"fla": fla.backend(_by_kernel)},
     complexity="4 N d D a head, D = 1 + f + f(f+1)/2 features (f = 16: 153)",
     decode_state="(d + 1) D numbers a head, D = 1 + f + f(f+1)/2 (f = 16: 153)",
-    companion=Projections,
+    gate_module=Projections,
     init_state=init_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.refusal,
 )

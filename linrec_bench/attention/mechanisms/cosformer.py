@@ -187,7 +187,7 @@ SPEC = Spec(
     permutation_equivariant=False,
     complexity="8 N d^2 a head",
     decode_state="2 d^2 + 2 d numbers a head and a position",
-    companion=LengthScale,
+    gate_module=LengthScale,
     init_state=init_state,
     step=step,
 )

@@ -21,15 +21,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from linrec_bench import attention
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.backends.fla import Backend
-from linrec_bench.attention.layer import Mixer, join_heads, split_heads
-from linrec_bench.attention.ops.blockwise import advance, scan
-from linrec_bench.attention.ops.delta_rule import delta_product, zero_state
+from linrec_bench.attention.layer import join_heads, split_heads
+from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
+from linrec_bench.attention.ops.delta_rule import delta_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, unit_rows
-from linrec_bench.attention.ops.gated_layer import ShortConvolution
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.published_layers import ConvolvedLayer, ShortConvolution
+from linrec_bench.attention.spec import EAGER, Spec, State
 
 
 def core(
@@ -40,23 +38,11 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     beta: Float[Tensor, "B H N 1"],
-    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`.
-
-    `backend` "fla": a kernel of fla-core, see `fla_kernels`; half types only.
-    """
+    """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
-    widest = fla.WIDEST_HEAD
-    if fla.chosen(backend, q, causal=causal, refusal=fla.half_only, widest=widest):
-        return fla.over_real(_by_kernel, (q, k, v, beta), padding_mask)
     # The solution of a block is a row of 2 d numbers for each token.
-    return scan(_step, init_state(q), (q, k, v, beta), padding_mask, width=2 * q.shape[-1])
-
-
-def init_state(like: Float[Tensor, "B H _ d"]) -> State:
-    """S = 0, [B, H, d, d]."""
-    return zero_state(like)
+    return scan(_step, zero_state(q), (q, k, v, beta), padding_mask, width=2 * q.shape[-1])
 
 
 def step(
@@ -116,35 +102,7 @@ class Beta(nn.Module):
         return {"beta": split_heads(self.beta(x).sigmoid(), self.beta.out_features)}
 
 
-class ConvolvedProjections(nn.Module):
-    """q, k, v = SiLU(conv(x W)), [B, H, N, d] each."""
-
-    def __init__(self, hidden_size: int, heads: int, *, kernel_size: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.project = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
-        self.convolution = ShortConvolution(3 * hidden_size, kernel_size=kernel_size, bias=False)
-
-    def forward(
-        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return self._split(self.convolution(self.project(x), padding_mask))
-
-    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
-        """The tokens before the first, which are zeros."""
-        return self.convolution.init_state(x.new_empty(x.shape[0], 0, self.project.out_features))
-
-    def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, tuple[Tensor, Tensor, Tensor]]:
-        """q, k, v of the events that follow."""
-        state, mixed = self.convolution.step(state, self.project(x))
-        return state, self._split(mixed)
-
-    def _split(self, x: Float[Tensor, "B n DDD"]) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = x.chunk(3, dim=-1)
-        return split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads)
-
-
-class DeltaNetLayer(nn.Module):
+class DeltaNetLayer(ConvolvedLayer):
     """Projections, short convolutions, the delta rule, an RMS norm for each head, a projection out."""
 
     def __init__(
@@ -155,36 +113,18 @@ class DeltaNetLayer(nn.Module):
         causal: bool,
         seq_len: int,
         kernel_size: int = 4,
-        backend: Backend = "eager",
+        backend: str = EAGER,
     ) -> None:
-        super().__init__()
-        self.heads, self.seq_len = heads, seq_len
-        self.qkv = ConvolvedProjections(hidden_size, heads, kernel_size=kernel_size)
-        self.companion = Beta(hidden_size, heads)
-        self.mixer = Mixer("deltanet", causal=causal, backend=backend)
+        super().__init__(heads, spec=SPEC, causal=causal, seq_len=seq_len, params={"backend": backend})
+        self.qkv = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
+        self.convolution = ShortConvolution(3 * hidden_size, kernel_size=kernel_size, bias=False)
+        self.gates = Beta(hidden_size, heads)
         self.norm = nn.RMSNorm(hidden_size // heads, eps=1e-5)
         self.out = nn.Linear(hidden_size, hidden_size, bias=False)
 
-    def forward(
-        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
-        out: Tensor = self.mixer(*self.qkv(x, padding_mask), padding_mask, **self.companion(x))
-        return self._out(out)
-
-    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
-        """The state before the first event: of the convolution, then of the delta rule."""
-        like = split_heads(x, self.heads)
-        own = attention.init_state(self.mixer.name, like, seq_len=self.seq_len)
-        return (*self.qkv.init_state(x), *own)
-
-    def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
-        """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
-        past, qkv = self.qkv.step(state[:1], x)
-        own, out = self.mixer.step(state[1:], *qkv, seq_len=self.seq_len, **self.companion(x))
-        return (*past, *own), self._out(out)
-
-    def _out(self, o: Float[Tensor, "B H n d"]) -> Float[Tensor, "B n D"]:
-        out: Tensor = self.out(join_heads(self.norm(o)))
+    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+        del kept
+        out: Tensor = self.out(join_heads(self.norm(mixed)))
         return out
 
 
@@ -202,15 +142,14 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    backends={"fla": fla.backend(_by_kernel, tokens=("beta",), dtypes=fla.HALF, widest_head=fla.WIDEST_HEAD)},
     bidirectional=False,
     permutation_equivariant=False,
     complexity="8 N d (C + d) + 6 N d^3 / C a head, C = max(16, d): 22 N d^2 from d = 16 on",
     decode_state="d^2 numbers a head, 3 D (kernel_size - 1) a layer",
     tokens=("beta",),
-    companion=Beta,
+    gate_module=Beta,
     layer=DeltaNetLayer,
-    init_state=init_state,
+    init_state=zero_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.half_only,
 )

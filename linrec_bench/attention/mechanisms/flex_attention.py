@@ -92,8 +92,16 @@ def _refuse(*tensors: Tensor) -> None:
         raise Unsupported(f"attention flex-attention: {reason}")
 
 
-def refusal(device_type: str, dtype: torch.dtype, *, backward: bool) -> str | None:
+def refusal(
+    device_type: str,
+    dtype: torch.dtype,
+    *,
+    backward: bool,
+    causal: bool | None = None,
+    head_size: int | None = None,
+) -> str | None:
     """Why such tensors have no fused kernel here; None where they have one."""
+    del causal, head_size
     if dtype not in (torch.float32, torch.bfloat16, torch.float16):
         return f"torch has no fused kernel for {dtype}; expected float32, bfloat16 or float16"
     if "1" in (os.environ.get("TORCHDYNAMO_DISABLE"), os.environ.get("TORCH_COMPILE_DISABLE")):

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from linrec_bench.attention.layer import Mixer, join_heads, split_heads
+from linrec_bench.attention.layer import AttentionOp, join_heads, split_heads
 from linrec_bench.attention.ops.blockwise import state_dtype
 from linrec_bench.attention.spec import Spec
 
@@ -46,13 +46,13 @@ class FourierMixing(nn.Module):
     def __init__(self, hidden_size: int, heads: int, *, causal: bool) -> None:
         super().__init__()
         del hidden_size, heads
-        self.mixer = Mixer("fnet", causal=causal)
+        self.attention = AttentionOp(SPEC, causal=causal)
 
     def forward(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N D"]:
         whole = split_heads(x, 1)
-        return join_heads(self.mixer(whole, whole, whole, padding_mask))
+        return join_heads(self.attention(whole, whole, whole, padding_mask))
 
 
 def reference(

@@ -22,11 +22,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from linrec_bench import attention
-from linrec_bench.attention.layer import Mixer, join_heads, split_heads
+from linrec_bench.attention.layer import AttentionOp, join_heads, split_heads
 from linrec_bench.attention.mechanisms.fuxi_positional import PositionalChannel
 from linrec_bench.attention.mechanisms.fuxi_temporal import TemporalChannel
-from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype
+from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.spec import Spec, State
@@ -43,13 +42,7 @@ def core(
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; `rate` is g > 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
-    return scan(_step, init_state(q), (q, k, v), padding_mask, weights=(rate,))
-
-
-def init_state(like: Float[Tensor, "B H _ d"]) -> State:
-    """S = 0, [B, H, d, d]."""
-    batch, heads, _, d = like.shape
-    return (like.new_zeros(batch, heads, d, d, dtype=state_dtype(like)),)
+    return scan(_step, zero_state(q), (q, k, v), padding_mask, weights=(rate,))
 
 
 def step(
@@ -127,8 +120,8 @@ class FuXiLinearLayer(nn.Module):
         self.heads, self.seq_len = heads, seq_len
         self.project = nn.Linear(hidden_size, 6 * hidden_size, bias=False)
         nn.init.normal_(self.project.weight, std=0.02)
-        self.companion = Rates(hidden_size, heads)
-        self.mixer = Mixer("fuxi-linear", causal=causal)
+        self.gates = Rates(hidden_size, heads)
+        self.attention = AttentionOp(SPEC, causal=causal)
         self.temporal = TemporalChannel(
             hidden_size, heads, causal=causal, seq_len=seq_len, base=base, start=start, stride=stride
         )
@@ -145,14 +138,14 @@ class FuXiLinearLayer(nn.Module):
         timestamps: Int[Tensor, "B N+1"],
     ) -> Float[Tensor, "B N D"]:
         normed, gate, q, k, v = self._split(x)
-        what = join_heads(self.mixer(q, k, v, padding_mask, **self.companion(x)))
+        what = join_heads(self.attention(q, k, v, padding_mask, **self.gates(x)))
         when = self.temporal(normed, padding_mask, timestamps)
         where = self.positional(normed, padding_mask)
         return self._leave(gate, what, when, where)
 
     def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
         """The states of the three channels in their order, before the first event."""
-        what = attention.init_state("fuxi-linear", split_heads(x, self.heads), seq_len=self.seq_len)
+        what = self.attention.init_state(split_heads(x, self.heads), seq_len=self.seq_len)
         return (*what, *self.temporal.init_state(x), *self.positional.init_state(x))
 
     def step(
@@ -160,7 +153,7 @@ class FuXiLinearLayer(nn.Module):
     ) -> tuple[State, Float[Tensor, "B n D"]]:
         """The states after the events x and their outputs, as `forward` gives them. The old are spent."""
         normed, gate, q, k, v = self._split(x)
-        first, mixed = self.mixer.step(state[:1], q, k, v, seq_len=self.seq_len, **self.companion(x))
+        first, mixed = self.attention.step(state[:1], q, k, v, seq_len=self.seq_len, **self.gates(x))
         second, when = self.temporal.step(state[1:3], normed, timestamps)
         third, where = self.positional.step(state[3:], normed)
         return (*first, *second, *third), self._leave(gate, join_heads(mixed), when, where)
@@ -196,9 +189,9 @@ SPEC = Spec(
     permutation_equivariant=False,
     complexity="4 N d (C + d) + 32 N d^2 / C a head, chunks of C",
     decode_state="d^2 numbers a head; the layer's other channels 2 d and 32 d more",
-    companion=Rates,
+    gate_module=Rates,
     layer=FuXiLinearLayer,
     timestamps=True,
-    init_state=init_state,
+    init_state=zero_state,
     step=step,
 )

@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from linrec_bench import attention
-from linrec_bench.attention.layer import Mixer, join_heads, split_heads
+from linrec_bench.attention.layer import MechanismLayer, join_heads, split_heads
 from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
@@ -162,34 +161,24 @@ class Places(nn.Module):
         return {"places": self.embedding, "alpha": self.alpha, "beta": self.beta}
 
 
-class PositionalChannel(nn.Module):
+class PositionalChannel(MechanismLayer):
     """x projected to values, without bias, and the mechanism; no projection out."""
 
     def __init__(
         self, hidden_size: int, heads: int, *, causal: bool, seq_len: int, position_size: int = 32
     ) -> None:
-        super().__init__()
-        self.heads, self.seq_len, self.position_size = heads, seq_len, position_size
+        params = {"position_size": position_size}
+        super().__init__(heads, spec=SPEC, causal=causal, seq_len=seq_len, params=params)
         self.values = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.companion = Places(hidden_size, heads, seq_len=seq_len, position_size=position_size)
-        self.mixer = Mixer("fuxi-positional", causal=causal, position_size=position_size)
+        self.gates = Places(hidden_size, heads, seq_len=seq_len, position_size=position_size)
 
-    def forward(
-        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
+    def enter(self, x: Float[Tensor, "B n D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         v = split_heads(self.values(x), self.heads)
-        return join_heads(self.mixer(v, v, v, padding_mask, **self.companion(x)))
+        return v, v, v, x
 
-    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
-        """The sums and the place, before the first event."""
-        like = split_heads(x, self.heads)
-        return attention.init_state("fuxi-positional", like, seq_len=self.seq_len, **self.mixer.params)
-
-    def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
-        """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
-        v = split_heads(self.values(x), self.heads)
-        state, mixed = self.mixer.step(state, v, v, v, seq_len=self.seq_len, **self.companion(x))
-        return state, join_heads(mixed)
+    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+        del kept
+        return join_heads(mixed)
 
 
 SPEC = Spec(
@@ -205,7 +194,7 @@ SPEC = Spec(
     permutation_equivariant=False,
     complexity="4 N d (C + p) a head, chunks of C = p = 32",
     decode_state="32 d numbers a head",
-    companion=Places,
+    gate_module=Places,
     layer=PositionalChannel,
     init_state=init_state,
     step=step,

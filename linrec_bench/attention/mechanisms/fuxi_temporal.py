@@ -21,12 +21,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from linrec_bench import attention
-from linrec_bench.attention.layer import Mixer, join_heads, split_heads
+from linrec_bench.attention.layer import join_heads, split_heads
 from linrec_bench.attention.ops.blockwise import advance, pads, scan, state_dtype
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
-from linrec_bench.attention.ops.time_intervals import check_timestamps, stand_in_waits, waits
+from linrec_bench.attention.ops.time_intervals import stand_in_intervals
+from linrec_bench.attention.published_layers import TimedLayer
 from linrec_bench.attention.spec import Spec, State, Unsupported
 
 
@@ -194,15 +194,15 @@ class Gammas(nn.Module):
         self.logits = nn.Parameter(0.02 * torch.randn(heads))
 
     def forward(self, x: Float[Tensor, "B N D"]) -> dict[str, Tensor]:
-        """The logarithms, and waits that stand in for those of a layer that has times."""
-        return {"wait": stand_in_waits(x), **self.weights()}
+        """The logarithms, and intervals that stand in for those of a layer that has times."""
+        return {"wait": stand_in_intervals(x), **self.weights()}
 
     def weights(self) -> dict[str, Tensor]:
         """What is learnt, by its name in `core`."""
         return {"log_gamma": F.logsigmoid(self.logits)[:, None, None]}
 
 
-class TemporalChannel(nn.Module):
+class TemporalChannel(TimedLayer):
     """x projected to values, without bias, and the mechanism; no projection out."""
 
     def __init__(
@@ -216,39 +216,21 @@ class TemporalChannel(nn.Module):
         start: int = 10,
         stride: int = 3,
     ) -> None:
-        super().__init__()
-        self.heads, self.seq_len = heads, seq_len
+        params = {"base": base, "start": start, "stride": stride}
+        super().__init__(heads, spec=SPEC, causal=causal, seq_len=seq_len, params=params)
         self.values = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.companion = Gammas(hidden_size, heads)
-        self.mixer = Mixer("fuxi-temporal", causal=causal, base=base, start=start, stride=stride)
+        self.gammas = Gammas(hidden_size, heads)
 
-    def forward(
-        self,
-        x: Float[Tensor, "B N D"],
-        padding_mask: Bool[Tensor, "B N"] | None,
-        timestamps: Int[Tensor, "B N+1"],
-    ) -> Float[Tensor, "B N D"]:
-        check_timestamps(timestamps, x)
+    def weights(self) -> dict[str, Tensor]:
+        return self.gammas.weights()
+
+    def enter(self, x: Float[Tensor, "B n D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         v = split_heads(self.values(x), self.heads)
-        wait = waits(timestamps, padding_mask)
-        return join_heads(self.mixer(v, v, v, padding_mask, wait=wait, **self.companion.weights()))
+        return v, v, v, x
 
-    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
-        """The sums and the time, before the first event."""
-        like = split_heads(x, self.heads)
-        return attention.init_state("fuxi-temporal", like, seq_len=self.seq_len, **self.mixer.params)
-
-    def step(
-        self, state: State, x: Float[Tensor, "B n D"], timestamps: Int[Tensor, "B n+1"]
-    ) -> tuple[State, Float[Tensor, "B n D"]]:
-        """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
-        check_timestamps(timestamps, x)
-        v = split_heads(self.values(x), self.heads)
-        wait = waits(timestamps, None)
-        state, mixed = self.mixer.step(
-            state, v, v, v, seq_len=self.seq_len, wait=wait, **self.companion.weights()
-        )
-        return state, join_heads(mixed)
+    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+        del kept
+        return join_heads(mixed)
 
 
 SPEC = Spec(
@@ -269,7 +251,7 @@ SPEC = Spec(
     complexity="4 N d (C + 2) a head, chunks of C = 16",
     decode_state="2 d numbers a head and a time",
     tokens=("wait",),
-    companion=Gammas,
+    gate_module=Gammas,
     layer=TemporalChannel,
     timestamps=True,
     init_state=init_state,

@@ -24,16 +24,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from linrec_bench import attention
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.backends.fla import Backend
-from linrec_bench.attention.layer import Mixer, split_heads
-from linrec_bench.attention.mechanisms.deltanet import ConvolvedProjections
-from linrec_bench.attention.ops.blockwise import advance, scan
-from linrec_bench.attention.ops.delta_rule import delta_product, zero_state
+from linrec_bench.attention.layer import split_heads
+from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
+from linrec_bench.attention.ops.delta_rule import delta_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, unit_rows
-from linrec_bench.attention.ops.gated_layer import GatedOutput
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.published_layers import ConvolvedLayer, GatedOutput, ShortConvolution
+from linrec_bench.attention.spec import EAGER, Spec, State
 
 RATES = (1.0, 16.0)
 """Where exp(A) starts, of each head uniformly."""
@@ -51,22 +48,11 @@ def core(
     causal: bool = False,
     beta: Float[Tensor, "B H N 1"],
     log_decay: Float[Tensor, "B H N 1"],
-    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`.
-
-    `backend` "fla": a kernel of fla-core, see `fla_kernels`.
-    """
+    """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
-    if fla.chosen(backend, q, causal=causal, widest=fla.WIDEST_HEAD):
-        return fla.over_real(_by_kernel, (q, k, v, beta, log_decay), padding_mask)
     # The solution of a block is a row of 2 d numbers for each token.
-    return scan(_step, init_state(q), (q, k, v, beta, log_decay), padding_mask, width=2 * q.shape[-1])
-
-
-def init_state(like: Float[Tensor, "B H _ d"]) -> State:
-    """S = 0, [B, H, d, d]."""
-    return zero_state(like)
+    return scan(_step, zero_state(q), (q, k, v, beta, log_decay), padding_mask, width=2 * q.shape[-1])
 
 
 def step(
@@ -145,7 +131,7 @@ class BetaAndDecay(nn.Module):
         }
 
 
-class GatedDeltaNetLayer(nn.Module):
+class GatedDeltaNetLayer(ConvolvedLayer):
     """Projections, short convolutions, the gated delta rule, a norm for each head, a gate, a projection."""
 
     def __init__(
@@ -156,34 +142,17 @@ class GatedDeltaNetLayer(nn.Module):
         causal: bool,
         seq_len: int,
         kernel_size: int = 4,
-        backend: Backend = "eager",
+        backend: str = EAGER,
     ) -> None:
-        super().__init__()
-        self.heads, self.seq_len = heads, seq_len
-        self.qkv = ConvolvedProjections(hidden_size, heads, kernel_size=kernel_size)
-        self.companion = BetaAndDecay(hidden_size, heads)
-        self.mixer = Mixer("gated-deltanet", causal=causal, backend=backend)
+        super().__init__(heads, spec=SPEC, causal=causal, seq_len=seq_len, params={"backend": backend})
+        self.qkv = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
+        self.convolution = ShortConvolution(3 * hidden_size, kernel_size=kernel_size, bias=False)
+        self.gates = BetaAndDecay(hidden_size, heads)
         self.out = GatedOutput(hidden_size, norm=nn.RMSNorm(hidden_size // heads, eps=1e-5))
 
-    def forward(
-        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
-        mixed = self.mixer(*self.qkv(x, padding_mask), padding_mask, **self.companion(x))
-        out: Tensor = self.out(mixed, x)
+    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+        out: Tensor = self.out(mixed, kept)
         return out
-
-    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
-        """The state before the first event: of the convolution, then of the delta rule."""
-        like = split_heads(x, self.heads)
-        own = attention.init_state(self.mixer.name, like, seq_len=self.seq_len)
-        return (*self.qkv.init_state(x), *own)
-
-    def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
-        """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
-        past, qkv = self.qkv.step(state[:1], x)
-        own, mixed = self.mixer.step(state[1:], *qkv, seq_len=self.seq_len, **self.companion(x))
-        out: Tensor = self.out(mixed, x)
-        return (*past, *own), out
 
 
 SPEC = Spec(
@@ -201,15 +170,14 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    backends={"fla": fla.backend(_by_kernel, tokens=("beta", "log_decay"), widest_head=fla.WIDEST_HEAD)},
     bidirectional=False,
     permutation_equivariant=False,
     complexity="8 N d (C + d) + 6 N d^3 / C a head, C = max(16, d): 22 N d^2 from d = 16 on",
     decode_state="d^2 numbers a head, 3 D (kernel_size - 1) a layer",
     tokens=("beta", "log_decay"),
-    companion=BetaAndDecay,
+    gate_module=BetaAndDecay,
     layer=GatedDeltaNetLayer,
-    init_state=init_state,
+    init_state=zero_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.refusal,
 )

@@ -5,7 +5,7 @@
 Yang et al. 2024, "Gated Linear Attention Transformers with Hardware-Efficient Training" (ICML 2024, arXiv
 2312.06635): section 4.1 for the recurrence, 4.4 for the gate and the layer. Upstream:
 fla-org/flash-linear-attention, `layers/gla.py`. `core` takes log alpha, since products of many alphas vanish;
-the companion makes it with the rank 16 and tau = 16 of the paper. Causal only. Padded tokens neither decay
+the gate module makes it with the rank 16 and tau = 16 of the paper. Causal only. Padded tokens neither decay
 nor add to the state.
 """
 
@@ -17,13 +17,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.backends.fla import Backend
 from linrec_bench.attention.layer import split_heads
-from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype
+from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
-from linrec_bench.attention.ops.gated_layer import GatedLayer
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.published_layers import GatedLayer
+from linrec_bench.attention.spec import EAGER, Spec, State
 
 
 def core(
@@ -34,22 +33,10 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     log_decay: Float[Tensor, "B H N d"],
-    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`.
-
-    `backend` "fla": a kernel of fla-core, see `fla_kernels`.
-    """
+    """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
-    if fla.chosen(backend, q, causal=causal):
-        return fla.over_real(fla.gated, (q, k, v, log_decay), padding_mask)
-    return scan(_step, init_state(q), (q, k, v, log_decay), padding_mask)
-
-
-def init_state(like: Float[Tensor, "B H _ d"]) -> State:
-    """S = 0, [B, H, d, d]."""
-    batch, heads, _, d = like.shape
-    return (like.new_zeros(batch, heads, d, d, dtype=state_dtype(like)),)
+    return scan(_step, zero_state(q), (q, k, v, log_decay), padding_mask)
 
 
 def step(
@@ -120,16 +107,16 @@ class GlaLayer(GatedLayer):
         seq_len: int,
         gate_rank: int = 16,
         tau: float = 16.0,
-        backend: Backend = "eager",
+        backend: str = EAGER,
     ) -> None:
         SPEC.check_direction(causal=causal)
         super().__init__(
             hidden_size,
             heads,
-            attention="gla",
+            spec=SPEC,
             seq_len=seq_len,
             norm=nn.RMSNorm(hidden_size // heads, eps=1e-5),
-            companion=LowRankGate(hidden_size, heads, gate_rank=gate_rank, tau=tau),
+            gates=LowRankGate(hidden_size, heads, gate_rank=gate_rank, tau=tau),
             backend=backend,
         )
 
@@ -148,14 +135,13 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    backends={"fla": fla.backend(fla.gated, tokens=("log_decay",))},
     bidirectional=False,
     complexity="N d (3 C + 4 d) + 32 N d^2 / C a head, chunks of C; gates of rank r 4 N d r",
     decode_state="d^2 numbers a head",
     tokens=("log_decay",),
-    companion=LowRankGate,
+    gate_module=LowRankGate,
     layer=GlaLayer,
-    init_state=init_state,
+    init_state=zero_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.refusal,
 )

@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.backends.fla import Backend
 from linrec_bench.attention.ops import feature_map_attention
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
 from linrec_bench.attention.ops.row_normalise import weigh_plainly
@@ -48,12 +47,8 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     eps: float = 1e-12,
-    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations; see the module for the equation.
-
-    `backend` "fla": features written out, and a kernel of fla-core, see `fla_kernels`; causal only.
-    """
+    """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
     return feature_map_attention.attend(
         _maps(q.shape[-1]),
         q,
@@ -63,7 +58,6 @@ def core(
         padding_mask=padding_mask,
         causal=causal,
         eps=eps,
-        backend=backend,
     )
 
 
@@ -100,6 +94,12 @@ def _queries(q: Tensor, query_map: Tensor, key_map: Tensor) -> Tensor:
 def _keys(k: Tensor, query_map: Tensor, key_map: Tensor) -> Tensor:
     del query_map
     return _spikes(k @ key_map)
+
+
+def _by_kernel(
+    q: Tensor, k: Tensor, v: Tensor, *, query_map: Tensor, key_map: Tensor, eps: float = 1e-12
+) -> Tensor:
+    return fla.averages(_spikes(q @ query_map), _spikes(k @ key_map), v, eps=eps)
 
 
 def _spikes(x: Tensor) -> Tensor:
@@ -140,11 +140,10 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    backends={"fla": fla.backend(_by_kernel)},
     complexity="12 N d^2 a head, of which 4 N d^2 in the two maps",
     decode_state="2 d^2 + 2 d numbers a head",
-    companion=LearntMaps,
+    gate_module=LearntMaps,
     init_state=init_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.refusal,
 )

@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from linrec_bench import attention
-from linrec_bench.attention.layer import Mixer, join_heads, split_heads
+from linrec_bench.attention.layer import join_heads, split_heads
 from linrec_bench.attention.ops import kv_cache
 from linrec_bench.attention.ops.blockwise import pads
-from linrec_bench.attention.ops.time_intervals import check_timestamps, stand_in_waits, waits
+from linrec_bench.attention.ops.time_intervals import stand_in_intervals
+from linrec_bench.attention.published_layers import TimedLayer
 from linrec_bench.attention.spec import Spec, State, Unsupported
 
 BUCKETS = 128
@@ -190,63 +190,40 @@ class RelativeBias(nn.Module):
         self.time = nn.Parameter(0.02 * torch.randn(BUCKETS + 1))
 
     def forward(self, x: Float[Tensor, "B N D"]) -> dict[str, Tensor]:
-        """The tables, and waits that stand in for those of a layer that has times."""
-        return {"wait": stand_in_waits(x), **self.tables()}
+        """The tables, and intervals that stand in for those of a layer that has times."""
+        return {"wait": stand_in_intervals(x), **self.tables()}
 
     def tables(self) -> dict[str, Tensor]:
         """The learnt biases by their names in `core`."""
         return {"position_bias": self.position, "time_bias": self.time}
 
 
-class HSTULayer(nn.Module):
+class HSTULayer(TimedLayer):
     """The sequential transduction unit but for its residual connection; see the module."""
 
     def __init__(
         self, hidden_size: int, heads: int, *, causal: bool, seq_len: int, dropout: float = 0.0
     ) -> None:
-        super().__init__()
-        self.heads, self.seq_len = heads, seq_len
+        super().__init__(heads, spec=SPEC, causal=causal, seq_len=seq_len)
         self.project = nn.Linear(hidden_size, 4 * hidden_size, bias=False)
         nn.init.normal_(self.project.weight, std=0.02)
         self.bias = RelativeBias(hidden_size, heads, seq_len=seq_len)
-        self.mixer = Mixer("hstu", causal=causal)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(hidden_size, hidden_size)
         nn.init.xavier_uniform_(self.out.weight)
 
-    def forward(
-        self,
-        x: Float[Tensor, "B N D"],
-        padding_mask: Bool[Tensor, "B N"] | None,
-        timestamps: Int[Tensor, "B N+1"],
-    ) -> Float[Tensor, "B N D"]:
-        check_timestamps(timestamps, x)
-        gate, q, k, v = self._split(x)
-        wait = waits(timestamps, padding_mask)
-        return self._leave(gate, self.mixer(q, k, v, padding_mask, wait=wait, **self.bias.tables()))
+    def weights(self) -> dict[str, Tensor]:
+        return self.bias.tables()
 
-    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
-        """The caches before the first event."""
-        return attention.init_state("hstu", split_heads(x, self.heads), seq_len=self.seq_len)
-
-    def step(
-        self, state: State, x: Float[Tensor, "B n D"], timestamps: Int[Tensor, "B n+1"]
-    ) -> tuple[State, Float[Tensor, "B n D"]]:
-        """The caches after the events x and their outputs, as `forward` gives them."""
-        check_timestamps(timestamps, x)
-        gate, q, k, v = self._split(x)
-        wait = waits(timestamps, None)
-        state, mixed = self.mixer.step(state, q, k, v, seq_len=self.seq_len, wait=wait, **self.bias.tables())
-        return state, self._leave(gate, mixed)
-
-    def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def enter(self, x: Float[Tensor, "B n D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         normed = F.layer_norm(x, x.shape[-1:], eps=1e-6)
         gate, v, q, k = F.silu(self.project(normed)).chunk(4, dim=-1)
-        return gate, split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads)
+        return split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads), gate
 
-    def _leave(self, gate: Tensor, mixed: Tensor) -> Tensor:
+    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+        """`kept` is the gate u."""
         joined = join_heads(mixed)
-        out: Tensor = self.out(self.dropout(gate * F.layer_norm(joined, joined.shape[-1:], eps=1e-6)))
+        out: Tensor = self.out(self.dropout(kept * F.layer_norm(joined, joined.shape[-1:], eps=1e-6)))
         return out
 
 
@@ -274,7 +251,7 @@ SPEC = Spec(
     decode_state="2 N d numbers a head (keys and values) and N times",
     state_exponent=1.0,
     tokens=("wait",),
-    companion=RelativeBias,
+    gate_module=RelativeBias,
     layer=HSTULayer,
     timestamps=True,
     init_state=init_state,

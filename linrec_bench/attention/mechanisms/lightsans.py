@@ -4,8 +4,8 @@
 
 K' and V' are r interests pooled from the tokens, see `lightsans_linear`; p_q and p_k [N, d] are projections
 of a table of positions. Fan et al. 2021 (SIGIR 2021, doi 10.1145/3404835.3462978), sections 3.1 and 3.2, the
-decoupled position encoding. Upstream: `recbole/model/layers.py` in RUCAIBox/RecBole, from which the companion
-takes the norm of the table and the scale 1 / sqrt(2 d) that p_q has beside the 1 / sqrt(d).
+decoupled position encoding. Upstream: `recbole/model/layers.py` in RUCAIBox/RecBole, from which the gate
+module takes the norm of the table and the scale 1 / sqrt(2 d) that p_q has beside the 1 / sqrt(d).
 
 The first term is linear in N, the second is not: its weights are the same for the whole batch, and cost
 2 N^2 d a head to make and 2 N^2 d to apply. With a padding mask they differ from row to row.
@@ -84,7 +84,7 @@ def _check_length(length: int, longest: int) -> None:
         )
 
 
-class Companion(lightsans_linear.Companion):
+class InterestsAndPositions(lightsans_linear.Interests):
     """theta_k, theta_v [H, d, r], and the queries and keys of the positions [H, seq_len, d]."""
 
     def __init__(self, hidden_size: int, heads: int, *, seq_len: int, interests: int = 15) -> None:
@@ -149,5 +149,5 @@ SPEC = Spec(
     memory_exponent=2.0,
     complexity="12 N r d + 2 N^2 d (1 + 1 / B) a head, r interests",
     decode_state="none: no causal form",
-    companion=Companion,
+    gate_module=InterestsAndPositions,
 )

@@ -59,7 +59,7 @@ def _hide(scores: Tensor, pad: Bool[Tensor, "B 1 N 1"] | None) -> Tensor:
     return scores if pad is None else scores.masked_fill(pad, torch.finfo(scores.dtype).min)
 
 
-class Companion(nn.Module):
+class Interests(nn.Module):
     """theta_k and theta_v [H, d, r], standard normal at first, as in the public code."""
 
     def __init__(self, hidden_size: int, heads: int, *, interests: int = 15) -> None:
@@ -123,5 +123,5 @@ SPEC = Spec(
     causal=False,
     complexity="12 N r d a head, r interests",
     decode_state="none: no causal form",
-    companion=Companion,
+    gate_module=Interests,
 )

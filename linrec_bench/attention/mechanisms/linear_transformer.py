@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.backends.fla import Backend
 from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu_plus_one
@@ -33,14 +32,8 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     eps: float = 1e-6,
-    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations. Keys are masked after phi, since phi(0) = 1.
-
-    `backend` "fla": a kernel of fla-core, see `fla_kernels`; causal only.
-    """
-    if fla.chosen(backend, q, causal=causal):
-        return fla.over_real(partial(_by_kernel, eps=eps), (q, k, v), padding_mask)
+    """o [B, H, N, d] in O(N d^2) operations. Keys are masked after phi, since phi(0) = 1."""
     if causal:
         return scan(partial(_step, eps=eps), init_state(q), (q, k, v), padding_mask)
     return sum_then_read(_summarise, partial(_read, eps=eps), (q,), (k, v), padding_mask)
@@ -64,7 +57,7 @@ def step(
     return advance(partial(_step, eps=eps), state, (q, k, v))
 
 
-def _by_kernel(q: Tensor, k: Tensor, v: Tensor, *, eps: float) -> Tensor:
+def _by_kernel(q: Tensor, k: Tensor, v: Tensor, *, eps: float = 1e-6) -> Tensor:
     return fla.averages(elu_plus_one(q), elu_plus_one(k), v, eps=eps)
 
 
@@ -120,10 +113,9 @@ SPEC = Spec(
     deviations=("padded tokens stay out of both sums",),
     core=core,
     reference=reference,
+    backends={"fla": fla.backend(_by_kernel)},
     complexity="4 N d^2 a head",
     decode_state="d^2 + d numbers a head",
     init_state=init_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.refusal,
 )

@@ -63,7 +63,7 @@ def _check_length(length: int, longest: int) -> None:
         )
 
 
-class Companion(nn.Module):
+class SequenceProjections(nn.Module):
     """E and F [rank, seq_len], `project_k` and `project_v`."""
 
     def __init__(self, hidden_size: int, heads: int, *, seq_len: int, rank: int = 256) -> None:
@@ -117,6 +117,6 @@ SPEC = Spec(
     permutation_equivariant=False,
     complexity="8 N rank d a head",
     decode_state="none: no causal form",
-    companion=Companion,
+    gate_module=SequenceProjections,
     kernel=kernel,
 )

@@ -15,6 +15,7 @@ the default, so `padding="ignore"` contradicts `honours_padding`: a finding, not
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
@@ -24,11 +25,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linrec_bench.attention.backends import compiled, fla, native, native_linrec
-from linrec_bench.attention.ops.blockwise import advance, pads, scan, state_dtype, sum_then_read
+from linrec_bench.attention.ops.blockwise import advance, scan, sum_then_read, zero_state
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu, unit_rows
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Backend, Core, Spec, State
 
 
 def core(
@@ -39,25 +40,12 @@ def core(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
-    backend: Literal["eager", "compile", "native", "fla"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
     mask = padding_mask if padding == "mask" else None
-    if backend == "compile":
-        return compiled.run(_causal_formula if causal else _formula, q, k, v, pads(mask), causal=causal)
-    if native.runs(backend, q):
-        return native_linrec.attend(q, k, v, padding_mask=mask, causal=causal, column=False)
-    if fla.chosen(backend, q, causal=causal):
-        return fla.over_real(_by_kernel, (q, k, v), mask)
     if causal:
-        return scan(_step, init_state(q), (q, k, v), mask, again=partial(_step, blank=True))
+        return scan(_step, zero_state(q), (q, k, v), mask, backward_step=partial(_step, backward_only=True))
     return sum_then_read(_summarise, _read, (q,), (k, v), mask)
-
-
-def init_state(like: Float[Tensor, "B H _ d"]) -> State:
-    """S = 0, [B, H, d, d]."""
-    batch, heads, _, d = like.shape
-    return (like.new_zeros(batch, heads, d, d, dtype=state_dtype(like)),)
 
 
 def step(
@@ -72,7 +60,29 @@ def _formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
 
 
 def _causal_formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
-    return _step(init_state(q), q, k, v, pad)[1]
+    return _step(zero_state(q), q, k, v, pad)[1]
+
+
+def _as_padding_says(backend: Backend) -> Backend:
+    """The backend with the setting `padding` of `core`."""
+
+    def ours(attend: Core) -> Core:
+        def run(
+            q: Tensor,
+            k: Tensor,
+            v: Tensor,
+            *,
+            padding_mask: Tensor | None = None,
+            causal: bool = False,
+            padding: str = "mask",
+        ) -> Tensor:
+            mask = padding_mask if padding == "mask" else None
+            return attend(q, k, v, padding_mask=mask, causal=causal)
+
+        return run
+
+    counted = None if backend.counted is None else ours(backend.counted)
+    return replace(backend, attend=ours(backend.attend), counted=counted)
 
 
 def _by_kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -89,10 +99,12 @@ def _read(state: State, q: Tensor) -> Tensor:
 
 
 def _step(
-    state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, *, blank: bool = False
+    state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, *, backward_only: bool = False
 ) -> tuple[State, Tensor]:
     q = unit_rows(elu(q), length=q.shape[-1] ** -0.5)
-    out, after = causal_product(q, drop_padding(unit_rows(elu(k)), pad), v, state[0], blank=blank)
+    out, after = causal_product(
+        q, drop_padding(unit_rows(elu(k)), pad), v, state[0], backward_only=backward_only
+    )
     return (after,), out
 
 
@@ -104,10 +116,8 @@ def reference(
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
-    backend: Literal["eager", "compile", "native", "fla"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """The N x N weights written out, scaled, masked, applied."""
-    del backend
     q, k = F.elu(q), F.elu(k)
     products = torch.einsum("bhid,bhjd->bhij", q, k)
     sizes = torch.einsum("bhi,bhj->bhij", q.norm(dim=-1), k.norm(dim=-1))
@@ -133,10 +143,13 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    backends={
+        "compile": _as_padding_says(compiled.backend(_formula, _causal_formula)),
+        "native": _as_padding_says(native.backend(partial(native_linrec.attend, column=False))),
+        "fla": _as_padding_says(fla.backend(_by_kernel)),
+    },
     complexity="4 N d^2 a head",
     decode_state="d^2 numbers a head",
-    init_state=init_state,
+    init_state=zero_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.refusal,
 )

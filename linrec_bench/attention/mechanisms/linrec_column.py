@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from linrec_bench.attention.backends import compiled, fla, native, native_linrec
-from linrec_bench.attention.ops.blockwise import advance, pads, scan, state_dtype, sum_then_read
+from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu, hold, reciprocal_root, unit_rows
 from linrec_bench.attention.ops.prefix_sums import sums_beyond
@@ -45,19 +45,12 @@ def core(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
-    backend: Literal["eager", "compile", "native", "fla"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in O(N d^2) operations; N in the equation is the number of tokens that are real."""
-    if backend == "compile":
-        return compiled.run(
-            _causal_formula if causal else _formula, q, k, v, pads(padding_mask), causal=causal
-        )
-    if native.runs(backend, q):
-        return native_linrec.attend(q, k, v, padding_mask=padding_mask, causal=causal, column=True)
-    if fla.chosen(backend, q, causal=causal):
-        return fla.over_real(_by_kernel, (q, k, v), padding_mask)
     if causal:
-        return scan(_step, init_state(q), (q, k, v), padding_mask, again=partial(_step, blank=True))
+        return scan(
+            _step, init_state(q), (q, k, v), padding_mask, backward_step=partial(_step, backward_only=True)
+        )
     count = q.shape[2] if padding_mask is None else padding_mask.sum(dim=1)[:, None, None, None]
     summarise, read = partial(_summarise, count=count), partial(_read, count=count)
     return sum_then_read(summarise, read, (q,), (k, v), padding_mask)
@@ -105,7 +98,7 @@ def _read(state: State, q: Tensor, *, count: Tensor | int) -> Tensor:
 
 
 def _step(
-    state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, *, blank: bool = False
+    state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, *, backward_only: bool = False
 ) -> tuple[State, Tensor]:
     product, squares, count = state
     features = drop_padding(elu(k), pad)
@@ -114,7 +107,7 @@ def _step(
     # The first token, which reads itself alone.
     alone = (count == 1) & (real == 1)
     scaled, squares = _over_prefix(elu(q), features, squares, count, alone)
-    out, product = causal_product(scaled, features, v, product, held=alone, blank=blank)
+    out, product = causal_product(scaled, features, v, product, held=alone, backward_only=backward_only)
     return (product, squares, count[..., -1:, :]), out
 
 
@@ -163,10 +156,8 @@ def reference(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
-    backend: Literal["eager", "compile", "native", "fla"] = "eager",
 ) -> Float[Tensor, "B H N d"]:
     """The equation as written, on the whole sequence; if causal, on every prefix for its last query."""
-    del backend
     length, d = q.shape[2:]
     real = q.new_ones(q.shape[0], length) if padding_mask is None else padding_mask.to(q.dtype)
     q = F.elu(q)
@@ -203,10 +194,13 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    backends={
+        "compile": compiled.backend(_formula, _causal_formula),
+        "native": native.backend(partial(native_linrec.attend, column=True)),
+        "fla": fla.backend(_by_kernel),
+    },
     complexity="4 N d^2 a head",
     decode_state="d^2 + d numbers a head and a count",
     init_state=init_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.refusal,
 )

@@ -26,8 +26,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from linrec_bench import attention
-from linrec_bench.attention.layer import Mixer, join_heads, split_heads
+from linrec_bench.attention.layer import MechanismLayer, join_heads, split_heads
 from linrec_bench.attention.ops.blockwise import advance, pads, scan, state_dtype
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
 from linrec_bench.attention.ops.feature_maps import drop_padding
@@ -199,7 +198,7 @@ class Units(nn.Module):
         return {"nu": self.log_nu.exp(), "theta": self.log_theta.exp(), "gamma": self.log_gamma.exp()}
 
 
-class LRULayer(nn.Module):
+class LRULayer(MechanismLayer):
     """Projections in and out of 2 D complex numbers, and the recurrence between them.
 
     Complex weights are pairs of real ones: x is real, and of the output only the real part is kept.
@@ -215,31 +214,23 @@ class LRULayer(nn.Module):
         r_min: float = 0.8,
         r_max: float = 0.99,
     ) -> None:
-        super().__init__()
-        self.heads, self.seq_len = heads, seq_len
-        self.enter = nn.Linear(hidden_size, 4 * hidden_size)
-        self.units = Units(4 * hidden_size, heads, r_min=r_min, r_max=r_max)
-        self.mixer = Mixer("lru", causal=causal)
-        self.leave = nn.Linear(4 * hidden_size, hidden_size)
+        super().__init__(heads, spec=SPEC, causal=causal, seq_len=seq_len)
+        self.into = nn.Linear(hidden_size, 4 * hidden_size)
+        self.gates = Units(4 * hidden_size, heads, r_min=r_min, r_max=r_max)
+        self.out = nn.Linear(4 * hidden_size, hidden_size)
 
-    def forward(
-        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
-        v = split_heads(self.enter(x), self.heads)
-        out: Tensor = self.leave(join_heads(self.mixer(v, v, v, padding_mask, **self.units(x))))
+    def enter(self, x: Float[Tensor, "B n D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        v = split_heads(self.into(x), self.heads)
+        return v, v, v, x
+
+    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+        del kept
+        out: Tensor = self.out(join_heads(mixed))
         return out
 
     def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
         """The state of the mechanism before the first event."""
-        like = split_heads(x.new_empty(*x.shape[:-1], 4 * x.shape[-1]), self.heads)
-        return attention.init_state("lru", like, seq_len=self.seq_len)
-
-    def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
-        """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
-        v = split_heads(self.enter(x), self.heads)
-        state, mixed = self.mixer.step(state, v, v, v, seq_len=self.seq_len, **self.units(x))
-        out: Tensor = self.leave(join_heads(mixed))
-        return state, out
+        return super().init_state(x.new_empty(*x.shape[:-1], self.into.out_features))
 
 
 SPEC = Spec(
@@ -260,7 +251,7 @@ SPEC = Spec(
     bidirectional=False,
     complexity="4 N d C (1 + 1 / C) a head, chunks of C = 16",
     decode_state="d numbers a head; the layer has four times as many",
-    companion=Units,
+    gate_module=Units,
     layer=LRULayer,
     init_state=init_state,
     step=step,

@@ -13,7 +13,6 @@ which is neither decay nor update, and are zeros to the convolution.
 
 from __future__ import annotations
 
-from functools import partial
 from math import log
 
 import torch
@@ -21,15 +20,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from linrec_bench import attention
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.backends.fla import Backend
-from linrec_bench.attention.layer import Mixer, join_heads, split_heads
-from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype
+from linrec_bench.attention.layer import join_heads
+from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
-from linrec_bench.attention.ops.gated_layer import ShortConvolution
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.published_layers import ConvolvedLayer, ShortConvolution
+from linrec_bench.attention.spec import EAGER, Spec, State
 
 
 def core(
@@ -42,23 +39,10 @@ def core(
     dt: Float[Tensor, "B H N 1"],
     a: Float[Tensor, "H 1 1"],
     skip: Float[Tensor, "H 1 1"],
-    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations; dt >= 0, a < 0. Raises `Unsupported` unless `causal`.
-
-    `backend` "fla": a kernel of fla-core, see `fla_kernels`.
-    """
+    """o [B, H, N, d] in O(N d^2) operations; dt >= 0, a < 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
-    if fla.chosen(backend, q, causal=causal):
-        by_kernel = partial(_by_kernel, a=a, skip=skip)
-        return fla.over_real(by_kernel, (q, k, v, dt), padding_mask)
-    return scan(_step, init_state(q), (q, k, v, dt), padding_mask, weights=(a, skip))
-
-
-def init_state(like: Float[Tensor, "B H _ d"]) -> State:
-    """S = 0, [B, H, d, d]."""
-    batch, heads, _, d = like.shape
-    return (like.new_zeros(batch, heads, d, d, dtype=state_dtype(like)),)
+    return scan(_step, zero_state(q), (q, k, v, dt), padding_mask, weights=(a, skip))
 
 
 def step(
@@ -144,7 +128,7 @@ class StepSizes(nn.Module):
         }
 
 
-class Mamba2Layer(nn.Module):
+class Mamba2Layer(ConvolvedLayer):
     """The Mamba-2 block with its norm before the last projection, section 7.1.
 
     Inside it is `expand` times as wide as outside.
@@ -158,47 +142,21 @@ class Mamba2Layer(nn.Module):
         causal: bool,
         seq_len: int,
         expand: int = 1,
-        backend: Backend = "eager",
+        backend: str = EAGER,
     ) -> None:
-        super().__init__()
-        SPEC.check_direction(causal=causal)
+        super().__init__(heads, spec=SPEC, causal=causal, seq_len=seq_len, params={"backend": backend})
         if expand < 1:
             raise ValueError(f"attention mamba2: expand is {expand}; expected at least 1")
-        self.heads, self.seq_len, inner = heads, seq_len, expand * hidden_size
+        inner = expand * hidden_size
         self.gate = nn.Linear(hidden_size, inner, bias=False)
         self.qkv = nn.Linear(hidden_size, 3 * inner, bias=False)
         self.convolution = ShortConvolution(3 * inner)
-        self.step_sizes = StepSizes(hidden_size, heads)
-        self.mixer = Mixer("mamba2", causal=True, backend=backend)
+        self.gates = StepSizes(hidden_size, heads)
         self.norm = nn.RMSNorm(inner, eps=1e-5)
         self.out = nn.Linear(inner, hidden_size, bias=False)
 
-    def forward(
-        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
-        q, k, v = self._split(self.convolution(self.qkv(x), padding_mask))
-        return self._leave(self.mixer(q, k, v, padding_mask, **self.step_sizes(x)), x)
-
-    def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
-        """The state of the convolution, then that of the mechanism, before the first event."""
-        wide = self.qkv(x)
-        inner = attention.init_state("mamba2", self._split(wide)[0], seq_len=self.seq_len)
-        return (*self.convolution.init_state(wide), *inner)
-
-    def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
-        """The state after the events x and their outputs, as `forward` gives them."""
-        past, *inner = state
-        seen, convolved = self.convolution.step((past,), self.qkv(x))
-        q, k, v = self._split(convolved)
-        after, mixed = self.mixer.step(tuple(inner), q, k, v, seq_len=self.seq_len, **self.step_sizes(x))
-        return (*seen, *after), self._leave(mixed, x)
-
-    def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = (split_heads(part, self.heads) for part in x.chunk(3, dim=-1))
-        return q, k, v
-
-    def _leave(self, mixed: Tensor, x: Tensor) -> Tensor:
-        out: Tensor = self.out(self.norm(join_heads(mixed) * F.silu(self.gate(x))))
+    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+        out: Tensor = self.out(self.norm(join_heads(mixed) * F.silu(self.gate(kept))))
         return out
 
 
@@ -216,14 +174,13 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    backends={"fla": fla.backend(_by_kernel, tokens=("dt",))},
     bidirectional=False,
     complexity="4 N d (C + d) + 32 N d^2 / C a head, chunks of C",
     decode_state="d^2 numbers a head; the layer's convolution 9 d more",
     tokens=("dt",),
-    companion=StepSizes,
+    gate_module=StepSizes,
     layer=Mamba2Layer,
-    init_state=init_state,
+    init_state=zero_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.refusal,
 )

@@ -126,9 +126,7 @@ class NystromformerLayer(AttentionLayer):
         kernel_size: int = 33,
     ) -> None:
         params: dict[str, object] = {"landmarks": landmarks, "iterations": iterations}
-        super().__init__(
-            hidden_size, heads, attention="nystromformer", causal=causal, seq_len=seq_len, params=params
-        )
+        super().__init__(hidden_size, heads, spec=SPEC, causal=causal, seq_len=seq_len, params=params)
         if kernel_size % 2 == 0:
             raise ValueError(
                 f"attention nystromformer: kernel_size is {kernel_size}; expected an odd number, "
@@ -141,8 +139,8 @@ class NystromformerLayer(AttentionLayer):
     def mixed(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N D"]:
-        q, k, v = self._qkv(x)
-        mixed = self.mixer(q, k, v, padding_mask)
+        q, k, v, _ = self.enter(x)
+        mixed = self.attention(q, k, v, padding_mask)
         if padding_mask is not None:
             v = v.masked_fill(~padding_mask[:, None, :, None], 0)
         return join_heads(mixed + self.conv(v))

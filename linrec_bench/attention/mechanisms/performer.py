@@ -164,7 +164,7 @@ SPEC = Spec(
     reference=reference,
     complexity="8 N d m a head (m = 4 d features: 32 N d^2)",
     decode_state="m (d + 1) numbers a head (m = 4 d: 4 d^2 + 4 d)",
-    companion=RandomFeatures,
+    gate_module=RandomFeatures,
     init_state=init_state,
     step=step,
 )

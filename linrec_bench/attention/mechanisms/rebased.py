@@ -187,7 +187,7 @@ SPEC = Spec(
     reference=reference,
     complexity="4 N d D a head, D = f(f+1)/2 features (f = 16: 136)",
     decode_state="(d + 1) D numbers a head, D = f(f+1)/2 (f = 16: 136)",
-    companion=LearnableKernel,
+    gate_module=LearnableKernel,
     init_state=init_state,
     step=step,
 )

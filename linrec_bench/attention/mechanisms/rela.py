@@ -25,13 +25,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from linrec_bench import attention
-from linrec_bench.attention.layer import Mixer, join_heads, split_heads
+from linrec_bench.attention.layer import MechanismLayer, join_heads, split_heads
 from linrec_bench.attention.ops.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu_plus_one
-from linrec_bench.attention.ops.gated_layer import ShortConvolution
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
+from linrec_bench.attention.published_layers import ShortConvolution
 from linrec_bench.attention.spec import Spec, State
 
 BASE = 10_000.0
@@ -165,7 +164,7 @@ def reference(
     return (torch.stack(above, dim=1) * visible / count) @ v / (below + eps)
 
 
-class RELALayer(nn.Module):
+class RELALayer(MechanismLayer):
     """Queries and keys projected, values as they come, and the local shortcut added; see the module."""
 
     def __init__(
@@ -178,33 +177,35 @@ class RELALayer(nn.Module):
         eps: float = 1e-6,
         kernel_size: int = 4,
     ) -> None:
-        super().__init__()
-        self.heads, self.seq_len = heads, seq_len
+        super().__init__(heads, spec=SPEC, causal=causal, seq_len=seq_len, params={"eps": eps})
         self.qk = nn.Linear(hidden_size, 2 * hidden_size)
-        self.mixer = Mixer("rela", causal=causal, eps=eps)
         self.shortcut = ShortConvolution(hidden_size, kernel_size=kernel_size)
+
+    def enter(self, x: Float[Tensor, "B n D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        q, k = self.qk(x).chunk(2, dim=-1)
+        return split_heads(q, self.heads), split_heads(k, self.heads), split_heads(x, self.heads), x
+
+    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+        """`kept` is the local shortcut here."""
+        return join_heads(mixed) + kept
 
     def forward(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N D"]:
+        *qkv, _ = self.enter(x)
         near: Tensor = self.shortcut(x, padding_mask)
-        return join_heads(self.mixer(*self._qkv(x), padding_mask)) + near
+        return self.leave(self.attention(*qkv, padding_mask), near)
 
     def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
         """The tokens that the convolution remembers, then the sums, before the first event."""
-        like = split_heads(x, self.heads)
-        sums = attention.init_state("rela", like, seq_len=self.seq_len, **self.mixer.params)
-        return (*self.shortcut.init_state(x), *sums)
+        return (*self.shortcut.init_state(x), *super().init_state(x))
 
     def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
         """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
+        *qkv, _ = self.enter(x)
         past, near = self.shortcut.step(state[:1], x)
-        sums, mixed = self.mixer.step(state[1:], *self._qkv(x), seq_len=self.seq_len)
-        return (*past, *sums), join_heads(mixed) + near
-
-    def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k = self.qk(x).chunk(2, dim=-1)
-        return split_heads(q, self.heads), split_heads(k, self.heads), split_heads(x, self.heads)
+        sums, mixed = self.attention.step(state[1:], *qkv, seq_len=self.seq_len)
+        return (*past, *sums), self.leave(mixed, near)
 
 
 SPEC = Spec(

@@ -21,12 +21,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.backends.fla import Backend
 from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
-from linrec_bench.attention.ops.gated_layer import GatedLayer
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.published_layers import GatedLayer
+from linrec_bench.attention.spec import EAGER, Spec, State
 
 
 def core(
@@ -36,15 +35,9 @@ def core(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
-    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`.
-
-    `backend` "fla": a kernel of fla-core, see `fla_kernels`.
-    """
+    """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
-    if fla.chosen(backend, q, causal=causal):
-        return fla.over_real(_by_kernel, (q, k, v), padding_mask)
     product, count = init_state(q)
     # Without padding all rows of the batch stand at the same positions.
     count = count[:1] if padding_mask is None else count
@@ -130,11 +123,11 @@ class RetNetLayer(GatedLayer):
     """Multi-scale retention, equation 8: SiLU(x W_g) * norm of each head, projected."""
 
     def __init__(
-        self, hidden_size: int, heads: int, *, causal: bool, seq_len: int, backend: Backend = "eager"
+        self, hidden_size: int, heads: int, *, causal: bool, seq_len: int, backend: str = EAGER
     ) -> None:
         SPEC.check_direction(causal=causal)
         norm = nn.LayerNorm(hidden_size // heads, elementwise_affine=False)
-        super().__init__(hidden_size, heads, attention="retnet", seq_len=seq_len, norm=norm, backend=backend)
+        super().__init__(hidden_size, heads, spec=SPEC, seq_len=seq_len, norm=norm, backend=backend)
 
 
 SPEC = Spec(
@@ -152,12 +145,11 @@ SPEC = Spec(
     ),
     core=core,
     reference=reference,
+    backends={"fla": fla.backend(_by_kernel)},
     bidirectional=False,
     complexity="4 N d (C + d) + 32 N d^2 / C a head, chunks of C",
     decode_state="d^2 numbers a head and a count",
     layer=RetNetLayer,
     init_state=init_state,
     step=step,
-    kernel=fla.kernel,
-    refusal=fla.refusal,
 )

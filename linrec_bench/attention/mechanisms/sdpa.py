@@ -6,13 +6,13 @@ Dao et al. 2022, FlashAttention (arXiv 2205.14135), where torch picks that kerne
 really runs. No N x N mask is ever built: without causality padding is a [B, 1, 1, N] mask of keys; with both,
 the real tokens are moved to the front, in order, where plain causality is the whole mask.
 
-`backend: native` is a kernel of our own for short histories on a CPU, see `native_softmax`.
+The backend `native` is a kernel of our own for short histories on a CPU, see `native_softmax`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from linrec_bench.attention.backends import native, native_softmax
 from linrec_bench.attention.mechanisms import softmax
 from linrec_bench.attention.ops import kv_cache
+from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
 from linrec_bench.attention.spec import Spec, State
 
 
@@ -33,25 +34,19 @@ def core(
     *,
     padding_mask: Bool[Tensor, "B N"] | None = None,
     causal: bool = False,
-    backend: Literal["torch", "native"] = "torch",
 ) -> Float[Tensor, "B H N d"]:
     """o [B, H, N, d] in 4 N^2 d operations a head; O(N) memory but for the backend `math`.
 
     A query that sees no key gives zero. With `causal` and a mask, padded queries give zero too. A model that
     pads on the right needs no mask when causal, and saves the reordering.
     """
-    if native.runs(backend, q):
-        return native_softmax.attend(q, k, v, padding_mask=padding_mask, causal=causal)
     if padding_mask is None:
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
     if causal:
-        # A stable sort of "is padding" lists the real tokens first, in their order.
-        order = padding_mask.logical_not().to(torch.uint8).argsort(dim=1, stable=True)
-        packed = F.scaled_dot_product_attention(
-            _take(q, order), _take(k, order), _take(v, order), is_causal=True
-        )
-        blind = ~padding_mask
-        return _take(packed, order.argsort(dim=1)).masked_fill(blind[:, None, :, None], 0)
+        order = real_first(padding_mask)
+        q, k, v = (take(x, order) for x in (q, k, v))
+        packed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return take(packed, inverse(order)).masked_fill(~padding_mask[:, None, :, None], 0)
     # Rows of padding alone see everything and are zeroed afterwards: kernels differ in what they give there.
     blind = ~padding_mask.any(dim=1, keepdim=True)
     out = F.scaled_dot_product_attention(q, k, v, attn_mask=(padding_mask | blind)[:, None, None, :])
@@ -66,11 +61,6 @@ def step(
     keys, values = state
     mask = None if q.shape[-2] == 1 else kv_cache.visible(q.shape[-2], keys.shape[-2], q.device)
     return state, F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-
-
-def _take(x: Tensor, order: Tensor) -> Tensor:
-    """Tokens of x [B, H, N, d] in the `order` [B, N]."""
-    return x.gather(2, order[:, None, :, None].expand_as(x))
 
 
 def kernel(call: Callable[[], object]) -> str:
@@ -117,20 +107,6 @@ class _Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-    backend: Literal["torch", "native"] = "torch",
-) -> Float[Tensor, "B H N d"]:
-    """That of `softmax`."""
-    del backend
-    return softmax.reference(q, k, v, padding_mask=padding_mask, causal=causal)
-
-
 SPEC = Spec(
     name="sdpa",
     title="Softmax attention, torch SDPA",
@@ -139,7 +115,8 @@ SPEC = Spec(
     source="torch.nn.functional.scaled_dot_product_attention",
     deviations=("a query that sees no key gives zero",),
     core=core,
-    reference=reference,
+    reference=softmax.reference,
+    backends={"native": native.backend(native_softmax.attend)},
     time_exponent=2.0,
     memory_exponent=1.0,
     complexity="4 N^2 d a head",

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from math import ceil
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from linrec_bench.attention.ops.causal_product import chunk_length
+from linrec_bench.attention.spec import State
 
 BLOCK_BYTES = {"cpu": 1 << 20, "cuda": 1 << 24}
 """Size of one tensor's block: a handful of them should fit the cache next to the arithmetic."""
@@ -41,6 +43,12 @@ def _on_device(numbers: Mapping[str, int], x: Tensor) -> int:
 def state_dtype(x: Tensor) -> torch.dtype:
     """The type that states and sums have for inputs like `x`: float32 for half types, else that of `x`."""
     return torch.promote_types(x.dtype, torch.float32)
+
+
+def zero_state(like: Float[Tensor, "B H _ d"]) -> State:
+    """S = 0, [B, H, d, d]: what S_t = S_(t-1) + k_t v_t^T starts from, with a decay or without."""
+    batch, heads, _, d = like.shape
+    return (like.new_zeros(batch, heads, d, d, dtype=state_dtype(like)),)
 
 
 def pads(padding_mask: Tensor | None) -> Tensor | None:

@@ -30,6 +30,7 @@ from torch import Tensor
 from linrec_bench.attention.ops.block_sizes import cut, cut_pad, paste, spans_of
 from linrec_bench.attention.ops.block_sizes import pads as pads
 from linrec_bench.attention.ops.block_sizes import state_dtype as state_dtype
+from linrec_bench.attention.ops.block_sizes import zero_state as zero_state
 from linrec_bench.attention.spec import State
 from linrec_bench.block_cache import run
 
@@ -181,7 +182,7 @@ class _Scan(torch.autograd.Function):
     def forward(
         ctx: Any,
         step: Step,
-        again: Step,
+        backward_step: Step,
         state: State,
         count: int,
         width: int | None,
@@ -193,7 +194,13 @@ class _Scan(torch.autograd.Function):
         out = torch.empty_like(tokens[2])
         before: list[Tensor] = []
         spans = spans_of(tokens[0], width)
-        ctx.width, ctx.again, ctx.pad, ctx.count, ctx.total = len(state), again, pad, count, len(tensors)
+        ctx.width, ctx.backward_step, ctx.pad, ctx.count, ctx.total = (
+            len(state),
+            backward_step,
+            pad,
+            count,
+            len(tensors),
+        )
         ctx.spans = spans
         with _full_precision(out):
             for span in spans:
@@ -219,7 +226,7 @@ class _Scan(torch.autograd.Function):
                 state = before[index * width : (index + 1) * width]
                 found = run(
                     _pull_back,
-                    partial(_step_as_function, ctx.again, width, count, cut_pad(span, ctx.pad)),
+                    partial(_step_as_function, ctx.backward_step, width, count, cut_pad(span, ctx.pad)),
                     (*state, *cut(span, tokens), *weights),
                     (*[True] * width, *wanted),
                     (*dstate, *cut(span, (grad,))),
@@ -268,14 +275,16 @@ def scan(
     *,
     weights: Sequence[Tensor] = (),
     width: int | None = None,
-    again: Step | None = None,
+    backward_step: Step | None = None,
 ) -> Float[Tensor, "B H N d"]:
     """o of all blocks, shaped like the third of the tokens (q, k, v, ...); the state is handed on from block
     to block, `state` first. Differentiable once, at tokens and weights; `width` as in `sum_then_read`.
 
-    `again`: a `step` of the same gradients whose o nobody reads, for backward, where it is cheaper.
+    `backward_step`: a `step` of the same gradients whose o nobody reads, for backward, where it is cheaper.
     """
-    return _scan(step, again or step, state, len(tokens), width, pads(padding_mask), *tokens, *weights)
+    return _scan(
+        step, backward_step or step, state, len(tokens), width, pads(padding_mask), *tokens, *weights
+    )
 
 
 def at_once(

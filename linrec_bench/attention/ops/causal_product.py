@@ -57,7 +57,7 @@ def causal_product(
     chunk: int | None = None,
     kernel: Kernel = INNER_PRODUCT,
     held: Bool[Tensor, "#B #H N 1"] | None = None,
-    blank: bool = False,
+    backward_only: bool = False,
 ) -> tuple[Float[Tensor, "B H N e"], Float[Tensor, "B H f e"]]:
     """o_t = (state + sum_{s <= t} k_s v_s^T)^T q_t for every t, and the state after the last token, for the
     features of q and k that `kernel` has: q and k themselves unless it is given.
@@ -65,14 +65,14 @@ def causal_product(
     All chunks at once: the number of calls hardly depends on N (see `running_sums`), the extra memory is
     N (C + f e / C) numbers a head. Floating-point operations: 2 N C (g + e) (dense triangle) + 4 N f e.
     `chunk` is C, by default that of g; where the features are many more than e, chunks of e tokens do less.
-    Without a kernel, `held`: tokens whose q_t . k_t has no gradient at k_t; `blank`: o is wanted for its
-    gradients alone, and zeros stand for it.
+    Without a kernel, `held`: tokens whose q_t . k_t has no gradient at k_t; `backward_only`: o is wanted for
+    its gradients alone, and zeros stand for it.
     """
     length = q.shape[-2]
     chunk = min(chunk or chunk_length(q.shape[-1]), length)
     whole = length - length % chunk
     if whole < length:
-        product = partial(causal_product, chunk=chunk, kernel=kernel, blank=blank)
+        product = partial(causal_product, chunk=chunk, kernel=kernel, backward_only=backward_only)
         first, last = (None, None) if held is None else (held[..., :whole, :], held[..., whole:, :])
         chunks, state = product(q[..., :whole, :], k[..., :whole, :], v[..., :whole, :], state, held=first)
         rest, state = product(q[..., whole:, :], k[..., whole:, :], v[..., whole:, :], state, held=last)
@@ -83,9 +83,9 @@ def causal_product(
     # Features of positions alone are the same for every row and head.
     if kernel is INNER_PRODUCT and q.shape[:2] == k.shape[:2] == v.shape[:2]:
         held = None if held is None else held.unflatten(-2, (-1, chunk)).squeeze(-1)
-        out, after = _product(q, k, v, state, held, blank)
-    elif blank or held is not None:
-        raise ValueError("`held` and `blank` need plain features, of each row and head its own")
+        out, after = _product(q, k, v, state, held, backward_only)
+    elif backward_only or held is not None:
+        raise ValueError("`held` and `backward_only` need plain features, of each row and head its own")
     else:
         before, after = sums_before(sum_of_outer(kernel.features(k), v), state)
         out = kernel.of_scores(q @ k.mT).tril() @ v + kernel.features(q) @ before
@@ -103,12 +103,12 @@ class _Product(torch.autograd.Function):
     # ctx is Any: torch lets a Function put its own attributes on it.
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, state: Tensor, held: Tensor | None, blank: bool
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, state: Tensor, held: Tensor | None, backward_only: bool
     ) -> tuple[Tensor, Tensor]:
         before, after = sums_beyond(k.mT @ v, state, backwards=False)
         within = (q @ k.mT).tril_()
         ctx.save_for_backward(q, k, v, before, within, held)
-        if blank:
+        if backward_only:
             return v.new_zeros(()).expand(v.shape), after
         return _add_product(q @ before, within, v), after
 

@@ -26,17 +26,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from linrec_bench.attention.ops.blockwise import state_dtype
 from linrec_bench.attention.ops.causal_product import chunk_length
 from linrec_bench.attention.ops.decayed_product import segment_decays
 from linrec_bench.attention.ops.transposed_matmul import causal_inner, sum_of_outer
-from linrec_bench.attention.spec import State
-
-
-def zero_state(like: Float[Tensor, "B H _ d"]) -> State:
-    """S = 0, [B, H, d, d]."""
-    batch, heads, _, d = like.shape
-    return (like.new_zeros(batch, heads, d, d, dtype=state_dtype(like)),)
 
 
 def delta_product(

@@ -19,8 +19,6 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.backends import fla
-from linrec_bench.attention.backends.fla import Backend
 from linrec_bench.attention.ops.blockwise import advance, at_once, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import INNER_PRODUCT, Kernel, causal_product, chunk_length
 from linrec_bench.attention.ops.feature_maps import drop_padding
@@ -60,15 +58,8 @@ def attend(
     padding_mask: Bool[Tensor, "B N"] | None,
     causal: bool,
     eps: float,
-    backend: Backend = "eager",
 ) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in 4 N d f operations a head for f features, and the making of the features.
-
-    With `backend` "fla" the features of the whole sequence are made, for a kernel of `fla_kernels`.
-    """
-    if fla.chosen(backend, q, causal=causal):
-        by_kernel = partial(_by_kernel, weights=weights, maps=maps, eps=eps)
-        return fla.over_real(by_kernel, (q, k, v), padding_mask)
+    """o [B, H, N, d] in 4 N d f operations a head for f features, and the making of the features."""
     if is_short(q):
         direct = partial(_direct, maps=maps, causal=causal, eps=eps)
         return at_once(direct, (q, k, v), padding_mask, weights=weights)
@@ -114,14 +105,6 @@ def with_ones(
 ) -> Float[Tensor, "B H n d_and_1"]:
     """v and a column of ones, whose weighted sum is the sum of the weights; rows of padding are zeros."""
     return drop_padding(F.pad(v, (0, 1), value=1.0), pad)
-
-
-def _by_kernel(
-    q: Tensor, k: Tensor, v: Tensor, *, weights: Sequence[Tensor], maps: FeatureMaps, eps: float
-) -> Tensor:
-    queries = maps.kernel.features(maps.queries(q, *weights))
-    keys = maps.kernel.features(maps.keys(k, *weights))
-    return fla.averages(queries, keys, v, eps=eps)
 
 
 def _direct(

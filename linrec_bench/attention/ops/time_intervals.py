@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 MEDIAN_S = 600
-"""Of the waits that stand in where there are no times."""
+"""Of the intervals that stand in where there are no times."""
 
 
-def waits(
+def time_intervals(
     timestamps: Int[Tensor, "B N+1"], padding_mask: Bool[Tensor, "B N"] | None
 ) -> Int[Tensor, "B 1 N 1"]:
     """From each event to the next real one, in the unit of the timestamps; zero where time runs backwards.
@@ -51,8 +51,8 @@ def check_timestamps(timestamps: Int[Tensor, "B N+1"], x: Float[Tensor, "B N D"]
         )
 
 
-def stand_in_waits(x: Float[Tensor, "B N D"]) -> Int[Tensor, "B 1 N 1"]:
-    """Waits in seconds for calls without times, made of each token alone: log-normal about `MEDIAN_S`, from
-    two seconds to five months, where the first feature is normal."""
+def stand_in_intervals(x: Float[Tensor, "B N D"]) -> Int[Tensor, "B 1 N 1"]:
+    """Intervals in seconds for calls without times, made of each token alone: log-normal about `MEDIAN_S`,
+    from two seconds to five months, where the first feature is normal."""
     spread = (2 * x[:, None, :, :1].detach().double()).clamp(-6, 10)
     return (MEDIAN_S * spread.exp()).long()

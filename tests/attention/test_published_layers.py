@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from linrec_bench.attention import contract
-from linrec_bench.attention.ops.gated_layer import GatedOutput, ShortConvolution
+from linrec_bench.attention.published_layers import GatedOutput, ShortConvolution
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What published layers have around their mechanism: a short causal convolution, a gated way out.
+"""What published layers have around their mechanism: a short causal convolution, a gated way out, times.
 
 Shapes: B batch, H heads, N tokens, D hidden size, d = D / H head size, C channels.
 """
@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from linrec_bench import attention as mechanisms
-from linrec_bench.attention.backends.fla import Backend
-from linrec_bench.attention.layer import Mixer, split_heads
-from linrec_bench.attention.spec import State
+from linrec_bench.attention.layer import MechanismLayer
+from linrec_bench.attention.ops.time_intervals import check_timestamps, time_intervals
+from linrec_bench.attention.spec import Spec, State
 
 
 class ShortConvolution(nn.Module):
@@ -75,49 +74,90 @@ class GatedOutput(nn.Module):
         return out
 
 
-class GatedLayer(nn.Module):
-    """Projections to q, k, v without bias, the causal mechanism, and a `GatedOutput`.
-
-    `companion` makes from x what the mechanism takes beside q, k, v; None where it takes nothing.
-    """
+class GatedLayer(MechanismLayer):
+    """Projections to q, k, v without bias, the causal mechanism, and a `GatedOutput`."""
 
     def __init__(
         self,
         hidden_size: int,
         heads: int,
         *,
-        attention: str,
+        spec: Spec,
         seq_len: int,
         norm: nn.Module,
-        companion: nn.Module | None = None,
-        backend: Backend = "eager",
+        gates: nn.Module | None = None,
+        backend: str,
     ) -> None:
-        super().__init__()
-        self.heads, self.seq_len = heads, seq_len
+        super().__init__(heads, spec=spec, causal=True, seq_len=seq_len, params={"backend": backend})
         self.qkv = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
-        self.companion = companion
-        self.mixer = Mixer(attention, causal=True, backend=backend)
+        self.gates = gates
         self.out = GatedOutput(hidden_size, norm=norm)
+
+    def enter(self, x: Float[Tensor, "B n D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return *self.split(self.qkv(x)), x
+
+    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+        out: Tensor = self.out(mixed, kept)
+        return out
+
+
+class ConvolvedLayer(MechanismLayer):
+    """q, k, v = SiLU(conv(x W)) for a causal mechanism; `leave` is given x.
+
+    A subclass makes `qkv`, which is W, and the convolution over its outputs.
+    """
+
+    qkv: nn.Linear
+    convolution: ShortConvolution
 
     def forward(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N D"]:
-        out: Tensor = self.out(self.mixer(*self._qkv(x), padding_mask, **self._tensors(x)), x)
-        return out
+        q, k, v = self.split(self.convolution(self.qkv(x), padding_mask))
+        return self.leave(self.attention(q, k, v, padding_mask, **self.tensors(x)), x)
 
     def init_state(self, x: Float[Tensor, "B _ D"]) -> State:
-        """The state of the mechanism before the first event."""
-        return mechanisms.init_state(self.mixer.name, split_heads(x, self.heads), seq_len=self.seq_len)
+        """The state before the first event: of the convolution, then of the mechanism."""
+        wide = x.new_empty(*x.shape[:-1], self.qkv.out_features)
+        like, _, _ = self.split(wide)
+        return (
+            *self.convolution.init_state(wide),
+            *self.attention.init_state(like, seq_len=self.seq_len),
+        )
 
     def step(self, state: State, x: Float[Tensor, "B n D"]) -> tuple[State, Float[Tensor, "B n D"]]:
         """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
-        state, mixed = self.mixer.step(state, *self._qkv(x), seq_len=self.seq_len, **self._tensors(x))
-        return state, self.out(mixed, x)
+        past, convolved = self.convolution.step(state[:1], self.qkv(x))
+        inner, mixed = self.attention.step(
+            state[1:], *self.split(convolved), seq_len=self.seq_len, **self.tensors(x)
+        )
+        return (*past, *inner), self.leave(mixed, x)
 
-    def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = (split_heads(part, self.heads) for part in self.qkv(x).chunk(3, dim=-1))
-        return q, k, v
 
-    def _tensors(self, x: Tensor) -> dict[str, Tensor]:
-        made: dict[str, Tensor] = {} if self.companion is None else self.companion(x)
-        return made
+class TimedLayer(MechanismLayer):
+    """A layer of a mechanism that takes `wait`, the time from each event to the next."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is learnt and does not depend on the tokens, by its name in `core`."""
+        raise NotImplementedError
+
+    def forward(  # type: ignore[override]
+        self,
+        x: Float[Tensor, "B N D"],
+        padding_mask: Bool[Tensor, "B N"] | None,
+        timestamps: Int[Tensor, "B N+1"],
+    ) -> Float[Tensor, "B N D"]:
+        check_timestamps(timestamps, x)
+        *qkv, kept = self.enter(x)
+        wait = time_intervals(timestamps, padding_mask)
+        return self.leave(self.attention(*qkv, padding_mask, wait=wait, **self.weights()), kept)
+
+    def step(  # type: ignore[override]
+        self, state: State, x: Float[Tensor, "B n D"], timestamps: Int[Tensor, "B n+1"]
+    ) -> tuple[State, Float[Tensor, "B n D"]]:
+        """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
+        check_timestamps(timestamps, x)
+        *qkv, kept = self.enter(x)
+        wait = time_intervals(timestamps, None)
+        state, mixed = self.attention.step(state, *qkv, seq_len=self.seq_len, wait=wait, **self.weights())
+        return state, self.leave(mixed, kept)

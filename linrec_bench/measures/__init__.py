@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from linrec_bench.registry import Registry
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+@runtime_checkable
 class Measurable(Protocol):
     """What a measure needs of a workload; the fields mean what `linrec_bench.tasks.Workload` says."""
 

@@ -15,8 +15,6 @@ that they are computed for all steps at once:
 Both operations have a workspace of one step: everything that grows with N is a tensor outside.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -6,7 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -21,6 +21,7 @@ from linrec_bench.parameters import check_parameters, parameters_of
 _NOT_PARAMETERS = frozenset({"n_items", "item_features"})
 
 
+@runtime_checkable
 class Ranker(Protocol):
     """What ranks a catalogue: every model, trained or counted."""
 

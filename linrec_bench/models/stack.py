@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -56,6 +56,7 @@ class Mechanism:
         )
 
 
+@runtime_checkable
 class Decoding(Protocol):
     """What takes one event after another: an attention layer, or a block around one."""
 
@@ -64,6 +65,7 @@ class Decoding(Protocol):
     def step(self, state: State, x: Tensor, *moments: Tensor) -> tuple[State, Tensor]: ...
 
 
+@runtime_checkable
 class Positional(Protocol):
     """A block that can be asked about one position of each row."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ class Workload:
     tokens: Tokens | None = None
 
 
+@runtime_checkable
 class Emit(Protocol):
     """How a task reports a number; each call becomes a row."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from linrec_bench.training.objectives import rows_of
 ENERGY_OF = "NVML's counter of the whole device, without validation"
 
 
+@runtime_checkable
 class Keep(Protocol):
     """How a task hands over arrays that are no rows; `name` says what they are."""
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from linrec_bench.training.objectives import Criterion
 from linrec_bench.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 
 
+@runtime_checkable
 class Rows(Protocol):
     """Training rows by number: windows, prefixes or spans."""
 

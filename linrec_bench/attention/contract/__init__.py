@@ -8,7 +8,7 @@ the registry, and so can anyone over a mechanism of their own. Tolerances derive
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 
+@runtime_checkable
 class Check(Protocol):
     """A probe of one property in one direction."""
 

@@ -14,8 +14,6 @@ Decoding hands the kernel the whole memory of the cache, and blocks up to the la
 there are is a number among its inputs, so that it is compiled once and not for every length of the history.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable

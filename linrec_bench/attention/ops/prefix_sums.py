@@ -7,8 +7,6 @@ turns the tensor around twice. There the sums go by groups and groups of groups 
 and Their Applications"): tens of additions of whole rows, O(log n) of them, in either direction.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from math import isqrt

@@ -21,7 +21,7 @@ class Sequences:
 
     items: Int32[np.ndarray, " E"]
     timestamps: Int64[np.ndarray, " E"]
-    offsets: Int64[np.ndarray, " U+1"]
+    offsets: Int64[np.ndarray, " U_plus_1"]
     n_items: int
     ordinal: bool = False
     item_features: Int64[np.ndarray, "V_plus_1 F"] | None = None

@@ -102,7 +102,7 @@ def _known_queries(
     sequences: Sequences,
     user: Int64[np.ndarray, " Q"],
     at: Int64[np.ndarray, " U"],
-    known: Bool[np.ndarray, " n_items+1"],
+    known: Bool[np.ndarray, " V_plus_1"],
 ) -> Queries:
     """`_queries` for users with a history and a target among the known items; counts the others."""
     started = user[at[user] > 0]

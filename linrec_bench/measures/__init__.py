@@ -44,7 +44,7 @@ class Reading:
     """One number: `repeat` counts raw samples of one measure, `detail` says how it was taken."""
 
     measure: str
-    value: float
+    value: float | int
     unit: str
     detail: str = ""
     repeat: int = 0

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import nn
@@ -33,6 +33,7 @@ STEADY_GAIN = 0.02
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Stopwatch(Protocol[T]):
     """Marks moments, and tells the seconds between two of them."""
 

@@ -112,7 +112,9 @@ def _gradients(
 
 
 def _keep(
-    ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]
+    ctx: torch.autograd.function.FunctionCtx,
+    inputs: tuple[Tensor, Tensor, Tensor, Tensor, bool],
+    output: tuple[Tensor, Tensor],
 ) -> None:
     _, before, weight, _, _ = inputs
     ctx.save_for_backward(before, weight, *output)

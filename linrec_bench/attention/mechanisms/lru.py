@@ -193,7 +193,7 @@ class Units(nn.Module):
         self.log_theta = nn.Parameter(turn.log())
         self.log_gamma = nn.Parameter(0.5 * torch.log1p(-square))
 
-    def forward(self, x: Float[Tensor, "B N D"]) -> dict[str, Tensor]:
+    def forward(self, x: Float[Tensor, "B N D"] | None) -> dict[str, Tensor]:
         del x
         return {"nu": self.log_nu.exp(), "theta": self.log_theta.exp(), "gamma": self.log_gamma.exp()}
 

@@ -101,7 +101,7 @@ def _from_second_block(q: Tensor, k: Tensor, v: Tensor, window: int, *, after: i
 
 
 def _near(
-    asked: Int[Tensor, "*B n"], seen: Int[Tensor, "B m"], count: Int[Tensor, " B"], window: int
+    asked: Int[Tensor, "... n"], seen: Int[Tensor, "#B m"], count: Int[Tensor, " B"], window: int
 ) -> Bool[Tensor, "B 1 n m"]:
     """Whether the query at place `asked` sees the key at place `seen`: within the window, and real.
 

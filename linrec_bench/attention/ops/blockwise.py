@@ -250,8 +250,8 @@ _scan: Callable[..., Tensor] = _Scan.apply
 def sum_then_read(
     summarise: Summarise,
     read: Read,
-    queries: Sequence[Float[Tensor, "B H N _"]],
-    keys: Sequence[Float[Tensor, "B H N _"]],
+    queries: Sequence[Float[Tensor, "#B #H N _"]],
+    keys: Sequence[Float[Tensor, "#B #H N _"]],
     padding_mask: Bool[Tensor, "B N"] | None,
     *,
     weights: Sequence[Tensor] = (),
@@ -270,7 +270,7 @@ def sum_then_read(
 def scan(
     step: Step,
     state: State,
-    tokens: Sequence[Float[Tensor, "B H N _"]],
+    tokens: Sequence[Float[Tensor, "#B #H N _"]],
     padding_mask: Bool[Tensor, "B N"] | None,
     *,
     weights: Sequence[Tensor] = (),

@@ -49,10 +49,10 @@ INNER_PRODUCT = Kernel(_itself, _itself)
 
 
 def causal_product(
-    q: Float[Tensor, "B H N g"],
-    k: Float[Tensor, "B H N g"],
-    v: Float[Tensor, "B H N e"],
-    state: Float[Tensor, "B H f e"],
+    q: Float[Tensor, "#B #H N g"],
+    k: Float[Tensor, "#B #H N g"],
+    v: Float[Tensor, "#B #H N e"],
+    state: Float[Tensor, "#B #H f e"],
     *,
     chunk: int | None = None,
     kernel: Kernel = INNER_PRODUCT,

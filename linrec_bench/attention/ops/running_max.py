@@ -54,7 +54,7 @@ def prefixes(before: Running, parts: Running) -> Running:
     group = min(RADIX, length)
     missing = -length % group
     if missing:
-        parts = Running(_append(parts.top, missing, lowest(parts.top)), _append(parts.sums, missing, 0))
+        parts = Running(_append(parts.top, missing, lowest(parts.top)), _append(parts.sums, missing, 0.0))
     top, sums = parts.map(lambda x: x.unflatten(2, (-1, group)))
     tops = top.cummax(dim=3).values
     later = torch.ones(group, group, dtype=torch.bool, device=top.device).triu_(1)

@@ -10,7 +10,7 @@ of zero is a token that takes no time: padding.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 MEDIAN_S = 600
@@ -18,7 +18,7 @@ MEDIAN_S = 600
 
 
 def time_intervals(
-    timestamps: Int[Tensor, "B N+1"], padding_mask: Bool[Tensor, "B N"] | None
+    timestamps: Int[Tensor, "B N_plus_1"], padding_mask: Bool[Tensor, "B N"] | None
 ) -> Int[Tensor, "B 1 N 1"]:
     """From each event to the next real one, in the unit of the timestamps; zero where time runs backwards.
 
@@ -41,7 +41,7 @@ def time_intervals(
     return (timestamps.gather(1, after) - timestamps[:, :-1]).clamp(min=0)[:, None, :, None]
 
 
-def check_timestamps(timestamps: Int[Tensor, "B N+1"], x: Float[Tensor, "B N D"]) -> None:
+def check_timestamps(timestamps: Shaped[Tensor, "..."], x: Float[Tensor, "B N D"]) -> None:
     """Raise `ValueError` unless there is a time for every token of x and one for the request."""
     expected = [x.shape[0], x.shape[1] + 1]
     if list(timestamps.shape) != expected:

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -33,11 +35,17 @@ class Training:
         self.settings = TrainingSettings.from_mapping({"epochs": 4, "learning_rate": 0.02, **params})
 
     def run(
-        self, checkpoint: Checkpoint | None = None, *, steps: int | None = None, validations=None, device=None
+        self,
+        checkpoint: Checkpoint | None = None,
+        *,
+        steps: int | None = None,
+        validations=None,
+        device=None,
+        clock=None,
     ):
         """Its model and `Fit`; raises `Interrupted` after so many steps, or in such a validation.
 
-        A `device` draws energy for steps and validations.
+        A `device` draws energy for steps and validations; a step takes a second of a `clock`.
         """
         torch.manual_seed(3)
         model = models.build(self.name, n_items=N_ITEMS, seq_len=4, hidden_size=8, heads=2, dropout=0.2)
@@ -51,6 +59,8 @@ class Training:
                     raise Interrupted
             if model.training and device is not None:
                 device.drawn_j += 2.0
+            if model.training and clock is not None:
+                clock.now_s += 1.0
 
         # Every step looks up its items once, whichever way it goes through the model.
         model.items.register_forward_pre_hook(count)
@@ -79,6 +89,7 @@ class Training:
             on_epoch=seen.append,
             checkpoint=checkpoint,
             meter=None if device is None else Meter(lambda: device.drawn_j),
+            clock=time.perf_counter if clock is None else clock.read,
         )
         assert tuple(seen) == result.epochs
         return model, result
@@ -89,6 +100,15 @@ class Device:
 
     def __init__(self, drawn_j: float) -> None:
         self.drawn_j = drawn_j
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now_s = 0.0
+
+    def read(self) -> float:
+        return self.now_s
 
 
 def same(first: Fit, second: Fit) -> bool:
@@ -194,6 +214,15 @@ def test_a_checkpoint_changes_nothing_and_is_kept_as_rarely_as_asked(tmp_path, m
     assert len(written) > 8
     for model in (rare, often):
         assert torch.equal(model.item_embeddings(), plain.item_embeddings())
+
+
+def test_a_checkpoint_is_kept_once_its_time_has_passed_since_the_last_one(tmp_path, monkeypatch):
+    clock, kept_at = Clock(), []
+    save = Checkpoint.save
+    monkeypatch.setattr(Checkpoint, "save", lambda self, state: (kept_at.append(clock.now_s), save(self, state)))
+    Training().run(Checkpoint(tmp_path / "case.pt", "case", every_s=4.0), clock=clock)
+    assert clock.now_s > 12
+    assert kept_at == [float(second) for second in range(4, int(clock.now_s) + 1, 4)]
 
 
 def test_the_file_is_replaced_whole(tmp_path, monkeypatch):

@@ -106,6 +106,20 @@ def test_a_floor_is_ranked_by_its_scores():
         assert evaluate(floor, asked, exclude_seen=True, **options).tolist() == [1, 2, 1]
 
 
+def test_item_knn_ranks_each_query_by_its_own_history():
+    """Items 1, 2 and 3 go together, and so do 4, 5 and 6: a history of the other half ranks the target last."""
+    train = Sequences(
+        np.array([1, 2, 3] * 2 + [4, 5, 6] * 2, dtype=np.int32), np.arange(12), np.array([0, 3, 6, 9, 12]), 6
+    )
+    model = models.build("item-knn", n_items=6)
+    model.fit(train)
+    asked = queries([[1, 2], [4], [5, 6], [3]], [3, 6, 4, 1], n_items=6)
+    for batch_size in (1, 3, 10):
+        # Of two equal neighbours of the only item, the one that is no target counts as well placed.
+        found = evaluate(model, asked, seq_len=5, batch_size=batch_size, exclude_seen=True)
+        assert found.tolist() == [1, 2, 1, 2]
+
+
 class Moment(LastItem):
     """Scores items by closeness to the seconds between the last event and the request."""
 

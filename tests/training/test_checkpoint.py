@@ -219,7 +219,9 @@ def test_a_checkpoint_changes_nothing_and_is_kept_as_rarely_as_asked(tmp_path, m
 def test_a_checkpoint_is_kept_once_its_time_has_passed_since_the_last_one(tmp_path, monkeypatch):
     clock, kept_at = Clock(), []
     save = Checkpoint.save
-    monkeypatch.setattr(Checkpoint, "save", lambda self, state: (kept_at.append(clock.now_s), save(self, state)))
+    monkeypatch.setattr(
+        Checkpoint, "save", lambda self, state: (kept_at.append(clock.now_s), save(self, state))
+    )
     Training().run(Checkpoint(tmp_path / "case.pt", "case", every_s=4.0), clock=clock)
     assert clock.now_s > 12
     assert kept_at == [float(second) for second in range(4, int(clock.now_s) + 1, 4)]

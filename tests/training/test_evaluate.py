@@ -107,7 +107,7 @@ def test_a_floor_is_ranked_by_its_scores():
 
 
 def test_item_knn_ranks_each_query_by_its_own_history():
-    """Items 1, 2 and 3 go together, and so do 4, 5 and 6: a history of the other half ranks the target last."""
+    """Items 1, 2 and 3 go together, and so do 4, 5 and 6."""
     train = Sequences(
         np.array([1, 2, 3] * 2 + [4, 5, 6] * 2, dtype=np.int32), np.arange(12), np.array([0, 3, 6, 9, 12]), 6
     )

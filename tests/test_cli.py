@@ -78,8 +78,8 @@ def test_run_then_plot_leave_every_file_and_a_table(folder, monkeypatch, capfd):
 def test_a_card_is_probed_once_for_one_fingerprint(folder, monkeypatch, capfd):
     run = ("run", "tiny.yaml", "--device", "cpu", "--set", "rounds=1", "--fresh")
     probed = []
-    card = verify._card
-    monkeypatch.setattr(verify, "_card", lambda *given: probed.append(given) or card(*given))
+    card = verify.probe_card
+    monkeypatch.setattr(verify, "probe_card", lambda *given: probed.append(given) or card(*given))
     assert call(monkeypatch, *run) == 0
     first = len(probed)
     assert first

@@ -32,6 +32,7 @@ __all__ = [
     "init_state",
     "load_plugin",
     "make_layer",
+    "register",
     "registry",
     "step",
     "unload_plugins",
@@ -67,9 +68,14 @@ def load_plugin(path: Path) -> Spec:
     spec = getattr(module, "SPEC", None)
     if not isinstance(spec, Spec):
         raise ValueError(f"plugin {path}: expected a module-level SPEC of linrec_bench.attention.Spec")
+    register(spec)
+    return spec
+
+
+def register(spec: Spec) -> None:
+    """Add a mechanism to the registry, until `unload_plugins`."""
     _plugins.append(spec)
     registry.cache_clear()
-    return spec
 
 
 def unload_plugins() -> None:

@@ -61,7 +61,7 @@ def cards(names: Sequence[str], *, plugins: Sequence[Path] = ()) -> list[Card]:
     """
     loaded = [attention.load_plugin(plugin).name for plugin in plugins]
     asked = [_parse(name) for name in names or loaded or attention.registry()]
-    return [_card(spec, params, causal) for spec, params in asked for causal in directions(spec)]
+    return [probe_card(spec, params, causal) for spec, params in asked for causal in directions(spec)]
 
 
 def cards_of(cases: Iterable[Case], known: Sequence[Mapping[str, object]] = ()) -> list[Mapping[str, object]]:
@@ -80,7 +80,7 @@ def cards_of(cases: Iterable[Case], known: Sequence[Mapping[str, object]] = ()) 
         if causal in directions(spec):
             card = earlier.get((label(name, params), words.direction(causal)))
             if card is None or not _is_of_the_package(spec, params):
-                card = _card(spec, dict(params), causal).as_record()
+                card = probe_card(spec, dict(params), causal).as_record()
             found.append(card)
     return found
 
@@ -102,7 +102,7 @@ def _parse(text: str) -> tuple[Spec, dict[str, object]]:
     return spec, params
 
 
-def _card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
+def probe_card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
     probes = applicable(spec, params)
     found = {
         name: probe(spec, causal=causal, params=params)

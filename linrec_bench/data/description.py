@@ -10,7 +10,7 @@ from jaxtyping import Int64
 
 from linrec_bench.data.sequences import Sequences
 
-_BLOCK_EVENTS = 2**22
+BLOCK_EVENTS = 2**22
 
 
 def describe(sequences: Sequences) -> dict[str, int | float]:
@@ -39,7 +39,7 @@ def describe(sequences: Sequences) -> dict[str, int | float]:
 
 def _pairs(sequences: Sequences) -> int:
     """How many user-item pairs occur, counted over a block of users at a time."""
-    block = sequences.offsets[:-1] // _BLOCK_EVENTS
+    block = sequences.offsets[:-1] // BLOCK_EVENTS
     bounds = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), sequences.n_users]
     pairs = 0
     for first, last in pairwise(bounds):

@@ -25,7 +25,7 @@ from linrec_bench.data.events import Events
 from linrec_bench.data.ids import Ids
 
 BUCKET_EVENTS = 2**21
-_BLOCK_EVENTS = 2**20
+BLOCK_EVENTS = 2**20
 
 _RECORD = np.dtype([("user", np.int32), ("item", np.int32), ("time", np.int64)])
 
@@ -79,7 +79,7 @@ def build(events: Events, folder: Path) -> Built:
     buckets = _spread(log, _by_rank(core.events, user_ranks), user_ranks, numbers, folder)
     log.unlink()
     lengths = _by_rank(core.lengths, user_ranks)[kept_users]
-    ordinal = _sort(buckets, kept_users, int(lengths.sum()), folder)
+    ordinal = sort_events(buckets, kept_users, int(lengths.sum()), folder)
     np.save(folder / "offsets.npy", np.concatenate(([0], np.cumsum(lengths))))
     assert items.known is not None
     ids = items.known.take(pa.array(np.argsort(item_ranks)[kept_items]))
@@ -110,7 +110,7 @@ def _refuse(events: Events, bad_rows: list[BadRows]) -> None:
 
 def _blocks(log: Path) -> Iterator[np.ndarray]:
     with log.open("rb") as file:
-        while len(block := np.fromfile(file, dtype=_RECORD, count=_BLOCK_EVENTS)):
+        while len(block := np.fromfile(file, dtype=_RECORD, count=BLOCK_EVENTS)):
             yield block
 
 
@@ -163,7 +163,7 @@ def _spread(
     return paths
 
 
-def _sort(buckets: list[Path], kept_users: Bool[np.ndarray, " U"], left: int, folder: Path) -> bool:
+def sort_events(buckets: list[Path], kept_users: Bool[np.ndarray, " U"], left: int, folder: Path) -> bool:
     """Sort each bucket, write out what is kept, remove the bucket.
 
     Returns whether the times of all users, the dropped ones too, run on by ones from one and the same number.

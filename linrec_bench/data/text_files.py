@@ -16,7 +16,7 @@ from linrec_bench.data.archives import DAMAGES
 from linrec_bench.data.bad_rows import LISTED, BadRows
 from linrec_bench.data.columns import EVENT_COLUMNS, Times, check_columns, checked
 
-_BLOCK_BYTES = 2**24
+BLOCK_BYTES = 2**24
 _BUFFER_BYTES = 2**20
 
 
@@ -97,7 +97,7 @@ class _Lines:
             # The parser numbers the lines that it leaves out only where it runs in one thread.
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
-                block_size=_BLOCK_BYTES,
+                block_size=BLOCK_BYTES,
                 column_names=header,
                 autogenerate_column_names=header is None,
             ),

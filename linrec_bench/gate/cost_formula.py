@@ -124,7 +124,7 @@ def cost(name: str, *, causal: bool, phase: Phase, params: Params = ()) -> Cost:
     """
 
     def count(shape: Shape) -> dict[str, int]:
-        return _counted(name, shape, causal=causal, phase=phase, params=params)
+        return counts_at(name, shape, causal=causal, phase=phase, params=params)
 
     found = Cost(attention=label(name, params), causal=causal, phase=phase, counts={})
     try:
@@ -149,7 +149,7 @@ def _formulas(count: Callable[[Shape], Mapping[str, int]]) -> dict[str, Count]:
     return found
 
 
-def _counted(name: str, shape: Shape, *, causal: bool, phase: Phase, params: Params) -> dict[str, int]:
+def counts_at(name: str, shape: Shape, *, causal: bool, phase: Phase, params: Params) -> dict[str, int]:
     from linrec_bench.execution.worker import predict
 
     prediction = predict(

@@ -22,7 +22,7 @@ from linrec_bench.data.sequences import Sequences
 from linrec_bench.models.parameter_checks import check_sizes
 from linrec_bench.models.spec import Floor, ModelSpec
 
-_BLOCK_PAIRS = 2**21
+BLOCK_PAIRS = 2**21
 """About as many pairs of items are compared at once, however many there are in all."""
 
 
@@ -81,7 +81,7 @@ def _similar(
     items_of = users_of.T.tocsr()
     # At most so many items have users in common with each.
     bound = np.minimum(users_of @ items_of.sum(axis=1), len(count))
-    starts = np.flatnonzero(np.diff(np.cumsum(bound) // _BLOCK_PAIRS, prepend=-1)).tolist()
+    starts = np.flatnonzero(np.diff(np.cumsum(bound) // BLOCK_PAIRS, prepend=-1)).tolist()
     for start, stop in zip(starts, (*starts[1:], len(count)), strict=True):
         shared = (users_of[start:stop] @ items_of).tocoo()
         item, other = shared.row.astype(np.int64) + start, shared.col.astype(np.int64)

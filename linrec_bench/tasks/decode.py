@@ -20,7 +20,7 @@ from linrec_bench.tasks.core import beside_tokens, random_tokens
 _TOKENS_AT_ONCE = 4096
 """The history is taken in by blocks, so that building a state needs little memory."""
 
-_EVENTS_AT_ONCE = 256
+EVENTS_AT_ONCE = 256
 """Likewise for a whole model, whose layers answer every event of the history."""
 
 
@@ -104,7 +104,7 @@ def _of_model(case: Case) -> Workload:
     items = torch.randint(1, n_items + 1, (case.batch_size, case.seq_len), device=device)
     times = random_times(items) if model.needs_timestamps else None
     with torch.inference_mode():
-        memory = _after_events(model, items[:, :-1], None if times is None else times[:, :-1])
+        memory = memory_after(model, items[:, :-1], None if times is None else times[:, :-1])
         last = items[:, -1:].clone()
         asked = None if times is None else times[:, -2:].clone()
         table = model.item_embeddings().clone()
@@ -124,11 +124,11 @@ def _of_model(case: Case) -> Workload:
     return Workload(step, device, minimum_bytes=least, state_bytes=state_bytes)
 
 
-def _after_events(model: Recommender, items: Tensor, times: Tensor | None) -> Memory:
+def memory_after(model: Recommender, items: Tensor, times: Tensor | None) -> Memory:
     """The memory after all of them; times: [B, N + 1]."""
     memory = model.init_state(len(items))
-    for start in range(0, items.shape[1], _EVENTS_AT_ONCE):
-        stop = min(start + _EVENTS_AT_ONCE, items.shape[1])
+    for start in range(0, items.shape[1], EVENTS_AT_ONCE):
+        stop = min(start + EVENTS_AT_ONCE, items.shape[1])
         asked = None if times is None else times[:, start : stop + 1]
         memory, _ = model.step(memory, items[:, start:stop], asked)
     return memory

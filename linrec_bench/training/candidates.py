@@ -14,7 +14,7 @@ from linrec_bench.data.sequences import Queries
 
 COUNT = 100
 
-_BLOCK_ENTRIES = 2**23
+BLOCK_ENTRIES = 2**23
 # Of the tables of users by items, which exist for some users at a time.
 
 
@@ -36,7 +36,7 @@ def draw(
     weights[0] = 0
     rng = np.random.default_rng(seed)
     found = np.empty((len(queries), count), dtype=np.int64)
-    step = max(1, _BLOCK_ENTRIES // len(weights))
+    step = max(1, BLOCK_ENTRIES // len(weights))
     for start in range(0, len(queries), step):
         stop = min(start + step, len(queries))
         barred = _seen(queries, start, stop, len(weights))

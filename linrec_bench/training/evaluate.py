@@ -15,7 +15,7 @@ from linrec_bench.measures import ranking_metrics
 from linrec_bench.models.spec import Floor, Recommender
 from linrec_bench.training.objectives import query_states
 
-_BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 32 * 2**20
 
 Scores = Callable[[int, int], Tensor]
 """`(start, stop) -> [stop - start, V + 1]`: the scores of all items for these queries."""
@@ -81,7 +81,7 @@ def rank_states(
         lambda start, stop: states[start:stop] @ table.T,
         queries,
         table.device,
-        max(1, _BLOCK_BYTES // (len(table) * table.itemsize)),
+        max(1, BLOCK_BYTES // (len(table) * table.itemsize)),
         exclude_seen=exclude_seen,
         candidates=candidates,
     )

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-_BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 32 * 2**20
 # Of gathered embeddings, the largest tensor of the binary loss.
 
 
@@ -81,7 +81,7 @@ class _BinaryCrossEntropy(torch.autograd.Function):
         signs[0] = -1
         grad_hidden = torch.empty_like(hidden)
         grad_embeddings = torch.zeros_like(embeddings, dtype=precise)
-        rows = max(1, _BLOCK_BYTES // (items.shape[1] * hidden.shape[1] * precise.itemsize))
+        rows = max(1, BLOCK_BYTES // (items.shape[1] * hidden.shape[1] * precise.itemsize))
         total = torch.zeros((), dtype=precise, device=hidden.device)
         for block, item, grad_block in zip(
             hidden.to(precise).split(rows), items.split(rows), grad_hidden.split(rows), strict=True

@@ -33,11 +33,10 @@ SPEC = Spec(
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(attention, "_plugins", [])
     path = tmp_path / "twice.py"
     path.write_text(PLUGIN)
     yield path
-    registry.cache_clear()
+    attention.unload_plugins()
 
 
 def test_the_mechanisms_of_the_package() -> None:

@@ -53,7 +53,7 @@ def test_only_some_sources_can_be_fetched():
 
 @pytest.mark.parametrize("block", [1, 2, 100])
 def test_describe_by_hand(monkeypatch, block):
-    monkeypatch.setattr(description, "_BLOCK_EVENTS", block)
+    monkeypatch.setattr(description, "BLOCK_EVENTS", block)
     items = np.array([1, 1, 2, 1, 3, 3], dtype=np.int32)
     found = data.describe(Sequences(items, np.arange(6), np.array([0, 3, 4, 6]), 4))
     assert found == {

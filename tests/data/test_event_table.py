@@ -90,7 +90,7 @@ def test_ten_bad_rows_are_named_and_the_others_counted(tmp_path):
 
 def test_bad_rows_of_every_kind_keep_their_lines_across_blocks(tmp_path, monkeypatch):
     # Blocks of some lines: what the parser leaves out of one must not shift the numbers of the next.
-    monkeypatch.setattr(text_files, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(text_files, "BLOCK_BYTES", 64)
     rows = [f"u{line},i{line},{line}" for line in range(2, 200)]
     rows[50 - 2], rows[90 - 2], rows[91 - 2], rows[150 - 2] = "u,i", "u,i,?", "", "u,i,1,1"
     path = written(tmp_path, HEADER + "\n".join(rows) + "\n")

@@ -60,7 +60,7 @@ def test_a_failure_leaves_nothing(log, cache, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(streaming, "_sort", full)
+    monkeypatch.setattr(streaming, "sort_events", full)
     log.write_text(LOG)
     with pytest.raises(ValueError, match=r"cannot write to the cache .*No space left.*LINREC_BENCH_CACHE"):
         prepare(log)

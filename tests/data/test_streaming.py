@@ -49,7 +49,7 @@ def test_equals_the_plain_builder(tmp_path_factory, log, least, bucket, block):
     user, item, time = (np.array(column) for column in zip(*log, strict=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streaming, "BUCKET_EVENTS", bucket)
-        patch.setattr(streaming, "_BLOCK_EVENTS", block)
+        patch.setattr(streaming, "BLOCK_EVENTS", block)
         expected = plain(user, item, time, least)
         if expected is None:
             with pytest.raises(ValueError, match="is left when every user and item must"):

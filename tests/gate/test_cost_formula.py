@@ -63,7 +63,7 @@ def test_copy_moves_each_number_once():
 def test_formulas_give_the_counts_at_shapes_that_they_were_not_solved_from(name):
     found = cost(name, causal=True, phase="forward")
     for shape in (Shape(16, 4, 65_536, 16), Shape(2, 2, 1 << 20, 64)):
-        counted = cost_formula._counted(name, shape, causal=True, phase="forward", params=())
+        counted = cost_formula.counts_at(name, shape, causal=True, phase="forward", params=())
         assert {m: count.formula(shape) for m, count in found.counts.items()} == counted
 
 
@@ -75,7 +75,7 @@ def plant(monkeypatch):
         def counted(name, shape, **_):
             return {m: functions[m](*shape) if m in functions else 0 for m in UNITS}
 
-        monkeypatch.setattr(cost_formula, "_counted", counted)
+        monkeypatch.setattr(cost_formula, "counts_at", counted)
 
     return planted
 
@@ -109,7 +109,7 @@ def test_what_the_mechanism_cannot_do_is_said(monkeypatch):
     def counted(name, shape, **_):
         raise Unsupported(f"attention {name} has no causal form")
 
-    monkeypatch.setattr(cost_formula, "_counted", counted)
+    monkeypatch.setattr(cost_formula, "counts_at", counted)
     found = cost("copy", causal=True, phase="forward")
     assert found.unsupported == "attention copy has no causal form"
     assert found.counts == {}

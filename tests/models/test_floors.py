@@ -57,7 +57,7 @@ def test_shrinking_takes_weight_from_rare_pairs():
 
 @pytest.mark.parametrize("block_pairs", [1, 100, 10**6])
 def test_item_knn_is_the_cosine_of_the_columns(monkeypatch, block_pairs):
-    monkeypatch.setattr(item_knn, "_BLOCK_PAIRS", block_pairs)
+    monkeypatch.setattr(item_knn, "BLOCK_PAIRS", block_pairs)
     generator = np.random.default_rng(0)
     histories = [generator.integers(1, 31, size=size).tolist() for size in (1, 4, 9, 12, 3, 7, 20, 5)]
     met = np.zeros((8, 31))

@@ -241,11 +241,9 @@ def timed(monkeypatch):
         layer=Delayed,
         timestamps=True,
     )
-    monkeypatch.setattr(attention, "_plugins", [*attention._plugins, spec])
-    attention.registry.cache_clear()
+    attention.register(spec)
     yield "delayed"
-    monkeypatch.undo()
-    attention.registry.cache_clear()
+    attention.unload_plugins()
 
 
 @each_open_model

@@ -67,15 +67,13 @@ def test_the_mechanism_is_given_the_mask_of_the_lengths(monkeypatch, build, caus
 
     fields = {"title": "", "paper": "", "formula": "", "source": "", "deviations": ()}
     spec = Spec(name="spy", core=spy, reference=spy, causal=True, **fields)
-    monkeypatch.setattr(attention, "_plugins", [spec])
-    attention.registry.cache_clear()
+    attention.register(spec)
     given = case(attention="spy", task=build.__module__.rpartition(".")[2], causal=causal)
     try:
         build(given).call()
         build(replace(given, lengths=None)).call()
     finally:
-        monkeypatch.undo()
-        attention.registry.cache_clear()
+        attention.unload_plugins()
     expected = np.arange(8) < np.sort(np.unique([3, 5, 8]))[:, None]
     assert {tuple(row) for row in masks[0].tolist()} == {tuple(row) for row in expected.tolist()}
     assert masks[1] is None

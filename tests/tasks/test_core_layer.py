@@ -39,10 +39,9 @@ def recorder(monkeypatch):
         reference=recorder.core,
         causal=False,
     )
-    monkeypatch.setattr(attention, "_plugins", [spec])
-    attention.registry.cache_clear()
+    attention.register(spec)
     yield recorder
-    attention.registry.cache_clear()
+    attention.unload_plugins()
 
 
 def case(task="core", phase="forward", **options):

@@ -129,15 +129,15 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[Recommender]:
 def test_a_model_ranks_after_one_more_event_as_after_the_whole_history(
     name: str, built: list[Recommender], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "_EVENTS_AT_ONCE", 7)
+    monkeypatch.setattr(decode, "EVENTS_AT_ONCE", 7)
     taken: list[tuple[torch.Tensor, torch.Tensor | None]] = []
-    after_events = decode._after_events
+    memory_after = decode.memory_after
 
     def watched(model: Recommender, items: torch.Tensor, times: torch.Tensor | None) -> object:
         taken.append((items._base, None if times is None else times._base))
-        return after_events(model, items, times)
+        return memory_after(model, items, times)
 
-    monkeypatch.setattr(decode, "_after_events", watched)
+    monkeypatch.setattr(decode, "memory_after", watched)
     work = decode.build(case_of_model(name))
     ((items, times),) = taken
     assert items.shape == (2, 20)

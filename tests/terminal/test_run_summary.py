@@ -9,7 +9,7 @@ from linrec_bench.terminal import quality_table
 from linrec_bench.terminal import run_summary as module
 from linrec_bench.terminal.block_chart import BLOCKS
 from linrec_bench.terminal.run_summary import spread
-from linrec_bench.terminal.streams import listed, out
+from linrec_bench.terminal.streams import listed
 
 LENGTHS = [2**power for power in range(7, 15)]
 NAMES = ["softmax", "linrec", "a-mechanism-with-a-long-name(features=elu,scale=1.0)"]
@@ -31,7 +31,7 @@ def panel(names, lengths):
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    monkeypatch.setattr(out, "_width", 80)
+    monkeypatch.setenv("COLUMNS", "80")
 
 
 @pytest.mark.parametrize("names", [NAMES[:2], NAMES])

@@ -48,7 +48,7 @@ def test_popular_draws_are_successive_without_replacement():
 
 def test_the_seed_decides_and_blocks_do_not(monkeypatch):
     whole = draw(many(50), "pop100", popularity=POPULARITY, seed=1, count=4)
-    monkeypatch.setattr(candidates, "_BLOCK_ENTRIES", 40)
+    monkeypatch.setattr(candidates, "BLOCK_ENTRIES", 40)
     np.testing.assert_array_equal(draw(many(50), "pop100", popularity=POPULARITY, seed=1, count=4), whole)
     assert not np.array_equal(draw(many(50), "pop100", popularity=POPULARITY, seed=2, count=4), whole)
 

@@ -74,7 +74,7 @@ def plain_binary(hidden, table, targets, negatives):
 @pytest.mark.parametrize("block_bytes", [1, 2**20])
 @pytest.mark.parametrize("count", [1, 3])
 def test_binary_loss_and_gradients_are_those_of_the_plain_form(monkeypatch, block_bytes, count):
-    monkeypatch.setattr(sampled, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(sampled, "BLOCK_BYTES", block_bytes)
     hidden, table, targets = problem()
     negatives = torch.randint(1, 21, (9, count), generator=torch.Generator().manual_seed(1))
     negatives[2, 0] = targets[2]
@@ -113,8 +113,8 @@ def test_gathered_embeddings_never_exist_whole():
             minimum_bytes=0,
         )
         peak = live_peaks(workload)[0].value
-    assert peak < 4 * sampled._BLOCK_BYTES
-    assert positions * (negatives + 1) * width * 4 > 3 * sampled._BLOCK_BYTES
+    assert peak < 4 * sampled.BLOCK_BYTES
+    assert positions * (negatives + 1) * width * 4 > 3 * sampled.BLOCK_BYTES
 
 
 def test_nothing_to_compare_is_refused():

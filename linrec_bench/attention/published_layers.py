@@ -145,7 +145,7 @@ class TimedLayer(MechanismLayer):
         self,
         x: Float[Tensor, "B N D"],
         padding_mask: Bool[Tensor, "B N"] | None,
-        timestamps: Int[Tensor, "B N+1"],
+        timestamps: Int[Tensor, "B N_plus_1"],
     ) -> Float[Tensor, "B N D"]:
         check_timestamps(timestamps, x)
         *qkv, kept = self.enter(x)

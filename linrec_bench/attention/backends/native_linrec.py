@@ -32,8 +32,8 @@ _SOURCE = "linrec.cpp"
 
 def attend(
     q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H _ d"],
+    v: Float[Tensor, "B H _ d"],
     *,
     padding_mask: Bool[Tensor, "B N"] | None,
     causal: bool,

@@ -135,7 +135,7 @@ class FuXiLinearLayer(nn.Module):
         self,
         x: Float[Tensor, "B N D"],
         padding_mask: Bool[Tensor, "B N"] | None,
-        timestamps: Int[Tensor, "B N+1"],
+        timestamps: Int[Tensor, "B N_plus_1"],
     ) -> Float[Tensor, "B N D"]:
         normed, gate, q, k, v = self._split(x)
         what = join_heads(self.attention(q, k, v, padding_mask, **self.gates(x)))

@@ -22,7 +22,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import MechanismLayer, join_heads, split_heads
@@ -80,7 +80,7 @@ def _counts(like: Tensor, pad: Tensor | None) -> Float[Tensor, "#B 1 N 1"]:
     return real.cumsum(dim=2, dtype=state_dtype(like))
 
 
-def rotate(x: Float[Tensor, "B H n d"], positions: Float[Tensor, "#B 1 n 1"]) -> Float[Tensor, "B H n d"]:
+def rotate(x: Float[Tensor, "B H n d"], positions: Real[Tensor, "#B 1 n 1"]) -> Float[Tensor, "B H n d"]:
     """R_n x_n over the H d features of a token; the last one of an odd number of them stays."""
     heads, d = x.shape[1], x.shape[-1]
     if d % 2 and heads > 1:

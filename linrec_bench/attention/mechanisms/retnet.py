@@ -17,7 +17,7 @@ from functools import partial
 from math import log1p
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
@@ -64,7 +64,7 @@ def log_rates(like: Float[Tensor, "B H _ d"]) -> Float[Tensor, "1 H 1 1"]:
     return like.new_tensor(rates)[None, :, None, None]
 
 
-def rotate(x: Float[Tensor, "B H n d"], positions: Float[Tensor, "#B 1 n 1"]) -> Float[Tensor, "B H n d"]:
+def rotate(x: Float[Tensor, "B H n d"], positions: Real[Tensor, "#B 1 n 1"]) -> Float[Tensor, "B H n d"]:
     """R_n x_n; the last feature of an odd number of them stays."""
     pairs = x.shape[-1] // 2
     spacing = torch.arange(pairs, dtype=torch.float64, device=x.device) / max(pairs - 1, 1)

@@ -304,7 +304,7 @@ def at_once(
 
 
 def advance(
-    step: Step, state: State, tokens: Sequence[Float[Tensor, "B H n _"]], *, weights: Sequence[Tensor] = ()
+    step: Step, state: State, tokens: Sequence[Float[Tensor, "#B #H n _"]], *, weights: Sequence[Tensor] = ()
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """Decoding: the same `step` on the events that follow, differentiated as any code is."""
     with _full_precision(tokens[0]):

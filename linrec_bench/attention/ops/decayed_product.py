@@ -133,7 +133,7 @@ def _dots(q: Float[Tensor, "*B n f"], k: Float[Tensor, "*B n f"]) -> Float[Tenso
 
 
 def _between(
-    log_decay: Float[Tensor, "*#B M g"], updates: Float[Tensor, "*B M f e"], state: Float[Tensor, "*B f e"]
+    log_decay: Float[Tensor, "*#B #M g"], updates: Float[Tensor, "*B M f e"], state: Float[Tensor, "*B f e"]
 ) -> tuple[Float[Tensor, "*B M f e"], Float[Tensor, "*B f e"]]:
     """The state before each of M chunks, and after the last."""
     count, features, _ = updates.shape[-3:]

@@ -7,7 +7,7 @@ view of the part that is filled.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real
 from torch import Tensor
 
 from linrec_bench.attention.spec import State
@@ -28,7 +28,7 @@ def remember(state: State, k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n 
     return tuple(extend(past, new) for past, new in zip(state, (k, v), strict=True))
 
 
-def extend(past: Float[Tensor, "B H t d"], new: Float[Tensor, "B H n d"]) -> Float[Tensor, "B H t+n d"]:
+def extend(past: Real[Tensor, "B H t d"], new: Real[Tensor, "B H n d"]) -> Real[Tensor, "B H t+n d"]:
     """One cached tensor with `new` behind it, as `remember` does it for keys and for values."""
     batch, heads, filled, head_size = past.shape
     if filled + new.shape[2] > room(past):

@@ -56,7 +56,7 @@ _left_transposed: Callable[..., Tensor] = _LeftTransposed.apply
 _right_transposed: Callable[..., Tensor] = _RightTransposed.apply
 
 
-def sum_of_outer(k: Float[Tensor, "*B n f"], v: Float[Tensor, "*B n e"]) -> Float[Tensor, "*B f e"]:
+def sum_of_outer(k: Float[Tensor, "*#B n f"], v: Float[Tensor, "*#B n e"]) -> Float[Tensor, "*B f e"]:
     """k^T v, the sum of the outer products k_j v_j^T."""
     return _left_transposed(k, v)
 

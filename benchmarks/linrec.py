@@ -40,9 +40,10 @@ from linrec_bench import attention
 from linrec_bench.analysis.intervals import Interval, ratio_interval
 from linrec_bench.execution.executors.local import STEADY_ALLOCATOR, LocalExecutor
 from linrec_bench.execution.trial import Trial
-from linrec_bench.measures import memory
-from linrec_bench.measures.operations import collector_paused
-from linrec_bench.tasks import Emit, Workload
+from linrec_bench.measures.instruments import memory
+from linrec_bench.measures.instruments.operations import collector_paused
+from linrec_bench.tasks import Emit
+from linrec_bench.tasks.workloads import Workload
 
 HEADS, HEAD_SIZE, CHUNK = 8, 16, 64
 NAMES = {"token": "linrec", "column": "linrec-column"}

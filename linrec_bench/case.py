@@ -6,30 +6,14 @@ import hashlib
 import json
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Literal
 
+from linrec_bench import declarations
 from linrec_bench.settings import EvaluationSettings, Settings, TrainingSettings
 
 Scalar = str | int | float | bool | None
 Value = Scalar | tuple["Value", ...]
 Params = tuple[tuple[str, Value], ...]
 """Named parameters as a sorted tuple of pairs: hashable, and equal when the content is equal."""
-
-Task = Literal["core", "layer", "train_step", "decode", "recommend"]
-Phase = Literal["forward", "forward_backward", "step", "train_and_rank"]
-
-PHASES_OF_TASK: dict[str, tuple[str, ...]] = {
-    "core": ("forward", "forward_backward"),
-    "layer": ("forward", "forward_backward"),
-    "train_step": ("step",),
-    "decode": ("step",),
-    "recommend": ("train_and_rank",),
-}
-"""The phases that a task can be asked for; the first is not a default, a suite names its own."""
-
-TASKS_OF_TRAINING = ("train_step", "decode", "recommend")
-TASKS_OF_EVALUATION = ("recommend",)
-"""The tasks that read the settings of training, and of evaluation."""
 
 
 def freeze(mapping: dict[str, object]) -> Params:
@@ -54,8 +38,8 @@ class Case:
     `training` and `evaluation` are None in a task that reads none, and defaults in one that does.
     """
 
-    task: Task
-    phase: Phase
+    task: str
+    phase: str
     attention: str
     seq_len: int
     batch_size: int = 1
@@ -78,21 +62,22 @@ class Case:
     lengths_params: Params = ()
 
     def __post_init__(self) -> None:
-        if self.phase not in PHASES_OF_TASK[self.task]:
-            expected = ", ".join(PHASES_OF_TASK[self.task])
+        task = declarations.tasks()[self.task]
+        if self.phase not in task.phases:
+            expected = ", ".join(task.phases)
             raise ValueError(f"task {self.task} has no phase {self.phase!r}; expected one of {expected}")
         if self.hidden_size % self.heads:
             raise ValueError(
                 f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}; "
                 "every head needs the same width"
             )
-        for name, kind, tasks in (
-            ("training", TrainingSettings, TASKS_OF_TRAINING),
-            ("evaluation", EvaluationSettings, TASKS_OF_EVALUATION),
+        for name, kind, read in (
+            ("training", TrainingSettings, task.reads_training),
+            ("evaluation", EvaluationSettings, task.reads_evaluation),
         ):
-            if self.task in tasks and getattr(self, name) is None:
+            if read and getattr(self, name) is None:
                 object.__setattr__(self, name, kind())
-            elif self.task not in tasks and getattr(self, name) is not None:
+            elif not read and getattr(self, name) is not None:
                 raise ValueError(f"task {self.task} reads no settings of {name}; expected None")
 
     @cached_property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
@@ -46,3 +48,12 @@ class Registry(Mapping[str, T]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def specs_in(package: str, kind: type[T]) -> list[T]:
+    """The `SPEC` of each file of a package that has one, in the order of the files' names."""
+    found = pkgutil.iter_modules(importlib.import_module(package).__path__)
+    files = (importlib.import_module(f"{package}.{each.name}") for each in found if not each.ispkg)
+    specs = [file.SPEC for file in files if hasattr(file, "SPEC")]
+    assert all(isinstance(spec, kind) for spec in specs), f"a SPEC of {package} is no {kind.__name__}"
+    return specs

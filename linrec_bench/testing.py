@@ -36,10 +36,10 @@ from torch._subclasses.fake_tensor import (
 
 from linrec_bench.analysis.polynomial import polynomial
 from linrec_bench.analysis.scaling import exact_exponent, fit_scaling
-from linrec_bench.measures import exact, time
-from linrec_bench.measures.operations import tensors
+from linrec_bench.measures.instruments import exact, timing
+from linrec_bench.measures.instruments.operations import tensors
 from linrec_bench.registry import did_you_mean
-from linrec_bench.tasks import Workload
+from linrec_bench.tasks.workloads import Workload
 
 __all__ = ["UndecidedWarning", "assert_complexity"]
 
@@ -210,7 +210,7 @@ def _times(workloads: Sequence[tuple[int, Workload]]) -> dict[int, list[tuple[fl
     found: dict[int, list[tuple[float, ...]]] = {n: [] for n, _ in workloads}
     for _ in range(ROUNDS):
         for n, workload in draw.sample(workloads, len(workloads)):
-            samples = time.sample(workload, budget_s=SAMPLING_S, min_samples=3, max_samples=100)
+            samples = timing.sample(workload, budget_s=SAMPLING_S, min_samples=3, max_samples=100)
             found[n].append(samples.seconds)
     return found
 

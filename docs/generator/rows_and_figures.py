@@ -7,10 +7,11 @@ import sys
 from collections.abc import Mapping
 
 from docs.generator.markdown import code, documentation, formula, prose, table
+from linrec_bench import measures as registered
 from linrec_bench.analysis.summary import COLUMNS, EXTRAS, PER_TOKEN
 from linrec_bench.analysis.time_to_quality import COLUMNS as MATCHED
+from linrec_bench.declarations import Quantity
 from linrec_bench.figures import FIGURES, Kind
-from linrec_bench.measures import MEASURES
 from linrec_bench.results.load_results import SAMPLE_COLUMNS
 
 
@@ -21,7 +22,7 @@ def samples() -> str:
 
 def summary() -> str:
     """Every column of summary.csv but the test metrics: those that are always there, then the others."""
-    extras = {name: meaning for name, (_, _, meaning) in EXTRAS.items()} | dict([PER_TOKEN])
+    extras = {name: quantity.meaning for name, quantity in EXTRAS.items()} | dict([PER_TOKEN])
     of_runs = {name: f"{meaning}; only where a run has it" for name, meaning in extras.items()}
     of_trainings = {name: f"{meaning}; only of trainings" for name, meaning in MATCHED.items()}
     return _columns(COLUMNS | of_runs | of_trainings)
@@ -30,12 +31,15 @@ def summary() -> str:
 def measures() -> str:
     """Each name that `measures:` takes, with its rows and their units."""
 
-    def rows(units: Mapping[str, str]) -> str:
-        return "<br>".join(code(row) + ("" if unit == "1" else f" {unit}") for row, unit in units.items())
+    def row(quantity: Quantity) -> str:
+        return code(quantity.measure) + ("" if quantity.unit == "1" else f" {quantity.unit}")
 
     return table(
         ("in `measures:`", "what is measured", "rows and their units"),
-        ((code(name), prose(measure.title), rows(measure.rows)) for name, measure in MEASURES.items()),
+        (
+            (code(name), prose(spec.title), "<br>".join(map(row, spec.quantities)))
+            for name, spec in registered.registry().items()
+        ),
     )
 
 

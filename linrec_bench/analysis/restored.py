@@ -20,9 +20,9 @@ def restored(summary: pd.DataFrame) -> pd.DataFrame:
     Times are left out, since an interval needs the samples: `timed` and crossovers read the summary's.
     """
     measures = {
-        column: (measure, unit or "1")
-        for column, (measure, unit, _) in (EXACT | MEDIANS | EXTRAS).items()
-        if measure not in SPREAD and column in summary
+        column: (quantity.measure, quantity.unit)
+        for column, quantity in (EXACT | MEDIANS | EXTRAS).items()
+        if quantity.measure not in SPREAD and column in summary
     }
     measures |= {column: (column, "1") for column in map(str, summary) if METRIC.fullmatch(column)}
     parts = [_rows(summary, column, *measures[column]) for column in measures]

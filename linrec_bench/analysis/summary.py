@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from linrec_bench import measures
 from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
 from linrec_bench.analysis.samples_table import (
     DEVICE_TASK,
@@ -21,6 +22,7 @@ from linrec_bench.analysis.samples_table import (
 )
 from linrec_bench.analysis.time_to_quality import COLUMNS as MATCHED
 from linrec_bench.analysis.time_to_quality import time_to_quality
+from linrec_bench.declarations import PREDICTED, Quantity, Summarised, tasks
 from linrec_bench.results.rows import TRIAL
 
 _CASE_MEANINGS = {
@@ -43,40 +45,24 @@ _CASE_MEANINGS = {
     "phase": "what was measured: forward, forward_backward, step or train_and_rank",
 }
 
-MEDIANS: dict[str, tuple[str, str | None, str]] = {
-    "first_call_s": ("first_call_time", "s", "first call of the process, warm-up and compilation included"),
-    "peak_live_bytes": ("peak_live_bytes", "B", "CPU: exact peak of live tensor bytes"),
-    "peak_process_bytes": ("peak_process_bytes", "B", "CPU: peak of the whole process"),
-    "peak_allocated_bytes": ("peak_allocated_bytes", "B", "CUDA: peak of allocated tensors"),
-    "peak_reserved_bytes": ("peak_reserved_bytes", "B", "CUDA: peak reserved by torch's allocator"),
-    "peak_driver_bytes": ("peak_driver_bytes", "B", "CUDA: peak that the driver reports"),
-    "energy_j": ("energy", "J", "energy of one call"),
-    "attention_share": ("attention_share", None, "share of the time that is spent in the mechanism"),
-    "train_time_s": ("train_time", "s", "training until it stopped"),
-    "epochs": ("epochs", None, "epochs trained"),
-    "best_epoch": ("best_epoch", None, "epoch with the best validation metric, the one tested"),
-    "events_per_s": ("events_per_second", None, "events trained on in a second"),
-    "parameters": ("parameters", None, "trainable parameters"),
-}
-"""Columns that are plain medians over all samples: column -> measure, its unit (None: a count), meaning."""
+_QUANTITIES = [
+    quantity
+    for source in (
+        *(measure.quantities for measure in measures.registry().values()),
+        PREDICTED,
+        *(task.quantities for task in tasks().values()),
+    )
+    for quantity in source
+    if quantity.column
+]
 
-EXACT: dict[str, tuple[str, str | None, str]] = {
-    "flops": ("flops", "FLOP", "exact floating-point operations of one call, one multiply-add = 2"),
-    "minimum_bytes": ("minimum_bytes", "B", "bytes that any implementation must move in one call"),
-    "predicted_peak_bytes": ("predicted_peak_bytes", "B", "peak of live bytes counted before the run"),
-}
-"""Counted on fake tensors, so also known for cases that were skipped or failed."""
 
-EXTRAS: dict[str, tuple[str, str | None, str]] = {
-    "saved_bytes": ("saved_bytes", "B", "CPU: most bytes that autograd held for the backward pass"),
-    "state_bytes": ("state_bytes", "B", "decoding: bytes carried from event to event"),
-    "watermark_distance": ("watermark_distance", None, "events between a planted run and its target"),
-    "watermark_users": ("watermark_users", None, "users whose training histories hold a planted run"),
-    "catalogue_size": ("catalogue_size", None, "items that a training step without a data set ranks"),
-    "padded_tokens": ("padded_tokens", None, "positions of the batch, padding included"),
-    "effective_tokens": ("effective_tokens", None, "positions of the batch that hold an event"),
-}
-"""Medians of measures that only some runs take: a summary has such a column where the run has a value."""
+def _summarised(how: Summarised) -> dict[str, Quantity]:
+    return {quantity.column: quantity for quantity in _QUANTITIES if quantity.summarised == how}
+
+
+MEDIANS, EXACT, EXTRAS = _summarised("median"), _summarised("count"), _summarised("extra")
+"""The columns that are plain medians over samples, as the measures and tasks declare them."""
 
 PER_TOKEN = ("time_per_token_s", "time_s / effective_tokens: time of one event")
 """Stands beside `effective_tokens`."""
@@ -101,25 +87,12 @@ COLUMNS: dict[str, str] = {
     "memory_ratio": "memory_bytes over that of the reference at the same grid point and run",
     "flops_per_s": "flops / time_s",
     "ceiling_share": "least time that the device's measured ceilings allow, over time_s",
-    **{column: meaning for column, (_, _, meaning) in (EXACT | MEDIANS).items()},
+    **{column: quantity.meaning for column, quantity in (EXACT | MEDIANS).items()},
 }
 """Every column and its meaning. After these come `EXTRAS`, `matched.COLUMNS` and the test metrics, such as
 `ndcg@10`."""
 
-WHOLE = (
-    "peak_live_bytes",
-    "peak_process_bytes",
-    "peak_allocated_bytes",
-    "peak_reserved_bytes",
-    "peak_driver_bytes",
-    "memory_bytes",
-    "flops",
-    "minimum_bytes",
-    "predicted_peak_bytes",
-    "epochs",
-    "best_epoch",
-    "parameters",
-)
+WHOLE = ("memory_bytes", *(quantity.column for quantity in _QUANTITIES if quantity.whole))
 """Whole numbers, stored as nullable integers so that no digit is lost in a file."""
 
 METRIC = re.compile(r"[a-z_]+@\d+")
@@ -143,12 +116,12 @@ def summarise(
     frame["samples"] = [sum(map(len, times.get(key, {}).values())) for key in keys]
     _put(frame, "time_s", [median_interval(list(times.get(key, {}).values())) for key in keys])
     for columns, source in ((EXACT, counted), (MEDIANS, rows)):
-        for column, (measure, unit, _) in columns.items():
-            frame[column] = _medians(by_round(source, measure, unit=unit), keys)
-    extras = [column for column, (measure, _, _) in EXTRAS.items() if (counted["measure"] == measure).any()]
-    for column in extras:
-        measure, unit, _ = EXTRAS[column]
-        frame[column] = _medians(by_round(counted, measure, unit=unit), keys)
+        for column, quantity in columns.items():
+            frame[column] = _medians(by_round(source, quantity.measure, unit=quantity.unit), keys)
+    known = set(counted["measure"])
+    extras = {column: quantity for column, quantity in EXTRAS.items() if quantity.measure in known}
+    for column, quantity in extras.items():
+        frame[column] = _medians(by_round(counted, quantity.measure, unit=quantity.unit), keys)
     frame["memory_bytes"] = frame["peak_allocated_bytes"].fillna(frame["peak_live_bytes"])
     frame["flops_per_s"] = frame["flops"] / frame["time_s"]
     frame["ceiling_share"] = _least_time_s(frame, samples) / frame["time_s"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 from linrec_bench.attention import calls, mechanisms
 from linrec_bench.attention.layer import AttentionLayer, check_heads
 from linrec_bench.attention.spec import Spec, State, Unsupported, accepted
-from linrec_bench.registry import Registry
+from linrec_bench.registry import Registry, specs_in
 
 __all__ = [
     "Spec",
@@ -44,11 +43,7 @@ _plugins: list[Spec] = []
 @cache
 def registry() -> Registry[Spec]:
     """Every mechanism by name: the files of this package, installed entry points, loaded plugins."""
-    specs: list[Spec] = []
-    for file in pkgutil.iter_modules(mechanisms.__path__):
-        spec = getattr(importlib.import_module(f"{mechanisms.__name__}.{file.name}"), "SPEC", None)
-        if spec is not None:
-            specs.append(spec)
+    specs = specs_in(mechanisms.__name__, Spec)
     specs.extend(entry.load() for entry in entry_points(group="linrec_bench.attention"))
     return Registry("attention", [(spec.name, spec) for spec in [*specs, *_plugins]])
 

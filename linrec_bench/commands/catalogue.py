@@ -93,9 +93,13 @@ def _suites() -> list[Record]:
 
 
 def _measures() -> list[Record]:
-    from linrec_bench.measures import MEASURES
+    from linrec_bench import measures
 
     return [
-        {"name": name, "rows": ", ".join(measure.rows), "title": measure.title}
-        for name, measure in MEASURES.items()
+        {
+            "name": name,
+            "rows": ", ".join(quantity.measure for quantity in spec.quantities),
+            "title": spec.title,
+        }
+        for name, spec in measures.registry().items()
     ]

@@ -181,7 +181,7 @@ def memory_limit(given: str | None, device: str) -> int:
         raise ValueError(f"--memory: {reason}") from None
     import torch
 
-    from linrec_bench.measures.memory import free_bytes
+    from linrec_bench.measures.instruments.memory import free_bytes
 
     return schedule.memory_bytes(limit.memory, free_bytes(torch.device(device)))
 
@@ -190,7 +190,7 @@ def measure_ceilings(planned: Plan) -> schedule.Ceilings:
     """What the device here can do, in the type of the plan's first case."""
     import torch
 
-    from linrec_bench.measures import ceilings
+    from linrec_bench.measures.instruments import ceilings
 
     dtype = getattr(torch, planned.jobs[0].case.dtype)
     readings = ceilings.readings(torch.device(planned.device), dtype)

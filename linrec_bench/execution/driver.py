@@ -11,7 +11,9 @@ from functools import partial
 
 import pandas as pd
 
+from linrec_bench import measures
 from linrec_bench.case import Case
+from linrec_bench.declarations import PREDICTED, tasks
 from linrec_bench.execution import schedule, worker
 from linrec_bench.execution.schedule import Ceilings, Pace, Planned, Prediction
 from linrec_bench.execution.trial import Executor, Sample, Trial, TrialResult
@@ -197,16 +199,16 @@ def _free_bytes(result: TrialResult) -> int:
 
 
 def _predicted_samples(job: Job, prediction: Prediction) -> list[Sample]:
+    """What is known before a case runs, whatever becomes of it."""
+    asked = [spec for spec in measures.registry().values() if spec.name in job.measures]
     counts = {"minimum_bytes": prediction.minimum_bytes, "predicted_peak_bytes": prediction.peak_live_bytes}
-    samples = [Sample(measure=name, value=value, unit="B") for name, value in counts.items()]
-    if "flops" in job.measures:
-        samples.append(Sample(measure="flops", value=prediction.flops, unit="FLOP"))
-        samples.append(Sample(measure="operations", value=prediction.operations, unit="FLOP"))
-    if job.case.task == "train_step" and job.case.training is not None:
-        # A part of the step's shape that is no axis of the case.
-        catalogue_size = job.case.training.catalogue_size
-        samples.append(Sample(measure="catalogue_size", value=catalogue_size, unit="1"))
-    return samples
+    counts |= {name: getattr(prediction, field) for spec in asked for name, field in spec.counted}
+    declared = (PREDICTED, tasks()[job.case.task].quantities, *(spec.quantities for spec in asked))
+    unit = {quantity.measure: quantity.unit for quantities in declared for quantity in quantities}
+    return [
+        Sample(measure=name, value=value, unit=unit[name])
+        for name, value in (counts | dict(prediction.facts)).items()
+    ]
 
 
 def _rows(

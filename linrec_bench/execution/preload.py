@@ -8,7 +8,7 @@ import torch
 
 from linrec_bench import attention, data, models
 from linrec_bench.execution import worker  # noqa: F401
-from linrec_bench.measures import operations
+from linrec_bench.measures.instruments import operations
 
 # The first dispatch mode of a process imports several hundred modules of torch and sympy.
 with operations.Watch():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from linrec_bench.case import Case
+from linrec_bench.declarations import tasks
 from linrec_bench.presentation.numbers import memory
 from linrec_bench.results.store import Trial
 from linrec_bench.suite.expand import Job
@@ -30,15 +31,16 @@ class Planned:
     @property
     def alone(self) -> bool:
         """Whether its times would tell of what runs beside it; a whole training is long enough not to."""
-        return self.job.case.task != "recommend"
+        return not tasks()[self.job.case.task].whole_training
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
     """What is known of a case before it runs: exact counts on fake tensors, or why there are none.
 
-    `operations` are the FLOPs of products and one for each element that anything else touches. `unsupported`
-    says why the case cannot run, `error` what its code raised on fake tensors.
+    `operations` are the FLOPs of products and one for each element that anything else touches; `facts` are
+    those of the workload, such as the events of its batch. `unsupported` says why the case cannot run,
+    `error` what its code raised on fake tensors.
     """
 
     flops: int = 0
@@ -47,6 +49,7 @@ class Prediction:
     saved_bytes: int = 0
     minimum_bytes: int = 0
     state_bytes: int | None = None
+    facts: Mapping[str, int] = field(default_factory=dict, hash=False)
     unsupported: str = ""
     error: str = ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from linrec_bench.results.rows import Status
 from linrec_bench.tasks import Report
@@ -18,7 +18,7 @@ class Sample:
     """One number that a trial reported."""
 
     measure: str
-    value: float
+    value: float | int
     unit: str
     phase: str = ""
     repeat: int = 0
@@ -54,6 +54,7 @@ class TrialResult:
     artefacts: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Where trials run. Which ones, when and in what order is decided elsewhere."""
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-from functools import partial
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
-from linrec_bench import attention
+from linrec_bench import attention, measures, tasks
 from linrec_bench.attention.backends import choice
 from linrec_bench.attention.ops.block_sizes import blocks_as_on
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.schedule import Prediction
-from linrec_bench.measures import ceilings, energy, memory, time
-from linrec_bench.measures.exact import exact
+from linrec_bench.measures.instruments import ceilings, memory
+from linrec_bench.measures.instruments.exact import exact
+from linrec_bench.measures.spec import Reading
 from linrec_bench.suite.expand import Job
-from linrec_bench.tasks import Emit, Report, Workload
-from linrec_bench.training.checkpoint import Checkpoint
+from linrec_bench.tasks import Emit, Report, TaskSpec
 
 
 def measure(job: Job, round: int, report: Report, *, checkpoint: Path | None = None) -> None:
@@ -26,74 +25,47 @@ def measure(job: Job, round: int, report: Report, *, checkpoint: Path | None = N
 
     `checkpoint` is the file that a training keeps its state in, and goes on from; without it, it keeps none.
     """
-    emit = report
     torch.manual_seed(job.case.seed)
-    if job.case.task == "recommend":
-        _train_and_rank(job, report, checkpoint)
+    task = tasks.registry()[job.case.task]
+    if task.build is None:
+        _train(task, job, report, checkpoint)
         return
-    workload = build(job.case)
-    if "time" in job.measures:
-        _emit_time(workload, job, emit)
-        if round == 0 and workload.tokens is not None:
-            emit("padded_tokens", workload.tokens.padded, "1", detail="positions of the batch")
-            emit("effective_tokens", workload.tokens.effective, "1", detail="those that hold an event")
+    workload = task.build(job.case)
+    for spec in measures.registry().values():
+        if spec.name in job.measures and spec.readings is not None and (round == 0 or not spec.once):
+            for reading in spec.readings(workload, job.sampling):
+                _tell(reading, report)
     # After the times: the first call, which compiles, is one of them.
-    spec = attention.registry()[job.case.attention]
-    if used := choice.used_kernel(spec, dict(job.case.attention_params), workload.call):
-        emit("kernel", 1, "1", detail=used)
+    mechanism = attention.registry()[job.case.attention]
+    if used := choice.used_kernel(mechanism, dict(job.case.attention_params), workload.call):
+        report("kernel", 1, "1", detail=used)
         workload.reset()
-    if "attention_share" in job.measures:
-        for repeat, share in enumerate(time.attention_share(workload)):
-            emit("attention_share", share, "1", repeat=repeat)
-    if "energy" in job.measures:
-        for reading in energy.readings(workload):
-            emit(reading.measure, reading.value, reading.unit, detail=reading.detail)
-    if round == 0 and "peak_memory" in job.measures:
-        for reading in memory.peaks(workload):
-            emit(reading.measure, reading.value, reading.unit, detail=reading.detail)
-        if workload.state_bytes is not None:
-            emit("state_bytes", workload.state_bytes, "B", detail="after the history, before the event")
 
 
-def _train_and_rank(job: Job, emit: Report, checkpoint: Path | None) -> None:
-    """The whole training runs once: its peak memory is taken around it, not in a pass of its own."""
-    from linrec_bench.tasks import memorise, recommend
-
-    device = torch.device(job.case.device)
-    keep = emit.keep
-    if job.case.watermark:
-        # Two trainings, of which neither has a state that the other could not mistake for its own.
-        run = partial(memorise.run, job.case, emit, keep=keep)
-    else:
-        run = partial(recommend.run, job.case, emit, keep=keep, checkpoint=_checkpoint(job, checkpoint))
-    training = Workload(call=run, device=device, minimum_bytes=0)
-    if "peak_memory" not in job.measures:
-        training.call()
-    elif device.type == "cuda":
-        training.call()
-        emit("peak_allocated_bytes", torch.cuda.max_memory_allocated(device), "B", detail="whole training")
-    else:
-        peak = memory.process_peak(training)
-        emit(peak.measure, peak.value, peak.unit, detail=f"whole training; {peak.detail}")
+def _train(task: TaskSpec, job: Job, report: Report, checkpoint: Path | None) -> None:
+    """The whole training runs once: measures are taken around it, not in a pass of their own."""
+    assert task.train is not None, "a task builds a workload or trains"
+    with ExitStack() as stack:
+        taken = [
+            stack.enter_context(spec.around(job.case.device))
+            for spec in measures.registry().values()
+            if spec.name in job.measures and spec.around is not None
+        ]
+        seconds = job.limits.checkpoint_seconds
+        task.train(job.case, report, checkpoint=checkpoint, checkpoint_seconds=seconds)
+    for readings in taken:
+        for reading in readings:
+            _tell(reading, report)
 
 
-def _checkpoint(job: Job, path: Path | None) -> Checkpoint | None:
-    if path is None:
-        return None
-    return Checkpoint(path, identity=job.case.id, every_s=job.limits.checkpoint_seconds)
-
-
-def build(case: Case) -> Workload:
-    """The workload of a case of any task but `recommend`."""
-    task = importlib.import_module(f"linrec_bench.tasks.{case.task}")
-    workload = task.build(case)
-    assert isinstance(workload, Workload)
-    return workload
+def _tell(reading: Reading, emit: Emit) -> None:
+    emit(reading.measure, reading.value, reading.unit, repeat=reading.repeat, detail=reading.detail)
 
 
 def predict(case: Case) -> Prediction | None:
     """Exact counts of a case on fake tensors, or why there are none; None for a task of no fixed shape."""
-    if case.task == "recommend":
+    build = tasks.registry()[case.task].build
+    if build is None:
         return None
     try:
         with blocks_as_on(torch.device(case.device).type):
@@ -110,6 +82,7 @@ def predict(case: Case) -> Prediction | None:
         saved_bytes=counted.saved_bytes,
         minimum_bytes=counted.minimum_bytes,
         state_bytes=counted.state_bytes,
+        facts=counted.facts,
     )
 
 
@@ -130,16 +103,3 @@ def measure_ceilings(device: str, dtypes: tuple[str, ...], emit: Emit) -> None:
                 repeat=reading.repeat,
                 detail=reading.detail,
             )
-
-
-def _emit_time(workload: Workload, job: Job, emit: Emit) -> None:
-    samples = time.sample(
-        workload,
-        budget_s=job.sampling.seconds,
-        min_samples=job.sampling.min,
-        max_samples=job.sampling.max,
-        cache=job.sampling.cache,
-    )
-    emit("first_call_time", samples.first_call_s, "s")
-    for repeat, value in enumerate(samples.seconds):
-        emit("time", value, "s", repeat=repeat, detail=samples.detail)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 from linrec_bench.analysis.monomials import SPARE, Formula, Shape, models, solve
 from linrec_bench.attention.spec import Unsupported
-from linrec_bench.case import Case, Params, Phase, label
+from linrec_bench.case import Case, Params, label
 
 UNITS = {"flops": "FLOP", "operations": "FLOP", "peak_live_bytes": "B", "saved_bytes": "B"}
 """The counts, with their units; bytes are those of float32 tensors."""
 
-PHASES: tuple[Phase, ...] = ("forward", "forward_backward")
+PHASES: tuple[str, ...] = ("forward", "forward_backward")
 
 _UNIT = 49_152
 """128 d divides it for each head size below, so that all blocks of `attention.blockwise` are of one length;
@@ -102,7 +102,7 @@ class Cost:
 
     attention: str
     causal: bool
-    phase: Phase
+    phase: str
     counts: Mapping[str, Count]
     unsupported: str = ""
 
@@ -116,7 +116,7 @@ class Cost:
         }
 
 
-def cost(name: str, *, causal: bool, phase: Phase, params: Params = ()) -> Cost:
+def cost(name: str, *, causal: bool, phase: str, params: Params = ()) -> Cost:
     """The exact counts of one call of mechanism `name`, by measure (see `UNITS`), in float32.
 
     `VALID` says where they hold: at lengths for which the number of blocks no longer grows. Raises
@@ -149,7 +149,7 @@ def _formulas(count: Callable[[Shape], Mapping[str, int]]) -> dict[str, Count]:
     return found
 
 
-def counts_at(name: str, shape: Shape, *, causal: bool, phase: Phase, params: Params) -> dict[str, int]:
+def counts_at(name: str, shape: Shape, *, causal: bool, phase: str, params: Params) -> dict[str, int]:
     from linrec_bench.execution.worker import predict
 
     prediction = predict(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from functools import cache
 
 import numpy as np
@@ -13,7 +11,7 @@ from torch import Tensor
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.models.spec import Floor, ModelSpec, Ranker, Recommender
-from linrec_bench.registry import Registry
+from linrec_bench.registry import Registry, specs_in
 
 __all__ = [
     "Floor",
@@ -32,12 +30,7 @@ Features = Int64[np.ndarray, "V_plus_1 F"] | Int64[Tensor, "V_plus_1 F"]
 @cache
 def registry() -> Registry[ModelSpec]:
     """Every model by name: the files of this package."""
-    specs: list[ModelSpec] = []
-    for module in pkgutil.iter_modules(__path__):
-        found = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SPEC", None)
-        if found is not None:
-            specs.append(found)
-    return Registry("model", [(spec.name, spec) for spec in specs])
+    return Registry("model", [(spec.name, spec) for spec in specs_in(__name__, ModelSpec)])
 
 
 def build(

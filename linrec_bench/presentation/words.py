@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from linrec_bench.declarations import tasks
+
 STATUS = {
     "ok": "measured",
     "oom": "out of memory",
@@ -34,22 +36,20 @@ STATUS_VERB = {
 }
 """The same as what happens to a mechanism."""
 
-PHASE = {
-    "forward": "forward",
-    "forward_backward": "forward + backward",
-    "step": "step",
-    "train_and_rank": "training",
-}
-"""In the order of their work."""
-
-TASK = {
-    "core": "core",
-    "layer": "layer",
-    "train_step": "training step",
-    "decode": "decoding step",
-    "recommend": "training",
-}
+TASK = {name: task.word for name, task in tasks().items()}
 """What one call of a task is; a task with several phases is named with them, see `work`."""
+
+
+def _phases() -> dict[str, str]:
+    said: dict[str, set[str]] = {}
+    for task in tasks().values():
+        for name, word in task.phases.items():
+            said.setdefault(name, set()).add(word)
+    return {name: words.pop() if len(words) == 1 else name for name, words in said.items()}
+
+
+PHASE = _phases()
+"""The phases without their task, in the order of their work."""
 
 MEASURE = {
     "time": "time of one call",
@@ -111,7 +111,7 @@ def status(name: str, detail: str = "") -> str:
 
 def phase(task: str, name: str) -> str:
     """What one call of a task does: `forward + backward`, `training step`, `decoding step`, `training`."""
-    return TASK.get(task, task) if name in ("step", "train_and_rank") else PHASE.get(name, name)
+    return (tasks()[task].phases if task in tasks() else PHASE).get(name, name)
 
 
 def work(task: str, name: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from linrec_bench.case import TASKS_OF_EVALUATION, TASKS_OF_TRAINING, Case
+from linrec_bench.case import Case
+from linrec_bench.declarations import tasks
 from linrec_bench.suite.grid import Drawn
 from linrec_bench.suite.schema import AXES, Limits, Named, Sampling, Suite, Sweep
 
@@ -60,17 +61,17 @@ def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
         Job(
             case=Case(
                 task=sweep.task,
-                phase=phase,  # type: ignore[arg-type]
+                phase=phase,
                 attention=entry.name,
                 attention_params=entry.params,
                 model=sweep.model.name if sweep.model else None,
                 model_params=sweep.model.params if sweep.model else (),
                 dataset=sweep.dataset.name if sweep.dataset else None,
                 dataset_params=sweep.dataset.params if sweep.dataset else (),
-                training=sweep.training if sweep.task in TASKS_OF_TRAINING else None,
+                training=sweep.training if tasks()[sweep.task].reads_training else None,
                 # The target is asked of stored rows: another one must not train anew.
                 evaluation=sweep.evaluation.model_copy(update={"target": None})
-                if sweep.task in TASKS_OF_EVALUATION
+                if tasks()[sweep.task].reads_evaluation
                 else None,
                 watermark=marking.params if marking else (),
                 device=device,

@@ -16,8 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from linrec_bench.case import PHASES_OF_TASK, Task, label
-from linrec_bench.measures import MEASURES
+from linrec_bench import measures
+from linrec_bench.case import label
+from linrec_bench.declarations import tasks
 from linrec_bench.registry import did_you_mean
 from linrec_bench.settings import EvaluationSettings, Settings, TrainingSettings
 from linrec_bench.suite.base_models import Named, Strict, distinct
@@ -43,13 +44,11 @@ __all__ = [
 ]
 
 
-TASKS_OF_LENGTHS = ("core", "layer", "train_step")
-"""The tasks whose batches can have the lengths of real histories; those of `recommend` have them anyway."""
+_PHASES = sorted({phase for task in tasks().values() for phase in task.phases})
 
-_PHASES = sorted({phase for phases in PHASES_OF_TASK.values() for phase in phases})
-
+TaskName = Annotated[str, WithJsonSchema({"enum": list(tasks()), "type": "string"})]
 PhaseName = Annotated[str, WithJsonSchema({"enum": _PHASES})]
-MeasureName = Annotated[str, WithJsonSchema({"enum": list(MEASURES)})]
+MeasureName = Annotated[str, WithJsonSchema({"enum": list(measures.registry())})]
 """Checked by validators of their own, whose messages know the task and near misses."""
 
 
@@ -69,7 +68,7 @@ class Sweep(Strict):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    task: Task
+    task: TaskName
     """What one process does: the mechanism alone, its layer, a training step, decoding, or train and rank."""
     attention: Attention
     """The mechanisms: by name (`linrec-bench list attention`), by a mapping of name and parameters, or by a
@@ -102,10 +101,16 @@ class Sweep(Strict):
         distinct(tuple((entry.name, entry.params) for entry in value))
         return value
 
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, value: str) -> str:
+        return tasks()[value].name
+
     @field_validator("phases")
     @classmethod
     def _phases_of_task(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        known = PHASES_OF_TASK.get(info.data.get("task", ""), value)
+        # A task that is unknown has been refused already.
+        known = tasks()[info.data["task"]].phases if "task" in info.data else value
         for phase in value:
             if phase not in known:
                 raise ValueError(
@@ -117,13 +122,7 @@ class Sweep(Strict):
     @field_validator("measures")
     @classmethod
     def _known_measures(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for measure in value:
-            if measure not in MEASURES:
-                raise ValueError(
-                    f"unknown measure {measure!r}; expected one of: {', '.join(MEASURES)}."
-                    f"{did_you_mean(measure, MEASURES)}"
-                )
-        return distinct(value)
+        return distinct(tuple(measures.registry()[name].name for name in value))
 
     @model_validator(mode="after")
     def _consistent(self) -> Sweep:
@@ -133,24 +132,24 @@ class Sweep(Strict):
             raise ValueError(f"{both[0]} stands in both grid and fixed; expected it in one of them")
         if "seq_len" not in swept and self.fixed.seq_len is None:
             raise ValueError("no seq_len; expected it in grid or fixed, such as fixed: {seq_len: 200}")
-        whole_model = self.task in ("train_step", "recommend")
-        if whole_model and self.model is None:
+        task = tasks()[self.task]
+        if task.needs_model and self.model is None:
             raise ValueError(f"task {self.task} needs a model, such as model: sasrec")
-        if self.task == "recommend" and self.dataset is None:
-            raise ValueError("task recommend needs a dataset, such as dataset: synthetic")
+        if task.needs_dataset and self.dataset is None:
+            raise ValueError(f"task {self.task} needs a dataset, such as dataset: synthetic")
         drawn = [entry for entry in (*self.grid.lengths, self.fixed.lengths) if entry != FULL]
-        if drawn and self.task not in TASKS_OF_LENGTHS:
+        if drawn and not task.takes_lengths:
+            takers = ", ".join(other.name for other in tasks().values() if other.takes_lengths)
             raise ValueError(
-                f"lengths of a data set have no use in task {self.task}; expected them with one of: "
-                f"{', '.join(TASKS_OF_LENGTHS)}"
+                f"lengths of a data set have no use in task {self.task}; expected them with one of: {takers}"
             )
-        if self.watermark and self.task != "recommend":
+        if self.watermark and not task.whole_training:
             raise ValueError(f"watermark has no use in task {self.task}; expected it with task: recommend")
         return self
 
     def all_phases(self) -> tuple[str, ...]:
         """The phases asked for; every phase of the task when none is named."""
-        return self.phases or PHASES_OF_TASK[self.task]
+        return self.phases or tuple(tasks()[self.task].phases)
 
 
 SWEEP_KEYS = tuple(Sweep.model_fields)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-
-from linrec_bench import attention
-from linrec_bench.attention.layer import AttentionOp
-from linrec_bench.attention.spec import factories
 from linrec_bench.case import Case
-from linrec_bench.tasks import Workload
-from linrec_bench.tasks.batch_lengths import rows_of
+from linrec_bench.measures.spec import Measurable
+from linrec_bench.tasks.shared_declarations import CALLS, TOKENS
+from linrec_bench.tasks.spec import TaskSpec
 
 
-def build(case: Case) -> Workload:
+def build(case: Case) -> Measurable:
     """Random x of [B, N, D] through the layer of the mechanism, forward or forward and backward.
 
     N is the longest row of the batch.
 
     Raises `ValueError` for unknown parameters and `Unsupported` for a direction that does not exist.
     """
+    import torch
+    from torch import nn
+
+    from linrec_bench import attention
+    from linrec_bench.attention.layer import AttentionOp
+    from linrec_bench.attention.spec import factories
+    from linrec_bench.tasks.workloads import Workload
+    from linrec_bench.tasks.workloads.batch_lengths import rows_of
+    from linrec_bench.tasks.workloads.random_inputs import random_times
+
     device, dtype = torch.device(case.device), getattr(torch, case.dtype)
     torch.manual_seed(case.seed)
     with factories(device, dtype):
@@ -39,23 +44,23 @@ def build(case: Case) -> Workload:
     operators: list[nn.Module] = [module for module in layer.modules() if isinstance(module, AttentionOp)]
     mask = rows.mask(device)
     timed = attention.registry()[case.attention].timestamps
-    inputs = (x, mask, _timestamps(shape, device)) if timed else (x, mask)
+    inputs = (x, mask, random_times(*shape[:2], device)) if timed else (x, mask)
 
     if case.phase == "forward":
 
         @torch.inference_mode()
-        def forward() -> Tensor:
-            output: Tensor = layer(*inputs)
+        def forward() -> object:
+            output: torch.Tensor = layer(*inputs)
             return output
 
         # Read x and the weights, write y.
         least = 2 * x_bytes + weight_bytes
-        return Workload(forward, device, minimum_bytes=least, attention_modules=operators, tokens=rows.tokens)
+        return Workload(forward, device, minimum_bytes=least, attention_modules=operators, facts=rows.facts)
 
     x.requires_grad_()
 
-    def forward_backward() -> Tensor:
-        output: Tensor = layer(*inputs)
+    def forward_backward() -> object:
+        output: torch.Tensor = layer(*inputs)
         output.backward(grad_output)
         return output
 
@@ -70,11 +75,16 @@ def build(case: Case) -> Workload:
         minimum_bytes=5 * x_bytes + 3 * weight_bytes,
         reset=reset,
         attention_modules=operators,
-        tokens=rows.tokens,
+        facts=rows.facts,
     )
 
 
-def _timestamps(shape: tuple[int, int, int], device: torch.device) -> Tensor:
-    """Whole seconds, growing by a few minutes on average, of N events and a request: [B, N + 1]."""
-    gaps = torch.randint(1, 600, (shape[0], shape[1] + 1), device=device)
-    return gaps.cumsum(dim=1)
+SPEC = TaskSpec(
+    name="layer",
+    title="the mechanism between its projections: x in, x out",
+    phases=CALLS,
+    quantities=TOKENS,
+    takes_lengths=True,
+    build=build,
+    order=10,
+)

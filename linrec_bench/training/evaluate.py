@@ -11,7 +11,7 @@ from torch import Tensor
 
 from linrec_bench.data import batches
 from linrec_bench.data.sequences import Queries
-from linrec_bench.measures import ranking_metrics
+from linrec_bench.measures.instruments import ranking_metrics
 from linrec_bench.models.spec import Floor, Recommender
 from linrec_bench.training.objectives import query_states
 

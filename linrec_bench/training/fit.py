@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from linrec_bench.measures.energy import Meter
+from linrec_bench.measures.instruments.energy_meter import Meter
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import Objective, TrainingSettings
 from linrec_bench.training.checkpoint import Checkpoint, State

@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from linrec_bench.data.batches import Batch, shuffled
-from linrec_bench.measures.energy import Meter
+from linrec_bench.measures.instruments.energy_meter import Meter
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import TrainingSettings
 from linrec_bench.training.architecture_search import ArchitectureSteps

@@ -11,7 +11,7 @@ from linrec_bench.attention import Unsupported, contract, make_layer
 from linrec_bench.attention.mechanisms import deltanet, gated_deltanet
 from linrec_bench.attention.ops import block_sizes
 from linrec_bench.attention.ops.delta_rule import affine_states, delta_product
-from linrec_bench.measures import flops
+from linrec_bench.measures.instruments import work
 
 NAMES = ["deltanet", "gated-deltanet"]
 STEPS = {"deltanet": deltanet.step, "gated-deltanet": gated_deltanet.step}
@@ -195,7 +195,7 @@ def test_products_are_those_of_the_declared_complexity(name: str) -> None:
     batch, heads, length, size = 1, 2, 4096, 16
     q, k, v = (torch.zeros(batch, heads, length, size) for _ in range(3))
     given = {key: x.float().expand(batch, heads, -1, -1) for key, x in gates(name, length).items()}
-    found = flops.count(lambda: attention.core(name, q, k, v, causal=True, **given))
+    found = work.count(lambda: attention.core(name, q, k, v, causal=True, **given))
     assert found == pytest.approx(22 * heads * length * size**2, rel=0.02)
 
 
@@ -204,7 +204,7 @@ def test_one_event_costs_a_few_products_of_the_state(name: str) -> None:
     like = torch.zeros(1, 1, 1, 16)
     state = attention.init_state(name, like, seq_len=8)
     given = {key: x.float() for key, x in gates(name, 1).items()}
-    found = flops.count(lambda: STEPS[name](state, like, like, like, **given))
+    found = work.count(lambda: STEPS[name](state, like, like, like, **given))
     # What the state answers to k and to q; the update is an outer product.
     assert found <= 6 * 16**2
 

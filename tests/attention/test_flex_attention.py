@@ -14,7 +14,7 @@ from linrec_bench.attention.contract.probe_inputs import difference, gradients, 
 from linrec_bench.attention.mechanisms import flex_attention as flex
 from linrec_bench.attention.mechanisms.flex_attention import SPEC
 from linrec_bench.case import Case
-from linrec_bench.measures.exact import exact
+from linrec_bench.measures.instruments.exact import exact
 from linrec_bench.tasks import core as core_task
 from linrec_bench.tasks import decode as decode_task
 

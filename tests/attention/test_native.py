@@ -15,8 +15,8 @@ from linrec_bench.attention.backends import native_build, native_linrec
 from linrec_bench.attention.contract import values
 from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import predict
-from linrec_bench.measures import memory
-from linrec_bench.tasks import Workload
+from linrec_bench.measures.instruments import memory
+from linrec_bench.tasks.workloads import Workload
 
 LINREC = ["linrec", "linrec-column"]
 NAMES = [*LINREC, "sdpa"]

@@ -119,14 +119,13 @@ def closings(run):
     return [(r.attention, r.seq_len, r.round, r.status) for r in rows.itertuples()]
 
 
-@pytest.mark.parametrize(
-    ("training", "expected"), [(None, 10_000), (TrainingSettings(catalogue_size=70), 70)]
-)
-def test_rows_of_a_training_step_tell_its_catalogue(run, training, expected):
+def test_rows_tell_the_facts_of_a_workload_and_a_training_step_has_its_catalogue(run):
+    training, expected = TrainingSettings(catalogue_size=70), 70
     step = Case(
         task="train_step", phase="step", attention="copy", model="sasrec", seq_len=8, training=training
     )
-    execute(run, [replace(job("copy"), case=step)], FakeExecutor())
+    executor = FakeExecutor(predictions={("copy", 8): worker.predict(step)})
+    execute(run, [replace(job("copy"), case=step)], executor)
     samples = run.samples()
     (found,) = samples[samples["measure"] == "catalogue_size"].to_dict("records")
     assert (found["value"], found["unit"], found["round"]) == (expected, "1", 0)

@@ -41,7 +41,7 @@ def test_nothing_is_left_to_import_for_the_first_count():
     done = guarded(
         "import sys\n"
         "from linrec_bench.execution import preload, worker\n"
-        "from linrec_bench.measures import operations\n"
+        "from linrec_bench.measures.instruments import operations\n"
         "before = len(sys.modules)\n"
         "with operations.Watch(): torch.ones(2) + 1\n"
         "assert len(sys.modules) == before, len(sys.modules) - before\n"

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from linrec_bench.measures import ceilings
+from linrec_bench.measures.instruments import ceilings
 
 
 def readings(**options):

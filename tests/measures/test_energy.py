@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from linrec_bench.measures import energy
-from linrec_bench.tasks import Workload
+from linrec_bench.measures.instruments import energy_meter
+from linrec_bench.tasks.workloads import Workload
 
 
 class NotSupported(Exception):
@@ -88,7 +88,7 @@ def nvml(monkeypatch, device):
 
 def readings(device, kind="cuda"):
     work = Workload(device.call, torch.device(kind), minimum_bytes=0, reset=device.reset)
-    return energy.readings(work, loop_s=2.0, clock=device.clock)
+    return energy_meter.readings(work, loop_s=2.0, clock=device.clock)
 
 
 def first(found, measure):
@@ -112,7 +112,7 @@ def test_energy_a_call_and_the_state_of_the_device(device):
 
 @pytest.mark.usefixtures("nvml")
 def test_a_meter_counts_between_start_and_stop(device):
-    with energy.metered(torch.device("cuda")) as meter:
+    with energy_meter.metered(torch.device("cuda")) as meter:
         assert device.open == 1
         device.now = 10.0
         meter.start()
@@ -137,7 +137,7 @@ def test_a_meter_that_is_not_told_once_knows_nothing_until_its_reset(device, nvm
     def refuse(*_):
         raise NotSupported
 
-    with energy.metered(torch.device("cuda")) as meter:
+    with energy_meter.metered(torch.device("cuda")) as meter:
         meter.start()
         nvml.nvmlDeviceGetTotalEnergyConsumption = refuse
         assert meter.read() is None
@@ -151,7 +151,7 @@ def test_a_meter_that_is_not_told_once_knows_nothing_until_its_reset(device, nvm
 
 def test_a_meter_of_a_cpu_tells_nothing(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    with energy.metered(torch.device("cpu")) as meter:
+    with energy_meter.metered(torch.device("cpu")) as meter:
         meter.start()
         assert meter.stop() is None
 
@@ -182,7 +182,7 @@ def test_no_nvml_for_the_device(device, nvml, function, error):
 
     setattr(nvml, function, refuse)
     assert readings(device) == []
-    with energy.metered(torch.device("cuda")) as meter:
+    with energy_meter.metered(torch.device("cuda")) as meter:
         meter.start()
         assert meter.stop() is None
 
@@ -200,12 +200,12 @@ def test_the_reasons_are_those_of_the_real_module():
         for name, value in vars(pynvml).items()
         if name.startswith("nvmlClocksEventReason") and isinstance(value, int) and value.bit_count() == 1
     }
-    assert set(energy.REASONS) == bits - {pynvml.nvmlClocksEventReasonGpuIdle}
+    assert set(energy_meter.REASONS) == bits - {pynvml.nvmlClocksEventReasonGpuIdle}
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_energy_on_cuda():
     a = torch.randn(4096, 4096, device="cuda")
-    found = energy.readings(Workload(lambda: a @ a, torch.device("cuda"), minimum_bytes=0), loop_s=1.0)
+    found = energy_meter.readings(Workload(lambda: a @ a, torch.device("cuda"), minimum_bytes=0), loop_s=1.0)
     assert all(reading.value >= 0 for reading in found)

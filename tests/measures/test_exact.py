@@ -10,8 +10,9 @@ from torch import nn
 from linrec_bench import attention
 from linrec_bench.attention import contract
 from linrec_bench.case import Case
-from linrec_bench.measures.exact import count, exact, tally
-from linrec_bench.tasks import Workload, core, layer
+from linrec_bench.measures.instruments.exact import count, exact, tally
+from linrec_bench.tasks import core, layer
+from linrec_bench.tasks.workloads import Workload
 
 B, H, d = 2, 2, 8
 BUILDERS = {"core": core.build, "layer": layer.build}

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from linrec_bench import attention
 from linrec_bench.case import Case
 from linrec_bench.execution.worker import predict
-from linrec_bench.measures import exact, fake
+from linrec_bench.measures.instruments import exact, fake
 
 
 def form(out):

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import flop_registry
 
-from linrec_bench.measures.flops import Work, count
-from linrec_bench.measures.operations import Watch
+from linrec_bench.measures.instruments.operations import Watch
+from linrec_bench.measures.instruments.work import Work, count
 
 B, H, N, d = 2, 3, 40, 8
 

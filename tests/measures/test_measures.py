@@ -1,21 +1,34 @@
-"""The list of measures is complete, and the command line can read it without torch."""
+"""The measures declare whole rows, and the command line can read them without torch."""
 
 import subprocess
 import sys
 
-from linrec_bench.measures import MEASURES
+from linrec_bench import measures
+from linrec_bench.declarations import PREDICTED, tasks
 
 
-def test_the_words_of_a_suite():
-    assert set(MEASURES) == {"time", "peak_memory", "flops", "energy", "attention_share", "ranking"}
+def test_the_measures_of_a_suite_in_the_order_in_which_they_are_taken():
+    names = ["time", "flops", "attention_share", "energy", "peak_memory", "ranking"]
+    assert list(measures.registry()) == names
 
 
-def test_every_row_has_one_unit():
-    units = [(name, unit) for measure in MEASURES.values() for name, unit in measure.rows.items()]
-    assert len({name for name, _ in units}) == len(units)
-    assert all(unit for _, unit in units)
+def test_every_quantity_has_one_unit_and_every_column_one_quantity():
+    quantities = {
+        quantity
+        for source in (*measures.registry().values(), *tasks().values())
+        for quantity in source.quantities
+    }
+    quantities |= set(PREDICTED)
+    assert len({quantity.measure for quantity in quantities}) == len(quantities)
+    assert all(quantity.unit for quantity in quantities)
+    columns = [quantity.column for quantity in quantities if quantity.column]
+    assert len(set(columns)) == len(columns)
+    assert all(quantity.meaning for quantity in quantities if quantity.column)
 
 
-def test_listing_does_not_import_torch():
-    script = "import sys, linrec_bench.measures; sys.exit('torch' in sys.modules)"
+def test_declarations_are_read_without_torch():
+    script = (
+        "import sys; from linrec_bench import declarations, measures, tasks; "
+        "declarations.tasks(), measures.registry(); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -12,10 +12,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
-from linrec_bench.measures import memory
-from linrec_bench.measures.memory import LiveBytes, SavedBytes, live_peaks, process_peak
-from linrec_bench.measures.operations import Watch, collector_paused
-from linrec_bench.tasks import Workload
+from linrec_bench.measures.instruments import memory
+from linrec_bench.measures.instruments.memory import LiveBytes, SavedBytes, live_peaks, process_peak
+from linrec_bench.measures.instruments.operations import Watch, collector_paused
+from linrec_bench.tasks.workloads import Workload
 
 KIB = 1024
 X = 4 * KIB

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linrec_bench.measures.ranking_metrics import metrics, ranks
+from linrec_bench.measures.instruments.ranking_metrics import metrics, ranks
 
 retrieval = pytest.importorskip("torchmetrics.functional.retrieval", reason="a dependency of the tests")
 

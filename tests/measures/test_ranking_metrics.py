@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linrec_bench.measures.ranking_metrics import history_groups, metrics, ranks, ranks_among
+from linrec_bench.measures.instruments.ranking_metrics import history_groups, metrics, ranks, ranks_among
 
 NAN = float("nan")
 

@@ -6,11 +6,15 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from linrec_bench import tasks
 from linrec_bench.block_cache import run, taken_by
 from linrec_bench.case import Case
-from linrec_bench.execution.worker import build
-from linrec_bench.measures.exact import count, tally
-from linrec_bench.tasks import Workload
+from linrec_bench.measures.instruments.exact import count, tally
+from linrec_bench.tasks.workloads import Workload
+
+
+def build(case):
+    return tasks.registry()[case.task].build(case)
 
 
 def product(x, y):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from linrec_bench.measures.time import attention_share, sample
-from linrec_bench.tasks import Workload
+from linrec_bench.measures.instruments.timing import attention_share, sample
+from linrec_bench.tasks.workloads import Workload
 
 
 class FakeClock:

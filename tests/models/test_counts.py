@@ -2,21 +2,25 @@
 
 import pytest
 
-from linrec_bench import attention, models
+from linrec_bench import attention, models, tasks
 from linrec_bench.attention import contract
 from linrec_bench.attention.spec import Unsupported
-from linrec_bench.case import Case, freeze
-from linrec_bench.execution.worker import build
+from linrec_bench.case import Case
 from linrec_bench.gate import baseline, exact_counts
 from linrec_bench.gate.baseline_verdicts import compare
 from linrec_bench.gate.questions import contracts, questions, verdicts
-from linrec_bench.measures.exact import exact, tally
+from linrec_bench.measures.instruments.exact import exact, tally
 from linrec_bench.presentation.verdicts import place_text
+from linrec_bench.settings import TrainingSettings
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import find, load
 from linrec_bench.suite.select import select
 
 TRAINED = [name for name, spec in models.registry().items() if spec.trained_by_gradient]
+
+
+def build(case):
+    return tasks.registry()[case.task].build(case)
 
 
 REFUSALS = ("no bidirectional form", "no causal form", "has its own way of mixing tokens")
@@ -33,7 +37,7 @@ def step(model, mechanism, *, causal, loss="cross_entropy"):
         batch_size=3,
         hidden_size=16,
         layers=2,
-        training=freeze({"catalogue_size": 50, "loss": loss}),
+        training=TrainingSettings(catalogue_size=50, loss=loss),
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from linrec_bench.measures import flops
+from linrec_bench.measures.instruments import work
 from linrec_bench.models import gru
 from linrec_bench.models.dropout import Dropout
 
@@ -35,5 +35,5 @@ def test_the_formula_is_what_the_steps_count():
     grad, factors, update = (torch.randn(3, 7, size) for size in (4, 12, 4))
     forward, backward = (gates, before, weight, bias, True), (grad, factors, update, weight)
     for operation, inputs in ((gru.gru_states, forward), (gru.gru_gradients, backward)):
-        steps = flops.count(lambda f=operation._init_fn, given=inputs: f(*given))
-        assert flops.count(lambda f=operation, given=inputs: f(*given)) == steps > 0
+        steps = work.count(lambda f=operation._init_fn, given=inputs: f(*given))
+        assert work.count(lambda f=operation, given=inputs: f(*given)) == steps > 0

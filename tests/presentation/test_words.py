@@ -1,7 +1,7 @@
 import pytest
 
 from linrec_bench.analysis.samples_table import SEVERITY
-from linrec_bench.case import PHASES_OF_TASK
+from linrec_bench.declarations import tasks
 from linrec_bench.presentation import words
 from linrec_bench.results.rows import STATUSES
 
@@ -10,8 +10,8 @@ def test_every_status_task_and_phase_has_words():
     for statuses in (words.STATUS, words.SHORT_STATUS):
         assert set(statuses) == set(STATUSES) == set(SEVERITY)
     assert set(words.STATUS_VERB) == set(STATUSES) - {"ok"}
-    assert set(words.TASK) == set(PHASES_OF_TASK)
-    assert set(words.PHASE) == {phase for phases in PHASES_OF_TASK.values() for phase in phases}
+    assert set(words.TASK) == set(tasks())
+    assert set(words.PHASE) == {phase for task in tasks().values() for phase in task.phases}
 
 
 @pytest.mark.parametrize(

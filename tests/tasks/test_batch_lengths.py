@@ -13,8 +13,9 @@ from linrec_bench.case import Case, freeze
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.execution import worker
 from linrec_bench.settings import TrainingSettings
-from linrec_bench.tasks import Tokens, core, layer, train_step
-from linrec_bench.tasks.batch_lengths import rows_of
+from linrec_bench.tasks import core, layer
+from linrec_bench.tasks.workloads import training_step as train_step
+from linrec_bench.tasks.workloads.batch_lengths import rows_of
 
 HISTORIES = [3, 5, 40]
 
@@ -46,14 +47,14 @@ def test_lengths_are_those_of_histories_cut_to_n_and_follow_the_seed():
     # Padded to the longest row, not to N.
     longer = rows_of(case(seq_len=99))
     assert longer.longest == 40
-    assert longer.tokens == Tokens(padded=12 * 40, effective=int(longer.lengths.sum()))
+    assert longer.facts == {"padded_tokens": 12 * 40, "effective_tokens": int(longer.lengths.sum())}
     assert longer.of_tokens(12 * 40 * 4) == longer.lengths.sum() * 4
 
 
 def test_a_full_batch_has_no_mask_and_no_padding():
     found = rows_of(case(lengths=None))
     assert found.mask(torch.device("cpu")) is None
-    assert found.tokens == Tokens(padded=96, effective=96)
+    assert found.facts == {"padded_tokens": 96, "effective_tokens": 96}
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -88,7 +89,7 @@ def test_real_and_fake_tensors_agree_on_what_must_move(build, phase):
     with FakeTensorMode():
         fake = build(given)
         fake.call()
-    assert (real.minimum_bytes, real.tokens) == (fake.minimum_bytes, fake.tokens)
+    assert (real.minimum_bytes, real.facts) == (fake.minimum_bytes, fake.facts)
     assert real.minimum_bytes < build(replace(given, lengths=None)).minimum_bytes
 
 

@@ -7,8 +7,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from linrec_bench import attention
 from linrec_bench.attention import Spec, Unsupported
 from linrec_bench.case import Case, freeze
-from linrec_bench.measures.memory import LiveBytes
-from linrec_bench.measures.operations import Watch
+from linrec_bench.measures.instruments.memory import LiveBytes
+from linrec_bench.measures.instruments.operations import Watch
 from linrec_bench.tasks import core, layer
 
 BUILDERS = {"core": core.build, "layer": layer.build}

@@ -16,7 +16,8 @@ from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import TrainingSettings
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import find, load
-from linrec_bench.tasks import core, decode
+from linrec_bench.tasks.workloads import decoding as decode
+from linrec_bench.tasks.workloads import random_inputs
 
 CAUSAL = [
     name for name, spec in attention.registry().items() if spec.causal and contract.unprobed(spec) is None
@@ -51,8 +52,8 @@ def test_the_step_gives_the_last_row_of_the_whole_sequence(
     monkeypatch.setattr(decode, "_TOKENS_AT_ONCE", 20)
     case = case_of(name)
     work = decode.build(case)
-    q, k, v = core.random_tokens(case, 3)
-    tensors = core.beside_tokens(case, attention.registry()[name])
+    q, k, v = random_inputs.random_tokens(case, 3)
+    tensors = random_inputs.gate_tensors(case, attention.registry()[name])
     whole = attention.core(name, q, k, v, causal=True, **tensors)
     for _ in range(2):
         torch.testing.assert_close(work.call(), whole[:, :, -1:].detach())

@@ -6,7 +6,7 @@ from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.suite.watermark_config import Watermark
-from linrec_bench.tasks import memorise
+from linrec_bench.tasks.ranking import memorise
 
 
 def case(attention="softmax", *, model="sasrec", seq_len=24, marking=None, **training):

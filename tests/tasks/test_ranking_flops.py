@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from linrec_bench import models
-from linrec_bench.measures import flops
-from linrec_bench.tasks.ranking_flops import ranking_flops
+from linrec_bench.measures.instruments import work
+from linrec_bench.tasks.ranking.ranking_flops import ranking_flops
 
 TRAINED = [spec.name for spec in models.registry().values() if spec.trained_by_gradient]
 
@@ -29,7 +29,7 @@ def test_counts_are_those_of_a_real_forward(name):
     found = ranking_flops(model, 16)
     assert model.training
     with torch.no_grad():
-        real = flops.count(lambda: model.eval()(fed, mask, times))
+        real = work.count(lambda: model.eval()(fed, mask, times))
     assert found == real > 0
 
 

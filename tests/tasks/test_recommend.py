@@ -13,12 +13,13 @@ from linrec_bench.analysis.summary import METRIC, summarise
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, freeze
 from linrec_bench.data.splits import leave_one_out
-from linrec_bench.measures.energy import Meter
-from linrec_bench.measures.ranking_metrics import metrics
+from linrec_bench.measures.instruments.energy_meter import Meter
+from linrec_bench.measures.instruments.ranking_metrics import metrics
 from linrec_bench.models.elastic import Elastic, Sizes
 from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.settings import EvaluationSettings, TrainingSettings
-from linrec_bench.tasks import ranker, recommend
+from linrec_bench.tasks.ranking import ranker
+from linrec_bench.tasks.ranking import train_and_rank as recommend
 from linrec_bench.training.checkpoint import Checkpoint
 from linrec_bench.training.evaluate import evaluate
 
@@ -384,7 +385,7 @@ def test_the_energy_of_each_epoch_where_the_device_tells_it(monkeypatch):
         # A joule more at every look, of which an epoch takes two.
         yield Meter(map(float, itertools.count()).__next__)
 
-    monkeypatch.setattr(recommend.energy, "metered", metered)
+    monkeypatch.setattr(recommend.energy_meter, "metered", metered)
     found = [row for row in run(case(training=train_by({"epochs": 3}))) if row.measure == "epoch_energy"]
     assert [(row.value, row.unit, row.repeat) for row in found] == [
         (1.0, "J", number) for number in (1, 2, 3)

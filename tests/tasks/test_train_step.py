@@ -5,7 +5,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from linrec_bench.case import Case
 from linrec_bench.registry import UnknownName
 from linrec_bench.settings import TrainingSettings
-from linrec_bench.tasks import train_step
+from linrec_bench.tasks.workloads import training_step as train_step
 from linrec_bench.training.optimizer import make_optimizer
 
 train_by = TrainingSettings.from_mapping

@@ -6,7 +6,7 @@ import torch
 
 from linrec_bench import models
 from linrec_bench.data.sequences import Sequences
-from linrec_bench.measures.energy import Meter
+from linrec_bench.measures.instruments.energy_meter import Meter
 from linrec_bench.settings import TrainingSettings
 from linrec_bench.training import checkpoint as module
 from linrec_bench.training.checkpoint import Checkpoint

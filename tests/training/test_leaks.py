@@ -9,7 +9,7 @@ from linrec_bench import attention, data, models
 from linrec_bench.case import Case, freeze
 from linrec_bench.models.spec import Floor
 from linrec_bench.settings import EvaluationSettings, TrainingSettings
-from linrec_bench.tasks import recommend
+from linrec_bench.tasks.ranking import train_and_rank as recommend
 
 DATASET = {"users": 40, "items": 30, "length": 12, "distance": 2, "features": 4}
 

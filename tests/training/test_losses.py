@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from linrec_bench.measures.memory import live_peaks
-from linrec_bench.tasks import Workload
+from linrec_bench.measures.instruments.memory import live_peaks
+from linrec_bench.tasks.workloads import Workload
 from linrec_bench.training import losses
 from linrec_bench.training.losses import cross_entropy
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from linrec_bench.execution.trial import Executor
-from linrec_bench.registry import Registry
+from linrec_bench.registry import Registry, specs_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +23,7 @@ class ExecutorSpec:
 @cache
 def registry() -> Registry[ExecutorSpec]:
     """Every executor by name: the files of this package."""
-    files = (importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__))
-    return Registry("executor", [(file.SPEC.name, file.SPEC) for file in files])
+    return Registry("executor", [(spec.name, spec) for spec in specs_in(__name__, ExecutorSpec)])
 
 
 def start(name: str = "local", *, plugins: Sequence[Path] = ()) -> Executor:

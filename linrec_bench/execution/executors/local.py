@@ -16,16 +16,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 from linrec_bench.execution.executors import ExecutorSpec
 from linrec_bench.execution.process_bounds import end_with_the_parent, limit_memory
 from linrec_bench.execution.trial import Sample, Trial, TrialResult
 from linrec_bench.results.rows import Status
 from linrec_bench.tasks import Report
-
-if TYPE_CHECKING:
-    import numpy as np
 
 R = TypeVar("R")
 
@@ -228,8 +227,6 @@ class _Pipe:
         )
 
     def keep(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        import numpy as np
-
         file = io.BytesIO()
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         self._connection.send((name, file.getvalue()))

@@ -16,11 +16,11 @@ from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.data import watermark
 from linrec_bench.data.sequences import Queries, Split
-from linrec_bench.measures.ranking_metrics import metrics
+from linrec_bench.measures.instruments.ranking_metrics import metrics
 from linrec_bench.models.spec import Floor, Recommender
 from linrec_bench.tasks import Emit
-from linrec_bench.tasks.ranker import Ranker
-from linrec_bench.tasks.recommend import Keep, Prepared, Setting, drop, emit_test, read, trained
+from linrec_bench.tasks.ranking.ranker import Ranker
+from linrec_bench.tasks.ranking.train_and_rank import Keep, Prepared, Setting, drop, emit_test, read, trained
 from linrec_bench.training.evaluate import evaluate
 
 Ranks = Int64[np.ndarray, " Q"]

@@ -7,14 +7,14 @@ from a data sheet.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
-from linrec_bench.measures import Reading
-from linrec_bench.measures.time import Clock, sample
+from linrec_bench.measures.instruments.timing import Clock, sample
+from linrec_bench.measures.spec import Reading
 
 BUDGET_S = 0.4
 """For each of the two ceilings; the fewest samples may take longer."""
@@ -103,3 +103,4 @@ class _Probe:
     reset: Callable[[], None] = lambda: None
     attention_modules: list[nn.Module] = field(default_factory=list)
     state_bytes: int | None = None
+    facts: Mapping[str, int] = field(default_factory=dict)

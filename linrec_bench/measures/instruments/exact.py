@@ -10,19 +10,19 @@ for the layout on one side only; `elements` then differs by that copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from linrec_bench.block_cache import taken_by
 from linrec_bench.case import Case
-from linrec_bench.measures import Measurable
-from linrec_bench.measures.fake import FakeWatch
-from linrec_bench.measures.flops import Work
-from linrec_bench.measures.memory import LiveBytes, SavedBytes
-from linrec_bench.measures.operations import collector_paused
-from linrec_bench.measures.repeats import Repeats
+from linrec_bench.measures.instruments.fake import FakeWatch
+from linrec_bench.measures.instruments.memory import LiveBytes, SavedBytes
+from linrec_bench.measures.instruments.operations import collector_paused
+from linrec_bench.measures.instruments.repeats import Repeats
+from linrec_bench.measures.instruments.work import Work
+from linrec_bench.measures.spec import Measurable
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Exact:
 
     flops and elements as in `flops.Work`; peak_live_bytes beyond the inputs; saved_bytes the most that
     autograd holds for the backward pass; minimum_bytes what any implementation must move; state_bytes what
-    decoding carries from event to event, None where nothing is decoded.
+    decoding carries from event to event, None where nothing is decoded; facts are those of the workload.
     """
 
     flops: int
@@ -40,6 +40,7 @@ class Exact:
     saved_bytes: int
     minimum_bytes: int
     state_bytes: int | None = None
+    facts: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 def exact(case: Case, build: Callable[[Case], Measurable]) -> Exact:
@@ -66,5 +67,11 @@ def tally(workload: Measurable, *, repeats: bool = False) -> Exact:
         workload.call()
     workload.reset()
     return Exact(
-        work.flops, work.elements, live.peak, saved.peak, workload.minimum_bytes, workload.state_bytes
+        work.flops,
+        work.elements,
+        live.peak,
+        saved.peak,
+        workload.minimum_bytes,
+        workload.state_bytes,
+        workload.facts,
     )

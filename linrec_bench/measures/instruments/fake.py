@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 
-from linrec_bench.measures.operations import Observer, Watch
+from linrec_bench.measures.instruments.operations import Observer, Watch
 
 aten = torch.ops.aten
 _CPU = torch.device("cpu")

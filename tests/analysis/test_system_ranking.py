@@ -7,16 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from linrec_bench.analysis.headline import headline
 from linrec_bench.analysis.paired_quality import COLUMNS, differences
-from linrec_bench.analysis.quality_findings import mean_findings, rank_findings
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.summary import summarise
-from linrec_bench.presentation.sentences import headline, sentences
-
-
-def ranking(table):
-    return sentences(list(rank_findings(table)))
-
+from linrec_bench.analysis.system_ranking import by_means, ranking
 
 USERS = np.arange(400, dtype=np.int32)
 # System: model, mechanism, layers, and the rank that its targets have.
@@ -62,15 +57,15 @@ def test_each_system_is_paired_with_the_one_that_has_the_reference_mechanism(ran
 def test_systems_are_ranked_in_one_sentence(ran):
     (said,) = ranking(differences(*ran, reference="softmax"))
     start, *sides = said.split(". ")
-    assert start.startswith("sasrec, softmax: test NDCG@10 0.4")
+    assert start.startswith("sasrec, softmax: test NDCG@10 .4")
     assert start.endswith("(toy, N = 50, 2 seeds, 400 users)")
     assert [side.split(" [")[0].split(" +")[0].split(" -")[0] for side in sides] == [
         "Above it: recgrela",
         "No difference shown: sasrec, linrec",
         "Below it: gru4rec",
     ]
-    assert sides[0].split(": recgrela ")[1][:3] == "+0."
-    assert sides[2].split(": gru4rec ")[1][:3] == "-0."
+    assert sides[0].split(": recgrela ")[1][:2] == "+."
+    assert sides[2].split(": gru4rec ")[1][:2] == "-."
 
 
 def test_a_difference_is_shown_where_its_corrected_p_says_so(ran):
@@ -103,9 +98,9 @@ def test_what_cannot_be_paired_is_said_to_be_so(ran):
 def test_without_ranks_the_means_are_told(ran):
     summary, _ = ran
     (said,) = headline(summary, "softmax")
-    assert said.startswith("test NDCG@10, the best first (toy, N = 50, 2 seeds): recgrela 0.8")
-    assert said.split(": ")[-1].split("; ")[-1].startswith("gru4rec 0.")
-    assert list(mean_findings(across_seeds(summary.drop(columns="ndcg@10")))) == []
+    assert said.startswith("test NDCG@10, the best first (toy, N = 50, 2 seeds): recgrela .8")
+    assert said.split(": ")[-1].split("; ")[-1].startswith("gru4rec .")
+    assert by_means(across_seeds(summary.drop(columns="ndcg@10"))) == []
 
 
 def test_the_headline_says_it_once(ran):
@@ -159,7 +154,7 @@ def test_mechanisms_within_several_models_have_a_sentence_a_model_and_reference(
         "sasrec, softmax (bidirectional)",
         "sasrec, softmax (causal)",
     ]
-    assert "Below it: linrec -0." in told[0]
-    assert "Below it: softmax (bidirectional) -0." in told[1]
+    assert "Below it: linrec -." in told[0]
+    assert "Below it: softmax (bidirectional) -." in told[1]
     assert told[-1].startswith("test NDCG@10, the best first")
-    assert "popularity 0." in told[-1]
+    assert "popularity ." in told[-1]

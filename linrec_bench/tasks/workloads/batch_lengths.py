@@ -15,7 +15,6 @@ from torch import Tensor
 
 from linrec_bench import data
 from linrec_bench.case import Case
-from linrec_bench.tasks import Tokens
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,16 @@ class Rows:
         return int(self.lengths.max())
 
     @property
-    def tokens(self) -> Tokens:
-        return Tokens(padded=len(self.lengths) * self.longest, effective=int(self.lengths.sum()))
+    def facts(self) -> dict[str, int]:
+        """Positions of the batch: all of them, and those that hold an event."""
+        return {
+            "padded_tokens": len(self.lengths) * self.longest,
+            "effective_tokens": int(self.lengths.sum()),
+        }
 
     def of_tokens(self, count: int) -> int:
         """The part of `count` (bytes of all positions, say) that belongs to events."""
-        return count * self.tokens.effective // self.tokens.padded
+        return count * self.facts["effective_tokens"] // self.facts["padded_tokens"]
 
     def mask(self, device: torch.device) -> Bool[Tensor, "B N"] | None:
         """True where an event stands; None where all rows are full."""

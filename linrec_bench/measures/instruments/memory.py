@@ -20,8 +20,8 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.autograd.graph import saved_tensors_hooks
 
-from linrec_bench.measures import Measurable, Reading
-from linrec_bench.measures.operations import Watch, collector_paused, tensors
+from linrec_bench.measures.instruments.operations import Watch, collector_paused, tensors
+from linrec_bench.measures.spec import Measurable, Reading
 
 _RESET_PEAK = "5"
 """Written to clear_refs, it sets the process's peak to its present size (Linux, proc_pid_clear_refs(5))."""
@@ -154,22 +154,38 @@ def process_peak(workload: Measurable) -> Reading:
     Where the kernel does not let the peak be reset, it is the peak since the process began less the size
     before the call, and the detail says so.
     """
+    with whole_peak(torch.device("cpu")) as readings:
+        workload.call()
+        workload.reset()
+    return readings[0]
+
+
+@contextmanager
+def whole_peak(device: torch.device) -> Iterator[list[Reading]]:
+    """The peak of all that runs inside, known when it has ended: `peak_allocated_bytes` on CUDA, else
+    `peak_process_bytes` as `process_peak` says."""
+    readings: list[Reading] = []
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        yield readings
+        peak = torch.cuda.max_memory_allocated(device)
+        readings.append(Reading("peak_allocated_bytes", peak, "B", "caching allocator"))
+        return
     _return_free_memory()
     try:
         Path("/proc/self/clear_refs").write_text(_RESET_PEAK)
     except OSError as reason:
-        before = _resident_bytes()
-        workload.call()
-        workload.reset()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        detail = f"ru_maxrss since the process began, less the size before; no reset: {reason.strerror}"
+        refused: str | None = str(reason.strerror)
     else:
-        before = _resident_bytes()
-        workload.call()
-        workload.reset()
-        peak = _status_bytes("VmHWM")
-        detail = "VmHWM after a reset, less the size before"
-    return Reading("peak_process_bytes", max(peak - before, 0), "B", detail)
+        refused = None
+    before = _resident_bytes()
+    yield readings
+    if refused is None:
+        peak, detail = _status_bytes("VmHWM"), "VmHWM after a reset, less the size before"
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        detail = f"ru_maxrss since the process began, less the size before; no reset: {refused}"
+    readings.append(Reading("peak_process_bytes", max(peak - before, 0), "B", detail))
 
 
 def cuda_peaks(workload: Measurable) -> list[Reading]:

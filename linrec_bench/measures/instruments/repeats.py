@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from linrec_bench.measures.flops import Work
-from linrec_bench.measures.memory import LiveBytes, SavedBytes
+from linrec_bench.measures.instruments.memory import LiveBytes, SavedBytes
+from linrec_bench.measures.instruments.work import Work
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from linrec_bench.measures import flops
+from linrec_bench.measures.instruments import work
 from linrec_bench.models.spec import Recommender
 
 
@@ -22,6 +22,6 @@ def ranking_flops(model: Recommender, seq_len: int) -> int:
         fed, mask, _ = model.query(items)
         shape = (1, fed.shape[1] + 1)
         times = torch.ones(shape, dtype=torch.int64, device=device) if model.needs_timestamps else None
-        found = flops.count(lambda: model(fed, mask, times))
+        found = work.count(lambda: model(fed, mask, times))
     model.train(was_training)
     return found

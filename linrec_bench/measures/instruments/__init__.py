@@ -1,0 +1,1 @@
+"""What measures are taken with: clocks, watches of operations, meters of memory and energy, fake tensors."""

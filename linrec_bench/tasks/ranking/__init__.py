@@ -1,0 +1,1 @@
+"""What the task that trains and ranks is made of."""

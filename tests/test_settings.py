@@ -95,9 +95,9 @@ def test_each_loss_has_a_number_of_negatives():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"negatives": 4}, "negatives has no use in loss cross_entropy; .*sampled_softmax or bce"),
-        ({"loss": "bce", "logq": True}, "logq has no use in loss bce; .*sampled_softmax$"),
-        ({"objective": "last_position", "mask_share": 0.3}, "mask_share has no use .*cloze"),
+        ({"negatives": 4}, "negatives does not apply to loss cross_entropy; .*sampled_softmax or bce"),
+        ({"loss": "bce", "logq": True}, "logq does not apply to loss bce; .*sampled_softmax$"),
+        ({"objective": "last_position", "mask_share": 0.3}, "mask_share does not apply .*cloze"),
     ],
 )
 def test_a_key_that_would_be_ignored_is_refused(params, message):
@@ -116,7 +116,7 @@ def test_history_groups_ascend():
 
 def test_drawn_candidates_never_hold_seen_items():
     assert EvaluationSettings.from_mapping({"candidates": "pop100"}).exclude_seen
-    with pytest.raises(ValueError, match=r"^evaluation: candidates uni100 never hold .*exclude_seen: true"):
+    with pytest.raises(ValueError, match=r"^evaluation: candidates uni100 never include .*exclude_seen: true"):
         EvaluationSettings.from_mapping({"candidates": "uni100", "exclude_seen": False})
 
 

@@ -1,4 +1,4 @@
-"""The lines of `expect:` and `claims:`, statements about what is measured, and the bounds in them."""
+"""Lines of `expect:` and `claims:`: statements about measurements, with bounds."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _COMPARED = ("ratio", "difference", "crossover")
 
 
 class Expectation(Strict):
-    """One line of `expect:`: exactly one of the quantities, bounded.
+    """One line of `expect:`: a bound on exactly one quantity.
 
     `{attention: linrec, measure: peak_memory, exponent: "<= 1.05"}` or, against another mechanism,
     `{attention: linrec, measure: flops, ratio: "<= 0.25", to: softmax, where: "seq_len=4096"}`.
@@ -55,27 +55,27 @@ class Expectation(Strict):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     attention: str = ""
-    """The mechanism that the line is about, by name or by label; without it, every one of `model`."""
+    """Mechanism, by name or with parameters; by default every mechanism of `model`."""
     model: str = ""
-    """The model that the line is about; without it, every one, and none."""
+    """Model; by default every model, and cases without one."""
     measure: str
-    """Which number: a word of `measures`, or a measure of the rows such as `ndcg@10` or `train_time`."""
+    """Measure: a name from `measures`, or of a row, such as `ndcg@10` or `train_time`."""
     exponent: BoundText | None = None
-    """Of the growth with N."""
+    """Bound on the exponent of growth with N."""
     value: BoundText | None = None
-    """In the unit of the rows: s, B, FLOP; over seeds, their mean."""
+    """Bound on the value, in the unit of the rows (s, B, FLOP); the mean over seeds."""
     ratio: BoundText | None = None
-    """Over that of the other side."""
+    """Bound on the ratio to the value of `to` or `to_model`."""
     difference: BoundText | None = None
-    """Less that of the other side, paired over seeds."""
+    """Bound on the difference from the value of `to` or `to_model`, paired by seed."""
     crossover: BoundText | None = None
-    """The length from which `attention` costs less than `to`."""
+    """Bound on the length from which `attention` costs less than `to`."""
     to: str = ""
-    """The mechanism of the other side."""
+    """Mechanism to compare with."""
     to_model: str = ""
-    """The model of the other side; without it, the same."""
+    """Model to compare with; by default `model`."""
     where: str = ""
-    """Which cases: `"seq_len>=1024 causal=true"`; without it, all."""
+    """Conditions on cases, such as `"seq_len>=1024 causal=true"`; by default all."""
 
     @model_validator(mode="after")
     def _one_quantity(self) -> Expectation:
@@ -110,7 +110,7 @@ def _as_text(value: Any) -> Any:
 
 
 class PaperClaim(Expectation):
-    """One line of `claims:`: what a paper states, as a line that stored rows or exact counts can answer.
+    """One line of `claims:`: a claim of a paper, as a bound on one quantity.
 
     `{paper: "LinRec, SIGIR 2023", text: "memory grows with N", theirs: "O(N)", attention: linrec,
     measure: peak_memory, exponent: "<= 1.05"}`.
@@ -119,10 +119,10 @@ class PaperClaim(Expectation):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     paper: Annotated[str, Field(min_length=1)]
-    """Who states it: name, venue and year, table or section."""
+    """Source of the claim: name, venue and year, table or section."""
     text: Annotated[str, Field(min_length=1)]
-    """The claim in words."""
+    """The claim as a sentence."""
     theirs: Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | float)] = ""
-    """The number of the paper, as it gives it."""
+    """The number that the paper states."""
     device: Literal["any", "cpu", "cuda"] = "any"
-    """Where it can be tested; on another device the ledger says that it cannot be tested there."""
+    """Device that the claim needs; on another one it is reported as not testable."""

@@ -1,4 +1,4 @@
-"""The axes of a case: what a sweep varies, and what it holds fixed; and how long the rows of a batch are."""
+"""The axes of a case, varied (`grid`) or held (`fixed`) in a sweep, and lengths of real histories."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FULL: Literal["full"] = "full"
 
 
 class Drawn(BaseModel):
-    """`{dataset: ml-1m}`: rows as long as histories of a data set, with its parameters beside its name."""
+    """`{dataset: ml-1m}`: lengths of real histories; further keys are parameters of the data set."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -88,7 +88,7 @@ Dtype = Literal["float32", "float64", "bfloat16", "float16"]
 
 
 class Grid(Strict):
-    """Axes that are swept: their product, in the order of `AXES`, first slowest."""
+    """Axes to sweep. Every combination is a case; the first axis varies slowest."""
 
     lengths: LengthsAxis = ()
     seq_len: _axis(PositiveInt, Geometric) = ()  # type: ignore[valid-type]
@@ -110,7 +110,7 @@ class Grid(Strict):
 
 
 class Fixed(Strict):
-    """Axes that hold one value for every case of the sweep, and those values by default."""
+    """Axes with one value for all cases of the sweep, and the defaults."""
 
     lengths: Lengths = FULL
     seq_len: PositiveInt | None = None

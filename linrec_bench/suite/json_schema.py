@@ -1,7 +1,7 @@
-"""The form of suite files as a JSON Schema, from which editors complete and check them.
+"""The JSON Schema of suite files, with which editors complete and check them.
 
-It tells words and types. What needs a registry (names of mechanisms and their parameters) or the whole file
-(a key that stands at the top or in every sweep) is left to `load`.
+It covers keys and types. `load` checks what needs a registry (names of mechanisms, their parameters) or the
+whole file (a key at the top level or in every sweep).
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ def suite_schema() -> Schema:
     own = _mapping(whole["properties"])
     sweeps = _mapping(own.pop("sweeps")) | {"items": {"$ref": "#/$defs/Sweep"}}
     anywhere = own | sweep_keys
-    definitions["Sweep"] = _closed(sweep_keys, "One task over one grid; what it lacks stands at the top.")
-    definitions["Changes"] = _closed(anywhere | {"sweeps": sweeps}, "What one device or scale changes.")
+    definitions["Sweep"] = _closed(
+        sweep_keys, "One task over one grid; missing keys are taken from the top level."
+    )
+    definitions["Changes"] = _closed(anywhere | {"sweeps": sweeps}, "Keys that one device or scale changes.")
     devices: Schema = {device: {"$ref": "#/$defs/Changes"} for device in DEVICES}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -44,14 +46,14 @@ def suite_schema() -> Schema:
             anywhere
             | {
                 "sweeps": sweeps,
-                "per_device": _closed(devices, "What each device changes in the rest."),
+                "per_device": _closed(devices, "Keys that each device changes."),
                 "scales": {
                     "type": "object",
-                    "description": "What each scale changes in the rest, chosen by `--set scale=NAME`.",
+                    "description": "Keys that each scale changes; choose one with `--set scale=NAME`.",
                     "additionalProperties": {"$ref": "#/$defs/Changes"},
                 },
             },
-            "What to run: one sweep at the top, or several in `sweeps` with their common keys at the top.",
+            "One sweep at the top level, or several in `sweeps` with common keys at the top level.",
         ),
         "anyOf": [{"required": ["sweeps"]}, {"required": ["task", "attention"]}],
         "$defs": dict(sorted(definitions.items())),

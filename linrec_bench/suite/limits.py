@@ -1,4 +1,4 @@
-"""How much a trial may use, and how it is sampled."""
+"""Limits of a trial, and how it is sampled."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ Memory = Annotated[
 
 
 class Limits(Strict):
-    """What a trial may use. `memory` is an amount, or a share of what is free when the run starts.
+    """Limits of a trial. `memory` is an amount, or a share of the memory that is free when the run starts.
 
-    So many `checkpoint_seconds` of a training are lost at most when the run is interrupted.
+    An interruption loses at most the last `checkpoint_seconds` of a training.
     """
 
     case_seconds: PositiveFloat = 60.0
@@ -49,9 +49,9 @@ class Limits(Strict):
 
 
 class Sampling(Strict):
-    """How long a trial is sampled: until `seconds` are spent, within `min` and `max` samples.
+    """Sampling of a trial: calls for `seconds`, at least `min` and at most `max`.
 
-    `cache` says whether the device's last-level cache is flushed before each sample (CUDA only).
+    `cache: cold` flushes the last-level cache of the device before each sample (CUDA only).
     """
 
     seconds: PositiveFloat = 0.5

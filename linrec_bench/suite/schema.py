@@ -1,4 +1,4 @@
-"""The words of a suite file, strict: an unknown key is an error, every default is visible here."""
+"""The schema of a suite file. An unknown key is an error; every default is here."""
 
 from __future__ import annotations
 
@@ -64,32 +64,32 @@ def _read_by(kind: type[Settings]) -> BeforeValidator:
 
 
 class Sweep(Strict):
-    """One task over one grid. In a suite file these keys stand at the top, or in a list `sweeps`."""
+    """One task over one grid. In a suite file these keys are at the top level, or in a list `sweeps`."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     task: TaskName
-    """What one process does: the mechanism alone, its layer, a training step, decoding, or train and rank."""
+    """What one process does: the mechanism alone, its layer, a training or decoding step, train and rank."""
     attention: Attention
     """The mechanisms: by name (`linrec-bench list attention`), by a mapping of name and parameters, or by a
     query: `all`, or conditions such as `{causal: true}`."""
     grid: Grid = Grid()
     fixed: Fixed = Fixed()
     phases: tuple[PhaseName, ...] = ()
-    """Those of the task that are wanted; without any, all of them."""
+    """Phases of the task to measure; by default all."""
     measures: tuple[MeasureName, ...] = ("time", "peak_memory", "flops")
-    """What is measured (`linrec-bench list measures`)."""
+    """What to measure in each phase (`linrec-bench list measures`)."""
     rounds: PositiveInt = 3
-    """Fresh processes of each case; intervals come from their spread."""
+    """Number of fresh processes per case; intervals come from the differences between them."""
     limits: Limits = Limits()
     sampling: Sampling = Sampling()
     model: Named | None = None
-    """What wraps the mechanism in the tasks train_step, recommend and decode (`linrec-bench list models`)."""
+    """The model around the mechanism in train_step, recommend and decode (`linrec-bench list models`)."""
     dataset: Named | None = None
-    """What the task recommend trains on (`linrec-bench list data`)."""
+    """The data set of task recommend (`linrec-bench list data`)."""
     watermark: Watermarks = ()
-    """Runs of rare items that the task recommend plants in training histories, to see whether a model learns
-    them: one mapping of settings, or a list."""
+    """Sequences of rare items to plant in the training histories of task recommend, to test whether a model
+    learns them: one mapping of settings, or a list."""
     training: Annotated[TrainingSettings, _read_by(TrainingSettings), _as_written] = TrainingSettings()
     evaluation: Annotated[EvaluationSettings, _read_by(EvaluationSettings), _as_written] = (
         EvaluationSettings()
@@ -141,14 +141,16 @@ class Sweep(Strict):
         if drawn and not task.takes_lengths:
             takers = ", ".join(other.name for other in tasks().values() if other.takes_lengths)
             raise ValueError(
-                f"lengths of a data set have no use in task {self.task}; expected them with one of: {takers}"
+                f"lengths of a data set do not apply to task {self.task}; expected them with one of: {takers}"
             )
         if self.watermark and not task.whole_training:
-            raise ValueError(f"watermark has no use in task {self.task}; expected it with task: recommend")
+            raise ValueError(
+                f"watermark does not apply to task {self.task}; expected it with task: recommend"
+            )
         return self
 
     def all_phases(self) -> tuple[str, ...]:
-        """The phases asked for; every phase of the task when none is named."""
+        """The phases to measure: all of the task by default."""
         return self.phases or tuple(tasks()[self.task].phases)
 
 
@@ -161,20 +163,20 @@ class Suite(Strict):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    """Names the folder of its runs; by default the name of the file."""
+    """Name of the folder for its runs; by default the name of the file."""
     title: str = ""
-    """One line for tables and figures."""
+    """Title of tables and figures."""
     reference: str = ""
-    """The mechanism that ratios refer to; by default softmax, else the first listed."""
+    """Reference mechanism of ratios; by default softmax, else the first in `attention`."""
     sweeps: Annotated[tuple[Sweep, ...], Field(min_length=1)]
     expect: tuple[Expectation, ...] = ()
-    """Bounds that `linrec-bench check` holds the suite to."""
+    """Bounds that `linrec-bench check` tests."""
 
     claims: tuple[PaperClaim, ...] = ()
-    """What papers state of it: `check` and `report` rule on each, from stored rows and exact counts."""
+    """Claims of papers, which `check` and `report` judge from stored rows and exact counts."""
 
     def reference_attention(self) -> str:
-        """The mechanism that ratios refer to: the one named, else softmax, else the first listed."""
+        """The reference mechanism of ratios: `reference`, else softmax, else the first in `attention`."""
         names = [entry.name for sweep in self.sweeps for entry in sweep.attention]
         return self.reference or ("softmax" if "softmax" in names else names[0])
 

@@ -11,20 +11,20 @@ from linrec_bench.suite.base_models import Strict, as_sequence
 
 
 class Watermark(Strict):
-    """`{distance: 8, share: 0.01}`: runs of rare items, their target `distance` events behind their body."""
+    """`{distance: 8, share: 0.01}`: sequences of rare items, the last `distance` events after the others."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     distance: NonNegativeInt = 0
-    """Ordinary events between the body of a run and its target."""
+    """Number of ordinary events between the body of a sequence and its target."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.01
-    """Share of the users whose histories are marked, each with one run."""
+    """Share of the users whose histories get a sequence, one each."""
     patterns: PositiveInt = 1
-    """Different runs; marked users get them in equal numbers."""
+    """Number of different sequences; each is given to the same number of users."""
     length: Annotated[int, Field(ge=2)] = 3
-    """Items of a run, its target included."""
+    """Items of a sequence, target included."""
     rarity: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Share of the items that counts as rare; runs are made of these."""
+    """Share of the items that counts as rare; sequences consist of these."""
 
     @property
     def params(self) -> Params:

@@ -140,7 +140,7 @@ def test_all_positions_without_causality_is_refused_with_the_reason():
     )
     found = message(text)
     assert found.startswith("s.yaml:6:11: training: objective all_positions needs causal: true")
-    assert "sees at each position the item that it is to predict" in found
+    assert "sees the item that each position predicts" in found
     read(text.replace("causal: false", "causal: true"))
 
 

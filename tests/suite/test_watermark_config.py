@@ -57,7 +57,7 @@ def test_impossible_dials_are_refused_at_load(marks, said):
 
 
 def test_a_watermark_has_no_use_without_training():
-    with pytest.raises(ValueError, match="watermark has no use in task train_step"):
+    with pytest.raises(ValueError, match="watermark does not apply to task train_step"):
         jobs("{distance: 1}", task="train_step")
 
 

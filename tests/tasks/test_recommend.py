@@ -493,5 +493,5 @@ def test_candidates_beside_the_catalogue_are_ranked_from_the_same_model():
 
 @pytest.mark.parametrize("candidates", ["pop100", "uni100"])
 def test_candidates_beside_themselves_are_refused(candidates):
-    with pytest.raises(ValueError, match=f"beside is {candidates}, as candidates are"):
+    with pytest.raises(ValueError, match=f"beside and candidates are both {candidates}"):
         run(case(evaluation=rank_by({"candidates": candidates, "beside": candidates})))

@@ -116,7 +116,7 @@ def test_history_groups_ascend():
 
 def test_drawn_candidates_never_hold_seen_items():
     assert EvaluationSettings.from_mapping({"candidates": "pop100"}).exclude_seen
-    with pytest.raises(ValueError, match=r"^evaluation: candidates uni100 never include .*exclude_seen: true"):
+    with pytest.raises(ValueError, match=r"^evaluation: candidates uni100 never include .*exclude_seen"):
         EvaluationSettings.from_mapping({"candidates": "uni100", "exclude_seen": False})
 
 

@@ -47,7 +47,7 @@ def test_a_resolved_suite_reads_back():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (SUITE.format(task="decode", model=""), "no use in task decode; expected them with one of: core"),
+        (SUITE.format(task="decode", model=""), "not apply to task decode; expected them with one of: core"),
         (SUITE.format(task="core", model="").replace("synthetic", "syntetic"), "Did you mean 'synthetic'"),
         (SUITE.format(task="core", model="").replace("length: 60", "lenght: 60"), "no parameter 'lenght'"),
         (SUITE.format(task="core", model="").replace("dataset:", "data:"), "lengths"),

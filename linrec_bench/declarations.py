@@ -87,3 +87,8 @@ def tasks() -> Registry[Task]:
     """Every task by name."""
     found = sorted(specs_in("linrec_bench.tasks", Task), key=lambda task: task.order)
     return Registry("task", [(task.name, task) for task in found])
+
+
+def trainings() -> frozenset[str]:
+    """The names of the tasks that train and rank."""
+    return frozenset(name for name, task in tasks().items() if task.whole_training)

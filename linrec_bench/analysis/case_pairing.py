@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from linrec_bench.analysis.samples_table import Key, base_name, outcomes
+from linrec_bench.declarations import trainings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def by_place(matches: Iterable[Match]) -> dict[Place, list[Match]]:
     """Matches of task recommend that differ in their seed alone belong together."""
     groups: dict[Place, list[Match]] = {}
     for match in matches:
-        place = replace(match.place, seed=None) if match.place.task == "recommend" else match.place
+        place = replace(match.place, seed=None) if match.place.task in trainings() else match.place
         groups.setdefault(place, []).append(match)
     return groups
 

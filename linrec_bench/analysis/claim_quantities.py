@@ -17,6 +17,7 @@ from linrec_bench.analysis.polynomial import polynomial
 from linrec_bench.analysis.scaling import exact_exponent, fit_scaling
 from linrec_bench.analysis.seeds import mean_and_half_width
 from linrec_bench.analysis.verdict import NO_BASIS, Basis, Found, no_number
+from linrec_bench.declarations import trainings
 
 EXACT_MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "minimum_bytes", "state_bytes")
 """Counts on fake tensors: the same on every run, so that they need no interval."""
@@ -57,7 +58,7 @@ def value(cases: pd.DataFrame, measure: str, values: Values) -> Found:
         return no_number("missing", measure=measure, **ending(cases.iloc[0]))
     if measure in UNVARYING:
         return _exact(_typical(dict(enumerate(known))))
-    if len(known) > 1 or cases.iloc[0]["task"] == "recommend":
+    if len(known) > 1 or cases.iloc[0]["task"] in trainings():
         by_seed = np.array([np.median(_pooled(rounds)) for rounds in known])
         mean, half = mean_and_half_width(by_seed)
         basis = Basis("seeds", {"seeds": len(known)})

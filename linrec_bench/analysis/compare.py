@@ -47,9 +47,10 @@ from linrec_bench.analysis.seeds import mean_and_half_width
 from linrec_bench.analysis.significance import Effect, independent, paired
 from linrec_bench.analysis.summary import METRIC
 from linrec_bench.analysis.verdict import Bound
+from linrec_bench.declarations import trainings
 
-SAMPLED = {"recommend": ("train_time", "peak_process_bytes")}
-"""What varies between processes, by task; `time` elsewhere. Of a training there is no exact peak on a CPU."""
+SAMPLED_OF_TRAININGS = ("train_time", "peak_process_bytes")
+"""What varies between processes; elsewhere `time` alone. Of a training there is no exact peak on a CPU."""
 
 COUNTED = ("peak_allocated_bytes", *(name for name in EXACT_MEASURES if name != "minimum_bytes"))
 """The least bytes that any implementation must move are no property of what is compared."""
@@ -144,7 +145,7 @@ class _Samples:
         test = ended_ok[ended_ok["phase"] == "test"]
         self.metrics = [name for name in dict.fromkeys(test["measure"]) if METRIC.fullmatch(name)]
         self.units = dict(zip(every["measure"], every["unit"], strict=True))
-        sampled = ("time", *(name for names in SAMPLED.values() for name in names))
+        sampled = ("time", *SAMPLED_OF_TRAININGS)
         self._found = {name: by_round(ended_ok, name, unit=None) for name in sampled}
         # Counts are made before a case runs, so that they are known of those that failed too.
         self._found |= {name: by_round(every, name, unit=None) for name in COUNTED}
@@ -172,11 +173,11 @@ class _Reader:
     def ratios(self, place: Place, matches: Sequence[Match]) -> list[tuple[Line, Effect]]:
         """What is sampled, over the rounds of a case or the seeds of a training."""
         found = []
-        for measure in SAMPLED.get(place.task, ("time",)):
+        for measure in SAMPLED_OF_TRAININGS if place.task in trainings() else ("time",):
             pairs = self._pairs(measure, [match for match in matches if match.ok])
             if not pairs:
                 continue
-            by_seed = place.task == "recommend"
+            by_seed = place.task in trainings()
             # A seed draws the same initial weights and order on both sides: seeds are always paired.
             a, b = _over_seeds(pairs) if by_seed else pairs[0]
             paired_up = by_seed or self._side_by_side

@@ -19,6 +19,7 @@ from linrec_bench.analysis.intervals import Array
 from linrec_bench.analysis.samples_table import Key
 from linrec_bench.analysis.seeds import mean_and_half_width
 from linrec_bench.analysis.time_to_quality import check_target, learning_curves, time_to_quality
+from linrec_bench.declarations import trainings
 
 
 def at_one_quality(
@@ -49,7 +50,7 @@ class _Trainings:
     """The validated trainings of one side, by case; `best` has those that ended ok."""
 
     def __init__(self, samples: pd.DataFrame) -> None:
-        self._samples = samples[samples["task"] == "recommend"]
+        self._samples = samples[samples["task"].isin(trainings())]
         every = learning_curves(self._samples, status=None)
         ended_ok = learning_curves(self._samples)
         self._spent_s = _least(every, "seconds")

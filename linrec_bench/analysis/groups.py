@@ -8,6 +8,7 @@ import pandas as pd
 
 from linrec_bench.analysis.samples_table import measured
 from linrec_bench.analysis.seeds import VARIANT, mean_and_half_width
+from linrec_bench.declarations import trainings
 
 KINDS = {"history": "length of the history", "users": "group of users"}
 """The words with which the detail of such a row begins."""
@@ -24,7 +25,7 @@ def quality_by_group(samples: pd.DataFrame, *, metric: str = "ndcg@10") -> pd.Da
     groups of a kind: histories by their least length, users as they come. `queries` is their number, empty
     where the rows do not tell it.
     """
-    rows = measured(samples[(samples["task"] == "recommend") & (samples["phase"] == "train_and_rank")])
+    rows = measured(samples[samples["task"].isin(trainings()) & (samples["phase"] == "train_and_rank")])
     rows = rows[rows["measure"] == metric]
     told = rows["detail"].astype("object").fillna("").astype(str).str.extract(_DETAIL)
     found = rows.assign(**{column: told[column] for column in ("kind", "group", "queries")})

@@ -15,11 +15,11 @@ from linrec_bench.analysis.samples_table import base_name
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
 from linrec_bench.analysis.system_ranking import by_means, ranking
 from linrec_bench.analysis.systems import compared, compares_systems, several_models
+from linrec_bench.declarations import tasks, trainings
 
 LONGEST = 160
 """Characters of a sentence; what does not fit is told without its last clause, then with labels cut short."""
 
-_TASKS = ("core", "layer", "train_step", "decode")
 
 _PHASES = {
     "forward": "forward",
@@ -48,17 +48,17 @@ def headline(summary: pd.DataFrame, reference: str, differences: pd.DataFrame | 
     `differences` (`quality.differences` of the run) are told in the sentence of the variant that they are
     about; those against something else than the reference in its direction follow at the end.
     """
-    costs = summary[summary["task"].isin(_TASKS)]
+    costs = summary[~summary["task"].isin(trainings())]
     several_tasks, both_directions = (costs[column].nunique() > 1 for column in ("task", "causal"))
     found: list[str] = []
-    for task in _TASKS:
+    for task in tasks():
         for causal in (False, True):
             part = costs[(costs["task"] == task) & (costs["causal"] == causal)]
             if len(part):
                 line = _heaviest_line(part, reference)
                 where = _where(line.iloc[0], task=several_tasks, direction=both_directions)
                 found += _costs(line, reference, where)
-    ranked = summary[(summary["task"] == "recommend") & ~memorisation.planted(summary)]
+    ranked = summary[summary["task"].isin(trainings()) & ~memorisation.planted(summary)]
     pairs = pd.DataFrame(columns=list(paired_quality.COLUMNS)) if differences is None else differences
     if compares_systems(ranked):
         return [*found, *_of_systems(ranked, pairs), *memorisation.sentences(summary)]

@@ -16,6 +16,7 @@ from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.analysis.significance import holm
 from linrec_bench.analysis.systems import compared, compares_systems, reference_system
 from linrec_bench.analysis.user_bootstrap import UserDifference, crossed
+from linrec_bench.declarations import trainings
 
 METRIC = "ndcg@10"
 _KINDS = {"ndcg": "NDCG", "recall": "Recall", "mrr": "MRR"}
@@ -91,7 +92,7 @@ def differences(cases: pd.DataFrame, ranks: Ranks, *, reference: str, metric: st
 
 
 def _between_systems(cases: pd.DataFrame, ranks: Ranks, reference: str, metric: str) -> pd.DataFrame:
-    recommend = cases[cases["task"] == "recommend"]
+    recommend = cases[cases["task"].isin(trainings())]
     against = reference_system(recommend, reference)
     found = []
     for group in _settings(compared(recommend), ranks, metric):
@@ -130,7 +131,7 @@ def _partners(own: tuple[str, bool], known: Sequence[tuple[str, bool]]) -> list[
 def _settings(cases: pd.DataFrame, ranks: Ranks, metric: str) -> Iterator[list[_Ranked]]:
     """The variants of each setting that have ranks."""
     with_ranks = {case_id for case_id, _ in ranks}
-    done = cases[(cases["task"] == "recommend") & (cases["status"] == "ok")]
+    done = cases[cases["task"].isin(trainings()) & (cases["status"] == "ok")]
     done = done[done["case_id"].isin(with_ranks)]
     for _, setting in done.groupby(list(SETTING), dropna=False):
         group = []

@@ -11,6 +11,7 @@ from scipy import stats
 from linrec_bench.analysis.intervals import LEVEL
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.summary import METRIC
+from linrec_bench.declarations import trainings
 
 VARIANT = tuple(column for column in CASE_COLUMNS if column not in ("case_id", "seed"))
 """What the seeds of one variant share."""
@@ -41,7 +42,7 @@ def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
     metrics = [column for column in summary.columns if METRIC.fullmatch(column)]
     matched = "to_target_s" in summary
     records = []
-    recommend = summary[summary["task"] == "recommend"]
+    recommend = summary[summary["task"].isin(trainings())]
     for variant, rows in recommend.groupby(list(VARIANT), sort=False, dropna=False):
         done = rows[rows["status"] == "ok"]
         record: dict[str, object] = dict(zip(VARIANT, variant, strict=True))

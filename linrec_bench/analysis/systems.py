@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from linrec_bench.analysis.samples_table import base_name
+from linrec_bench.declarations import trainings
 
 FLOORS = ("popularity", "item-knn")
 """Models that count instead of learning, and have no mechanism."""
@@ -43,7 +44,7 @@ def several_models(cases: pd.DataFrame) -> bool:
 
 def _mechanisms(cases: pd.DataFrame) -> Iterator[dict[str, frozenset[str]]]:
     """At each data set and length, model -> its mechanisms."""
-    learnt = cases[(cases["task"] == "recommend") & ~_counting(cases)]
+    learnt = cases[cases["task"].isin(trainings()) & ~_counting(cases)]
     for _, rows in learnt.groupby(_PLACE):
         pairs = rows.groupby("model")["attention"].unique()
         yield {str(model): frozenset(map(str, own)) for model, own in pairs.items()}
@@ -113,7 +114,7 @@ def reference_system(cases: pd.DataFrame, reference: str) -> str | None:
 
 
 def _recommend(cases: pd.DataFrame) -> pd.DataFrame:
-    return cases[cases["task"] == "recommend"]
+    return cases[cases["task"].isin(trainings())]
 
 
 def _within(cases: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:

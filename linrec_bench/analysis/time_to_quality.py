@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from linrec_bench.analysis.samples_table import CASE_COLUMNS, measured
+from linrec_bench.declarations import trainings
 
 METRIC = "ndcg@10"
 
@@ -35,7 +36,7 @@ def learning_curves(samples: pd.DataFrame, *, status: str | None = "ok") -> pd.D
     `seconds` are of training, summed up to the epoch; `joules` are NaN where none were measured. Trials are
     those that ended with `status`, or all that ended (None).
     """
-    rows = measured(samples[samples["task"] == "recommend"], status=status)
+    rows = measured(samples[samples["task"].isin(trainings())], status=status)
     curves = rows[(rows["phase"] == "validation") & (rows["measure"] == METRIC)]
     curves = curves.rename(columns={"value": "quality"})
     curves = curves.merge(_spent(rows, "epoch_time", "seconds"), on=[*_TRIAL, "repeat"])

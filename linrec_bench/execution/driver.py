@@ -134,7 +134,7 @@ class _Driver:
         prediction = self.predictions.get(case.id)
         if prediction is not None and not prediction.unsupported:
             if trial.round == 0:
-                samples += _predicted_samples(trial.job, prediction)
+                samples += predicted_samples(trial.job, prediction)
             if self.pace and call_seconds is not None:
                 self.pace.learn(case, prediction, call_seconds)
         if result.status != "ok":
@@ -198,7 +198,7 @@ def _free_bytes(result: TrialResult) -> int:
     return int(result.samples[0].value)
 
 
-def _predicted_samples(job: Job, prediction: Prediction) -> list[Sample]:
+def predicted_samples(job: Job, prediction: Prediction) -> list[Sample]:
     """What is known before a case runs, whatever becomes of it."""
     asked = [spec for spec in measures.registry().values() if spec.name in job.measures]
     counts = {"minimum_bytes": prediction.minimum_bytes, "predicted_peak_bytes": prediction.peak_live_bytes}

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from linrec_bench.analysis.padding import lengths_from
+from linrec_bench.declarations import trainings
 from linrec_bench.figures import (
     amdahl,
     cost,
@@ -90,7 +91,7 @@ def draw_all(
     texts = {column: summary[column].astype(object).fillna("") for column in _TEXTS}
     whole = summary.assign(**texts)
     # No other task reads the data set that its case has from the suite.
-    costs = whole["task"] != "recommend"
+    costs = ~whole["task"].isin(trainings())
     whole["dataset"] = whole["dataset"].mask(costs, lengths_from(whole))
     drawn: dict[str, tuple[Path, ...] | str] = {}
     for name, kind in FIGURES.items():

@@ -15,6 +15,7 @@ from linrec_bench.analysis.regression import change, compare_ratio, unchanged
 from linrec_bench.analysis.samples_table import by_round, measured
 from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, Verdict
 from linrec_bench.case import Case
+from linrec_bench.declarations import trainings
 from linrec_bench.gate import baseline
 from linrec_bench.gate.baseline import Baseline, Counts
 from linrec_bench.gate.exact_counts import counts_of, failures
@@ -92,7 +93,7 @@ def _pairs(suite: Suite, jobs: Sequence[Job]) -> list[tuple[Job, Job]]:
     def point(job: Job) -> Case:
         return replace(job.case, attention="", attention_params=())
 
-    timed = [job for job in jobs if "time" in job.measures and job.case.task != "recommend"]
+    timed = [job for job in jobs if "time" in job.measures and job.case.task not in trainings()]
     at_point = {point(job): job for job in timed if job.case.attention == reference}
     return [
         (job, at_point[point(job)])

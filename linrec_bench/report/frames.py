@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from linrec_bench.analysis.padding import lengths_from
+from linrec_bench.declarations import trainings
 from linrec_bench.figures import facets
 from linrec_bench.presentation import case_names, numbers, words
 
@@ -43,7 +44,7 @@ class Part:
 
 def cost_parts(summary: pd.DataFrame) -> list[Part]:
     """The rows of every task but `recommend`, by task and direction, in the order of the run."""
-    costs = summary[summary["task"] != "recommend"]
+    costs = summary[~summary["task"].isin(trainings())]
     costs = costs.assign(dataset=lengths_from(costs))
     keys = costs[["task", "causal"]].drop_duplicates().sort_values(["task", "causal"])
     return [
@@ -69,7 +70,7 @@ def panels(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def shared(rows: pd.DataFrame) -> str:
     """The settings that all rows share, in words: `batch 1, hidden 64, float32`."""
-    names = [name for name in SETTINGS if name != "seed" or (rows["task"] == "recommend").any()]
+    names = [name for name in SETTINGS if name != "seed" or rows["task"].isin(trainings()).any()]
     return case_names.settings(facets.fixed(rows, names))
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from linrec_bench.analysis.headline import headline
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.systems import compares_systems, named
+from linrec_bench.declarations import trainings
 from linrec_bench.presentation import case_names, numbers, words
 from linrec_bench.report import environment_view
 from linrec_bench.report.cards import contradictions
@@ -128,7 +129,7 @@ def _reach(own: pd.DataFrame) -> str:
 
 
 def _quality(summary: pd.DataFrame) -> Iterator[str]:
-    recommend = summary[summary["task"] == "recommend"]
+    recommend = summary[summary["task"].isin(trainings())]
     rows = named(recommend)
     variants = across_seeds(rows)
     if variants.empty or "ndcg@10" not in variants:

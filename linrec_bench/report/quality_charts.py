@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.systems import compared, named
+from linrec_bench.declarations import trainings
 from linrec_bench.figures import facets
 from linrec_bench.figures.ticks import log_ticks
 from linrec_bench.presentation import case_names, numbers
@@ -50,7 +51,7 @@ def quality_charts(summary: pd.DataFrame) -> list[Chart]:
     """A chart for each setting and for training time and memory, where both quality and cost are known."""
     if METRIC not in summary:
         return []
-    variants = across_seeds(compared(summary[summary["task"] == "recommend"]))
+    variants = across_seeds(compared(summary[summary["task"].isin(trainings())]))
     rows = variants[variants[METRIC].notna()]
     prices = [price for price in PRICES if (rows[price.column] > 0).any()]
     if any(price.column == "memory_bytes" for price in prices):
@@ -70,7 +71,7 @@ def quality_charts(summary: pd.DataFrame) -> list[Chart]:
 
 def compared_names(summary: pd.DataFrame) -> list[str]:
     """What charts and tables of quality call mechanisms or systems."""
-    rows = summary[summary["task"] == "recommend"]
+    rows = summary[summary["task"].isin(trainings())]
     return [str(name) for told in (compared(rows), named(rows)) for name in told["attention"].unique()]
 
 

@@ -11,6 +11,7 @@ from linrec_bench.analysis.frontier import memory_frontier
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.summary import METRIC
 from linrec_bench.analysis.systems import compares_systems, named
+from linrec_bench.declarations import trainings
 from linrec_bench.presentation import case_names, words
 from linrec_bench.presentation import numbers as say
 from linrec_bench.report.frames import SETTINGS, Part, number, phases, records, shared, varying
@@ -107,7 +108,7 @@ def _length(column: str, how: str) -> Callable[[Row], Cell]:
 def quality_tables(summary: pd.DataFrame, differences: pd.DataFrame | None = None) -> list[Table]:
     """Task `recommend`: variants (or systems) over their seeds where there are several, then one row a case,
     then their `differences` paired by user and seed."""
-    recommend = summary[summary["task"] == "recommend"]
+    recommend = summary[summary["task"].isin(trainings())]
     if recommend.empty:
         return []
     rows = named(recommend)

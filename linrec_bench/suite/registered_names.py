@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from linrec_bench.case import label
+from linrec_bench.declarations import trainings
 from linrec_bench.registry import did_you_mean
 from linrec_bench.settings import OBJECTIVES
 from linrec_bench.suite.expand import FLOOR, is_floor
@@ -47,7 +48,7 @@ def name_checks(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]
         if sweep.dataset is not None:
             yield (*at, "dataset"), partial(known, data.registry, sweep.dataset)
         yield (*at, "training"), partial(_trains, sweep)
-        if sweep.task == "recommend":
+        if sweep.task in trainings():
             variants += _variants(sweep, f"in sweep {index + 1} " if len(suite.sweeps) > 1 else "")
             yield (*at, "training"), partial(check_one_training, list(variants))
             yield (*at, "evaluation"), partial(check_one_ranking, list(variants))

@@ -17,6 +17,7 @@ from linrec_bench.analysis.compare import COUNTED
 from linrec_bench.analysis.comparison import Comparison, Line, Reached, Verdict
 from linrec_bench.analysis.paired_quality import sentences
 from linrec_bench.commands.compare import Compared
+from linrec_bench.declarations import trainings
 from linrec_bench.presentation import numbers as say
 from linrec_bench.presentation import words
 from linrec_bench.presentation.case_names import case_name
@@ -39,7 +40,7 @@ def show_comparison(found: Compared) -> None:
     for place, lines in curves.items():
         if place in reached or any(line.verdict != "same" for line in lines):
             shown += 1
-            if place.task == "recommend":
+            if place.task in trainings():
                 _show_training(place, lines, reached.get(place))
             else:
                 _show_curve(place, lines)
@@ -72,7 +73,7 @@ def _curves(lines: Iterable[Line]) -> dict[Place, list[Line]]:
     """Lines of places that differ in length alone, under the place of length 0; trainings one by one."""
     curves: dict[Place, list[Line]] = {}
     for line in lines:
-        place = line.place if line.place.task == "recommend" else replace(line.place, seq_len=0)
+        place = line.place if line.place.task in trainings() else replace(line.place, seq_len=0)
         curves.setdefault(place, []).append(line)
     return curves
 

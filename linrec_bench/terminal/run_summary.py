@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from linrec_bench.case import label
+from linrec_bench.declarations import trainings
 from linrec_bench.presentation import numbers as say
 from linrec_bench.presentation import words
 from linrec_bench.presentation.case_names import case_name
@@ -39,7 +40,7 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
     from linrec_bench.analysis.padding import lengths_from, padding_cost
     from linrec_bench.analysis.systems import system_names
 
-    costs = summary[summary["task"] != "recommend"]
+    costs = summary[~summary["task"].isin(trainings())]
     keys = ["task", "phase", "causal", lengths_from(costs)]
     for (*_, lengths), part in costs.groupby(keys, sort=False):
         if part["model"].nunique() > 1:
@@ -54,7 +55,7 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
             out.print(f"One of {panels} shapes; all of them stand in summary.csv.\n")
     _show_padding(padding_cost(costs))
     marked = planted(summary)
-    quality = summary[(summary["task"] == "recommend") & ~marked]
+    quality = summary[summary["task"].isin(trainings()) & ~marked]
     show_quality(quality, {name: _candidates(suite, str(name)) for name in quality["dataset"].unique()})
     _show_planted(memorisation(summary[marked]))
     for sentence in headline(summary, suite.reference_attention(), differences):

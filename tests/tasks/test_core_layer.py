@@ -95,7 +95,7 @@ def test_core_gradients_and_their_reset(recorder):
 def test_layer_gradients_and_their_reset(recorder):
     workload = layer.build(case("layer", "forward_backward"))
     (mixer,) = workload.attention_modules
-    assert mixer.name == "recorder"
+    assert mixer.spec.name == "recorder"
     live = LiveBytes()
     with Watch(live):
         workload.call()

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
+from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.models.dropout import Dropout
 
 
@@ -112,7 +113,7 @@ def _gradients(
 
 
 def _keep(
-    ctx: torch.autograd.function.FunctionCtx,
+    ctx: Context,
     inputs: tuple[Tensor, Tensor, Tensor, Tensor, bool],
     output: tuple[Tensor, Tensor],
 ) -> None:
@@ -121,12 +122,10 @@ def _keep(
     ctx.set_materialize_grads(False)
 
 
-def _backward(
-    ctx: torch.autograd.function.FunctionCtx, grad: Tensor | None, _kept: Tensor | None
-) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Context, grad: Tensor | None, _kept: Tensor | None) -> tuple[Tensor | None, ...]:
     if grad is None:
         return None, None, None, None, None
-    before, weight, states, kept = ctx.saved_tensors  # type: ignore[attr-defined]
+    before, weight, states, kept = ctx.saved_tensors
     r, z, q, n = kept.chunk(4, dim=2)
     earlier = torch.cat([before.unsqueeze(1), states[:, :-1]], dim=1)
     f_n = (1 - z) * (1 - n * n)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.block_cache import run
 
 BLOCK_BYTES = {"cpu": 8 * 2**20, "cuda": 256 * 2**20}
@@ -51,7 +51,9 @@ def cross_entropy(
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, embeddings: Tensor, targets: Tensor, block_bytes: int) -> Tensor:
+    def forward(
+        ctx: Context, hidden: Tensor, embeddings: Tensor, targets: Tensor, block_bytes: int
+    ) -> Tensor:
         precise = torch.promote_types(hidden.dtype, torch.float32)
         count, classes = len(targets), embeddings[1:]
         grad_hidden = torch.empty_like(hidden)
@@ -71,7 +73,7 @@ class _CrossEntropy(torch.autograd.Function):
         return torch.cat(losses).mean()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_hidden, grad_embeddings = ctx.saved_tensors
         return grad_hidden * grad, grad_embeddings * grad, None, None
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+from linrec_bench.attention.ops.autograd import Context
 
 BLOCK_BYTES = 32 * 2**20
 # Of gathered embeddings, the largest tensor of the binary loss.
@@ -74,7 +75,9 @@ def binary_cross_entropy(
 
 class _BinaryCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, embeddings: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
+    def forward(
+        ctx: Context, hidden: Tensor, embeddings: Tensor, targets: Tensor, negatives: Tensor
+    ) -> Tensor:
         precise = torch.promote_types(hidden.dtype, torch.float32)
         items = torch.cat((targets[:, None], negatives), dim=1)
         signs = torch.ones(items.shape[1], dtype=precise, device=hidden.device)
@@ -101,7 +104,7 @@ class _BinaryCrossEntropy(torch.autograd.Function):
         return total / terms
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         grad_hidden, grad_embeddings = ctx.saved_tensors
         return grad_hidden * grad, grad_embeddings * grad, None, None
 

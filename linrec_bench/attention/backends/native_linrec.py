@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linrec_bench.attention.backends.native import TILE, Passes, check_alike, empty, rows, state
+from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.blockwise import refuse_second_derivatives, state_dtype
 from linrec_bench.attention.ops.feature_maps import reciprocal_root
 
@@ -54,9 +54,8 @@ def _scaled(sums: Tensor, squares: Tensor, count: Tensor | int) -> Tensor:
 
 
 class _Bidirectional(torch.autograd.Function):
-    # ctx is Any here and below: torch lets a Function put its own attributes on it.
     @staticmethod
-    def forward(ctx: Any, column: bool, mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(ctx: Context, column: bool, mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         d = q.shape[-1]
         passes = Passes(_SOURCE, q, split=True)
         sums, squares = state(q, *passes.parts, d, d), state(q, *passes.parts, d)
@@ -70,7 +69,7 @@ class _Bidirectional(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivatives()
         q, k, v, sums, squares = ctx.saved_tensors
         passes = Passes(_SOURCE, q, split=True)
@@ -97,7 +96,7 @@ class _Bidirectional(torch.autograd.Function):
 
 class _Causal(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, column: bool, mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(ctx: Context, column: bool, mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         out = empty(v)
         Passes(_SOURCE, q, split=False).run("scan", rows(q), rows(k), rows(v), mask, column, rows(out))
         ctx.column, ctx.mask = column, mask
@@ -105,7 +104,7 @@ class _Causal(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivatives()
         q, k, v = ctx.saved_tensors
         dq, dk, dv = empty(q), empty(k), empty(v)

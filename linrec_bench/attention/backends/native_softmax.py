@@ -15,13 +15,13 @@ overhead.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linrec_bench.attention.backends.native import Passes, check_alike, empty, rows, state
+from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.blockwise import refuse_second_derivatives
 
 
@@ -43,9 +43,8 @@ def attend(
 
 
 class _Attend(torch.autograd.Function):
-    # ctx is Any: torch lets a Function put its own attributes on it.
     @staticmethod
-    def forward(ctx: Any, causal: bool, mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(ctx: Context, causal: bool, mask: Tensor | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         passes = Passes("softmax.cpp", q, split=False)
         out, sums = empty(v), state(q, *q.shape[:3])
         space = state(q, passes.threads, passes.run("workspace", False))
@@ -55,7 +54,7 @@ class _Attend(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivatives()
         q, k, v, out, sums = ctx.saved_tensors
         passes = Passes("softmax.cpp", q, split=False)

@@ -29,6 +29,7 @@ from torch.utils.flop_counter import register_flop_formula
 
 from linrec_bench.attention.mechanisms import softmax
 from linrec_bench.attention.ops import kv_cache
+from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
 from linrec_bench.attention.spec import Spec, State, Unsupported
 
@@ -265,11 +266,11 @@ def _(
     return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+def _keep(ctx: Context, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(*inputs[:3], *output)
 
 
-def _pull_back(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _pull_back(ctx: Context, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     return *_opaque_backward(grad, *ctx.saved_tensors), None, None
 
 

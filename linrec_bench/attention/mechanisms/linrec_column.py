@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import inf
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +29,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from linrec_bench.attention.backends import compiled, fla, native, native_linrec
+from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu, hold, reciprocal_root, unit_rows
@@ -122,7 +122,7 @@ class _OverPrefix(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, squares: Tensor, count: Tensor, alone: Tensor
+        ctx: Context, q: Tensor, k: Tensor, squares: Tensor, count: Tensor, alone: Tensor
     ) -> tuple[Tensor, Tensor]:
         sums, last = sums_beyond(k.square(), squares.squeeze(2), backwards=False, own=True)
         inverse = torch.threshold_(sums, 0, inf).rsqrt_()
@@ -135,7 +135,7 @@ class _OverPrefix(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, last: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, grad: Tensor, last: Tensor) -> tuple[Tensor | None, ...]:
         q, k, scaled, inverse, scale, weight, alone = ctx.saved_tensors
         product = grad * scaled
         along = product.sum(dim=-1, keepdim=True)

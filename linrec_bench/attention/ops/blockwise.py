@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.block_sizes import cut, cut_pad, paste, spans_of
 from linrec_bench.attention.ops.block_sizes import pads as pads
 from linrec_bench.attention.ops.block_sizes import state_dtype as state_dtype
@@ -111,10 +112,9 @@ def refuse_second_derivatives() -> None:
 
 
 class _SumThenRead(torch.autograd.Function):
-    # ctx is Any here and below: torch lets a Function put its own attributes on it.
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: Context,
         summarise: Summarise,
         read: Read,
         counts: tuple[int, int],
@@ -139,7 +139,7 @@ class _SumThenRead(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivatives()
         tensors, state = ctx.saved_tensors[: ctx.total], ctx.saved_tensors[ctx.total :]
         queries, keys, given = _split(tensors, *ctx.counts)
@@ -180,7 +180,7 @@ class _SumThenRead(torch.autograd.Function):
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: Context,
         step: Step,
         backward_step: Step,
         state: State,
@@ -212,7 +212,7 @@ class _Scan(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivatives()
         tensors, before = ctx.saved_tensors[: ctx.total], ctx.saved_tensors[ctx.total :]
         width, count = ctx.width, ctx.count

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.prefix_sums import sums_before, sums_beyond
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
 
@@ -100,10 +100,9 @@ class _Product(torch.autograd.Function):
     `held`.
     """
 
-    # ctx is Any: torch lets a Function put its own attributes on it.
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, state: Tensor, held: Tensor | None, backward_only: bool
+        ctx: Context, q: Tensor, k: Tensor, v: Tensor, state: Tensor, held: Tensor | None, backward_only: bool
     ) -> tuple[Tensor, Tensor]:
         before, after = sums_beyond(k.mT @ v, state, backwards=False)
         within = (q @ k.mT).tril_()
@@ -114,7 +113,7 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, last: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, grad: Tensor, last: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, before, within, held = ctx.saved_tensors
         wants_q, wants_k, wants_v, *_ = ctx.needs_input_grad
         # One copy at most, as of v.

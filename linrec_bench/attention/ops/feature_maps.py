@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf, sqrt
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,19 +11,21 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from linrec_bench.attention.ops.autograd import Context
+
 
 class _Elu(torch.autograd.Function):
     """Keeps the result, which gives the derivative without an exponential: 1, or elu(x) + 1 below zero."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor) -> Tensor:
         out = F.elu(x)
         ctx.save_for_backward(out)
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Context, grad: Tensor) -> Tensor:
         (out,) = ctx.saved_tensors
         dx: Tensor = torch.ops.aten.elu_backward(grad, 1, 1, 1, True, out)
         return dx
@@ -53,13 +54,13 @@ class _Held(torch.autograd.Function):
     """x itself; dx = dy, and 0 at `where`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, where: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor, where: Tensor) -> Tensor:
         ctx.save_for_backward(where)
         return x.view_as(x)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor, None]:
         (where,) = ctx.saved_tensors
         return grad.masked_fill(where, 0), None
 
@@ -86,7 +87,7 @@ class _UnitRows(torch.autograd.Function):
     """u = length x / |x|; dx = (length / |x|) (du - u (u . du) / length^2)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, length: float) -> Tensor:
+    def forward(ctx: Context, x: Tensor, length: float) -> Tensor:
         norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         scale = length / norm.masked_fill(norm == 0, inf)
         unit: Tensor = x * scale
@@ -96,7 +97,7 @@ class _UnitRows(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor, None]:
         unit, scale = ctx.saved_tensors
         along = (unit * grad).sum(dim=-1, keepdim=True) / ctx.length**2
         dx: Tensor = torch.addcmul(grad, unit, along, value=-1).mul_(scale)
@@ -116,7 +117,7 @@ class _Squares(torch.autograd.Function):
     """y_ij = c_ij x_i x_j for i <= j, c_ii = 1, else sqrt(2); dx_i = sum_j c_ij dy_ij x_j + dy_ii x_i."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Context, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         first, second = torch.triu_indices(x.shape[-1], x.shape[-1], device=x.device)
         scale = x.new_full((len(first),), sqrt(2)).masked_fill_(first == second, 1)
@@ -125,7 +126,7 @@ class _Squares(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Context, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         size = x.shape[-1]
         index = torch.arange(size, device=x.device)

@@ -10,12 +10,13 @@ and Their Applications"): tens of additions of whole rows, O(log n) of them, in 
 from collections.abc import Callable
 from functools import partial
 from math import isqrt
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from linrec_bench.attention.ops.autograd import Context
 
 FEWEST = 8
 """Rows that are summed one after another, without groups."""
@@ -25,15 +26,14 @@ LARGEST_GROUP = 16
 
 
 class _SumsBefore(torch.autograd.Function):
-    # ctx is Any: torch lets a Function put its own attributes on it.
     @staticmethod
-    def forward(ctx: Any, parts: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Context, parts: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         del ctx
         return sums_beyond(parts, first, backwards=False)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Context, grad: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         del ctx
         return sums_beyond(grad, last, backwards=True)
 

@@ -7,13 +7,14 @@ of a query nearly vanish, because rounding then is the same above and below the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.causal_product import chunk_length
 
 Guard = Literal["add", "clamp"]
@@ -29,7 +30,7 @@ class _Shares(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float, guard: Guard) -> Tensor:
+    def forward(ctx: Context, x: Tensor, eps: float, guard: Guard) -> Tensor:
         total = x.sum(dim=-1, keepdim=True)
         divisor = total + eps if guard == "add" else total.clamp(min=eps)
         shares = x / divisor
@@ -39,7 +40,7 @@ class _Shares(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor, None, None]:
         shares, divisor = ctx.saved_tensors
         largest = grad.gather(-1, shares.argmax(dim=-1, keepdim=True))
         apart = grad - largest

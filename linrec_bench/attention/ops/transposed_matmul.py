@@ -7,25 +7,26 @@ and everything elementwise that follows walks it against the grain, which takes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from linrec_bench.attention.ops.autograd import Context
+
 
 class _LeftTransposed(torch.autograd.Function):
     """c = a^T b; da = b dc^T, db = a dc."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+    def forward(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
         ctx.save_for_backward(a, b)
         return a.mT @ b
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = ctx.saved_tensors
         wants_a, wants_b = ctx.needs_input_grad
         return b @ grad.mT if wants_a else None, a @ grad if wants_b else None
@@ -35,7 +36,7 @@ class _RightTransposed(torch.autograd.Function):
     """c = a b^T, all of it or its lower triangle; da = dc b, db = dc^T a, with the same part of dc."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, lower: bool) -> Tensor:
+    def forward(ctx: Context, a: Tensor, b: Tensor, lower: bool) -> Tensor:
         ctx.save_for_backward(a, b)
         ctx.lower = lower
         product = a @ b.mT
@@ -43,7 +44,7 @@ class _RightTransposed(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Context, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         a, b = ctx.saved_tensors
         wants_a, wants_b, _ = ctx.needs_input_grad
         if ctx.lower:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -13,7 +13,7 @@ from linrec_bench.suite.base_models import Strict
 _BOUND = re.compile(r"\s*(<=|>=|==)\s*([-+0-9.eE]+)\s*|\s*([-+0-9.eE]+)\s*\.\.\s*([-+0-9.eE]+)\s*")
 
 
-def _bound(value: Any) -> Any:
+def _bound(value: object) -> object:
     match = _BOUND.fullmatch(str(value))
     try:
         numbers = [float(group) for group in match.groups()[1:] if group] if match else []
@@ -105,7 +105,7 @@ class Expectation(Strict):
         return str(getattr(self, self.quantity))
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: object) -> object:
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -15,7 +15,7 @@ _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 1
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)\s*")
 
 
-def _memory(value: Any) -> Any:
+def _memory(value: object) -> object:
     if isinstance(value, int):
         return value
     match = _AMOUNT.fullmatch(str(value))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -52,7 +54,7 @@ def check_prefix(spec: Spec, *, causal: bool, params: Params = NONE) -> str | No
     having = given(spec, 300, params=params)
     whole = run(spec, having, causal=True, params=params)
     for length in LENGTHS:
-        part = having.map_tokens(lambda x, length=length: x[:, :, :length])  # type: ignore[misc]
+        part = having.map_tokens(partial(_prefix, length=length))
         found = difference(run(spec, part, causal=True, params=params), whole[:, :, :length])
         if found:
             return f"the first {length} of 300 tokens alone give outputs that differ by {found}"
@@ -113,7 +115,7 @@ def check_batch_mates(spec: Spec, *, causal: bool, params: Params = NONE) -> str
         whole = run(spec, having, causal=causal, params=params, padding_mask=mask)
         for row in range(whole.shape[0]):
             own = None if mask is None else mask[row : row + 1]
-            single = having.map_tokens(lambda x, row=row: x[row : row + 1])  # type: ignore[misc]
+            single = having.map_tokens(partial(_row, row=row))
             alone = run(spec, single, causal=causal, params=params, padding_mask=own)
             found = difference(real(alone, own), real(whole[row : row + 1], own))
             if found:
@@ -147,6 +149,14 @@ def check_layout(spec: Spec, *, causal: bool, params: Params = NONE) -> str | No
     strided = run(spec, having.map_qkv(view), causal=causal, params=params)
     found = difference(strided, run(spec, having, causal=causal, params=params))
     return f"strided inputs change outputs by {found}" if found else None
+
+
+def _prefix(x: Tensor, *, length: int) -> Tensor:
+    return x[:, :, :length]
+
+
+def _row(x: Tensor, *, row: int) -> Tensor:
+    return x[row : row + 1]
 
 
 def _others(spec: Spec, length: int, params: Params) -> Given:

@@ -18,7 +18,6 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -266,7 +265,7 @@ def _(
     return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
 
-def _keep(ctx: Context, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+def _keep(ctx: Context, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(*inputs[:3], *output)
 
 

@@ -12,12 +12,12 @@ The backend `native` is a kernel of our own for short histories on a CPU, see `n
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from linrec_bench.attention.backends import native, native_softmax
@@ -92,10 +92,13 @@ class _Watch(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.seen = ""
 
-    # Any: the signature is torch's.
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+        self,
+        func: OpOverload[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
         # Under inference_mode the operator arrives whole; its own decomposition is what makes the choice.
         if func is torch.ops.aten.scaled_dot_product_attention.default:
             self.seen = "math"

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -34,6 +34,8 @@ from linrec_bench.attention.ops.block_sizes import state_dtype as state_dtype
 from linrec_bench.attention.ops.block_sizes import zero_state as zero_state
 from linrec_bench.attention.spec import State
 from linrec_bench.block_cache import run
+
+R = TypeVar("R")
 
 Summarise = Callable[..., State]
 """(*keys, pad, *weights) of a block -> its part of the state, a sum over tokens. pad: [B, 1, n, 1], True at
@@ -237,7 +239,7 @@ class _Scan(torch.autograd.Function):
         return None, None, None, None, None, None, *dtokens, *_like(dweights, given)
 
 
-def _split(items: Sequence[Any], queries: int, keys: int) -> tuple[Any, Any, Any]:
+def _split(items: Sequence[R], queries: int, keys: int) -> tuple[tuple[R, ...], tuple[R, ...], tuple[R, ...]]:
     """The items of queries, of keys and of weights."""
     return tuple(items[:queries]), tuple(items[queries : queries + keys]), tuple(items[queries + keys :])
 

@@ -13,7 +13,6 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +45,11 @@ class LiveBytes:
         return self._sizes.get(_address(tensor), 0)
 
     def seen(
-        self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+        self,
+        func: OpOverload[..., object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        out: object,
     ) -> None:
         # A constant (`torch.tensor(2.0)`) is born outside and handed in by lift_fresh, yet it is new.
         new = func is torch.ops.aten.lift_fresh.default

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,7 +54,7 @@ class Repeats:
         # None for a form that has to run every time.
         self._known: dict[Hashable, _Block | None] = {}
 
-    def __call__(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+    def __call__(self, function: Callable[..., object], inputs: tuple[object, ...]) -> object:
         given: dict[int, int] = {}
         form = self._form((partial(function), inputs), given)
         if torch.is_grad_enabled() or not _hashable(form):
@@ -88,8 +87,12 @@ class Repeats:
         return type(value), value
 
     def _run(
-        self, form: Hashable, function: Callable[..., Any], inputs: tuple[Any, ...], given: dict[int, int]
-    ) -> Any:
+        self,
+        form: Hashable,
+        function: Callable[..., object],
+        inputs: tuple[object, ...],
+        given: dict[int, int],
+    ) -> object:
         work, live, saved = self._work, self._live, self._saved
         flops, elements = work.flops, work.elements
         alive, held, peak_alive, peak_held = live.current, saved.current, live.peak, saved.peak
@@ -112,7 +115,7 @@ class Repeats:
         self._known[form] = block if alone and saved.current == held else None
         return out
 
-    def _repeat(self, block: _Block) -> Any:
+    def _repeat(self, block: _Block) -> object:
         self._work.flops += block.flops
         self._work.elements += block.elements
         self._live.peak = max(self._live.peak, self._live.current + block.live)

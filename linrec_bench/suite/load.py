@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -63,7 +62,7 @@ def parse(text: str, *, name: str, stem: str, device: str, settings: Sequence[st
     values = {_keys(setting): assignment(setting, flag="--set")[1] for setting in settings}
     check_top(raw, source)
     per_device, scales = raw.pop("per_device", {}), raw.pop("scales", {})
-    changes: list[tuple[Location, dict[str, Any]]] = []
+    changes: list[tuple[Location, dict[str, object]]] = []
     if device in per_device:
         changes.append((("per_device", device), per_device[device]))
     if (SCALE,) in values:
@@ -97,7 +96,7 @@ def parse(text: str, *, name: str, stem: str, device: str, settings: Sequence[st
     return suite
 
 
-def _resolve_queries(sweeps: Sequence[dict[str, Any]], places: SourceMap) -> SourceMap:
+def _resolve_queries(sweeps: Sequence[dict[str, object]], places: SourceMap) -> SourceMap:
     """Replace the queries of every sweep, in place, and return where each mechanism is written."""
     moved: dict[Location, Location] = {}
     for index, sweep in enumerate(sweeps):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 from torch._ops import OpOverload
@@ -17,7 +17,11 @@ class Observer(Protocol):
     """Is told of operations; their arguments are anything that a schema can hold."""
 
     def seen(
-        self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+        self,
+        func: OpOverload[..., object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        out: object,
     ) -> None:
         """One elementary operation has run: `out = func(*args, **kwargs)`."""
 
@@ -32,15 +36,15 @@ class Watch(TorchDispatchMode):
     def __init__(self, *observers: Observer) -> None:
         TorchDispatchMode.__init__(self)
         self._observers = observers
-        self._elementary: set[OpOverload[..., Any]] = set()
+        self._elementary: set[OpOverload[..., object]] = set()
 
     def __torch_dispatch__(
         self,
-        func: OpOverload[..., Any],
+        func: OpOverload[..., object],
         types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         kwargs = kwargs or {}
         # Queries of fake tensors (`prim::device`) are no operations and cannot be taken apart.
         if func.namespace == "prim":
@@ -56,11 +60,15 @@ class Watch(TorchDispatchMode):
             observer.seen(func, args, kwargs, out)
         return out
 
-    def query(self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def query(
+        self, func: OpOverload[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> object:
         """What is asked of a tensor, without an operation."""
         return func(*args, **kwargs)
 
-    def run(self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def run(
+        self, func: OpOverload[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> object:
         """The result of one elementary operation."""
         return func(*args, **kwargs)
 

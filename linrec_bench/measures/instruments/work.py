@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +33,11 @@ class Work:
         self.elements = 0
 
     def seen(
-        self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+        self,
+        func: OpOverload[..., object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        out: object,
     ) -> None:
         packet = func.overloadpacket
         if packet in _FORMULAS:

@@ -20,7 +20,7 @@ from linrec_bench.execution.executors.local import LocalExecutor
 from linrec_bench.execution.trial import Trial
 from linrec_bench.execution.worker import measure
 from linrec_bench.suite.expand import Job
-from linrec_bench.suite.schema import Limits, Sampling
+from linrec_bench.suite.limits import Limits, Sampling
 from linrec_bench.tasks import Report
 
 LIMIT_S = 0.15

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,15 +20,6 @@ from linrec_bench.cli.options import (
     Settings,
     SuiteName,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from linrec_bench.analysis.verdict import Verdict
-    from linrec_bench.commands.run import Plan
-    from linrec_bench.gate.claims import Evidence
-    from linrec_bench.results.store import Run
-
 
 From = Annotated[
     Path | None, typer.Option("--from", help="Check a stored run; count and measure nothing.", metavar="RUN")
@@ -52,17 +42,6 @@ StrictClaims = Annotated[
     typer.Option("--strict-claims", help="Fail on unmet `claims:` too."),
 ]
 InFull = Annotated[bool, typer.Option("--all", help="Also print passing checks, with their polynomials.")]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Baseline:
-    """The file of accepted numbers and what is to be done with it."""
-
-    path: Path
-    update: bool
-    timed: bool
-    whole: bool
-    margin: float | None
 
 
 def command(
@@ -94,15 +73,16 @@ def command(
     Example: `linrec-bench check complexity --baseline complexity-baseline.json`
     """
     from linrec_bench import terminal
-    from linrec_bench.commands import run
-    from linrec_bench.gate import check, claims
-    from linrec_bench.results import store
+    from linrec_bench.commands import check, run
+    from linrec_bench.gate.check import NOTHING, exit_code
+    from linrec_bench.gate.claims import as_verdicts
+    from linrec_bench.results.store import Run
 
     if from_ is not None and baseline is not None:
-        raise ValueError("--from and --baseline: a baseline is compared with the code of now; expected one")
+        raise ValueError("--from and --baseline: a baseline is compared with current counts; expected one")
     if update_baseline and (baseline is None or only):
         raise ValueError("--update-baseline needs --baseline FILE and the whole suite, without --only")
-    stored = store.Run(from_) if from_ is not None else None
+    stored = Run(from_) if from_ is not None else None
     try:
         planned = run.prepare(
             suite,
@@ -117,68 +97,24 @@ def command(
         if as_json:
             terminal.show_verdicts([], as_json=True)
         terminal.write_reports([], name=Path(suite).stem, junit=junit)
-        raise typer.Exit(check.NOTHING) from None
-    accepted = None
-    if baseline is not None:
-        accepted = Baseline(path=baseline, update=update_baseline, timed=timed, whole=not only, margin=margin)
-    found, evidence = _found(planned, stored, accepted, results, budget_s=budget)
-    ledger = claims.rule(planned.suite, planned.jobs, evidence, device=planned.device)
-    terminal.show_verdicts(found, ledger, as_json=as_json, in_full=in_full)
-    if strict_claims:
-        found += claims.as_verdicts(ledger)
-    terminal.write_reports(found, name=planned.suite.name, junit=junit)
-    raise typer.Exit(check.exit_code(found))
-
-
-def _found(
-    planned: Plan, stored: Run | None, baseline: Baseline | None, results: Path, *, budget_s: float
-) -> tuple[list[Verdict], list[Evidence]]:
-    """The verdicts, from the stored run or else the code of now, and what can answer claims of papers."""
-    from linrec_bench.gate import check, claims
-
+        raise typer.Exit(NOTHING) from None
     if stored is not None:
-        evidence = claims.of_run(stored)
-        return check.of_run(planned.suite, planned.jobs, evidence.rows), [evidence]
-    found, counted = _of_the_code(planned, baseline, results, budget_s=budget_s)
-    return found, [claims.Evidence(counted, exact=True), *_newest(planned, results)]
-
-
-def _newest(planned: Plan, results: Path) -> list[Evidence]:
-    """The newest stored run, where the suite has claims of papers and there is one; which it is is said."""
-    from linrec_bench import terminal
-    from linrec_bench.gate import claims
-
-    if not planned.suite.claims:
-        return []
-    newest, said = claims.of_newest(results, planned.suite.name)
-    for note in said:
-        terminal.say(note)
-    return [newest] if newest else []
-
-
-def _of_the_code(
-    planned: Plan, baseline: Baseline | None, results: Path, *, budget_s: float
-) -> tuple[list[Verdict], pd.DataFrame]:
-    """Count, measure what the claims of the suite and the baseline need, and judge; the counts beside it."""
-    from linrec_bench import terminal
-    from linrec_bench.commands import run
-    from linrec_bench.gate import baseline_verdicts, check
-    from linrec_bench.gate.exact_counts import count
-
-    suite, jobs = planned.suite, planned.jobs
-    measure = partial(run.measure, planned, root=results, progress=terminal.progress)
-    counted = count(jobs, plugins=planned.plugins)
-    if baseline and baseline.update:
-        baseline_verdicts.accept(
-            baseline.path, suite, jobs, counted, measure=measure if baseline.timed else None
+        checked = check.of_run(planned, stored)
+    else:
+        baseline_use = None
+        if baseline is not None:
+            baseline_use = check.BaselineUse(
+                path=baseline,
+                update=update_baseline,
+                timed=timed,
+                whole=not only,
+                margin=partial(terminal.margin_for, margin, results / CALIBRATION, planned.device),
+            )
+        measure = partial(run.measure, planned, root=results, progress=terminal.progress)
+        checked = check.of_code(
+            planned, baseline_use, measure=measure, results=results, budget_s=budget, say=terminal.say
         )
-        terminal.say(f"{baseline.path}: rewritten with the current counts")
-    found = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
-    if baseline:
-        found += baseline_verdicts.against(baseline.path, jobs, counted, whole=baseline.whole)
-    if baseline and baseline.timed:
-        margin = partial(terminal.margin_for, baseline.margin, results / CALIBRATION, planned.device)
-        found += baseline_verdicts.times_against(
-            baseline.path, suite, jobs, margin=margin, measure=measure, budget_s=budget_s
-        )
-    return found, counted
+    terminal.show_verdicts(checked.verdicts, checked.ledger, as_json=as_json, in_full=in_full)
+    gated = checked.verdicts + (as_verdicts(checked.ledger) if strict_claims else [])
+    terminal.write_reports(gated, name=planned.suite.name, junit=junit)
+    raise typer.Exit(exit_code(gated))

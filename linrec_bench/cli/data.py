@@ -107,6 +107,6 @@ def describe(
 
 
 def _params(settings: list[str] | None) -> dict[str, object]:
-    from linrec_bench.suite.load import assignment
+    from linrec_bench.suite.source_map import assignment
 
     return dict(assignment(text, flag="--set") for text in settings or [])

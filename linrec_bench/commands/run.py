@@ -20,7 +20,9 @@ from linrec_bench.gate import calibration
 from linrec_bench.results import environment, store
 from linrec_bench.suite import load, select
 from linrec_bench.suite.expand import Job, expand
-from linrec_bench.suite.schema import Limits, Suite
+from linrec_bench.suite.limits import Limits
+from linrec_bench.suite.schema import Suite
+from linrec_bench.suite.source_map import SuiteError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +71,7 @@ def prepare(
     try:
         jobs = expand(suite, device=found)
     except ValueError as error:
-        raise load.SuiteError(f"{path}: {error}") from error
+        raise SuiteError(f"{path}: {error}") from error
     selected = select.select(jobs, only)
     if not selected:
         raise NothingSelected(f"--only {' '.join(only)}: none of the {len(jobs)} cases of {path} matches")

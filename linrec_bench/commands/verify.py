@@ -17,8 +17,8 @@ from linrec_bench.gate.questions import contracts, verdicts
 from linrec_bench.presentation import words
 from linrec_bench.presentation.verdicts import claim_text, found_text
 from linrec_bench.suite.expand import Job
-from linrec_bench.suite.load import assignment
-from linrec_bench.suite.schema import Limits, Sampling
+from linrec_bench.suite.limits import Limits, Sampling
+from linrec_bench.suite.source_map import assignment
 
 EXPONENTS = "declared exponents"
 PROPERTIES = (*CHECKS, EXPONENTS)

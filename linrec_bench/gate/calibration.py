@@ -28,7 +28,7 @@ from linrec_bench.execution.trial import Executor, Trial
 from linrec_bench.gate import baseline
 from linrec_bench.gate.baseline_verdicts import compare
 from linrec_bench.suite.expand import Job
-from linrec_bench.suite.schema import Limits, Sampling
+from linrec_bench.suite.limits import Limits, Sampling
 
 OWN, REFERENCE = "linrec", "softmax"
 SEQ_LENS = (256, 512, 1024, 2048)

@@ -16,7 +16,8 @@ from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, PaperRuli
 from linrec_bench.gate.questions import EXACT_WORDS, claim_of, known_as
 from linrec_bench.results.store import Run, StoreError
 from linrec_bench.suite.expand import Job
-from linrec_bench.suite.schema import PaperClaim, Suite
+from linrec_bench.suite.expectation import PaperClaim
+from linrec_bench.suite.schema import Suite
 from linrec_bench.suite.select import select
 
 if TYPE_CHECKING:

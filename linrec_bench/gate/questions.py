@@ -12,7 +12,8 @@ from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.verdict import SPEC, Bound, Claim, Verdict
 from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.suite.expand import Job, expand
-from linrec_bench.suite.schema import Expectation, Suite, bound_limits
+from linrec_bench.suite.expectation import Expectation, bound_limits
+from linrec_bench.suite.schema import Suite
 from linrec_bench.suite.select import select
 
 if TYPE_CHECKING:

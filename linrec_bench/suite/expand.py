@@ -8,8 +8,10 @@ from typing import Any
 
 from linrec_bench.case import Case
 from linrec_bench.declarations import tasks
-from linrec_bench.suite.grid import Drawn
-from linrec_bench.suite.schema import AXES, Limits, Named, Sampling, Suite, Sweep
+from linrec_bench.suite.base_models import Named
+from linrec_bench.suite.grid import AXES, Drawn
+from linrec_bench.suite.limits import Limits, Sampling
+from linrec_bench.suite.schema import Suite, Sweep
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,6 @@ from linrec_bench.suite.registered_names import name_checks
 from linrec_bench.suite.schema import SWEEP_KEYS, Suite
 from linrec_bench.suite.source_map import Location, SourceMap, SuiteError, assignment, read_yaml
 
-__all__ = ["SuiteError", "assignment", "find", "load", "parse", "resolved_text", "shipped_suites"]
-
 
 def find(name: str) -> Path:
     """The path of a suite: a file as given, or one that ships with the package by its bare name."""

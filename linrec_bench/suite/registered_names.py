@@ -10,9 +10,10 @@ from linrec_bench.case import label
 from linrec_bench.declarations import trainings
 from linrec_bench.registry import did_you_mean
 from linrec_bench.settings import OBJECTIVES
+from linrec_bench.suite.base_models import Named
 from linrec_bench.suite.expand import FLOOR, is_floor
 from linrec_bench.suite.grid import Drawn
-from linrec_bench.suite.schema import Named, Suite, Sweep
+from linrec_bench.suite.schema import Suite, Sweep
 from linrec_bench.suite.select import select
 from linrec_bench.suite.source_map import Location
 from linrec_bench.training.protocol import Trained, check_one_ranking, check_one_training

@@ -22,27 +22,11 @@ from linrec_bench.declarations import tasks
 from linrec_bench.registry import did_you_mean
 from linrec_bench.settings import EvaluationSettings, Settings, TrainingSettings
 from linrec_bench.suite.base_models import Named, Strict, distinct
-from linrec_bench.suite.expectation import Expectation, PaperClaim, bound_limits
-from linrec_bench.suite.grid import AXES, FULL, Fixed, Grid
+from linrec_bench.suite.expectation import Expectation, PaperClaim
+from linrec_bench.suite.grid import FULL, Fixed, Grid
 from linrec_bench.suite.limits import Limits, Sampling
 from linrec_bench.suite.mechanism_query import Attention
 from linrec_bench.suite.watermark_config import Watermarks
-
-__all__ = [
-    "AXES",
-    "DEVICES",
-    "SUITE_KEYS",
-    "SWEEP_KEYS",
-    "Expectation",
-    "Limits",
-    "Named",
-    "PaperClaim",
-    "Sampling",
-    "Suite",
-    "Sweep",
-    "bound_limits",
-]
-
 
 _PHASES = sorted({phase for task in tasks().values() for phase in task.phases})
 

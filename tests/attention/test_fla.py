@@ -19,7 +19,7 @@ from linrec_bench.case import Case, freeze
 from linrec_bench.commands.verify import cards
 from linrec_bench.execution import worker
 from linrec_bench.suite.expand import Job
-from linrec_bench.suite.schema import Limits, Sampling
+from linrec_bench.suite.limits import Limits, Sampling
 from linrec_bench.tasks import decode
 
 FLA = {"backend": "fla"}

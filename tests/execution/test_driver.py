@@ -18,7 +18,7 @@ from linrec_bench.results import store
 from linrec_bench.results.rows import TRIAL
 from linrec_bench.settings import TrainingSettings
 from linrec_bench.suite.expand import Job
-from linrec_bench.suite.schema import Limits, Sampling
+from linrec_bench.suite.limits import Limits, Sampling
 
 GIB = 2**30
 

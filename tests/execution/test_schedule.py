@@ -11,7 +11,7 @@ from linrec_bench.execution.schedule import (
     skip_reason,
 )
 from linrec_bench.suite.expand import Job
-from linrec_bench.suite.schema import Limits, Sampling
+from linrec_bench.suite.limits import Limits, Sampling
 
 
 def job(attention="softmax", seq_len=8, rounds=3, **limits):

@@ -13,7 +13,8 @@ from linrec_bench.presentation.verdicts import ruling_counts, ruling_found, ruli
 from linrec_bench.results.rows import COLUMNS, TRIAL, row_of
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
-from linrec_bench.suite.load import SuiteError, parse, resolved_text
+from linrec_bench.suite.load import parse, resolved_text
+from linrec_bench.suite.source_map import SuiteError
 
 LENGTHS = (256, 512, 1024, 2048)
 SUITE = """\

@@ -6,6 +6,7 @@ from linrec_bench.case import Case
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.select import select
+from linrec_bench.suite.source_map import SuiteError
 
 SUITE = """
 task: {task}
@@ -55,6 +56,6 @@ def test_a_resolved_suite_reads_back():
     ],
 )
 def test_mistakes_are_told_with_their_place(text, message):
-    with pytest.raises(load.SuiteError, match=r"s\.yaml:\d+") as error:
+    with pytest.raises(SuiteError, match=r"s\.yaml:\d+") as error:
         parsed(text)
     assert message in str(error.value)

@@ -9,7 +9,7 @@ import pytest
 from linrec_bench.suite import load
 from linrec_bench.suite.json_schema import suite_schema
 from linrec_bench.suite.schema import SUITE_KEYS, SWEEP_KEYS
-from linrec_bench.suite.source_map import read_yaml
+from linrec_bench.suite.source_map import SuiteError, read_yaml
 from linrec_bench.suite.template import TEMPLATE
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "suite.schema.json"
@@ -94,5 +94,5 @@ def test_what_the_schema_refuses_the_loader_refuses_too(errors_of, change):
     assert change[0] in GOOD
     text = GOOD.replace(*change)
     assert errors_of(text)
-    with pytest.raises(load.SuiteError):
+    with pytest.raises(SuiteError):
         load.parse(text, name="s.yaml", stem="s", device="cuda")

@@ -5,7 +5,8 @@ import yaml
 
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
-from linrec_bench.suite.load import SuiteError, parse, resolved_text
+from linrec_bench.suite.load import parse, resolved_text
+from linrec_bench.suite.source_map import SuiteError
 
 GOOD = """\
 title: T

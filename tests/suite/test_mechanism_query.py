@@ -8,7 +8,8 @@ import pytest
 from linrec_bench import attention
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
-from linrec_bench.suite.load import SuiteError, parse, resolved_text
+from linrec_bench.suite.load import parse, resolved_text
+from linrec_bench.suite.source_map import SuiteError
 
 PLUGIN = """
 from dataclasses import replace

@@ -1,0 +1,100 @@
+"""`linrec-bench check`, without its printing: a planned suite or a stored run -> verdicts and rulings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from linrec_bench.analysis.verdict import PaperRuling, Verdict
+from linrec_bench.commands.run import Plan
+from linrec_bench.gate import baseline_verdicts, check, claims
+from linrec_bench.gate.claims import Evidence
+from linrec_bench.gate.exact_counts import count
+from linrec_bench.gate.remeasure import Measure
+from linrec_bench.results.store import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineUse:
+    """A baseline file and what is done with it.
+
+    `whole` says that the whole suite is compared, so that no case of the file may be missing; `margin` is
+    asked for the allowed change of timed ratios, where there are any.
+    """
+
+    path: Path
+    update: bool
+    timed: bool
+    whole: bool
+    margin: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Verdicts on what SPECs declare, a suite expects and a baseline holds; rulings on what papers state."""
+
+    verdicts: list[Verdict]
+    ledger: list[PaperRuling]
+
+
+def of_run(planned: Plan, stored: Run) -> Checked:
+    """Everything judged from a stored run; nothing is counted or measured."""
+    evidence = claims.of_run(stored)
+    verdicts = check.of_run(planned.suite, planned.jobs, evidence.rows)
+    return Checked(verdicts, _ledger(planned, [evidence]))
+
+
+def of_code(
+    planned: Plan,
+    baseline: BaselineUse | None,
+    *,
+    measure: Measure,
+    results: Path,
+    budget_s: float,
+    say: Callable[[str], None],
+) -> Checked:
+    """Count, measure what claims about time need, and judge.
+
+    Papers are ruled on from the counts and from the newest stored run of the suite under `results`.
+    """
+    suite, jobs = planned.suite, planned.jobs
+    counted = count(jobs, plugins=planned.plugins)
+    if baseline and baseline.update:
+        timer = measure if baseline.timed else None
+        baseline_verdicts.accept(baseline.path, suite, jobs, counted, measure=timer)
+        say(f"{baseline.path}: rewritten with the current counts")
+    verdicts = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
+    if baseline:
+        verdicts += _against(baseline, planned, counted, measure=measure, budget_s=budget_s)
+    evidence = [Evidence(counted, exact=True)]
+    if suite.claims:
+        newest, notes = claims.of_newest(results, suite.name)
+        for note in notes:
+            say(note)
+        evidence += [newest] if newest else []
+    return Checked(verdicts, _ledger(planned, evidence))
+
+
+def _against(
+    baseline: BaselineUse, planned: Plan, counted: pd.DataFrame, *, measure: Measure, budget_s: float
+) -> list[Verdict]:
+    verdicts = baseline_verdicts.against(baseline.path, planned.jobs, counted, whole=baseline.whole)
+    if baseline.timed:
+        verdicts += baseline_verdicts.times_against(
+            baseline.path,
+            planned.suite,
+            planned.jobs,
+            margin=baseline.margin,
+            measure=measure,
+            budget_s=budget_s,
+        )
+    return verdicts
+
+
+def _ledger(planned: Plan, evidence: list[Evidence]) -> list[PaperRuling]:
+    return claims.rule(planned.suite, planned.jobs, evidence, device=planned.device)

@@ -131,7 +131,7 @@ def resolve(written: object, *, model: object) -> Iterator[tuple[object, Locatio
     comes once, in the first place. Raises `QueryError`.
     """
     entries = list(enumerate(written)) if isinstance(written, list) else [(None, written)]
-    taken = {entry for _, entry in entries if isinstance(entry, str)}
+    taken = {_name(entry) for _, entry in entries if isinstance(entry, str) or _keys(entry) == {"name"}}
     for index, entry in entries:
         at: Location = () if index is None else (index,)
         if not _is_query(entry):
@@ -182,6 +182,10 @@ def _fits(model: object, mechanism: str) -> bool:
 
 def _name(model: object) -> object:
     return model.get("name") if isinstance(model, dict) else model
+
+
+def _keys(entry: object) -> set[object]:
+    return set(entry) if isinstance(entry, dict) else set()
 
 
 def _backends(spec: Spec) -> tuple[str, ...]:

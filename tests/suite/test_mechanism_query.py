@@ -105,6 +105,14 @@ def test_names_parameters_and_queries_mix_and_each_mechanism_comes_once():
     ]
 
 
+def test_a_name_without_parameters_is_the_mechanism_of_a_query_in_either_form():
+    every = declared(lambda spec: spec.timestamps)
+    assert names("[{timestamps: true}, {name: hstu}]") == [
+        *(name for name in every if name != "hstu"),
+        "hstu",
+    ]
+
+
 def test_a_name_that_is_written_twice_is_still_a_mistake():
     assert "repeat; expected each once" in message("[softmax, softmax, {timestamps: true}]")
 

@@ -6,7 +6,8 @@ when they are first used. For a notebook:
     load_results        stored rows as a pandas.DataFrame
     summarise           raw samples -> one row a case and phase: medians, intervals, ratios
     crossover           the length from which one mechanism costs less than another
-    headline            the findings of a summary in sentences
+    findings            the findings of a summary as data: kind, subject, reference, value, interval, where
+    headline            the same in sentences
     across_seeds        quality of each variant: mean and interval over seeds
     fit_scaling         t = a + b N^p through times at several lengths, with an interval of p
     exact_exponent      the growth of exact counts
@@ -28,19 +29,21 @@ if TYPE_CHECKING:
     from linrec_bench import analysis
     from linrec_bench.analysis.compare import compare_mechanisms, compare_runs
     from linrec_bench.analysis.crossover import crossover
-    from linrec_bench.analysis.headline import headline
+    from linrec_bench.analysis.headline import findings
     from linrec_bench.analysis.intervals import median_interval, ratio_interval
     from linrec_bench.analysis.scaling import exact_exponent, fit_scaling
     from linrec_bench.analysis.seeds import across_seeds
     from linrec_bench.analysis.significance import holm
     from linrec_bench.analysis.summary import summarise
+    from linrec_bench.presentation.sentences import headline
     from linrec_bench.results.load_results import load_results
 
 _HOME = {
     "load_results": "results.load_results",
     "summarise": "analysis.summary",
     "crossover": "analysis.crossover",
-    "headline": "analysis.headline",
+    "findings": "analysis.headline",
+    "headline": "presentation.sentences",
     "across_seeds": "analysis.seeds",
     "fit_scaling": "analysis.scaling",
     "exact_exponent": "analysis.scaling",
@@ -59,6 +62,7 @@ __all__ = [
     "compare_runs",
     "crossover",
     "exact_exponent",
+    "findings",
     "fit_scaling",
     "headline",
     "holm",

@@ -96,7 +96,11 @@ def test_a_card_is_probed_once_for_one_fingerprint(folder, monkeypatch, capfd):
 
 def test_json_goes_to_standard_output_alone(folder, monkeypatch, capfd):
     assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu", "--json", "--set", "rounds=1") == 0
-    assert len(json.loads(capfd.readouterr().out)) == 4
+    record = json.loads(capfd.readouterr().out)
+    assert record["run_id"] in record["folder"]
+    assert len(record["summary"]) == 4
+    assert record["findings"]
+    assert {finding["kind"] for finding in record["findings"]} <= {"crossover", "stops"}
 
 
 def test_a_finished_run_is_not_resumed_and_only_selects(folder, monkeypatch):

@@ -18,6 +18,7 @@ def test_the_public_names_are_these():
         "compare_runs",
         "crossover",
         "exact_exponent",
+        "findings",
         "fit_scaling",
         "headline",
         "holm",

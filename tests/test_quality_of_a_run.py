@@ -66,19 +66,19 @@ def test_the_sentence_ends_the_run_and_stands_in_comparison_and_report(ran, tmp_
     told = re.findall(r"- (copy(?:: test| is).*?)(?= - |$)", flat)
     (said,) = told
     pattern = (
-        r"copy: test NDCG@10 0\.\d{4}, \.\d{4} \[\.\d{4}, \.\d{4}\] below softmax.* "
-        r"\(3 seeds, 120 users, Holm-corrected p [=<] \.\d{4}, .*\)"
+        r"copy: test NDCG@10 0\.\d{4}, 0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] below softmax.* "
+        r"\(3 seeds, 120 users, Holm-corrected p [=<] 0\.\d{4}, .*\)"
     )
     assert re.fullmatch(pattern, said), said
 
     compared = typed("compare", run.folder, "--attention", "copy", "--against", "softmax", "--json")
     record = json.loads(compared.stdout)
-    assert record["quality_said"][0].startswith("copy is .")
+    assert (record["findings"][0]["subject"], record["findings"][0]["reference"]) == ("copy", "softmax")
     assert record["quality"][0]["seeds"] == 3
 
     page = tmp_path / "page.html"
     assert typed("report", run.folder, "--out", page, "--markdown", tmp_path / "s.md").exit_code == 0
     for text in (page.read_text(encoding="utf-8"), (tmp_path / "s.md").read_text()):
         assert "(3 seeds, 120 users, Holm-corrected p" in text
-        assert "copy is ." not in text
+        assert "copy is 0." not in text
     assert "Differences of NDCG@10 on test" in page.read_text(encoding="utf-8")

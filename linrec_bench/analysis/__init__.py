@@ -3,7 +3,9 @@
 After `import linrec_bench`, `linrec_bench.analysis.<module>` needs no further import. The modules, each of
 which documents its functions:
 
-    summary, headline                           one row a case and phase; the findings in sentences
+    summary                                     one row a case and phase
+    headline, findings                          all findings of a run, and the form that they have
+    cost_findings, quality_findings             those on time and memory, and on ranking quality
     scaling, polynomial                         growth with sequence length: timed, and of exact counts
     monomials                                   exact counts as polynomials in B, H, N and d
     growth                                      the timed growth of every mechanism of a run
@@ -18,7 +20,7 @@ which documents its functions:
     time_to_quality, compare_time_to_quality    seconds and joules until a given quality; of two sides
     intervals, seeds                            medians and ratios over processes; quality over seeds
     paired_quality, user_bootstrap              quality of variants, paired by user and seed
-    systems, system_ranking                     whether mechanisms or systems are compared; their ranks
+    systems                                     whether mechanisms or systems are compared
     compare, comparison                         a run or a mechanism against another, and what that found
     case_pairing, compare_verdicts, significance cases compared, their verdicts; Student's t, Holm
     claim_verdicts, regression, power           claims, accepted ratios, rate of false alarms

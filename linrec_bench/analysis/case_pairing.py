@@ -14,8 +14,9 @@ from linrec_bench.declarations import trainings
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What both sides of a match share. `attention` reads `linrec against softmax` between mechanisms;
-    `seed` is None where seeds are the replicates; `case_id` is empty unless only it tells cases apart."""
+    """What both sides of a match share. Between mechanisms `attention` is that of side B and `against` that
+    of side A, else empty; `seed` is None where seeds are the replicates; `case_id` is empty unless only
+    it tells cases apart."""
 
     attention: str
     task: str
@@ -32,6 +33,7 @@ class Place:
     causal: bool
     seed: int | None
     case_id: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,15 +101,14 @@ def match_mechanisms(samples: pd.DataFrame, *, attention: str, against: str) -> 
     if ours == theirs:
         raise ValueError(f"{attention} and {against} are the same mechanism; expected two")
     a, b = (_placed(cases[cases["attention"] == label]) for label in (theirs, ours))
-    name = f"{ours} against {theirs}"
 
     def renamed(side: list[tuple[Place, Ended]]) -> list[tuple[Place, Ended]]:
-        return [(replace(place, attention=name), ended) for place, ended in side]
+        return [(replace(place, attention=ours, against=theirs), ended) for place, ended in side]
 
     found = _match(renamed(a), renamed(b))
 
     def alone(places: tuple[Place, ...], label: str) -> tuple[Place, ...]:
-        return tuple(replace(place, attention=label) for place in places)
+        return tuple(replace(place, attention=label, against="") for place in places)
 
     return replace(found, only_a=alone(found.only_a, theirs), only_b=alone(found.only_b, ours))
 

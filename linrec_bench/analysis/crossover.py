@@ -31,7 +31,6 @@ _COLUMNS = (
     "longest",
     "challenger_stops",
     "incumbent_stops",
-    "said",
 )
 
 
@@ -72,7 +71,7 @@ def crossover(
     range. Of a cost without intervals (counted bytes) they are the measured lengths on either side, between
     which the crossing is interpolated. Lines with fewer than two shared lengths are left out.
     `challenger_stops` and `incumbent_stops` are the first longer lengths at which that side did not end ok:
-    beyond them there is nothing to compare. `said` puts the finding in words.
+    beyond them there is nothing to compare.
     """
     records = []
     keys = line_of(summary)
@@ -105,7 +104,6 @@ def crossover(
             "challenger_stops": _stops(rows[rows["attention"] == challenger], lengths[-1]),
             "incumbent_stops": _stops(rows[rows["attention"] == incumbent], lengths[-1]),
         }
-        record["said"] = _said(record)
         records.append(record)
     return pd.DataFrame.from_records(records, columns=[*keys, *_COLUMNS])
 
@@ -177,22 +175,3 @@ def _reach(pair: pd.DataFrame, value: str, end: str, side: str = "") -> Array:
     bound = pair[f"{value.removesuffix(side)}_{end}{side}"]
     reach: Array = np.log((bound / pair[value]).to_numpy(dtype=np.float64, na_value=1.0))
     return np.abs(reach)
-
-
-def _said(record: dict[str, object]) -> str:
-    if record["outcome"] == "never":
-        return f"none up to {record['longest']:,}"
-    if record["outcome"] == "always":
-        return f"at every length from {record['shortest']:,}"
-    low, high = (rounded(record[f"seq_len_{end}"]) for end in ("low", "high"))
-    return f"N = {rounded(record['seq_len'])} [{low}, {high}]"
-
-
-def rounded(length: object) -> str:
-    """A length in words, `?` for an unknown one: to tens, from 10,000 on to three significant digits, since a
-    crossing is not known better."""
-    assert isinstance(length, float)
-    if math.isnan(length):
-        return "?"
-    digits = max(1, math.floor(math.log10(length)) - 2)
-    return f"{round(length, -digits):,.0f}"

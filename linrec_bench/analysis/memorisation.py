@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
@@ -56,29 +54,3 @@ def memorisation(summary: pd.DataFrame, *, k: int | None = None) -> pd.DataFrame
 def planted(summary: pd.DataFrame) -> pd.Series[bool]:
     """Which rows are of data sets with a watermark: their quality is that of marked training histories."""
     return summary["dataset"].astype(str).str.contains(_PLANTED, regex=False)
-
-
-def sentences(summary: pd.DataFrame) -> list[str]:
-    """For every mechanism, how well it knows planted runs at the nearest and at the farthest distance."""
-    found = memorisation(summary)
-    said = []
-    settings = [column for column in VARIANT if column != "run_id"]
-    for _, rows in found.groupby(settings, sort=False, dropna=False):
-        ordered = rows.sort_values("distance")
-        near, far = ordered.iloc[0], ordered.iloc[-1]
-        text = (
-            f"{near['attention']} ranks a planted target in the first {near['k']} for {_share(near)} of the "
-            f"questions at distance {near['distance']}"
-        )
-        if far["distance"] != near["distance"]:
-            text += f", {_share(far)} at {far['distance']}"
-        clean = max(near["clean"], far["clean"])
-        said.append(f"{text} (clean model {clean:.0%}; {near['dataset']}, N = {near['seq_len']:,})")
-    return said
-
-
-def _share(row: pd.Series) -> str:
-    if math.isnan(row["quality_low"]):
-        return f"{row['quality']:.0%}"
-    low, high = max(row["quality_low"], 0.0), min(row["quality_high"], 1.0)
-    return f"{row['quality']:.0%} [{low:.0%}, {high:.0%}]"

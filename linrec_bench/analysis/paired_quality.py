@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,6 @@ from linrec_bench.analysis.user_bootstrap import UserDifference, crossed
 from linrec_bench.declarations import trainings
 
 METRIC = "ndcg@10"
-_KINDS = {"ndcg": "NDCG", "recall": "Recall", "mrr": "MRR"}
 
 Ranks = Mapping[tuple[str, int], Mapping[str, np.ndarray]]
 """What `Run.ranks()` returns: by case and round the arrays `user` and `rank`."""
@@ -190,83 +188,3 @@ def _corrected(records: Sequence[dict[str, object]]) -> pd.DataFrame:
     corrected = holm([float(str(record["p"])) for record in records])
     rows = [record | {"p_holm": p} for record, p in zip(records, corrected, strict=True)]
     return pd.DataFrame.from_records(rows, columns=list(COLUMNS))
-
-
-def sentences(table: pd.DataFrame, *, level: float = 0.05, without: Collection[int] = ()) -> list[str]:
-    """What a person can quote of each row of `differences` or `between_runs`.
-
-    `linrec is .0123 [.0090, .0156] NDCG@10 below softmax (3 seeds, 6,040 users, Holm-corrected p = .0006)`,
-    with the setting before it where the table has several. A difference is called one where its corrected
-    p-value is below `level`. Rows whose label is in `without` are left out.
-    """
-    told = [column for column in ("model", "dataset", "seq_len") if table[column].nunique() > 1]
-    rows = [row for at, row in table.iterrows() if at not in without]
-    return [f"{_where(row, told)}{_sentence(row, level)}" for row in rows]
-
-
-def _where(row: pd.Series, told: Sequence[str]) -> str:
-    words = [f"N = {row[column]:,}" if column == "seq_len" else str(row[column]) for column in told]
-    return f"{', '.join(words)}: " if words else ""
-
-
-def _sentence(row: pd.Series, level: float) -> str:
-    metric = metric_name(str(row["metric"]))
-    between_directions = bool(row["causal"]) != bool(row["against_causal"])
-    own, against = (
-        f"{name} ({'causal' if causal else 'bidirectional'})" if between_directions else str(name)
-        for name, causal in ((row["attention"], row["causal"]), (row["against"], row["against_causal"]))
-    )
-    if row["users"] == 0:
-        return f"{own} and {against} have no seed and user in common, so that nothing is paired"
-    if own == against:
-        own, against = f"{own} in run B", "run A"
-    number = row["difference"]
-    if math.isnan(row["p_holm"]):
-        return f"{own} is {short(abs(number))} {metric} {_side(number)} {against} (one user, no interval)"
-    said = f"{own} is {_size(row)} {metric} {_side(number)} {against} ({proof(row)})"
-    return said if row["p_holm"] < level else f"no difference shown: {said}"
-
-
-def clause(row: pd.Series, *, level: float = 0.05) -> str:
-    """The difference as it follows the quality of the variant, `{}` for what it is compared with.
-
-    `.0123 [.0090, .0156] below {}`; raises `ValueError` for a row without an interval.
-    """
-    if math.isnan(row["p_holm"]):
-        raise ValueError("a difference without an interval; expected one between two users or more")
-    size, side = _size(row), _side(row["difference"])
-    if row["p_holm"] < level:
-        return f"{size} {side} {{}}"
-    return f"no difference from {{}} shown, {size} {side} it"
-
-
-def proof(row: pd.Series) -> str:
-    """`3 seeds, 6,040 users, Holm-corrected p = .0006`: what a difference rests on."""
-    seeds = f"{row['seeds']} seeds" if row["seeds"] > 1 else "1 seed only"
-    return f"{seeds}, {row['users']:,} users, Holm-corrected p {_p(row['p_holm'])}"
-
-
-def _size(row: pd.Series) -> str:
-    """The difference without its sign, with its interval."""
-    number = row["difference"]
-    ends = sorted((row["low"], row["high"]) if number >= 0 else (-row["low"], -row["high"]))
-    return f"{short(abs(number))} [{short(ends[0])}, {short(ends[1])}]"
-
-
-def _side(number: float) -> str:
-    return "below" if number < 0 else "above"
-
-
-def metric_name(metric: str) -> str:
-    """`ndcg@10` -> `NDCG@10`."""
-    kind, _, k = metric.partition("@")
-    return f"{_KINDS[kind]}@{k}"
-
-
-def short(value: float) -> str:
-    """A metric with four decimals and no zero before them: `.0163`."""
-    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.4f}")
-
-
-def _p(value: float) -> str:
-    return "< .0001" if value < 0.0001 else f"= {short(value)}"

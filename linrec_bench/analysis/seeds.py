@@ -32,11 +32,11 @@ MATCHED = ("to_target_s", "to_target_j")
 
 
 def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
-    """One row a variant of task recommend: `VARIANT`, `seeds`, `failed`, `interval`, and mean, low and high.
+    """One row a variant of task recommend: `VARIANT`, `seeds`, `failed`, and mean, low and high.
 
     `ndcg@10` is the mean over the seeds that ended ok, `ndcg@10_low` and `ndcg@10_high` the ends of its 95 %
     t interval; likewise every other metric and `COSTS`. `failed` counts the seeds that did not end ok. With
-    one seed the ends are empty and `interval` says so. Where the summary has the cost of a `quality_target`
+    one seed the ends are empty. Where the summary has the cost of a `quality_target`
     (`matched.COLUMNS`), `reached` counts the seeds that got there.
     """
     metrics = [column for column in summary.columns if METRIC.fullmatch(column)]
@@ -46,7 +46,7 @@ def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
     for variant, rows in recommend.groupby(list(VARIANT), sort=False, dropna=False):
         done = rows[rows["status"] == "ok"]
         record: dict[str, object] = dict(zip(VARIANT, variant, strict=True))
-        record |= {"seeds": len(done), "failed": len(rows) - len(done), "interval": _said(len(done))}
+        record |= {"seeds": len(done), "failed": len(rows) - len(done)}
         for column in (*metrics, *COSTS):
             record |= _interval(column, done)
         if matched:
@@ -58,7 +58,7 @@ def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
         records.append(record)
     told = (*metrics, *COSTS, *(MATCHED if matched else ()))
     ends = [f"{column}{end}" for column in told for end in ("", "_low", "_high")]
-    counts = ["seeds", "failed", "interval", *(("quality_target", "reached") if matched else ())]
+    counts = ["seeds", "failed", *(("quality_target", "reached") if matched else ())]
     return pd.DataFrame.from_records(records, columns=[*VARIANT, *counts, *ends])
 
 
@@ -76,9 +76,3 @@ def mean_and_half_width(values: np.ndarray, *, level: float = LEVEL) -> tuple[fl
         return float(known[0]), math.nan
     error = float(known.std(ddof=1)) / math.sqrt(len(known))
     return float(known.mean()), float(stats.t.ppf((1 + level) / 2, len(known) - 1)) * error
-
-
-def _said(seeds: int) -> str:
-    if seeds == 0:
-        return "no seed ended ok"
-    return "one seed: no interval" if seeds == 1 else f"95 % t interval over {seeds} seeds"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from linrec_bench.cli.options import RESULTS, ResultsRoot
+from linrec_bench.cli.options import RESULTS, Json, ResultsRoot
 
 
 def command(
@@ -25,25 +26,41 @@ def command(
         Path | None, typer.Option(help="Also write a short summary as Markdown, for a pull request.")
     ] = None,
     results: ResultsRoot = RESULTS,
+    as_json: Json = False,
 ) -> None:
     """Write one HTML page about stored runs.
 
     The page is one self-contained file. Reads stored results; measures nothing. Skips runs that cannot be
-    read, with a message; exit 2 if none remains.
+    read, with a message; exit 2 if none remains. With `--json`, prints findings and tables; writes the page
+    only if `--out` is given.
 
     Example: `linrec-bench report results/long_seq/20260101-120000-ab12 --markdown summary.md`
     """
     from linrec_bench import report, terminal
+    from linrec_bench.commands.run_json import run_record
 
     sources, notes = report.gather(folders) if folders else report.newest(results)
     for note in [*notes, *(f"{source.run.folder}: {note}" for source in sources for note in source.notes)]:
         terminal.say(note)
     if not sources:
         raise ValueError(f"{'no run is' if folders else f'{results}: no runs'} left to report")
-    target = out or (sources[0].run.folder if len(sources) == 1 else results) / "report.html"
-    files = {target: report.html(sources, notes)}
+    if as_json:
+        records = [
+            run_record(
+                source.run.folder, source.summary, reference=source.reference, differences=source.quality
+            )
+            for source in sources
+        ]
+        print(json.dumps(records, indent=2))
+    files: dict[Path, str] = {}
+    if out is not None or not as_json:
+        target = out or (sources[0].run.folder if len(sources) == 1 else results) / "report.html"
+        files[target] = report.html(sources, notes)
     if markdown is not None:
         files[markdown] = report.markdown(sources, notes)
     for path, text in files.items():
         report.write_whole(path, text)
-        print(path)
+        if as_json:
+            terminal.say(str(path))
+        else:
+            print(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated
 
@@ -37,6 +38,7 @@ def command(
     """
     from linrec_bench import terminal
     from linrec_bench.commands import run
+    from linrec_bench.commands.run_json import run_record
     from linrec_bench.commands.verify import cards_of
     from linrec_bench.results import store
 
@@ -55,7 +57,13 @@ def command(
         known = store.cards(results, fingerprint=str(stored.environment()["fingerprint"]))
         stored.write_cards(cards_of((job.case for job in planned.jobs), known))
     if as_json:
-        print(summary.to_json(orient="records", indent=2))
+        record = run_record(
+            stored.folder,
+            summary,
+            reference=planned.suite.reference_attention(),
+            differences=stored.quality(),
+        )
+        print(json.dumps(record, indent=2))
     else:
         terminal.show_summary(summary, planned.suite, stored.quality())
     terminal.show_files(stored)

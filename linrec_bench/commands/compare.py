@@ -14,7 +14,8 @@ from linrec_bench.analysis.case_pairing import Place
 from linrec_bench.analysis.compare import DEFAULT_QUALITY_MARGIN, compare_mechanisms, compare_runs
 from linrec_bench.analysis.comparison import Comparison
 from linrec_bench.analysis.intervals import LEVEL
-from linrec_bench.analysis.paired_quality import between_runs, differences, sentences
+from linrec_bench.analysis.paired_quality import between_runs, differences
+from linrec_bench.analysis.quality_findings import difference_findings
 from linrec_bench.analysis.samples_table import base_name, outcomes
 from linrec_bench.gate import calibration
 from linrec_bench.gate.check import BROKEN, HOLDS, NOTHING, UNDECIDED
@@ -95,7 +96,7 @@ class Compared:
             "failures": [asdict(failure) | {"case": _name(failure.place)} for failure in found.failures],
             "reached": [asdict(each) | {"case": _name(each.place)} for each in found.reached],
             "quality": self.quality.to_dict("records"),
-            "quality_said": sentences(self.quality),
+            "findings": [finding.as_record() for finding in difference_findings(self.quality)],
             "only_a": list(map(_name, found.only_a)),
             "only_b": list(map(_name, found.only_b)),
             "only_measured": [

@@ -14,6 +14,7 @@ from linrec_bench.presentation import words
 
 ORDER = (
     "attention",
+    "against",
     "task",
     "causal",
     "seq_len",
@@ -53,8 +54,8 @@ def setting(column: str, value: object) -> str:
         return words.direction(value)
     if column == "phase":
         return words.PHASE.get(str(value), str(value))
-    if column == "case_id":
-        return f"case {value}"
+    if column in ("against", "case_id"):
+        return f"{column.removesuffix('_id')} {value}"
     if isinstance(value, str):
         # Long names break between their parameters.
         return re.sub(r",(?=\S)", ", ", value)
@@ -62,6 +63,11 @@ def setting(column: str, value: object) -> str:
     if column == "seq_len":
         return f"N = {number}"
     return f"{axis(column)} {number}"
+
+
+def without_parameters(label: str) -> str:
+    """`sasrec` of `sasrec(dropout=0.2)`: for a text that is too long with them."""
+    return label.partition("(")[0]
 
 
 def axis(column: str) -> str:

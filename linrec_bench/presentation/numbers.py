@@ -104,6 +104,11 @@ def ratio(value: float) -> str:
     return MISSING if math.isnan(value) else f"{three_digits(value)}x"
 
 
+def short_ratio(value: float) -> str:
+    """`0.31x`, `2.5x`, `120x`: for sentences."""
+    return MISSING if math.isnan(value) else f"{two_digits(value)}x"
+
+
 def percent(value: float) -> str:
     """A share as `12%`, small ones as `2.4%` and `0.85%`."""
     if math.isnan(value):

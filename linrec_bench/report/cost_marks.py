@@ -107,7 +107,7 @@ def crossing_mark(each: Crossing, cost: Cost, reference: str, x: Log, height: fl
     low = x.low if math.isnan(each.low) else each.low
     high = x.high if math.isnan(each.high) else each.high
     name = each.challenger
-    text = f"{name} is {cost.cheaper} than {reference} from {each.said}"
+    text = f"{name} is {cost.cheaper} than {reference} from {each.said.removeprefix('at ')}"
     mark = Mark(name, x(each.seq_len), height, text)
     whisker = Line(name, charts.polyline([(x(low), height), (x(high), height)]))
     return Drawn(name, (mark,), lines=(whisker,))

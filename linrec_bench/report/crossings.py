@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from linrec_bench.analysis.crossover import crossover
-from linrec_bench.analysis.headline import FLOORS
+from linrec_bench.analysis.cost_findings import crossover_finding
+from linrec_bench.analysis.crossover import FLOORS, crossover
 from linrec_bench.analysis.samples_table import base_name
+from linrec_bench.presentation.sentences import crossing
 from linrec_bench.report.costs import Cost
 from linrec_bench.report.frames import number, records
 
@@ -37,9 +38,8 @@ def crossings_of(rows: pd.DataFrame, cost: Cost, reference: str) -> list[Crossin
             continue
         for record in records(crossover(rows, challenger=name, incumbent=same[0], cost=cost.column)):
             at, low, high = (number(record, f"seq_len{end}") for end in ("", "_low", "_high"))
-            crosses, never = (record["outcome"] == outcome for outcome in ("crosses", "never"))
-            said = f"at no length up to {record['longest']:,}" if never else str(record["said"])
-            found.append(Crossing(name, at if crosses else None, low, high, said))
+            said = crossing(crossover_finding(record, where={}))
+            found.append(Crossing(name, at if record["outcome"] == "crosses" else None, low, high, said))
     return sorted(found, key=lambda each: each.seq_len or 0.0)
 
 

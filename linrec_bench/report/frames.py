@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,8 +16,6 @@ from linrec_bench.presentation import case_names, numbers, words
 
 SETTINGS = ("model", "dataset", "batch_size", "hidden_size", "heads", "layers", "dtype", "device", "seed")
 """What, beside N and the mechanism, sets one panel of a part apart from another."""
-
-_STOPS = re.compile(r"\S+ (is skipped|is killed|fails|runs out of \w+) at N = ")
 
 
 @dataclass(frozen=True)
@@ -82,15 +79,6 @@ def varying(rows: pd.DataFrame) -> list[str]:
 def records(rows: pd.DataFrame) -> list[dict[str, object]]:
     """A mapping a row, column -> value."""
     return [{str(column): value for column, value in row.items()} for row in rows.to_dict("records")]
-
-
-def told_apart(findings: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The findings that compare mechanisms, and those that tell from which length on one no longer ran."""
-    stops = [_STOPS.match(sentence) is not None for sentence in findings]
-    return (
-        tuple(sentence for sentence, stop in zip(findings, stops, strict=True) if not stop),
-        tuple(sentence for sentence, stop in zip(findings, stops, strict=True) if stop),
-    )
 
 
 def outcome(summary: pd.DataFrame) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from linrec_bench.analysis.headline import headline
+from linrec_bench.analysis.headline import findings
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.systems import compares_systems, named
 from linrec_bench.declarations import trainings
 from linrec_bench.presentation import case_names, numbers, words
+from linrec_bench.presentation.sentences import sentences
 from linrec_bench.report import environment_view
 from linrec_bench.report.cards import contradictions
 from linrec_bench.report.expectations import expectations, paper_claims
@@ -25,7 +26,6 @@ from linrec_bench.report.frames import (
     phases,
     records,
     shared,
-    told_apart,
     varying,
 )
 from linrec_bench.report.ledger import counted
@@ -48,10 +48,10 @@ def _run(source: Source) -> Iterator[str]:
     summary = source.summary
     yield f"### {_text(source.title)}"
     yield f"{outcome(summary)}. {_text(environment_view.machine(source.environment))}."
-    told = told_apart(headline(summary, source.reference, source.quality))
-    findings = [each for part in told for each in part]
-    if findings:
-        yield "\n".join(f"- {_text(sentence)}" for sentence in findings)
+    found = findings(summary, source.reference, source.quality)
+    found.sort(key=lambda finding: finding.kind == "stops")
+    if found:
+        yield "\n".join(f"- {_text(sentence)}" for sentence in sentences(found))
     for part in cost_parts(summary):
         yield from _costs(part, source.reference)
     yield from _quality(summary)

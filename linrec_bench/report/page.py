@@ -11,13 +11,14 @@ from importlib import resources
 import jinja2
 
 import linrec_bench
-from linrec_bench.analysis.headline import headline
+from linrec_bench.analysis.headline import findings
+from linrec_bench.presentation.sentences import sentences
 from linrec_bench.report import environment_view, svg_markers
 from linrec_bench.report.cards import cards_table, contradictions
 from linrec_bench.report.charts import Chart
 from linrec_bench.report.cost_charts import Shape, cost_shapes
 from linrec_bench.report.expectations import expectations, paper_claims
-from linrec_bench.report.frames import cost_parts, outcome, told_apart
+from linrec_bench.report.frames import cost_parts, outcome
 from linrec_bench.report.ledger import counted, ledger_table
 from linrec_bench.report.quality_charts import compared_names, quality_charts
 from linrec_bench.report.sources import Source
@@ -56,7 +57,9 @@ def section(source: Source, *, id: str) -> Section:
     summary, reference = source.summary, source.reference
     parts = cost_parts(summary)
     figures = [(part.name, tuple(cost_shapes(part, reference))) for part in parts]
-    findings, stops = told_apart(headline(summary, reference, source.quality))
+    found = findings(summary, reference, source.quality)
+    stops = [finding for finding in found if finding.kind == "stops"]
+    others = [finding for finding in found if finding.kind != "stops"]
     expected, said = expectations(source)
     claimed, claims_said = paper_claims(source)
     memory = environment_view.memory_of(source.environment)
@@ -67,8 +70,8 @@ def section(source: Source, *, id: str) -> Section:
         machine=environment_view.machine(source.environment),
         outcome=outcome(summary),
         notes=source.notes,
-        findings=findings,
-        stops=stops,
+        findings=tuple(sentences(others, among=found)),
+        stops=tuple(sentences(stops, among=found)),
         figures=tuple((name, shapes) for name, shapes in figures if shapes),
         quality=tuple(quality_charts(summary)),
         tables=(

@@ -15,12 +15,13 @@ from rich.text import Text
 from linrec_bench.analysis.case_pairing import Place
 from linrec_bench.analysis.compare import COUNTED
 from linrec_bench.analysis.comparison import Comparison, Line, Reached, Verdict
-from linrec_bench.analysis.paired_quality import sentences
+from linrec_bench.analysis.quality_findings import difference_findings
 from linrec_bench.commands.compare import Compared
 from linrec_bench.declarations import trainings
 from linrec_bench.presentation import numbers as say
 from linrec_bench.presentation import words
 from linrec_bench.presentation.case_names import case_name
+from linrec_bench.presentation.sentences import sentences
 from linrec_bench.terminal.streams import listed, out
 
 MOST_NAMES = 20
@@ -46,7 +47,7 @@ def show_comparison(found: Compared) -> None:
                 _show_curve(place, lines)
     if curves and shown < len(curves):
         out.print(f"curves without any difference, not shown: {len(curves) - shown} of {len(curves)}\n")
-    for sentence in sentences(found.quality):
+    for sentence in sentences(difference_findings(found.quality)):
         listed(sentence)
     _show_missing(found.comparison)
     _show_sum(found.comparison)

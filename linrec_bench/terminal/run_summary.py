@@ -35,10 +35,10 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
 
     `differences` are those of quality between variants, paired by user and seed.
     """
-    from linrec_bench.analysis.headline import headline
     from linrec_bench.analysis.memorisation import memorisation, planted
     from linrec_bench.analysis.padding import lengths_from, padding_cost
     from linrec_bench.analysis.systems import system_names
+    from linrec_bench.presentation.sentences import headline
 
     costs = summary[~summary["task"].isin(trainings())]
     keys = ["task", "phase", "causal", lengths_from(costs)]

@@ -111,7 +111,8 @@ def test_rounds_of_two_runs_are_not_paired_and_those_of_one_run_are(two_runs, pl
     planted.cost(layer_case("linrec"), 2e-3, drift=drift, between=0.002)
     found = compare_mechanisms(planted.frame(), attention="linrec", against="softmax", margin=MARGIN)
     assert only(found, "time").verdict == "worse"
-    assert only(found, "time").place.attention == "linrec against softmax"
+    place = only(found, "time").place
+    assert (place.attention, place.against) == ("linrec", "softmax")
 
 
 def test_two_mechanisms_have_the_same_ratio_here_and_in_the_summary(planted, layer_case):
@@ -305,10 +306,10 @@ def test_mechanisms_are_found_by_label_or_by_a_name_that_is_not_shared(planted, 
 
     def places(attention, against):
         found = compare_mechanisms(planted.frame(), attention=attention, against=against, margin=MARGIN)
-        return [line.place.attention for line in found.lines]
+        return [(line.place.attention, line.place.against) for line in found.lines]
 
-    assert places("linrec(padding=ignore)", "sdpa") == ["linrec(padding=ignore) against sdpa(padding=ignore)"]
-    assert places("linrec", "sdpa") == ["linrec against sdpa(padding=ignore)"]
+    assert places("linrec(padding=ignore)", "sdpa") == [("linrec(padding=ignore)", "sdpa(padding=ignore)")]
+    assert places("linrec", "sdpa") == [("linrec", "sdpa(padding=ignore)")]
     with pytest.raises(ValueError, match="no attention 'softmax' among"):
         places("linrec", "softmax")
     with pytest.raises(ValueError, match="the same mechanism"):

@@ -141,7 +141,8 @@ def test_two_mechanisms_of_one_run(planted, train):
     train(planted, [0.2], epoch_s=2.0, attention="linrec")
     found = compare_mechanisms(planted.frame(), attention="linrec", against="softmax", margin=0.1)
     assert (only(found).a_s, only(found).b_s) == (6.0, 2.0)
-    assert only(found).place.attention == "linrec against softmax"
+    place = only(found).place
+    assert (place.attention, place.against) == ("linrec", "softmax")
 
 
 @pytest.mark.parametrize("target", [0.0, 1.0, -0.1, math.nan])

@@ -3,8 +3,10 @@
 import pandas as pd
 import pytest
 
-from linrec_bench.analysis.memorisation import memorisation, planted, sentences
+from linrec_bench.analysis.memorisation import memorisation, planted
+from linrec_bench.analysis.quality_findings import memorisation_findings
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
+from linrec_bench.presentation.sentences import sentences
 
 
 def row(attention, distance, hit, *, seed=0, clean=0.0, watermark=True):
@@ -45,7 +47,7 @@ def test_hit_rates_are_means_over_seeds_by_distance():
 def test_without_a_watermark_there_is_nothing():
     summary = pd.DataFrame([row("linrec", 0, 0, watermark=False)])
     assert memorisation(summary).empty
-    assert sentences(summary) == []
+    assert list(memorisation_findings(summary)) == []
     assert planted(summary).tolist() == [False]
 
 
@@ -55,8 +57,10 @@ def test_a_cut_off_that_was_not_measured_is_refused():
 
 
 def test_the_sentence_names_both_ends_and_the_clean_model():
-    said = sentences(pd.DataFrame([row("linrec", 0, 0.9, clean=0.05), row("linrec", 8, 0.25)]))
+    said = sentences(
+        list(memorisation_findings(pd.DataFrame([row("linrec", 0, 0.9, clean=0.05), row("linrec", 8, 0.25)])))
+    )
     assert said == [
         "linrec ranks a planted target in the first 10 for 90% of the questions at distance 0, 25% at 8 "
-        "(clean model 5%; toy, N = 50)"
+        "(clean model 5.0%; toy, N = 50)"
     ]

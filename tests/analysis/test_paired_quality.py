@@ -7,9 +7,16 @@ import pandas as pd
 import pytest
 
 from linrec_bench.analysis import paired_quality
-from linrec_bench.analysis.paired_quality import between_runs, differences, of_ranks, sentences
+from linrec_bench.analysis.paired_quality import between_runs, differences, of_ranks
+from linrec_bench.analysis.quality_findings import difference_findings
 from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.measures.instruments import ranking_metrics
+from linrec_bench.presentation import sentences as presented
+
+
+def sentences(table):
+    return presented.sentences(difference_findings(table))
+
 
 USERS = np.arange(400, dtype=np.int32)
 
@@ -72,8 +79,8 @@ def test_a_planted_loss_is_found_and_said():
     assert (row["users"], row["seeds"], row["over"]) == (400, 3, "users and seeds")
     (said,) = sentences(table)
     pattern = (
-        r"linrec is \.\d{4} \[\.\d{4}, \.\d{4}\] NDCG@10 below softmax "
-        r"\(3 seeds, 400 users, Holm-corrected p = \.0044\)"
+        r"linrec is 0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] NDCG@10 below softmax "
+        r"\(3 seeds, 400 users, Holm-corrected p = 0\.0044\)"
     )
     assert re.fullmatch(pattern, said), said
 
@@ -82,7 +89,7 @@ def test_no_difference_is_not_called_one():
     table = differences(*three_seeds(0.0), reference="softmax")
     assert table["p"].tolist() == [1.0]
     assert sentences(table) == [
-        "no difference shown: linrec is .0000 [.0000, .0000] NDCG@10 above softmax "
+        "no difference shown: linrec is 0.0000 [0.0000, 0.0000] NDCG@10 above softmax "
         "(3 seeds, 400 users, Holm-corrected p = 1.0000)"
     ]
 
@@ -190,6 +197,6 @@ def test_two_runs_are_paired_variant_by_variant():
     table = between_runs(cases, ranks, cases.assign(run_id="other"), worse)
     assert table["attention"].tolist() == ["linrec", "softmax"]
     said = sentences(table)
-    assert said[0].startswith("linrec in run B is .")
+    assert said[0].startswith("linrec in run B is 0.")
     assert " NDCG@10 below run A (3 seeds" in said[0]
     assert said[1].startswith("no difference shown: softmax in run B")

@@ -6,12 +6,12 @@ import textwrap
 import numpy as np
 import pandas as pd
 import pytest
+from linrec_bench.analysis.system_ranking import by_means, ranking
 
 from linrec_bench.analysis.headline import headline
 from linrec_bench.analysis.paired_quality import COLUMNS, differences
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.summary import summarise
-from linrec_bench.analysis.system_ranking import by_means, ranking
 
 USERS = np.arange(400, dtype=np.int32)
 # System: model, mechanism, layers, and the rank that its targets have.

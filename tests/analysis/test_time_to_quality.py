@@ -4,10 +4,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from linrec_bench.analysis.headline import headline
 from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.analysis.time_to_quality import COLUMNS, learning_curves, time_to_quality
+from linrec_bench.presentation.sentences import headline
 
 
 @pytest.fixture
@@ -139,7 +139,9 @@ def test_the_finding_compares_at_one_quality(planted, train):
     train("linrec", [0.1, 0.1, 0.2], epoch_s=2.0)
     summary = summarise(planted.frame(), reference="softmax")
     (sentence,) = [text for text in headline(summary, "softmax") if "validation" in text]
-    assert sentence.startswith("linrec takes 3x the training time of softmax to validation NDCG@10 0.2000")
+    assert sentence.startswith(
+        "linrec takes 3.0x the training time of softmax to reach validation NDCG@10 0.2000"
+    )
 
 
 def test_the_finding_names_direction_and_model_where_there_are_several(planted, train, recommend_case):

@@ -46,7 +46,7 @@ def test_the_planted_crossing_is_marked_where_it_is(shapes):
     share = math.log(400 / 128) / math.log(1024 / 128)
     assert crossing.x == pytest.approx(x["128"] + share * (x["1,024"] - x["128"]), abs=1)
     assert "linrec is faster than softmax from N = 400" in crossing.text
-    assert chart.note.startswith("Faster than softmax: linrec N = 400")
+    assert chart.note.startswith("Faster than softmax: linrec at N = 400")
     assert len(chart.whiskers) == 1
 
 

@@ -1,8 +1,13 @@
 """`linrec-bench report`: where it writes, what it says, how it ends."""
 
+import json
+
 import pytest
 
+from linrec_bench.analysis.findings import Finding
 from linrec_bench.cli import main
+from linrec_bench.presentation.sentences import headline, sentences
+from linrec_bench.results import store
 
 
 @pytest.fixture
@@ -41,6 +46,21 @@ def test_what_is_left_out_is_named_in_both_places(report, make_run, tmp_path):
     assert code == 0
     assert f"{empty}: left out: an empty run" in err
     assert f"{empty}: left out: an empty run" in (tmp_path / "report.html").read_text()
+
+
+def test_json_has_findings_and_tables_and_writes_no_page(report, make_run, tmp_path):
+    folder = make_run()
+    code, out, _ = report(folder, "--json")
+    assert code == 0
+    assert not (folder / "report.html").exists()
+    (record,) = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (record["run_id"], record["reference"]) == (folder.name, "softmax")
+    assert len(record["summary"]) == len(store.Run(folder).summary())
+    found = [Finding(**finding) for finding in record["findings"]]
+    assert sentences(found) == headline(store.Run(folder).summary(), "softmax")
+    code, out, err = report(folder, "--json", "--out", tmp_path / "page.html")
+    assert json.loads(out)
+    assert err == f"{tmp_path / 'page.html'}\n"
 
 
 def test_nothing_left_to_report_is_a_mistake_of_usage(report, make_run, tmp_path):

@@ -6,7 +6,6 @@ from pathlib import Path
 from linrec_bench.analysis.verdict import Bound, Claim, Verdict
 from linrec_bench.report import environment_view
 from linrec_bench.report.cards import CardRow, cards_table
-from linrec_bench.report.frames import told_apart
 from linrec_bench.report.ledger import Entry, counted, ledger_table, of_verdicts
 from linrec_bench.report.table import Cell, Column, build
 
@@ -95,11 +94,6 @@ def test_a_card_that_was_not_probed_says_so():
         ["a", "causal", "holds", "not probed"],
         ["b", "causal", "holds", "contradicted"],
     ]
-
-
-def test_what_stopped_stands_apart_from_what_compares():
-    findings = ["a is skipped at N = 8, forward", "a overtakes b at N = 4", "b runs out of memory at N = 9"]
-    assert told_apart(findings) == (("a overtakes b at N = 4",), (findings[0], findings[2]))
 
 
 def test_the_environment_is_told_in_full():

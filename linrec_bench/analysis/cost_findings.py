@@ -1,0 +1,132 @@
+"""Findings on time and memory: overtaking lengths, ratios of memory and of state, what no longer runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from linrec_bench.analysis.crossover import FLOORS, crossover, line_of, one_of
+from linrec_bench.analysis.findings import Finding, number, scalars
+from linrec_bench.analysis.samples_table import base_name
+from linrec_bench.case import Scalar
+
+TASKS = ("core", "layer", "train_step", "decode")
+
+_LIGHTEST_FIRST = ("forward", "forward_backward", "step")
+
+_WHERE = (
+    "task",
+    "phase",
+    "causal",
+    "batch_size",
+    "hidden_size",
+    "heads",
+    "layers",
+    "catalogue_size",
+    "model",
+    "dtype",
+    "device",
+)
+
+_FAILURES = ("oom", "timeout", "killed", "error", "skipped")
+
+
+def cost_findings(summary: pd.DataFrame, reference: str) -> Iterator[Finding]:
+    """Findings of the largest batch and width of each task and direction at which the reference was measured,
+    in the phase with the most work; in the order of tasks, bidirectional before causal, and of names."""
+    costs = summary[summary["task"].isin(TASKS)]
+    for task in TASKS:
+        for causal in (False, True):
+            part = costs[(costs["task"] == task) & (costs["causal"] == causal)]
+            if len(part):
+                yield from _of_line(_heaviest_line(part, reference), reference)
+
+
+def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """The rows of the line with the most tokens, width and work; ties are broken by what else differs.
+
+    Lines in which the reference was measured at two lengths come first: only there something can be found.
+    """
+    keys = line_of(part)
+    order = [column for column in ("batch_size", "hidden_size", "layers", "catalogue_size") if column in part]
+    incumbent = one_of(sorted(map(str, part["attention"].unique())), reference)
+    known = (part["attention"] == incumbent) & (part["status"] == "ok")
+    counts = known.groupby([part[key] for key in keys], dropna=False).transform("sum")
+    ranked = part.assign(_phase=part["phase"].map(_LIGHTEST_FIRST.index), _known=counts >= 2)
+    others = [key for key in keys if key not in order]
+    by = ["_known", *order, "_phase", *others]
+    heaviest = ranked.sort_values(by, kind="stable", na_position="first").iloc[-1]
+    same = [(part[key] == heaviest[key]) | (part[key].isna() & pd.isna(heaviest[key])) for key in keys]
+    return part[np.logical_and.reduce(same)]
+
+
+def _of_line(line: pd.DataFrame, reference: str) -> Iterator[Finding]:
+    where = scalars(line.iloc[0], _WHERE)
+    labels = sorted(map(str, line["attention"].unique()))
+    incumbent = one_of(labels, reference)
+    for label in labels:
+        rows = line[line["attention"] == label]
+        if incumbent is not None and label != incumbent and base_name(label) not in FLOORS:
+            yield from _crossover(line, label, incumbent, where)
+        yield from _stops(rows, label, where)
+
+
+def _crossover(line: pd.DataFrame, label: str, incumbent: str, where: dict[str, Scalar]) -> Iterator[Finding]:
+    for _, speed in crossover(line, challenger=label, incumbent=incumbent).iterrows():
+        yield crossover_finding(speed, where=where, **_memory_ratio(line, label, incumbent))
+
+
+def crossover_finding(
+    row: Mapping[str, object] | pd.Series, *, where: Mapping[str, Scalar], **evidence: Scalar
+) -> Finding:
+    """A row of `crossover.crossover` as a finding."""
+    return Finding(
+        kind="crossover",
+        subject=str(row["challenger"]),
+        reference=str(row["incumbent"]),
+        value=number(row["seq_len"]),
+        low=number(row["seq_len_low"]),
+        high=number(row["seq_len_high"]),
+        unit="events",
+        where=where,
+        evidence=scalars(row, ("outcome", "shortest", "longest")) | evidence,
+    )
+
+
+def _memory_ratio(line: pd.DataFrame, label: str, incumbent: str) -> dict[str, Scalar]:
+    """Of the state of decoding, else of the peak memory, at the longest length that both reached."""
+    own = line[(line["attention"] == label) & (line["status"] == "ok")].sort_values("seq_len")
+    if "state_bytes" in own and own["state_bytes"].notna().any():
+        other = line[(line["attention"] == incumbent) & (line["status"] == "ok")]
+        pair = own.merge(other, on="seq_len", suffixes=("", "_other"))
+        pair = pair[(pair["state_bytes"] > 0) & (pair["state_bytes_other"] > 0)]
+        if pair.empty:
+            return {}
+        last = pair.iloc[-1]
+        ratio = float(last["state_bytes"] / last["state_bytes_other"])
+        return {"state_ratio": ratio, "ratio_at": int(last["seq_len"])}
+    known = own[own["memory_ratio"].notna()]
+    if known.empty:
+        return {}
+    last = known.iloc[-1]
+    return {"memory_ratio": float(last["memory_ratio"]), "ratio_at": int(last["seq_len"])}
+
+
+def _stops(rows: pd.DataFrame, label: str, where: dict[str, Scalar]) -> Iterator[Finding]:
+    """The first length from which nothing runs any more, if that is not so from the start."""
+    ordered = rows.sort_values("seq_len")
+    done = ordered.loc[ordered["status"] == "ok", "seq_len"]
+    beyond = ordered[ordered["seq_len"] > (done.max() if len(done) else math.inf)]
+    if len(beyond) and beyond.iloc[0]["status"] in _FAILURES:
+        first = beyond.iloc[0]
+        yield Finding(
+            kind="stops",
+            subject=label,
+            value=float(first["seq_len"]),
+            unit="events",
+            where=where,
+            evidence={"status": str(first["status"])},
+        )

@@ -1,0 +1,209 @@
+"""Findings on ranking quality: of variants, pairs and systems, and of the training time that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+import pandas as pd
+
+from linrec_bench.analysis.crossover import one_of
+from linrec_bench.analysis.findings import Finding, Kind, number, scalars
+from linrec_bench.analysis.memorisation import memorisation
+from linrec_bench.analysis.paired_quality import METRIC
+from linrec_bench.analysis.seeds import VARIANT, across_seeds
+from linrec_bench.analysis.systems import OWN, compared, compares_systems, several_models
+from linrec_bench.case import Scalar
+
+LEVEL = 0.05
+"""A difference is shown where its p-value, after Holm's correction over the table, is below it."""
+
+_SETTING = tuple(
+    column for column in VARIANT if column not in ("run_id", "suite", "attention", "task", "phase")
+)
+
+_PLACE = ("dataset", "seq_len", *OWN)
+"""What systems that are ranked together share."""
+
+
+def quality_findings(ranked: pd.DataFrame, reference: str, differences: pd.DataFrame) -> Iterator[Finding]:
+    """Findings of task recommend (rows of a summary without planted data) and of its paired `differences`.
+
+    Every variant with its difference from the reference; where systems are compared, or mechanisms within
+    several models, their ranks instead. Differences that no variant carries follow at the end.
+    """
+    if compares_systems(ranked):
+        # A table of an older version compares mechanisms within models.
+        paired = differences[differences["model"] == ""]
+        yield from rank_findings(paired) if len(paired) else mean_findings(across_seeds(compared(ranked)))
+        return
+    variants = across_seeds(ranked)
+    if several_models(ranked) and not differences.empty:
+        for _, rows in differences.groupby("model"):
+            yield from rank_findings(rows)
+        counting = variants[variants["attention"] == "no-op"]
+        yield from mean_findings(counting.assign(attention=counting["model"], model=""))
+        yield from _time_to_quality(variants, reference)
+        return
+    carried: set[int] = set()
+    yield from _variants(variants, reference, differences, carried)
+    yield from _time_to_quality(variants, reference)
+    yield from difference_findings(differences, without=carried)
+
+
+def difference_findings(table: pd.DataFrame, *, without: Collection[int] = ()) -> list[Finding]:
+    """A finding for each row of `paired_quality.differences` or `between_runs`; not of rows in `without`."""
+    return [_difference(row) for at, row in table.iterrows() if at not in without]
+
+
+def rank_findings(table: pd.DataFrame) -> Iterator[Finding]:
+    """A finding for each row of `paired_quality.differences` of what is ranked, the best of a place first."""
+    for _, group in table.groupby(list(_PLACE), dropna=False):
+        for _, rows in group.groupby(["against", "against_causal"], dropna=False):
+            # The reference has its own mean, over all its seeds, where a system shares them all.
+            quality = number(rows.sort_values("seeds")["against_quality"].iloc[-1])
+            for _, row in rows.sort_values("difference", ascending=False, kind="stable").iterrows():
+                yield _difference(row, kind="rank", reference_value=quality)
+
+
+def mean_findings(variants: pd.DataFrame) -> Iterator[Finding]:
+    """The means of systems alone (`seeds.across_seeds`), where there is nothing to pair, the best first."""
+    if METRIC not in variants:
+        return
+    for _, rows in variants[variants["seeds"] > 0].groupby(list(_PLACE), dropna=False):
+        for _, row in rows.sort_values(METRIC, ascending=False, kind="stable").iterrows():
+            yield _mean(row, kind="mean")
+
+
+def memorisation_findings(summary: pd.DataFrame) -> Iterator[Finding]:
+    """How well each variant knows planted runs, a finding a distance, the nearest first."""
+    settings = [column for column in VARIANT if column != "run_id"]
+    for _, rows in memorisation(summary).groupby(settings, sort=False, dropna=False):
+        for _, row in rows.sort_values("distance").iterrows():
+            yield Finding(
+                kind="memorisation",
+                subject=str(row["attention"]),
+                value=number(row["quality"]),
+                low=number(row["quality_low"]),
+                high=number(row["quality_high"]),
+                unit="share",
+                where=scalars(row, (*_SETTING, "distance")),
+                evidence=scalars(row, ("k", "clean", "gain", "ndcg_lost", "seeds")),
+            )
+
+
+def _difference(row: pd.Series, *, kind: Kind = "difference", **evidence: Scalar) -> Finding:
+    proof = scalars(row, ("p_holm", "users", "seeds", "quality", "against_quality"))
+    p = number(row["p_holm"])
+    where = scalars(row, _SETTING)
+    if not pd.isna(row["against_causal"]):
+        where["reference_causal"] = bool(row["against_causal"])
+    return Finding(
+        kind=kind,
+        subject=str(row["attention"]),
+        reference=str(row["against"]),
+        value=number(row["difference"]),
+        low=number(row["low"]),
+        high=number(row["high"]),
+        unit=str(row["metric"]),
+        where=where,
+        evidence=proof | {"shown": p is not None and p < LEVEL} | evidence,
+    )
+
+
+def _mean(
+    row: pd.Series,
+    *,
+    kind: Kind = "quality",
+    reference: str | None = None,
+    evidence: Mapping[str, Scalar] | None = None,
+) -> Finding:
+    # Where nothing is mixed the model is what was ranked.
+    counts = row["attention"] == "no-op"
+    settings = [name for name in _SETTING if not (counts and name in ("model", "causal"))]
+    return Finding(
+        kind=kind,
+        subject=str(row["model"] if counts else row["attention"]),
+        reference=reference,
+        value=number(row[METRIC]),
+        low=number(row[f"{METRIC}_low"]),
+        high=number(row[f"{METRIC}_high"]),
+        unit=METRIC,
+        where=scalars(row, settings),
+        evidence=scalars(row, ["seeds"]) | dict(evidence or {}),
+    )
+
+
+def _settings(variants: pd.DataFrame, reference: str) -> Iterator[tuple[dict[str, pd.Series], str | None]]:
+    """The variants of each setting that have a seed, by name, the reference first, and its name there."""
+    settings = [column for column in VARIANT if column != "attention"]
+    for _, rows in variants[variants["seeds"] > 0].groupby(settings, sort=True, dropna=False):
+        by_label = {str(row["attention"]): row for _, row in rows.iterrows()}
+        incumbent = one_of(sorted(by_label), reference)
+        yield (
+            {name: by_label[name] for name in sorted(by_label, key=lambda n: (n != incumbent, n))},
+            incumbent,
+        )
+
+
+def _variants(
+    variants: pd.DataFrame, reference: str, differences: pd.DataFrame, carried: set[int]
+) -> Iterator[Finding]:
+    """A finding a variant; the labels of the differences that it carries are added to `carried`."""
+    if METRIC not in variants:
+        return
+    for by_label, incumbent in _settings(variants, reference):
+        for label, row in by_label.items():
+            if incumbent is None or label == incumbent:
+                yield _mean(row)
+                continue
+            other = by_label[incumbent]
+            share = number(row["train_time_s"] / other["train_time_s"])
+            paired = _paired(differences, row, incumbent)
+            if paired is None:
+                against: dict[str, Scalar] = {
+                    f"reference_{name}": number(other[f"{METRIC}{end}"])
+                    for name, end in (("value", ""), ("low", "_low"), ("high", "_high"))
+                }
+            else:
+                at, found = paired
+                carried.add(at)
+                pair = _difference(found)
+                against = dict(pair.evidence) | {
+                    "difference": pair.value,
+                    "difference_low": pair.low,
+                    "difference_high": pair.high,
+                }
+            yield _mean(row, reference=incumbent, evidence={"train_time_ratio": share} | against)
+
+
+def _paired(differences: pd.DataFrame, row: pd.Series, incumbent: str) -> tuple[int, pd.Series] | None:
+    """The difference between a variant and the reference in its direction over all its seeds, with its label
+    in the table; None where there is none with an interval."""
+    same = (differences["against"] == incumbent) & (differences["against_causal"] == row["causal"])
+    same &= (differences["seeds"] == row["seeds"]) & differences["p_holm"].notna()
+    for column in VARIANT:
+        same &= differences[column] == row[column]
+    return next(((int(str(at)), found) for at, found in differences[same].iterrows()), None)
+
+
+def _time_to_quality(variants: pd.DataFrame, reference: str) -> Iterator[Finding]:
+    """What a given quality costs with each variant, relative to the reference."""
+    if "to_target_s" not in variants:
+        return
+    for by_label, incumbent in _settings(variants, reference):
+        if incumbent is None or number(by_label[incumbent]["to_target_s"]) is None:
+            continue
+        other = by_label[incumbent]
+        there = {label: number(row["to_target_s"]) for label, row in by_label.items() if label != incumbent}
+        # Those that did not all get there come first.
+        for label in sorted(there, key=lambda label: there[label] is not None):
+            row = by_label[label]
+            yield Finding(
+                kind="time_to_quality",
+                subject=label,
+                reference=incumbent,
+                value=number(row["to_target_s"] / other["to_target_s"]),
+                unit="ratio",
+                where=scalars(row, _SETTING),
+                evidence=scalars(row, ("reached", "seeds")) | {"target": number(other["quality_target"])},
+            )

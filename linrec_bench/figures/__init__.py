@@ -1,9 +1,11 @@
-"""Tables -> figures, one file a figure. `draw_all` writes those that a run has rows for."""
+"""Tables -> figures, one file a figure, found by its `SPEC`. `plot` and `report` both draw these."""
 
 from __future__ import annotations
 
+import importlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,50 +17,34 @@ from PIL import Image
 
 from linrec_bench.analysis.padding import lengths_from
 from linrec_bench.declarations import trainings
-from linrec_bench.figures import (
-    amdahl,
-    cost,
-    decode,
-    growth,
-    heat,
-    history,
-    learning,
-    memory_kinds,
-    memory_probe,
-    padding,
-    pareto,
-)
+from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style, style_of
+from linrec_bench.registry import Registry
 
-__all__ = ["FIGURES", "FORMATS", "PAPER", "Kind", "NothingToDraw", "Style", "draw_all", "save", "style_of"]
+__all__ = [
+    "FIGURES",
+    "FORMATS",
+    "PAPER",
+    "FigureSpec",
+    "NothingToDraw",
+    "Part",
+    "Style",
+    "draw_all",
+    "parts",
+    "save",
+    "style_of",
+]
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A figure: `draw(summary, samples, style)` of the rows of one of its `tasks`."""
+def _found() -> list[FigureSpec]:
+    modules = (
+        importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
+    )
+    specs = [module.SPEC for module in modules if hasattr(module, "SPEC")]
+    return sorted(specs, key=lambda spec: spec.place)
 
-    draw: Callable[[pd.DataFrame, pd.DataFrame, Style], Figure]
-    tasks: tuple[str, ...]
 
-
-_COSTS = ("core", "layer", "train_step")
-
-FIGURES: Mapping[str, Kind] = {
-    "time": Kind(cost.draw_time, _COSTS),
-    "memory": Kind(cost.draw_memory, _COSTS),
-    "growth": Kind(growth.draw, _COSTS),
-    "speedup": Kind(heat.draw, _COSTS),
-    "memory_kinds": Kind(memory_kinds.draw, _COSTS),
-    "padding": Kind(padding.draw, _COSTS),
-    "amdahl": Kind(amdahl.draw, ("train_step",)),
-    "latency": Kind(decode.draw_latency, ("decode",)),
-    "state": Kind(decode.draw_state, ("decode",)),
-    "quality": Kind(pareto.draw, ("recommend",)),
-    "learning_curves": Kind(learning.draw, ("recommend",)),
-    "quality_by_history": Kind(history.draw_history, ("recommend",)),
-    "quality_by_users": Kind(history.draw_users, ("recommend",)),
-    "memory_probe": Kind(memory_probe.draw, ("recommend",)),
-}
+FIGURES: Registry[FigureSpec] = Registry("figure", [(spec.name, spec) for spec in _found()])
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -74,6 +60,45 @@ _TEXTS = ("model", "dataset", "detail", "kernel", "reference", "interval_over")
 """Columns whose empty strings a CSV file cannot tell from missing values."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """The rows of a run that one figure shows, and the stem of its files.
+
+    A cost figure is drawn for each task apart, under names such as `time_layer`, and for each direction where
+    a task has both (`time_layer_causal`), since they are rarely swept over the same shapes.
+    """
+
+    stem: str
+    spec: FigureSpec
+    summary: pd.DataFrame
+    samples: pd.DataFrame
+
+    def draw(self, style: Style = PAPER) -> Figure:
+        """The figure; raises `NothingToDraw` where the rows hold nothing for it."""
+        return self.spec.draw(self.summary, self.samples, style)
+
+
+def parts(samples: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Part]:
+    """Every figure that may be drawn of a run."""
+    texts = {column: summary[column].astype(object).fillna("") for column in _TEXTS}
+    whole = summary.assign(**texts)
+    # No other task reads the data set that its case has from the suite.
+    costs = ~whole["task"].isin(trainings())
+    whole["dataset"] = whole["dataset"].mask(costs, lengths_from(whole))
+    for name, spec in FIGURES.items():
+        for task in spec.tasks:
+            rows = whole[whole["task"] == task]
+            stem = f"{name}_{task}" if len(spec.tasks) > 1 else name
+            chosen = {stem: rows} if len(rows) else {}
+            if len(spec.tasks) > 1 and rows["causal"].nunique() > 1:
+                chosen = {
+                    f"{stem}_causal": rows[rows["causal"]],
+                    f"{stem}_bidirectional": rows[~rows["causal"]],
+                }
+            for part, own in chosen.items():
+                yield Part(part, spec, own, samples[samples["case_id"].isin(own["case_id"])])
+
+
 def draw_all(
     samples: pd.DataFrame,
     summary: pd.DataFrame,
@@ -82,44 +107,25 @@ def draw_all(
     style: Style = PAPER,
     formats: Sequence[str] = FORMATS,
 ) -> dict[str, tuple[Path, ...] | str]:
-    """Draw every figure of a run into `folder`: figure -> its files, or why it was left out.
+    """Draw every figure of a run into `folder`: stem -> its files, or why it was left out.
 
-    A cost figure is drawn for each task apart, under names such as `time_layer`, and for each direction where
-    a task has both (`time_layer_causal`), since they are rarely swept over the same shapes. The names of
-    files end in the style where it is not the default (`time_layer_slides_dark.png`).
+    The names of files end in the style where it is not the default (`time_layer_slides_dark.png`).
     """
-    texts = {column: summary[column].astype(object).fillna("") for column in _TEXTS}
-    whole = summary.assign(**texts)
-    # No other task reads the data set that its case has from the suite.
-    costs = ~whole["task"].isin(trainings())
-    whole["dataset"] = whole["dataset"].mask(costs, lengths_from(whole))
     drawn: dict[str, tuple[Path, ...] | str] = {}
-    for name, kind in FIGURES.items():
-        tasks = [task for task in kind.tasks if (whole["task"] == task).any()]
-        if not tasks:
-            drawn[name] = f"the run has no case of task {' or '.join(kind.tasks)}"
-        for task in tasks:
-            stem = f"{name}_{task}" if len(kind.tasks) > 1 else name
-            rows = whole[whole["task"] == task]
-            parts = {stem: rows}
-            if len(kind.tasks) > 1 and rows["causal"].nunique() > 1:
-                parts = {
-                    f"{stem}_causal": rows[rows["causal"]],
-                    f"{stem}_bidirectional": rows[~rows["causal"]],
-                }
-            for part, chosen in parts.items():
-                drawn[part] = _drawn(kind, chosen, samples, folder / f"{part}{style.suffix}", style, formats)
+    here = set(summary["task"])
+    for name, spec in FIGURES.items():
+        if not here.intersection(spec.tasks):
+            drawn[name] = f"the run has no case of task {' or '.join(spec.tasks)}"
+    for part in parts(samples, summary):
+        try:
+            figure = part.draw(style)
+        except NothingToDraw as reason:
+            drawn[part.stem] = str(reason)
+        else:
+            drawn[part.stem] = save(
+                figure, folder / f"{part.stem}{style.suffix}", style=style, formats=formats
+            )
     return drawn
-
-
-def _drawn(
-    kind: Kind, rows: pd.DataFrame, samples: pd.DataFrame, stem: Path, style: Style, formats: Sequence[str]
-) -> tuple[Path, ...] | str:
-    try:
-        figure = kind.draw(rows, samples[samples["case_id"].isin(rows["case_id"])], style)
-    except NothingToDraw as reason:
-        return str(reason)
-    return save(figure, stem, style=style, formats=formats)
 
 
 def save(

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from linrec_bench.analysis.amdahl import attention_shares
 from linrec_bench.figures import curves
+from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
 from linrec_bench.presentation import numbers
 
@@ -32,3 +33,13 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     rows = pd.concat([shares, summary[summary["status"] != "ok"]]).sort_index()
     said = "A share of 50 % means: at most 2 times faster, whatever replaces the mechanism (Amdahl)."
     return curves.draw(rows, SHARE, style=style, said=said)
+
+
+SPEC = FigureSpec(
+    name="amdahl",
+    tasks=("train_step",),
+    draw=draw,
+    caption="The share of a training step that is attention, against N: what a mechanism can save at most.",
+    alt="Line chart of the share of a training step that is attention, against sequence length.",
+    place=7,
+)

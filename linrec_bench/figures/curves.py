@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
+from linrec_bench.analysis.crossover import crossovers
 from linrec_bench.figures import facets, failures, layout, marks
 from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
 from linrec_bench.figures.style import Look, NothingToDraw, Style
@@ -87,6 +88,13 @@ def draw(
         raise NothingToDraw(f"{curve.column} was measured at one {what} only")
     with matplotlib.rc_context(style.rc):
         return _draw(table, curve, style, said=said, fits=fits, crossings=crossings)
+
+
+def crossings(summary: pd.DataFrame, curve: Curve) -> pd.DataFrame | None:
+    """From which length each mechanism costs less than the reference; None where the rows name no one
+    reference."""
+    reference = layout.reference_of(summary)
+    return None if reference is None else crossovers(summary, reference=reference, costs=[curve.column])
 
 
 def _draw(

@@ -14,6 +14,7 @@ from matplotlib.ticker import MultipleLocator
 from linrec_bench.analysis import growth
 from linrec_bench.figures import curves, facets, layout
 from linrec_bench.figures.panels import Panels, name_columns
+from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
 from linrec_bench.presentation import case_names
 
@@ -100,3 +101,13 @@ def _draw_panel(ax: Axes, rows: pd.DataFrame, names: list[str], style: Style) ->
             ax.plot(
                 [middle], [at], marker=look.marker, color=colour, fillstyle="none", gid=f"unknown {label}"
             )
+
+
+SPEC = FigureSpec(
+    name="growth",
+    tasks=COSTS,
+    draw=draw,
+    caption="Exponent p of the fit t = a + b N^p of time, with its 95 % interval.",
+    alt="Intervals of the exponent of time, a row a mechanism.",
+    place=3,
+)

@@ -1,4 +1,4 @@
-"""Peak memory by kind at one length: saved for backward, other live tensors, the rest; a bar a mechanism."""
+"""Peak memory by kind at one length: saved for backward, other live tensors, the rest."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator
 from linrec_bench.analysis.memory_kinds import KINDS, memory_kinds
 from linrec_bench.figures import curves, facets
 from linrec_bench.figures.panels import Panels
+from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
 from linrec_bench.figures.ticks import formatter
 from linrec_bench.presentation import case_names, numbers
@@ -152,3 +153,13 @@ def _draw_key(figure: Figure, ax: Axes, kinds: list[str], style: Style) -> None:
             gid="kind",
         )
         x += (0.34 + 0.066 * len(KINDS[kind])) * style.scale / width
+
+
+SPEC = FigureSpec(
+    name="memory_kinds",
+    tasks=COSTS,
+    draw=draw,
+    caption="Peak memory by kind at one length: saved for backward, other live tensors, the rest.",
+    alt="Stacked bars of peak memory by kind, a bar a mechanism.",
+    place=5,
+)

@@ -1,4 +1,4 @@
-"""What a mechanism still learns: hit rate of planted targets against their distance from the body."""
+"""Hit rate of planted targets against their distance from the planted run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from linrec_bench.analysis.memorisation import memorisation
 from linrec_bench.figures import curves, layout
-from linrec_bench.figures.history import BY_HISTORY
+from linrec_bench.figures.group_curves import BY_GROUP
+from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
 
 BY_DISTANCE = replace(
-    BY_HISTORY,
+    BY_GROUP,
     title="Memory of a planted run, by distance of its target",
     x_axis="events between body and target",
     limits=(0.0, 1.0),
@@ -40,3 +41,13 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
         style=style,
         said=f"{seeds} Trained on clean histories: {clean:.3g} at most.",
     )
+
+
+SPEC = FigureSpec(
+    name="memory_probe",
+    tasks=("recommend",),
+    draw=draw,
+    caption="Hit rate of planted targets against their distance from the planted run.",
+    alt="Line chart of the hit rate of planted targets against their distance, a line a mechanism.",
+    place=14,
+)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from linrec_bench.analysis.padding import padding_cost
 from linrec_bench.figures import curves
+from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
 from linrec_bench.presentation import numbers
 
@@ -34,3 +35,13 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     )
     said = f"1x: padding costs nothing. Positions that hold an event: {told}."
     return curves.draw(rows, RATIO, style=style, said=said)
+
+
+SPEC = FigureSpec(
+    name="padding",
+    tasks=COSTS,
+    draw=draw,
+    caption="Time an event with the lengths of real histories, over that in full batches, against N.",
+    alt="Line chart of the time an event at real lengths over that in full batches, a line a mechanism.",
+    place=6,
+)

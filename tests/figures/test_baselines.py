@@ -18,16 +18,8 @@ from typer.testing import CliRunner
 from linrec_bench.cli import app
 from linrec_bench.figures import DPI as PLOTTED_DPI
 from linrec_bench.figures import (
+    FIGURES,
     PAPER,
-    amdahl,
-    cost,
-    decode,
-    growth,
-    heat,
-    history,
-    learning,
-    memory_kinds,
-    pareto,
     style_of,
 )
 
@@ -46,22 +38,22 @@ TOLERANCE = 65.0
 
 DARK = style_of("slides", "dark")
 
-FIGURES = {
-    "time": ("cost", cost.draw_time, PAPER),
-    "time_slides_dark": ("cost", cost.draw_time, DARK),
-    "memory": ("cost", cost.draw_memory, PAPER),
-    "growth": ("cost", growth.draw, PAPER),
-    "memory_kinds": ("cost", memory_kinds.draw, PAPER),
-    "speedup": ("shapes", heat.draw, PAPER),
-    "speedup_slides_dark": ("shapes", heat.draw, DARK),
-    "time_zoo": ("zoo", cost.draw_time, PAPER),
-    "amdahl": ("step", amdahl.draw, PAPER),
-    "latency": ("decode", decode.draw_latency, PAPER),
-    "state": ("decode", decode.draw_state, PAPER),
-    "quality": ("quality", pareto.draw, PAPER),
-    "learning_curves": ("quality", learning.draw, PAPER),
-    "quality_by_history": ("quality", history.draw_history, PAPER),
-    "quality_by_users": ("quality", history.draw_users, PAPER),
+DRAWN = {
+    "time": ("cost", FIGURES["time"].draw, PAPER),
+    "time_slides_dark": ("cost", FIGURES["time"].draw, DARK),
+    "memory": ("cost", FIGURES["memory"].draw, PAPER),
+    "growth": ("cost", FIGURES["growth"].draw, PAPER),
+    "memory_kinds": ("cost", FIGURES["memory_kinds"].draw, PAPER),
+    "speedup": ("shapes", FIGURES["speedup"].draw, PAPER),
+    "speedup_slides_dark": ("shapes", FIGURES["speedup"].draw, DARK),
+    "time_zoo": ("zoo", FIGURES["time"].draw, PAPER),
+    "amdahl": ("step", FIGURES["amdahl"].draw, PAPER),
+    "latency": ("decode", FIGURES["latency"].draw, PAPER),
+    "state": ("decode", FIGURES["state"].draw, PAPER),
+    "quality": ("quality", FIGURES["quality"].draw, PAPER),
+    "learning_curves": ("quality", FIGURES["learning_curves"].draw, PAPER),
+    "quality_by_history": ("quality", FIGURES["quality_by_history"].draw, PAPER),
+    "quality_by_users": ("quality", FIGURES["quality_by_users"].draw, PAPER),
 }
 
 
@@ -70,7 +62,7 @@ def drawn(request):
     """`drawn(name, keep)`: a figure of the planted rows that `keep` leaves of the summary, as pixels."""
 
     def draw(name, keep=lambda summary: summary):
-        rows, function, style = FIGURES[name]
+        rows, function, style = DRAWN[name]
         source = "cost" if rows == "shapes" else rows
         summary, samples = (request.getfixturevalue(f"{source}_{part}") for part in ("summary", "samples"))
         if rows == "cost":
@@ -133,7 +125,7 @@ def difference(one, other):
     not matplotlib.__version__.startswith(DRAWN_WITH),
     reason=f"baselines were drawn with matplotlib {DRAWN_WITH}, this is {matplotlib.__version__}",
 )
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", DRAWN)
 def test_the_figure_looks_like_its_baseline(name, drawn):
     path, found = BASELINE / f"{name}.png", drawn(name)
     if RENEW:

@@ -11,18 +11,8 @@ from linrec_bench.figures import (
     FIGURES,
     PAPER,
     NothingToDraw,
-    amdahl,
-    cost,
-    decode,
     draw_all,
-    growth,
-    heat,
-    history,
     layout,
-    learning,
-    memory_kinds,
-    padding,
-    pareto,
     save,
     style_of,
 )
@@ -32,7 +22,7 @@ STYLES = [PAPER, style_of("slides", "dark")]
 STYLE_NAMES = [style.suffix or "paper" for style in STYLES]
 
 
-@pytest.mark.parametrize("draw", [cost.draw_time, cost.draw_memory])
+@pytest.mark.parametrize("draw", [FIGURES["time"].draw, FIGURES["memory"].draw])
 def test_cost_has_a_panel_a_setting_and_a_line_a_mechanism(
     draw, cost_summary, cost_samples, artists, assert_readable
 ):
@@ -45,7 +35,7 @@ def test_cost_has_a_panel_a_setting_and_a_line_a_mechanism(
 
 
 def test_lines_show_what_was_measured_and_nothing_else(cost_summary, cost_samples, artists):
-    figure = cost.draw_time(cost_summary, cost_samples)
+    figure = FIGURES["time"].draw(cost_summary, cost_samples)
     drawn = [line.get_ydata() for line in artists(figure, "line softmax")]
     measured = cost_summary.query("attention == 'softmax' and status == 'ok'")["time_s"]
     assert sorted(np.concatenate([y[~np.isnan(y)] for y in drawn])) == sorted(measured)
@@ -54,7 +44,7 @@ def test_lines_show_what_was_measured_and_nothing_else(cost_summary, cost_sample
 
 def test_fits_follow_the_planted_law_inside_what_was_measured(cost_summary, cost_samples, artists, planted):
     one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
-    figure = cost.draw_time(one, cost_samples)
+    figure = FIGURES["time"].draw(one, cost_samples)
     (fit,) = artists(figure, "fit softmax")
     floor, slope, power = planted.COSTS["softmax"]
     lengths, times = fit.get_data()
@@ -64,7 +54,7 @@ def test_fits_follow_the_planted_law_inside_what_was_measured(cost_summary, cost
 
 def test_crossings_stand_at_the_planted_lengths(cost_summary, cost_samples, artists, assert_readable):
     one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
-    figure = cost.draw_time(one, cost_samples)
+    figure = FIGURES["time"].draw(one, cost_samples)
     (mark,) = artists(figure, "crossing linrec")[:1]
     # 3e-5 + 5e-11 N^2 = 9e-5 + 2e-8 N
     truth = max(np.roots([5e-11, -2e-8, -6e-5]))
@@ -75,12 +65,12 @@ def test_crossings_stand_at_the_planted_lengths(cost_summary, cost_samples, arti
 
 
 def test_without_a_reference_nothing_crosses(cost_summary, cost_samples, artists):
-    figure = cost.draw_time(cost_summary.assign(reference=""), cost_samples)
+    figure = FIGURES["time"].draw(cost_summary.assign(reference=""), cost_samples)
     assert not artists(figure, "crossing")
 
 
 def test_failures_are_hollow_marks_on_top_with_their_reason(cost_summary, cost_samples, artists):
-    figure = cost.draw_time(cost_summary, cost_samples)
+    figure = FIGURES["time"].draw(cost_summary, cost_samples)
     marks = artists(figure, "failed ")
     assert len(marks) == 8
     for mark in marks:
@@ -95,7 +85,7 @@ def test_a_case_that_failed_in_a_later_round_is_not_drawn_as_measured(
 ):
     partly = cost_summary.copy()
     partly.loc[partly["attention"] == "linrec", "status"] = "killed"
-    figure = cost.draw_time(partly, cost_samples)
+    figure = FIGURES["time"].draw(partly, cost_samples)
     linrec = [line for line in artists(figure, "line") if line.get_gid() == "line linrec"]
     assert len(linrec) == 8
     assert all(np.isnan(line.get_ydata()).all() for line in linrec)
@@ -106,7 +96,7 @@ def test_many_failures_leave_room_for_the_lines(cost_summary, cost_samples, asse
     rows = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
     many = [rows.query("attention == 'linrec'")]
     many += [many[0].assign(attention=f"mechanism-{k}", status="unsupported") for k in range(7)]
-    figure = cost.draw_time(pd.concat(many), cost_samples)
+    figure = FIGURES["time"].draw(pd.concat(many), cost_samples)
     low, high = figure.axes[0].get_ylim()
     share = np.log(many[0]["time_s"].max() / low) / np.log(high / low)
     assert 0.6 < share < 0.75
@@ -116,7 +106,7 @@ def test_many_failures_leave_room_for_the_lines(cost_summary, cost_samples, asse
 def test_more_panels_than_fit_beside_each_other_go_below(cost_summary, cost_samples, assert_readable):
     rows = cost_summary.query("phase == 'forward' and hidden_size == 64 and batch_size == 1")
     wide = pd.concat([rows.assign(batch_size=b) for b in (1, 2, 4, 8, 16)])
-    figure = cost.draw_time(wide, cost_samples)
+    figure = FIGURES["time"].draw(wide, cost_samples)
     assert [ax.axison for ax in figure.axes] == [True] * 5 + [False]
     assert {ax.get_title(loc="left") for ax in figure.axes[:5]} == {
         f"batch\u00a0{b}" for b in (1, 2, 4, 8, 16)
@@ -128,7 +118,7 @@ def test_more_panels_than_fit_beside_each_other_go_below(cost_summary, cost_samp
 
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
 def test_many_mechanisms_are_shown_in_groups(style, zoo_summary, zoo_samples, artists, assert_readable):
-    figure = cost.draw_time(zoo_summary, zoo_samples, style)
+    figure = FIGURES["time"].draw(zoo_summary, zoo_samples, style)
     shown = [
         [text.get_text() for text in ax.texts if text.get_gid() == "label"] for ax in figure.axes if ax.axison
     ]
@@ -150,7 +140,7 @@ def test_groups_go_from_the_cheapest_to_the_dearest(zoo_summary):
     assert groups == sorted(groups)
 
 
-@pytest.mark.parametrize("draw", [cost.draw_time, cost.draw_memory])
+@pytest.mark.parametrize("draw", [FIGURES["time"].draw, FIGURES["memory"].draw])
 def test_nothing_measured_is_said(draw, cost_summary, cost_samples):
     failed = cost_summary.query("attention == 'softmax' and seq_len > 4096")
     with pytest.raises(NothingToDraw, match="no case that ended ok"):
@@ -160,7 +150,7 @@ def test_nothing_measured_is_said(draw, cost_summary, cost_samples):
 
 
 def test_growth_recovers_the_planted_exponents(cost_summary, cost_samples, artists, assert_readable):
-    figure = growth.draw(cost_summary, cost_samples)
+    figure = FIGURES["growth"].draw(cost_summary, cost_samples)
     assert len(artists(figure, "exponent ")) == 8 * 6
     for name, power in (("sdpa", 2), ("linrec", 1)):
         drawn = [line.get_xdata()[0] for line in artists(figure, f"exponent {name}")]
@@ -170,12 +160,12 @@ def test_growth_recovers_the_planted_exponents(cost_summary, cost_samples, artis
 
 def test_growth_without_raw_samples_is_not_guessed(cost_summary, cost_samples):
     with pytest.raises(NothingToDraw, match="no raw samples"):
-        growth.draw(cost_summary, cost_samples[:0])
+        FIGURES["growth"].draw(cost_summary, cost_samples[:0])
 
 
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
 def test_speed_ups_are_written_in_their_cells(style, cost_summary, cost_samples, artists, assert_readable):
-    figure = heat.draw(cost_summary, cost_samples, style)
+    figure = FIGURES["speedup"].draw(cost_summary, cost_samples, style)
     rows = cost_summary.query("attention not in ('copy', 'sdpa')")
     assert len(artists(figure, "speed")) == rows["time_ratio"].notna().sum()
     # A cell and its cross.
@@ -192,19 +182,19 @@ def test_cells_without_the_reference_are_hatched_and_without_a_map_nothing_is_dr
     planted, artists, cost_samples
 ):
     summary = summarise(cost_samples, reference="softmax")
-    figure = heat.draw(summary, cost_samples)
+    figure = FIGURES["speedup"].draw(summary, cost_samples)
     alone = artists(figure, "alone")
     assert len(alone) == 2 * 4 * 2 * 4
     assert all(patch.get_hatch() for patch in alone)
     with pytest.raises(NothingToDraw, match="neither batch nor width"):
-        heat.draw(summary.query("batch_size == 1 and hidden_size == 64"), cost_samples)
+        FIGURES["speedup"].draw(summary.query("batch_size == 1 and hidden_size == 64"), cost_samples)
     with pytest.raises(NothingToDraw, match="reference"):
-        heat.draw(summary.assign(reference=""), cost_samples)
+        FIGURES["speedup"].draw(summary.assign(reference=""), cost_samples)
 
 
 def test_memory_is_stacked_to_the_measured_sum(cost_summary, cost_samples, artists, assert_readable):
     one = cost_summary.query("phase == 'forward_backward' and batch_size == 16 and hidden_size == 64")
-    figure = memory_kinds.draw(one, cost_samples)
+    figure = FIGURES["memory_kinds"].draw(one, cost_samples)
     left, right = figure.axes
     # softmax failed at the two longest, so all of them meet at 4,096.
     assert "N = 4,096" in left.get_title(loc="left").replace("\u00a0", " ")
@@ -224,14 +214,14 @@ def test_memory_is_stacked_to_the_measured_sum(cost_summary, cost_samples, artis
 
 def test_memory_that_was_not_split_is_not_stacked(cost_summary, cost_samples):
     with pytest.raises(NothingToDraw, match="by kind"):
-        memory_kinds.draw(cost_summary.drop(columns="saved_bytes"), cost_samples)
+        FIGURES["memory_kinds"].draw(cost_summary.drop(columns="saved_bytes"), cost_samples)
 
 
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
 def test_amdahl_has_a_panel_a_width_and_catalogue(
     style, step_summary, step_samples, artists, assert_readable
 ):
-    figure = amdahl.draw(step_summary, step_samples, style)
+    figure = FIGURES["amdahl"].draw(step_summary, step_samples, style)
     titles = {ax.get_title(loc="left").replace("\u00a0", " ").replace("\n", " ") for ax in figure.axes}
     assert titles == {f"hidden {d}, catalogue {n}" for d in (64, 128) for n in ("2,000", "100,000")}
     drawn = np.concatenate([line.get_ydata() for line in artists(figure, "line ")])
@@ -253,23 +243,23 @@ def test_padding_has_a_line_a_mechanism_and_says_how_much_is_real(artists, asser
         for length in (64, 128, 256)
         for dataset, cost in (("", 1e-6), ("lengths of ml-1m", 3e-6))
     ]
-    figure = padding.draw(pd.DataFrame(rows), pd.DataFrame())
+    figure = FIGURES["padding"].draw(pd.DataFrame(rows), pd.DataFrame())
     for line in artists(figure, "line "):
         assert line.get_ydata().tolist() == pytest.approx([3, 3, 3])
     assert len(artists(figure, "line ")) == 2
     assert_readable(figure)
     with pytest.raises(NothingToDraw, match="no case has lengths of a data set"):
-        padding.draw(pd.DataFrame(rows[::2]), pd.DataFrame())
+        FIGURES["padding"].draw(pd.DataFrame(rows[::2]), pd.DataFrame())
 
 
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
 def test_decoding_shows_latency_and_state(style, decode_summary, decode_samples, artists, assert_readable):
-    latency = decode.draw_latency(decode_summary, decode_samples, style)
+    latency = FIGURES["latency"].draw(decode_summary, decode_samples, style)
     assert len(artists(latency, "line ")) == 2 * 4
     assert len(artists(latency, "crossing linrec")) == 1
     assert latency.axes[0].get_xlabel() == "length of the history N"
     assert_readable(latency)
-    state = decode.draw_state(decode_summary, decode_samples, style)
+    state = FIGURES["state"].draw(decode_summary, decode_samples, style)
     flat, grows = (artists(state, f"line {name}")[0].get_ydata() for name in ("linrec", "softmax"))
     assert len(set(flat)) == 1
     assert grows[-1] / grows[0] == pytest.approx(256)
@@ -285,16 +275,16 @@ def test_whole_models_are_lines_of_one_panel(decode_summary, decode_samples, art
         frame[frame["batch_size"] == 1].assign(model=lambda rows: rows["attention"].map(models))
         for frame in (decode_summary, decode_samples)
     )
-    latency = decode.draw_latency(summary, samples)
+    latency = FIGURES["latency"].draw(summary, samples)
     for name in ("sasrec, softmax", "sasrec, linrec", "hstu", "gru4rec"):
         assert len(artists(latency, f"line {name}")) == 1
     assert len(artists(latency, "crossing sasrec, linrec")) == 1
     assert "than sasrec, softmax" in " ".join(latency.texts[1].get_text().split())
-    state = decode.draw_state(summary, samples)
+    state = FIGURES["state"].draw(summary, samples)
     assert "No state at all: gru4rec." in " ".join(state.texts[1].get_text().split())
     assert artists(state, "line sasrec, linrec")
     # One model alone keeps the names of its mechanisms.
-    alone = decode.draw_state(summary.assign(model="sasrec"), samples)
+    alone = FIGURES["state"].draw(summary.assign(model="sasrec"), samples)
     assert artists(alone, "line linrec")
 
 
@@ -302,7 +292,7 @@ def test_whole_models_are_lines_of_one_panel(decode_summary, decode_samples, art
 def test_quality_shows_means_seed_intervals_and_what_is_missing(
     style, quality_summary, quality_samples, assert_readable
 ):
-    figure = pareto.draw(quality_summary, quality_samples, style)
+    figure = FIGURES["quality"].draw(quality_summary, quality_samples, style)
     assert [ax.get_xlabel() for ax in figure.axes] == ["training time", "peak memory", "energy"]
     points = [container[0].get_ydata()[0] for container in figure.axes[0].containers]
     means = quality_summary.groupby("attention", sort=False)["ndcg@10"].mean()
@@ -314,14 +304,14 @@ def test_quality_shows_means_seed_intervals_and_what_is_missing(
 
 
 def test_one_seed_has_no_bars_and_nothing_is_called_dominated(quality_summary, quality_samples):
-    figure = pareto.draw(quality_summary.query("seed == 0"), quality_samples)
+    figure = FIGURES["quality"].draw(quality_summary.query("seed == 0"), quality_samples)
     assert not any(container.has_xerr or container.has_yerr for container in figure.axes[0].containers)
     assert "one seed, no interval" in figure.texts[1].get_text()
     assert all(container[0].get_color() != PAPER.quiet for container in figure.axes[0].containers)
 
 
 def test_the_front_joins_the_points_that_no_mean_beats(quality_summary, quality_samples, artists):
-    figure = pareto.draw(quality_summary, quality_samples)
+    figure = FIGURES["quality"].draw(quality_summary, quality_samples)
     front = artists(figure, "front")[0].get_xydata()
     means = quality_summary.groupby("attention")[["train_time_s", "ndcg@10"]].mean()
     assert front == pytest.approx(means.loc[["linrec", "sdpa"]].to_numpy())
@@ -340,7 +330,7 @@ def of_systems(quality_samples, planted):
 
 def test_systems_stand_in_one_panel_a_cost(of_systems, artists, assert_readable):
     summary, samples = of_systems
-    figure = pareto.draw(summary, samples)
+    figure = FIGURES["quality"].draw(summary, samples)
     assert [ax.get_xlabel() for ax in figure.axes] == ["training time", "peak memory", "energy"]
     for ax in figure.axes:
         assert len(ax.containers) == 3
@@ -355,7 +345,10 @@ def test_systems_stand_in_one_panel_a_cost(of_systems, artists, assert_readable)
 
 def test_systems_are_lines_of_one_panel_of_history_and_of_learning(of_systems, artists):
     summary, samples = of_systems
-    for figure in (history.draw_history(summary, samples), learning.draw(summary, samples)):
+    for figure in (
+        FIGURES["quality_by_history"].draw(summary, samples),
+        FIGURES["learning_curves"].draw(summary, samples),
+    ):
         assert len(figure.axes) == 1
         for name in ("sasrec, softmax", "sasrec, linrec", "hstu"):
             assert artists(figure, f"line {name}")
@@ -368,7 +361,7 @@ def test_mechanisms_within_models_have_a_panel_a_model(quality_samples, artists)
             for model in ("sasrec(dropout=0.2)", "core")
         ]
     )
-    figure = pareto.draw(summarise(both, reference="softmax"), both)
+    figure = FIGURES["quality"].draw(summarise(both, reference="softmax"), both)
     assert len(figure.axes) == 6
     assert [ax.get_ylabel() for ax in figure.axes[::3]] == ["core\ntest NDCG@10", "sasrec\ntest NDCG@10"]
     assert {"softmax", "linrec", "sdpa"} <= {text.get_text() for text in figure.axes[0].texts}
@@ -377,7 +370,7 @@ def test_mechanisms_within_models_have_a_panel_a_model(quality_samples, artists)
 def test_learning_curves_sum_epoch_times_and_mark_the_best_epoch(
     quality_summary, quality_samples, artists, assert_readable
 ):
-    figure = learning.draw(quality_summary, quality_samples)
+    figure = FIGURES["learning_curves"].draw(quality_summary, quality_samples)
     lines = artists(figure, "line ")
     # The seed that ran out of time is not drawn: its trial did not end ok.
     assert len(lines) == 8
@@ -389,7 +382,7 @@ def test_learning_curves_sum_epoch_times_and_mark_the_best_epoch(
 
 
 def test_quality_by_history_has_a_point_a_group(quality_summary, quality_samples, artists, assert_readable):
-    figure = history.draw_history(quality_summary, quality_samples)
+    figure = FIGURES["quality_by_history"].draw(quality_summary, quality_samples)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [
         "5-19", "20-49", "50-199", "200+",
     ]  # fmt: skip
@@ -397,13 +390,13 @@ def test_quality_by_history_has_a_point_a_group(quality_summary, quality_samples
     assert all(np.diff(linrec) < 0)
     assert "Queries: 5-19: 900, 20-49: 700" in " ".join(figure.texts[1].get_text().split())
     assert_readable(figure)
-    assert len(history.draw_users(quality_summary, quality_samples).axes) == 1
+    assert len(FIGURES["quality_by_users"].draw(quality_summary, quality_samples).axes) == 1
     with pytest.raises(NothingToDraw, match="by history"):
-        history.draw_history(quality_summary, quality_samples[quality_samples["detail"] == ""])
+        FIGURES["quality_by_history"].draw(quality_summary, quality_samples[quality_samples["detail"] == ""])
 
 
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
-@pytest.mark.parametrize("draw", [learning.draw, history.draw_history])
+@pytest.mark.parametrize("draw", [FIGURES["learning_curves"].draw, FIGURES["quality_by_history"].draw])
 def test_trainings_of_many_mechanisms_stay_readable(draw, style, zoo_training_samples, assert_readable):
     summary = summarise(zoo_training_samples, reference="softmax")
     assert_readable(draw(summary, zoo_training_samples, style))
@@ -411,7 +404,7 @@ def test_trainings_of_many_mechanisms_stay_readable(draw, style, zoo_training_sa
 
 def test_the_pareto_front_of_many_mechanisms_names_every_point(zoo_training_samples, artists):
     summary = summarise(zoo_training_samples, reference="softmax")
-    figure = pareto.draw(summary, zoo_training_samples)
+    figure = FIGURES["quality"].draw(summary, zoo_training_samples)
     assert len(figure.axes) == 2
     for ax in figure.axes:
         assert {t.get_text() for t in ax.texts if t.get_gid() == "label"} == set(summary["attention"])
@@ -419,7 +412,7 @@ def test_the_pareto_front_of_many_mechanisms_names_every_point(zoo_training_samp
 
 @pytest.mark.parametrize("axis", ["x", "y"])
 def test_names_of_points_stand_clear_of_the_intervals(quality_summary, quality_samples, axis):
-    figure = pareto.draw(quality_summary, quality_samples)
+    figure = FIGURES["quality"].draw(quality_summary, quality_samples)
     bars = 0
     for ax in figure.axes:
         for bar in ax.collections:

@@ -1,4 +1,4 @@
-"""How many times faster than the reference: a map over sequence length and shape, a panel a mechanism."""
+"""How many times faster than the reference: a map over sequence length and shape."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from linrec_bench.analysis.samples_table import base_name
 from linrec_bench.figures import facets, layout
 from linrec_bench.figures.contrast import contrast, mixed
 from linrec_bench.figures.panels import Panels, name_columns
+from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
 from linrec_bench.presentation import case_names, numbers
 
@@ -156,3 +157,13 @@ def _draw_cell(
         color=ink if sure else mixed(ink, colour, 0.4),
         gid="speed",
     )
+
+
+SPEC = FigureSpec(
+    name="speedup",
+    tasks=COSTS,
+    draw=draw,
+    caption="How many times faster than the reference: a map over sequence length and shape.",
+    alt="Maps of the speed-up over the reference, against sequence length and shape.",
+    place=4,
+)

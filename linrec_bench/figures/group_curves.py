@@ -1,8 +1,6 @@
-"""Ranking quality by group of test users: by length of the history, the long-sequence claim itself."""
+"""Ranking quality by group of test users, the groups evenly spaced."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,39 +9,29 @@ from linrec_bench.analysis.groups import quality_by_group
 from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.analysis.systems import compared
 from linrec_bench.figures import curves, layout
-from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.figures.style import NothingToDraw, Style
 
-BY_HISTORY = curves.Curve(
+BY_GROUP = curves.Curve(
     column="quality",
-    title="Ranking quality by length of the history",
+    title="Ranking quality by group of users",
     axis="test NDCG@10",
     form=lambda value: f"{value:.3g}",
     base=0,
     interval=True,
     x="rank",
-    x_axis="events in the history",
+    x_axis="group of users",
     higher=True,
     down=(),
     across=tuple(
         column for column in VARIANT if column not in ("attention", "run_id", "suite", "task", "phase")
     ),
 )
-BY_USERS = replace(BY_HISTORY, title="Ranking quality by group of users", x_axis="group of users")
 
 
-def draw_history(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
-    """Test NDCG@10 by length of the history: means over seeds, 95 % t intervals (none with one seed)."""
-    return _draw(summary, samples, "history", BY_HISTORY, style)
-
-
-def draw_users(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
-    """The same by group of users."""
-    return _draw(summary, samples, "users", BY_USERS, style)
-
-
-def _draw(
-    summary: pd.DataFrame, samples: pd.DataFrame, kind: str, curve: curves.Curve, style: Style
+def draw(
+    summary: pd.DataFrame, samples: pd.DataFrame, curve: curves.Curve, *, kind: str, style: Style
 ) -> Figure:
+    """Test NDCG@10 by group of `kind`: means over seeds, 95 % t intervals (none with one seed)."""
     found, summary = quality_by_group(compared(samples, summary)), compared(summary)
     rows = found[found["kind"] == kind]
     if rows.empty:

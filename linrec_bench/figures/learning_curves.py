@@ -13,7 +13,8 @@ from linrec_bench.analysis.systems import compared
 from linrec_bench.analysis.time_to_quality import METRIC, learning_curves
 from linrec_bench.figures import facets, layout
 from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
-from linrec_bench.figures.pareto import ROWS
+from linrec_bench.figures.quality import ROWS
+from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
 from linrec_bench.figures.ticks import few, formatter, log_ticks
 from linrec_bench.presentation import numbers
@@ -115,3 +116,13 @@ def _heights(ax: Axes, cell: layout.Cell) -> dict[str, tuple[float, bool]]:
     means = best.groupby("attention", sort=False).mean()
     heights = {str(label): float((mean - low) / (high - low)) for label, mean in means.items()}
     return {label: (heights.get(label, 0.0), False) for label in cell.named}
+
+
+SPEC = FigureSpec(
+    name="learning_curves",
+    tasks=("recommend",),
+    draw=draw,
+    caption="Validation NDCG@10 against the seconds that training took to get there.",
+    alt="Line chart of validation NDCG@10 against training time, a line a seed.",
+    place=11,
+)

@@ -1,0 +1,63 @@
+"""Decoding: time of one step against the length of the history."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from linrec_bench.analysis.growth import growth
+from linrec_bench.analysis.systems import system_names
+from linrec_bench.figures import curves
+from linrec_bench.figures.spec import FigureSpec
+from linrec_bench.figures.style import PAPER, Style
+from linrec_bench.figures.time import RESAMPLES
+from linrec_bench.presentation import numbers
+
+LATENCY = curves.Curve(
+    column="time_s",
+    title="Decoding: time of one step against the history",
+    axis="time of one step",
+    form=numbers.duration_tick,
+    base=10,
+    interval=True,
+    x_axis="length of the history N",
+)
+
+
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+    """Median time of one event after a history of N; `NothingToDraw` without times.
+
+    Where whole models were measured, each of them is a line beside the others.
+    """
+    summary, samples = models_as_lines(summary, summary), models_as_lines(samples, summary)
+    return curves.draw(
+        summary,
+        LATENCY,
+        style=style,
+        fits=growth(summary, samples, resamples=RESAMPLES),
+        crossings=curves.crossings(summary, LATENCY),
+    )
+
+
+def models_as_lines(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the name of the system in place of that of the mechanism; as they are where there are not
+    two models to tell apart."""
+    if "model" not in summary or summary["model"].nunique() < 2:
+        return frame
+    names = system_names(summary)
+    lines = frame["case_id"].map(dict(zip(summary["case_id"], names, strict=True)))
+    renamed = frame.assign(attention=lines, model="")
+    if "reference" in frame:
+        of_mechanism = dict(zip(summary["attention"], names, strict=True))
+        renamed["reference"] = frame["reference"].map(lambda name: of_mechanism.get(name, name))
+    return renamed
+
+
+SPEC = FigureSpec(
+    name="latency",
+    tasks=("decode",),
+    draw=draw,
+    caption="Median time of one event after a history of N, with intervals.",
+    alt="Line chart of the time of one decoding step against the length of the history, a line a mechanism.",
+    place=8,
+)

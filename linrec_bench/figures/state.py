@@ -1,0 +1,46 @@
+"""Decoding: bytes carried from step to step against the length of the history."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from linrec_bench.figures import curves
+from linrec_bench.figures.latency import LATENCY, models_as_lines
+from linrec_bench.figures.spec import FigureSpec
+from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.presentation import numbers
+
+STATE = curves.Curve(
+    column="state_bytes",
+    title="Decoding: bytes of state against the history",
+    axis="state",
+    form=numbers.memory_tick,
+    base=2,
+    x_axis=LATENCY.x_axis,
+)
+
+
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+    """Bytes that decoding carries; mechanisms without a state are named. `NothingToDraw` without any."""
+    del samples
+    if "state_bytes" not in summary:
+        raise NothingToDraw("no case has state_bytes")
+    summary = models_as_lines(summary, summary)
+    state = summary["state_bytes"].astype("float64")
+    stateless = sorted(set(summary.loc[state == 0, "attention"]) - set(summary.loc[state > 0, "attention"]))
+    said = f"No state at all: {', '.join(stateless)}." if stateless else ""
+    rows = summary.assign(state_bytes=state.where(state > 0))[~summary["attention"].isin(stateless)]
+    if rows.empty:
+        raise NothingToDraw("no mechanism carries a state")
+    return curves.draw(rows, STATE, style=style, said=said)
+
+
+SPEC = FigureSpec(
+    name="state",
+    tasks=("decode",),
+    draw=draw,
+    caption="Bytes that decoding carries from step to step; mechanisms without a state are named.",
+    alt="Line chart of the bytes of state against the length of the history, a line a mechanism.",
+    place=9,
+)

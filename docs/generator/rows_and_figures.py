@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Mapping
 
-from docs.generator.markdown import code, documentation, formula, prose, table
+from docs.generator.markdown import code, formula, prose, table
 from linrec_bench import measures as registered
 from linrec_bench.analysis.summary import COLUMNS, EXTRAS, PER_TOKEN
 from linrec_bench.analysis.time_to_quality import COLUMNS as MATCHED
 from linrec_bench.declarations import Quantity
-from linrec_bench.figures import FIGURES, Kind
+from linrec_bench.figures import FIGURES
 from linrec_bench.results.load_results import SAMPLE_COLUMNS
 
 
@@ -45,18 +43,12 @@ def measures() -> str:
 
 def figures() -> str:
     """Each figure with the tasks whose rows it shows."""
-    rows = ((code(name), ", ".join(map(code, kind.tasks)), _shown(kind)) for name, kind in FIGURES.items())
+    rows = (
+        (code(name), ", ".join(map(code, spec.tasks)), formula(spec.caption))
+        for name, spec in FIGURES.items()
+    )
     return table(("figure", "tasks", "shows"), rows)
 
 
 def _columns(meanings: Mapping[str, str]) -> str:
     return table(("column", "meaning"), ((code(name), prose(text)) for name, text in meanings.items()))
-
-
-def _shown(kind: Kind) -> str:
-    """The first sentence of the figure's module, or of the function where the module draws several."""
-    module = kind.draw.__module__
-    alone = [other.draw.__module__ for other in FIGURES.values()].count(module) == 1
-    first = documentation(sys.modules[module].__doc__ if alone else kind.draw.__doc__)[0]
-    # A docstring may go on to what the function raises.
-    return formula(re.sub(r"[.;](?: raises)? `NothingToDraw`.*", "", first).rstrip(".") + ".")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import io
-import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,8 @@ from linrec_bench.analysis.padding import lengths_from
 from linrec_bench.declarations import trainings
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style, style_of
-from linrec_bench.registry import Registry
+from linrec_bench.figures.tooltips import TooltipFigure
+from linrec_bench.registry import Registry, specs_in
 
 __all__ = [
     "FIGURES",
@@ -36,15 +35,10 @@ __all__ = [
 ]
 
 
-def _found() -> list[FigureSpec]:
-    modules = (
-        importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
-    )
-    specs = [module.SPEC for module in modules if hasattr(module, "SPEC")]
-    return sorted(specs, key=lambda spec: spec.place)
-
-
-FIGURES: Registry[FigureSpec] = Registry("figure", [(spec.name, spec) for spec in _found()])
+FIGURES: Registry[FigureSpec] = Registry(
+    "figure",
+    [(spec.name, spec) for spec in sorted(specs_in(__name__, FigureSpec), key=lambda spec: spec.place)],
+)
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -73,7 +67,7 @@ class Part:
     summary: pd.DataFrame
     samples: pd.DataFrame
 
-    def draw(self, style: Style = PAPER) -> Figure:
+    def draw(self, style: Style = PAPER) -> TooltipFigure:
         """The figure; raises `NothingToDraw` where the rows hold nothing for it."""
         return self.spec.draw(self.summary, self.samples, style)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.analysis.amdahl import attention_shares
 from linrec_bench.figures import curves
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.figures.tooltips import TooltipFigure
 from linrec_bench.presentation import numbers
 
 SHARE = curves.Curve(
@@ -16,13 +16,15 @@ SHARE = curves.Curve(
     title="Share of a training step that is attention",
     axis="share of the time",
     form=numbers.percent,
+    value=numbers.percent,
+    ends=lambda _, low, high: numbers.interval(low, high, numbers.percent),
     base=0,
     interval=True,
     limits=(0.0, 1.0),
 )
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """The share against N, a panel a hidden size and catalogue size; what failed as hollow marks.
 
     Raises `NothingToDraw` where no share was measured.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from linrec_bench.figures.style import Look, Style
+from linrec_bench.figures.tooltips import add_tooltip
 from linrec_bench.presentation import words
 
 ROOM = 0.2
@@ -33,6 +35,7 @@ def draw(
 
 def _draw_row(ax: Axes, rows: pd.DataFrame, look: Look, *, x: str, at: float, style: Style) -> None:
     """Hollow marks where nothing was measured, and beside them why."""
+    name = str(rows["attention"].iloc[0])
     ax.plot(
         rows[x],
         [at] * len(rows),
@@ -41,8 +44,11 @@ def _draw_row(ax: Axes, rows: pd.DataFrame, look: Look, *, x: str, at: float, st
         marker=look.marker,
         fillstyle="none",
         linestyle="none",
-        gid=f"failed {rows['attention'].iloc[0]}",
+        gid=f"failed {name}",
+        label=name,
     )
+    for row in rows.to_dict("records"):
+        add_tooltip(ax, row[x], at, _tooltip(row), series=name, transform=ax.get_xaxis_transform())
     why = ", ".join(words.status(status) for status in rows["status"].unique())
     first, last = float(rows[x].iloc[0]), float(rows[x].iloc[-1])
     # The words stand on the side with more room; behind the first mark where neither has any.
@@ -61,4 +67,12 @@ def _draw_row(ax: Axes, rows: pd.DataFrame, look: Look, *, x: str, at: float, st
         fontsize=style.points(7.5),
         color=style.faint,
         gid="why",
+        label=name,
     )
+
+
+def _tooltip(row: Mapping[Hashable, Any]) -> str:
+    """`linrec at N = 4,096: not measured, out of time: stopped after its limit of 8 s`."""
+    detail = row.get("detail")
+    reason = words.status(str(row["status"]), detail if isinstance(detail, str) else "")
+    return f"{row['attention']} at N = {row['seq_len']:,}: not measured, {reason}"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.analysis.groups import quality_by_group
 from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.analysis.systems import compared
 from linrec_bench.figures import curves, layout
 from linrec_bench.figures.style import NothingToDraw, Style
+from linrec_bench.figures.tooltips import TooltipFigure
+from linrec_bench.presentation import numbers
 
 BY_GROUP = curves.Curve(
     column="quality",
     title="Ranking quality by group of users",
     axis="test NDCG@10",
     form=lambda value: f"{value:.3g}",
+    value=numbers.metric,
+    ends=lambda _, low, high: numbers.interval(low, high, numbers.metric),
     base=0,
     interval=True,
     x="rank",
@@ -30,7 +33,7 @@ BY_GROUP = curves.Curve(
 
 def draw(
     summary: pd.DataFrame, samples: pd.DataFrame, curve: curves.Curve, *, kind: str, style: Style
-) -> Figure:
+) -> TooltipFigure:
     """Test NDCG@10 by group of `kind`: means over seeds, 95 % t intervals (none with one seed)."""
     found, summary = quality_by_group(compared(samples, summary)), compared(summary)
     rows = found[found["kind"] == kind]

@@ -8,7 +8,6 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from linrec_bench.analysis import growth
@@ -16,7 +15,8 @@ from linrec_bench.figures import curves, facets, layout
 from linrec_bench.figures.panels import Panels, name_columns
 from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
-from linrec_bench.presentation import case_names
+from linrec_bench.figures.tooltips import TooltipFigure, add_tooltip, name_panel
+from linrec_bench.presentation import case_names, numbers
 
 ROW = 0.19
 """Inches of a row."""
@@ -25,7 +25,7 @@ RANGE = (-0.1, 2.6)
 """Exponents shown at least; an interval that reaches beyond the range ends in an arrow."""
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """Exponents with 95 % intervals; hollow and faint where the data do not determine them.
 
     Raises `NothingToDraw` where no mechanism was timed at enough lengths and in enough processes.
@@ -56,6 +56,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
         )
         for axes, line in zip(grid, lines, strict=True):
             for ax, setting in zip(axes, line, strict=False):
+                name_panel(ax, case_names.settings(setting))
                 _draw_panel(ax, facets.select(rows, setting), names, style)
                 ax.set_title(table.wrapped(case_names.settings(setting)), loc="left")
             for ax in axes[len(line) :]:
@@ -90,17 +91,20 @@ def _draw_panel(ax: Axes, rows: pd.DataFrame, names: list[str], style: Style) ->
             color=colour,
             linewidth=style.points(1.5 if known else 0.8),
             gid=f"interval {label}",
+            label=label,
         )
         for end, value, arrow in ((left, row["low"], "<"), (right, row["high"], ">")):
             if not left <= value <= right:
                 ax.plot([end], [at], marker=arrow, color=colour, clip_on=False, gid="beyond")
         if known:
-            ax.plot([row["exponent"]], [at], marker=look.marker, color=colour, gid=f"exponent {label}")
+            middle, gid, fill = float(row["exponent"]), f"exponent {label}", "full"
+            words = f"{label}: exponent {numbers.three_digits(middle)}"
         else:
-            middle = float(low + high) / 2
-            ax.plot(
-                [middle], [at], marker=look.marker, color=colour, fillstyle="none", gid=f"unknown {label}"
-            )
+            middle, gid, fill = float(low + high) / 2, f"unknown {label}", "none"
+            words = f"{label}: exponent not determined, {row['reason']},"
+        ax.plot([middle], [at], marker=look.marker, color=colour, fillstyle=fill, gid=gid, label=label)
+        ends = numbers.interval(float(row["low"]), float(row["high"]))
+        add_tooltip(ax, middle, at, f"{words} {ends}", series=label)
 
 
 SPEC = FigureSpec(

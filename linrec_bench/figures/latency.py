@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.analysis.growth import growth
 from linrec_bench.analysis.systems import system_names
@@ -11,6 +10,7 @@ from linrec_bench.figures import curves
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, Style
 from linrec_bench.figures.time import RESAMPLES
+from linrec_bench.figures.tooltips import TooltipFigure
 from linrec_bench.presentation import numbers
 
 LATENCY = curves.Curve(
@@ -18,13 +18,16 @@ LATENCY = curves.Curve(
     title="Decoding: time of one step against the history",
     axis="time of one step",
     form=numbers.duration_tick,
+    value=numbers.duration,
+    ends=numbers.duration_interval,
     base=10,
     interval=True,
+    ratio="time_ratio",
     x_axis="length of the history N",
 )
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """Median time of one event after a history of N; `NothingToDraw` without times.
 
     Where whole models were measured, each of them is a line beside the others.

@@ -6,7 +6,6 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from linrec_bench.analysis.systems import compared
@@ -17,13 +16,14 @@ from linrec_bench.figures.quality import ROWS
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
 from linrec_bench.figures.ticks import few, formatter, log_ticks
-from linrec_bench.presentation import numbers
+from linrec_bench.figures.tooltips import TooltipFigure, add_tooltip, name_panel
+from linrec_bench.presentation import case_names, numbers
 
 LINEAR = 8.0
 """Up to this ratio of the longest training to the shortest, the axis of time is linear."""
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """Validation NDCG@10 of every seed against the sum of its epoch times; a mark at the best epoch.
 
     Raises `NothingToDraw` where no trial that ended ok has both.
@@ -56,6 +56,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
         cells = list(found.pairs(grid))
         for ax, cell in cells:
             looks = cell.looks(style)
+            name_panel(ax, case_names.settings(cell.setting))
             for label, part in cell.behind():
                 _draw_runs(ax, part, Look(style.quiet, ""), gid=f"behind {label}", style=style)
             for label in cell.shown:
@@ -94,6 +95,7 @@ def _best(curves: pd.DataFrame) -> pd.Series:
 
 
 def _draw_runs(ax: Axes, part: pd.DataFrame, look: Look, *, gid: str, style: Style) -> None:
+    name = str(part["attention"].iloc[0])
     for _, curve in part.groupby(["case_id", "round"], sort=False):
         ordered = curve.sort_values("seconds")
         ax.plot(
@@ -106,7 +108,15 @@ def _draw_runs(ax: Axes, part: pd.DataFrame, look: Look, *, gid: str, style: Sty
             linewidth=style.points(1.1 if look.marker else 0.8),
             zorder=2.5 if look.marker else 1.5,
             gid=gid,
+            label=name,
         )
+        if look.marker:
+            best = ordered.iloc[int(ordered["quality"].to_numpy().argmax())]
+            words = (
+                f"{name}, seed {best['seed']}: best validation NDCG@10 {numbers.metric(best['quality'])}"
+                f" after {numbers.duration(best['seconds'])} of training"
+            )
+            add_tooltip(ax, best["seconds"], best["quality"], words, series=name)
 
 
 def _heights(ax: Axes, cell: layout.Cell) -> dict[str, tuple[float, bool]]:

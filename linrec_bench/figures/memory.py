@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.figures import curves
 from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, Style
+from linrec_bench.figures.tooltips import TooltipFigure
 from linrec_bench.presentation import numbers, words
 
 MEMORY = curves.Curve(
@@ -15,11 +15,13 @@ MEMORY = curves.Curve(
     title="Peak memory against sequence length",
     axis=words.COST["memory_bytes"],
     form=numbers.memory_tick,
+    value=numbers.memory,
     base=2,
+    ratio="memory_ratio",
 )
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """Peak memory against N; raises `NothingToDraw` where none was measured."""
     del samples
     return curves.draw(summary, MEMORY, style=style, crossings=curves.crossings(summary, MEMORY))

@@ -6,7 +6,6 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from linrec_bench.analysis.memory_kinds import KINDS, memory_kinds
@@ -15,6 +14,7 @@ from linrec_bench.figures.panels import Panels
 from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
 from linrec_bench.figures.ticks import formatter
+from linrec_bench.figures.tooltips import TooltipFigure, add_tooltip, name_panel
 from linrec_bench.presentation import case_names, numbers
 
 SETTINGS = (*curves.DOWN, *curves.ACROSS)
@@ -32,7 +32,7 @@ ROW = 0.2
 """Inches of a bar with its gap."""
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """To the left bytes with their sum, to the right each kind as a share of the mechanism's own sum.
 
     Every setting is shown at its longest N at which most mechanisms were measured. Raises `NothingToDraw`
@@ -61,7 +61,9 @@ def _at_one_length(rows: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(index=f"N = {length:,}")
 
 
-def _draw(kinds: pd.DataFrame, parts: list[tuple[facets.Setting, pd.DataFrame]], style: Style) -> Figure:
+def _draw(
+    kinds: pd.DataFrame, parts: list[tuple[facets.Setting, pd.DataFrame]], style: Style
+) -> TooltipFigure:
     present = [kind for kind in KINDS if (kinds["kind"] == kind).any()]
     longest = max(len(str(name)) for name in kinds["attention"])
     most = max(len(table) for _, table in parts)
@@ -84,7 +86,9 @@ def _draw(kinds: pd.DataFrame, parts: list[tuple[facets.Setting, pd.DataFrame]],
         share="none",
     )
     for (left, right), (setting, table) in zip(grid, parts, strict=True):
+        name_panel(left, ", ".join(filter(None, (case_names.settings(setting), str(table.index.name)))))
         _draw_bars(left, table, style)
+        _add_tooltips(left, table)
         _draw_bars(right, table.div(table.sum(axis=1), axis=0), style)
         totals = table.sum(axis=1)
         for at, total in enumerate(totals):
@@ -114,7 +118,7 @@ def _draw_bars(ax: Axes, table: pd.DataFrame, style: Style) -> None:
     below = np.zeros(len(table))
     for kind in table:
         values = table[kind].fillna(0).to_numpy(dtype=np.float64)
-        ax.barh(
+        bars = ax.barh(
             range(len(table)),
             values,
             left=below,
@@ -124,11 +128,23 @@ def _draw_bars(ax: Axes, table: pd.DataFrame, style: Style) -> None:
             linewidth=style.points(0.4),
             gid=f"bars {kind}",
         )
+        for bar, name in zip(bars, table.index, strict=True):
+            bar.set_label(str(name))
         below += values
     ax.set_ylim(len(table) - 0.4, -0.6)
     ax.set_yticks(range(len(table)), [str(name) for name in table.index])
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
+
+
+def _add_tooltips(ax: Axes, table: pd.DataFrame) -> None:
+    for at, (name, row) in enumerate(table.iterrows()):
+        total, below = float(row.sum()), 0.0
+        for kind, size in row.dropna().items():
+            share = numbers.percent(size / total)
+            words = f"{name}: {KINDS[str(kind)]} {numbers.memory(size)}, {share} of the sum"
+            add_tooltip(ax, below + size / 2, at, words, series=str(name))
+            below += float(size)
 
 
 def _ticks(largest: float) -> list[float]:
@@ -137,7 +153,7 @@ def _ticks(largest: float) -> list[float]:
     return [float(value) for value in np.arange(0, largest * 1.01, step)]
 
 
-def _draw_key(figure: Figure, ax: Axes, kinds: list[str], style: Style) -> None:
+def _draw_key(figure: TooltipFigure, ax: Axes, kinds: list[str], style: Style) -> None:
     """The names of the kinds above the first panel, each in a patch of its colour."""
     width, height = (float(size) for size in figure.get_size_inches())
     at = ax.get_position()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.analysis.memorisation import memorisation
 from linrec_bench.figures import curves, layout
 from linrec_bench.figures.group_curves import BY_GROUP
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.figures.tooltips import TooltipFigure
 
 BY_DISTANCE = replace(
     BY_GROUP,
@@ -21,7 +21,7 @@ BY_DISTANCE = replace(
 )
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """Share of planted targets among the first k of the catalogue: mean over seeds, 95 % t interval.
 
     Raises `NothingToDraw` where nothing was planted, or at one distance only.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.analysis.padding import padding_cost
 from linrec_bench.figures import curves
 from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.figures.tooltips import TooltipFigure
 from linrec_bench.presentation import numbers
 
 RATIO = curves.Curve(
@@ -16,11 +16,12 @@ RATIO = curves.Curve(
     title="Time an event at real lengths, over full batches",
     axis="times the full batch's",
     form=lambda value: f"{value:.3g}x",
+    value=numbers.ratio,
     base=0,
 )
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """The ratio against N, a panel a direction and shape; `analysis.padding` says what it is.
 
     Raises `NothingToDraw` where no case has drawn lengths and a full batch beside it.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from linrec_bench.figures.style import PAPER, Look, Style
+from linrec_bench.figures.tooltips import TooltipFigure
 from linrec_bench.presentation.label_placement import spread
 
 LABEL_GAP = 0.165
@@ -47,12 +47,16 @@ class Panels:
         parts = ", ".join(part.replace(" ", "\u00a0") for part in title.split(", "))
         return textwrap.fill(parts, int((self.width + 0.1) / (CHARACTER * self.style.scale)))
 
-    def make(self, *, title: str, subtitle: str, share: str = "all") -> tuple[Figure, list[list[Axes]]]:
+    def make(
+        self, *, title: str, subtitle: str, share: str = "all"
+    ) -> tuple[TooltipFigure, list[list[Axes]]]:
         """The figure and its axes [rows][columns], with a title and small print wrapped to its width.
 
         `share` is `all` for one range of both axes, `y` for one range a row and one a column, or `none`.
         """
         scale = self.style.scale
+        # A number is not parted from its unit.
+        subtitle = subtitle.replace(" %", "\u00a0%")
         right = (0.48 + CHARACTER * max(map(len, self.labels))) * scale if self.labels else 0.25 * scale
         gap_x = right + 0.1 if self.apart else self.gap_x * scale
         headings = max((self.wrapped(title).count("\n") for title in self.titles), default=0)
@@ -63,13 +67,10 @@ class Panels:
         bottom, gap_y = self.bottom * scale, (self.gap_y + more) * scale
         panel_height = max(self.height, 0 if self.apart else LABEL_GAP * scale * len(self.labels))
         width = left + self.columns * self.width + (self.columns - 1) * gap_x + right
-        # A number is not parted from its unit.
-        small_print = textwrap.wrap(
-            subtitle.replace(" %", "\u00a0%"), int((width - 0.2) / (SMALL_CHARACTER * scale))
-        )
+        small_print = textwrap.wrap(subtitle, int((width - 0.2) / (SMALL_CHARACTER * scale)))
         top = (self.top + more + 0.15 * len(small_print)) * scale
         height = bottom + self.rows * panel_height + (self.rows - 1) * gap_y + top
-        figure = Figure(figsize=(width, height))
+        figure = TooltipFigure(figsize=(width, height), title=title, small_print=subtitle)
         FigureCanvasAgg(figure)
         shared_x, shared_y = {"all": ("all", "all"), "y": ("col", "row"), "none": ("none", "none")}[share]
         axes = figure.subplots(
@@ -138,6 +139,7 @@ def label_beside(
                 clip_on=False,
                 transform=axes.transAxes,
                 gid="leader",
+                label=label,
             )
         axes.plot(
             [key, (key + end) / 2, end],
@@ -149,6 +151,7 @@ def label_beside(
             clip_on=False,
             transform=axes.transAxes,
             gid="key",
+            label=label,
         )
         axes.text(
             text,
@@ -158,4 +161,5 @@ def label_beside(
             fontsize=style.points(8.5),
             transform=axes.transAxes,
             gid="label",
+            label=label,
         )

@@ -56,6 +56,7 @@ def _write(ax: Axes, name: Name, taken: list[Bbox], strokes: list[Bbox], style: 
         fontsize=style.points(8),
         color=name.colour,
         gid="label",
+        label=name.text,
     )
     renderer = ax.figure.canvas.get_renderer()  # type: ignore[attr-defined]
     room = ax.bbox
@@ -79,6 +80,7 @@ def _write(ax: Axes, name: Name, taken: list[Bbox], strokes: list[Bbox], style: 
                         textcoords="offset points",
                         arrowprops={"arrowstyle": "-", "color": style.faint, "linewidth": style.points(0.5)},
                         gid="leader",
+                        label=name.text,
                     )
                 return
     text.set_position((style.points(DISTANCES[0]), 0))

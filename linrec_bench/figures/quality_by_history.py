@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.figures import group_curves
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, Style
+from linrec_bench.figures.tooltips import TooltipFigure
 
 BY_HISTORY = replace(
     group_curves.BY_GROUP,
@@ -18,7 +18,7 @@ BY_HISTORY = replace(
 )
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """Test NDCG@10 by length of the history; `NothingToDraw` with fewer than two groups."""
     return group_curves.draw(summary, samples, BY_HISTORY, kind="history", style=style)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.figures import group_curves
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, Style
+from linrec_bench.figures.tooltips import TooltipFigure
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """Test NDCG@10 by group of users; `NothingToDraw` with fewer than two groups."""
     return group_curves.draw(summary, samples, group_curves.BY_GROUP, kind="users", style=style)
 

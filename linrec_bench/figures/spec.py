@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.figures.style import Style
+from linrec_bench.figures.tooltips import TooltipFigure
 
 COSTS = ("core", "layer", "train_step")
 """The tasks whose cost is measured at many lengths."""
@@ -25,7 +25,7 @@ class FigureSpec:
 
     name: str
     tasks: tuple[str, ...]
-    draw: Callable[[pd.DataFrame, pd.DataFrame, Style], Figure]
+    draw: Callable[[pd.DataFrame, pd.DataFrame, Style], TooltipFigure]
     caption: str
     alt: str
     place: int

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.figures import curves
 from linrec_bench.figures.latency import LATENCY, models_as_lines
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.figures.tooltips import TooltipFigure
 from linrec_bench.presentation import numbers
 
 STATE = curves.Curve(
@@ -16,12 +16,13 @@ STATE = curves.Curve(
     title="Decoding: bytes of state against the history",
     axis="state",
     form=numbers.memory_tick,
+    value=numbers.memory,
     base=2,
     x_axis=LATENCY.x_axis,
 )
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """Bytes that decoding carries; mechanisms without a state are named. `NothingToDraw` without any."""
     del samples
     if "state_bytes" not in summary:

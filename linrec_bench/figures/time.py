@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from linrec_bench.analysis.growth import growth
 from linrec_bench.figures import curves
 from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, Style
+from linrec_bench.figures.tooltips import TooltipFigure
 from linrec_bench.presentation import numbers, words
 
 RESAMPLES = 100
@@ -19,12 +19,15 @@ TIME = curves.Curve(
     title="Time against sequence length",
     axis=words.COST["time_s"],
     form=numbers.duration_tick,
+    value=numbers.duration,
+    ends=numbers.duration_interval,
     base=10,
     interval=True,
+    ratio="time_ratio",
 )
 
 
-def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> Figure:
+def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> TooltipFigure:
     """Median time against N; raises `NothingToDraw` without times."""
     return curves.draw(
         summary,

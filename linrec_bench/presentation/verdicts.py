@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import get_args
 
 from linrec_bench.analysis.verdict import Basis, BasisKind, Claim, PaperRuling, Ruling, Verdict
-from linrec_bench.presentation import words
+from linrec_bench.presentation import numbers, words
 
 SENTENCES: dict[BasisKind, str] = {
     "": "",
@@ -90,15 +90,15 @@ def verdict_name(verdict: Verdict) -> str:
 
 
 def found_text(verdict: Verdict) -> str:
-    """What was found: `2 (16 N^2 + 128 N)`, `0.31 [0.28, 0.35]`, or why nothing was."""
+    """What was found: `2 (16 N^2 + 128 N)`, `0.310 [0.280, 0.350]`, or why nothing was."""
     basis = basis_text(verdict.basis)
     if not math.isfinite(verdict.found):
         return basis
     has_interval = verdict.low != verdict.high and not math.isnan(verdict.low)
-    interval = f" [{verdict.low:.4g}, {verdict.high:.4g}]" if has_interval else ""
-    # A count has all its digits, an estimate as many as its interval.
-    digits = ",.0f" if float(verdict.found).is_integer() else ",.4g" if has_interval else ",.6g"
-    return f"{verdict.found:{digits}}{interval}" + (f" ({basis})" if basis else "")
+    interval = f" {numbers.interval(verdict.low, verdict.high)}" if has_interval else ""
+    # A count has all its digits.
+    form = numbers.whole if float(verdict.found).is_integer() else numbers.three_digits
+    return f"{form(verdict.found)}{interval}" + (f" ({basis})" if basis else "")
 
 
 def verdict_record(verdict: Verdict) -> dict[str, object]:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 import jinja2
+import pandas as pd
 
 import linrec_bench
 from linrec_bench.analysis.headline import findings
+from linrec_bench.analysis.systems import compared, named
+from linrec_bench.figures import FigureSpec, NothingToDraw, parts
+from linrec_bench.figures.page_svg import PageFigure, StyleSheet, page_figure
 from linrec_bench.presentation.sentences import sentences
-from linrec_bench.report import environment_view, svg_markers
+from linrec_bench.report import environment_view
 from linrec_bench.report.cards import cards_table, contradictions
-from linrec_bench.report.charts import Chart
-from linrec_bench.report.cost_charts import Shape, cost_shapes
 from linrec_bench.report.expectations import expectations, paper_claims
 from linrec_bench.report.frames import cost_parts, outcome
 from linrec_bench.report.ledger import counted, ledger_table
-from linrec_bench.report.quality_charts import compared_names, quality_charts
+from linrec_bench.report.legend import DARK, LIGHT, Key, Legend
 from linrec_bench.report.sources import Source
 from linrec_bench.report.table import Table
 from linrec_bench.report.tables import cost_tables, frontier_table, quality_tables
@@ -38,8 +40,6 @@ class Section:
     notes: tuple[str, ...]
     findings: tuple[str, ...]
     stops: tuple[str, ...]
-    figures: tuple[tuple[str, tuple[Shape, ...]], ...]
-    quality: tuple[Chart, ...]
     tables: tuple[Table, ...]
     expectations: Table | None
     expectations_said: str
@@ -56,7 +56,6 @@ def section(source: Source, *, id: str) -> Section:
     """What is told of one run."""
     summary, reference = source.summary, source.reference
     parts = cost_parts(summary)
-    figures = [(part.name, tuple(cost_shapes(part, reference))) for part in parts]
     found = findings(summary, reference, source.quality)
     stops = [finding for finding in found if finding.kind == "stops"]
     others = [finding for finding in found if finding.kind != "stops"]
@@ -72,8 +71,6 @@ def section(source: Source, *, id: str) -> Section:
         notes=source.notes,
         findings=tuple(sentences(others, among=found)),
         stops=tuple(sentences(stops, among=found)),
-        figures=tuple((name, shapes) for name, shapes in figures if shapes),
-        quality=tuple(quality_charts(summary)),
         tables=(
             *(table for part in parts for table in cost_tables(part)),
             *filter(None, (frontier_table(part, memory) for part in parts)),
@@ -93,12 +90,47 @@ def section(source: Source, *, id: str) -> Section:
     )
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A figure on the page: its identifier, what it declares, and what is drawn."""
+
+    id: str
+    spec: FigureSpec
+    figure: PageFigure
+
+
+def drawings(source: Source, *, id: str, sheet: StyleSheet, legend: Legend) -> list[Drawing]:
+    """Every figure that a run has rows for, in the order of the registry."""
+    found = []
+    for part in parts(source.rows, source.summary):
+        name = f"{id}-{part.stem}"
+        try:
+            figure = page_figure(
+                part.draw, themes=(LIGHT, DARK), prefix=name, sheet=sheet, series_class=legend.add
+            )
+        except NothingToDraw:
+            continue
+        found.append(Drawing(name, part.spec, figure))
+    return found
+
+
+def _compared_names(summary: pd.DataFrame) -> list[str]:
+    """What figures and tables of quality call mechanisms or systems."""
+    rows = summary[summary["task"] == "recommend"]
+    return [str(name) for told in (compared(rows), named(rows)) for name in told["attention"].unique()]
+
+
 def html(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
     """The page of some runs; `notes` tell of those that were left out."""
     sections = [section(source, id=f"r{number}") for number, source in enumerate(sources, start=1)]
     names = [str(name) for source in sources for name in source.summary["attention"].unique()]
     names += [card.name for source in sources for card in source.cards or ()]
-    together = [name for source in sources for name in compared_names(source.summary)]
+    together = [name for source in sources for name in _compared_names(source.summary)]
+    legend, sheet = Legend(names, together=together), StyleSheet()
+    drawn = {
+        run.id: drawings(source, id=run.id, sheet=sheet, legend=legend)
+        for source, run in zip(sources, sections, strict=True)
+    }
     script = _text("report.js")
     return (
         _environment()
@@ -107,9 +139,13 @@ def html(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
             title=sections[0].title if len(sections) == 1 else f"{len(sections)} runs of linrec-bench",
             sections=sections,
             notes=list(notes),
-            keys=svg_markers.keys(names, together=together),
-            light=svg_markers.LIGHT,
-            dark=svg_markers.DARK,
+            drawings=drawn,
+            series={run: _series(found, legend) for run, found in drawn.items()},
+            keys=legend,
+            light=LIGHT.ground,
+            dark=DARK.ground,
+            figure_style=sheet.css(dark=False),
+            figure_style_dark=sheet.css(dark=True),
             style=_text("report.css"),
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -129,7 +165,13 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def table_html(table: Table, keys: dict[str, svg_markers.Key]) -> str:
+def _series(drawn: Sequence[Drawing], legend: Legend) -> list[str]:
+    """The mechanisms that the figures of a run show, in the order of the legend."""
+    shown = {point.series for drawing in drawn for point in drawing.figure.points}
+    return [name for name, key in legend.items() if key.id in shown]
+
+
+def table_html(table: Table, keys: Mapping[str, Key]) -> str:
     """One table as the page shows it."""
     module = _environment().get_template("table.html").make_module({"keys": keys})
     return str(module.table(table, prefix=""))  # type: ignore[attr-defined]

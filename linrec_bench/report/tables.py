@@ -123,7 +123,9 @@ def quality_tables(summary: pd.DataFrame, differences: pd.DataFrame | None = Non
         note = "Means over seeds with 95 % t intervals."
         columns = _variant_columns(rows, metrics, what)
         found.append(build(f"{caption}, over seeds", columns, records(seeds), id="quality-seeds", note=note))
-    note = "" if found else "One seed: no interval, and a small difference means nothing."
+    note = "" if found else "One seed: no intervals over seeds, so a small difference shows nothing."
+    if not found and differences is not None:
+        note += " The differences below have intervals over users."
     columns = [
         *_case_columns(rows, what),
         *(Column(words.metric(name), _plain(name, say.metric)) for name in metrics),

@@ -44,7 +44,7 @@ ALL = [HOLDS, UNDECIDED, BROKEN]
     [
         (BROKEN, "2 (128 N + 4,096)"),
         (UNDECIDED, "range too short"),
-        (HOLDS, "0.31 [0.28, 0.35] (3 rounds side by side)"),
+        (HOLDS, "0.310 [0.280, 0.350] (3 rounds side by side)"),
         (verdict(found=12345678, low=12345678, high=12345678, basis=Basis()), "12,345,678"),
     ],
 )

@@ -61,7 +61,7 @@ def test_tab_reaches_everything_that_can_be_used(page):
     assert page("wanted.filter(e => !met.has(e)).map(e => e.outerHTML.slice(0, 80))") == []
 
 
-def test_arrows_reach_every_mark_of_a_chart_and_each_answers(page):
+def test_arrows_reach_every_mark_of_a_figure_and_each_answers(page):
     marks = "document.querySelector('.chart svg').querySelectorAll('.mark')"
     page(f"{marks}[0].focus()")
     texts = [page("document.getElementById('tip').textContent")]
@@ -69,11 +69,13 @@ def test_arrows_reach_every_mark_of_a_chart_and_each_answers(page):
     for _ in range(page(f"{marks}.length") - 1):
         page.press("ArrowRight")
         texts.append(page("document.getElementById('tip').textContent"))
-    assert len(set(texts)) == page(f"{marks}.length") == 9
+    assert len(set(texts)) == page(f"{marks}.length") == 36, "all cases and the crossings"
     assert texts[0].startswith("softmax at N = 128: ")
     page.press("Home")
     page.press("ArrowUp")
     assert page("document.getElementById('tip').textContent").startswith("linrec at N = 128: ")
+    linrec = "Array.prototype.indexOf.call(MARKS, document.activeElement)".replace("MARKS", marks)
+    assert page(linrec) == 4
     page.press("Escape")
     assert page("document.getElementById('tip').hidden")
     assert page(f"document.activeElement === {marks}[4]")
@@ -86,15 +88,28 @@ def test_arrows_reach_every_mark_of_a_chart_and_each_answers(page):
 def test_a_mark_answers_under_the_pointer(page):
     page.hover("document.querySelectorAll('.chart svg .mark')[3]")
     assert page("document.getElementById('tip').textContent").startswith("softmax at N = 1,024: ")
-    assert page("document.querySelectorAll('.chart svg .line.on').length") == 1
+    assert page("document.querySelectorAll('.chart svg .s.on').length") > 4, "line, band and name"
+    assert page(
+        "Array.from(document.querySelectorAll('.chart svg .s.on')).every(e => e.classList.contains('k0'))"
+    )
 
 
-def test_one_shape_is_shown_and_the_select_changes_it(page):
-    shown = "Array.from(document.querySelectorAll('.shape')).map(e => e.checkVisibility())"
-    assert page(shown) == [True, False]
-    page("document.querySelector('select').focus()")
-    page.press("ArrowDown")
-    assert page(shown) == [False, True]
+def test_a_mechanism_is_hidden_by_its_button_and_shown_again(page):
+    button = "document.querySelector('.series button')"
+    assert page(f"{button}.textContent") == "softmax"
+    chart = "document.querySelector('.chart svg')"
+    drawn = "e => getComputedStyle(e).display !== 'none'"
+    shown = f"Array.from({chart}.querySelectorAll('.k0')).filter({drawn}).length"
+    before = page(shown)
+    assert before > 10
+    page.click(button)
+    assert page(f"{button}.getAttribute('aria-pressed')") == "false"
+    assert page(shown) == 0
+    # A figure is still reached from the keyboard, at a mark that is seen.
+    assert page(f"{chart}.querySelector('.mark:not([hidden])[tabindex=\"0\"]') !== null")
+    page(f"{button}.focus()")
+    page.press("Enter")
+    assert page(shown) == before
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -107,12 +122,22 @@ def test_text_contrasts_with_its_ground(page, scheme):
         return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b); };
       const ground = e => { for (; e; e = e.parentElement) {
         const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(c)) return c; } };
+      // Of words in a figure, the filled shape that they stand in, such as the cell of a map.
+      const cell = e => { let found = null;
+        const t = e.getBBox(), x = t.x + t.width / 2, y = t.y + t.height / 2;
+        for (const p of e.closest('svg').querySelectorAll('path')) {
+          if (!(p.compareDocumentPosition(e) & 4)) break;
+          const b = p.getBBox(), fill = getComputedStyle(p).fill;
+          if (fill !== 'none' && p.closest('defs') === null && b.x < x && x < b.x + b.width && b.y < y
+              && y < b.y + b.height) found = fill; }
+        return found; };
       const own = e => Array.from(e.childNodes).some(n => n.nodeType === 3 && n.textContent.trim());
       return Array.from(document.body.querySelectorAll('*')).filter(e => own(e) && e.checkVisibility()
           && e.tagName !== 'SCRIPT' && e.tagName !== 'title' && e.tagName !== 'desc').map(e => {
         const style = getComputedStyle(e);
         const colour = e instanceof SVGElement ? style.fill : style.color;
-        const [a, b] = [light(colour), light(ground(e))].sort((x, y) => y - x);
+        const under = (e instanceof SVGElement && cell(e)) || ground(e);
+        const [a, b] = [light(colour), light(under)].sort((x, y) => y - x);
         return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 80)]; }).filter(([c]) => c < 4.5);
     })()"""
     assert page(script) == []
@@ -125,7 +150,7 @@ def test_the_page_never_scrolls_sideways(page, width):
 
 
 def test_motion_is_left_out_where_it_is_not_wanted(page):
-    still = "getComputedStyle(document.querySelector('.mark')).transitionDuration"
+    still = "getComputedStyle(document.querySelector('.chart .s')).transitionDuration"
     assert page(still) != "0s"
     page.show(motion="reduce")
     assert page(still) == "0s"

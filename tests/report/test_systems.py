@@ -1,10 +1,10 @@
 """The report of a run that compares systems."""
 
+from linrec_bench.figures.page_svg import StyleSheet
 from linrec_bench.report import html
+from linrec_bench.report.legend import Legend
 from linrec_bench.report.markdown import markdown
-from linrec_bench.report.page import section
-from linrec_bench.report.quality_charts import compared_names, quality_charts
-from linrec_bench.report.svg_markers import keys
+from linrec_bench.report.page import drawings, section
 
 NAMES = ["recgrela", "sasrec, softmax", "sasrec, linrec", "lightsans", "popularity"]
 
@@ -14,12 +14,19 @@ def cells(table, name):
     return [row[at].text for row in table.rows]
 
 
-def test_systems_stand_in_one_chart_a_cost(of_systems):
-    time, memory = quality_charts(of_systems.summary)
-    for chart in (time, memory):
-        assert sorted(mark.key for mark in chart.marks) == sorted(NAMES)
-        assert {label.text for label in chart.labels} == set(NAMES)
-    assert time.title == "NDCG@10 against training time"
+def drawn(source):
+    legend = Legend([])
+    return {each.id: each for each in drawings(source, id="r1", sheet=StyleSheet(), legend=legend)}, legend
+
+
+def test_systems_stand_in_one_figure(of_systems):
+    found, legend = drawn(of_systems)
+    figure = found["r1-quality"].figure
+    assert figure.title == "Ranking quality against its cost"
+    names = [point.text.partition(": NDCG@10")[0] for point in figure.points]
+    # Once for each cost: training time and peak memory.
+    assert sorted(names) == sorted(2 * NAMES)
+    assert {legend[name].id for name in NAMES} == {point.series for point in figure.points}
 
 
 def test_tables_name_systems_and_keep_their_settings(of_systems):
@@ -36,8 +43,8 @@ def test_decoding_is_a_decoding_step_and_reads_no_data_set(of_systems):
     told = section(of_systems, id="r1")
     captions = [table.caption for table in told.tables if table.caption.startswith("Decoding step")]
     assert captions
-    titles = [chart.title for _, shapes in told.figures for shape in shapes for chart in shape.charts]
-    assert "Time of one call, decoding step" in titles
+    found, _ = drawn(of_systems)
+    assert found["r1-latency"].figure.small_print.startswith("Decoding step")
     assert not any("synthetic" in caption for caption in captions)
     assert "training step" not in html([of_systems])
 
@@ -49,11 +56,9 @@ def test_the_summary_for_a_pull_request_has_a_row_a_system(of_systems):
     assert "the best first" in text
 
 
-def test_systems_of_one_chart_have_colours_of_their_own(of_systems):
+def test_systems_of_one_figure_have_colours_of_their_own(of_systems):
     names = [str(name) for name in of_systems.summary["attention"].unique()]
-    found = keys(names, together=compared_names(of_systems.summary))
+    found = Legend(names, together=NAMES)
     assert len({found[name].line for name in NAMES}) == len(NAMES)
-    # What other charts show keeps its look.
-    assert found["softmax"] == keys(["softmax"])["softmax"].__class__(
-        **{**vars(keys(["softmax"])["softmax"]), "id": found["softmax"].id}
-    )
+    # What other figures show keeps its look.
+    assert found["softmax"].line == Legend(["softmax"])["softmax"].line

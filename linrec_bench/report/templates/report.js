@@ -21,15 +21,20 @@ for (const button of document.querySelectorAll("th button")) {
   });
 }
 
-// Shapes: one at a time, chosen by a select. Without this script all of them are shown.
-for (const select of document.querySelectorAll("select[data-group]")) {
-  const show = () => {
-    for (const option of select.options) {
-      document.getElementById(`${select.dataset.group}-${option.value}`).hidden = !option.selected;
+// Mechanisms: a button hides one in all figures of its run, or shows it again.
+for (const button of document.querySelectorAll(".series button")) {
+  button.addEventListener("click", () => {
+    const shown = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", shown);
+    for (const each of button.closest(".figures").querySelectorAll(`.chart .${button.dataset.k}`)) {
+      each.toggleAttribute("hidden", !shown);
     }
-  };
-  select.addEventListener("change", show);
-  show();
+    for (const chart of button.closest(".figures").querySelectorAll(".chart svg")) {
+      // The tab stop of a figure is never a hidden mark.
+      const marks = Array.from(chart.querySelectorAll(".mark:not([hidden])"));
+      if (!marks.some((mark) => mark.tabIndex === 0)) marks[0]?.setAttribute("tabindex", 0);
+    }
+  });
 }
 
 // Charts: the mark under the pointer or the focus answers in the tip; one tab stop a chart, arrows inside.
@@ -57,8 +62,8 @@ function answer(chart, mark) {
   chart.dataset.active = "";
   for (const each of chart.getElementsByClassName(mark.dataset.key)) each.classList.add("on");
   const ring = chart.querySelector(".ring");
-  ring.setAttribute("cx", mark.getAttribute("x"));
-  ring.setAttribute("cy", mark.getAttribute("y"));
+  ring.setAttribute("cx", mark.getAttribute("cx"));
+  ring.setAttribute("cy", mark.getAttribute("cy"));
   tip.textContent = mark.getAttribute("aria-label");
   tip.hidden = false;
   answered = mark;
@@ -68,7 +73,7 @@ function answer(chart, mark) {
 function nearest(marks, x, y, reach) {
   let best = null;
   for (const mark of marks) {
-    const far = Math.hypot(mark.getAttribute("x") - x, mark.getAttribute("y") - y);
+    const far = Math.hypot(mark.getAttribute("cx") - x, mark.getAttribute("cy") - y);
     if (far < reach) [best, reach] = [mark, far];
   }
   return best;
@@ -76,11 +81,11 @@ function nearest(marks, x, y, reach) {
 
 function neighbour(marks, mark, key) {
   const at = marks.indexOf(mark);
-  const x = +mark.getAttribute("x");
-  const y = +mark.getAttribute("y");
-  const beside = marks.filter((other) => Math.abs(other.getAttribute("x") - x) < 1);
-  const higher = beside.filter((other) => other.getAttribute("y") < y);
-  const lower = beside.filter((other) => other.getAttribute("y") > y);
+  const x = +mark.getAttribute("cx");
+  const y = +mark.getAttribute("cy");
+  const beside = marks.filter((other) => Math.abs(other.getAttribute("cx") - x) < 1);
+  const higher = beside.filter((other) => other.getAttribute("cy") < y);
+  const lower = beside.filter((other) => other.getAttribute("cy") > y);
   switch (key) {
     case "ArrowRight": return marks[at + 1];
     case "ArrowLeft": return marks[at - 1];
@@ -92,25 +97,26 @@ function neighbour(marks, mark, key) {
 }
 
 for (const chart of document.querySelectorAll(".chart svg")) {
-  const marks = Array.from(chart.querySelectorAll(".mark"));
-  for (const mark of marks) {
+  const all = Array.from(chart.querySelectorAll(".mark"));
+  const shown = () => all.filter((mark) => !mark.hasAttribute("hidden"));
+  for (const mark of all) {
     // The title becomes the accessible name, so that the browser's own tip does not cover ours.
     const title = mark.querySelector("title");
     mark.setAttribute("aria-label", title.textContent);
     title.remove();
     mark.dataset.key = Array.from(mark.classList).find((name) => /^k\d+$/.test(name));
     mark.addEventListener("focus", () => {
-      for (const other of marks) other.setAttribute("tabindex", other === mark ? 0 : -1);
+      for (const other of all) other.setAttribute("tabindex", other === mark ? 0 : -1);
       answer(chart, mark);
     });
     mark.addEventListener("blur", () => quiet(chart));
   }
   const under = (event) => {
     const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(chart.getScreenCTM().inverse());
-    return nearest(marks, at.x, at.y, 18);
+    return nearest(shown(), at.x, at.y, 14);
   };
   const resume = () => {
-    const focused = marks.find((mark) => mark === document.activeElement);
+    const focused = all.find((mark) => mark === document.activeElement);
     if (focused) answer(chart, focused);
     else quiet(chart);
   };
@@ -123,7 +129,7 @@ for (const chart of document.querySelectorAll(".chart svg")) {
   chart.addEventListener("click", (event) => under(event)?.focus({ preventScroll: true }));
   chart.addEventListener("keydown", (event) => {
     if (event.key === "Escape") quiet(chart);
-    const next = neighbour(marks, document.activeElement, event.key);
+    const next = neighbour(shown(), document.activeElement, event.key);
     if (next === undefined && !/^(Arrow|Home|End)/.test(event.key)) return;
     event.preventDefault();
     next?.focus();

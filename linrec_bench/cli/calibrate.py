@@ -24,11 +24,11 @@ def command(
     Example: `linrec-bench calibrate`
     """
     from linrec_bench import terminal
-    from linrec_bench.commands import run
+    from linrec_bench.commands.calibrate import calibrate
 
     path = results / CALIBRATION
     with terminal.counter("calibrating") as on_trial:
-        found = run.calibrate(path, device=device, rounds=rounds, on_trial=on_trial)
+        found = calibrate(path, device=device, rounds=rounds, on_trial=on_trial)
     if as_json:
         print(found.to_json())
     else:

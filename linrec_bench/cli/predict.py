@@ -29,11 +29,11 @@ def command(
     """
     from linrec_bench import terminal
     from linrec_bench.commands import run
-    from linrec_bench.commands.predict import forecast
+    from linrec_bench.commands.predict import forecast, measure_ceilings, memory_limit
 
     planned = run.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
-    limit = run.memory_limit(memory, planned.device)
-    found = forecast(planned.jobs, memory_bytes=limit, ceilings=run.measure_ceilings(planned))
+    limit = memory_limit(memory, planned.device)
+    found = forecast(planned.jobs, memory_bytes=limit, ceilings=measure_ceilings(planned))
     if as_json:
         print(json.dumps([each.as_record() for each in found], indent=2))
     else:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from linrec_bench.case import Case
+from linrec_bench.commands.run import Plan
+from linrec_bench.execution import schedule
 from linrec_bench.execution.schedule import Ceilings, Prediction
 from linrec_bench.suite.expand import Job
+from linrec_bench.suite.limits import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +74,32 @@ def _one(case: Case, prediction: Prediction | None, memory_bytes: int, ceilings:
     needed = prediction.peak_live_bytes + prediction.minimum_bytes
     least = ceilings.least_seconds(prediction) if ceilings else None
     return Forecast(case=case, prediction=prediction, fits=needed <= memory_bytes, least_time_s=least)
+
+
+def memory_limit(given: str | None, device: str) -> int:
+    """Bytes of an amount such as `80GiB` or a share such as `80%` of what is free; for None all of it."""
+    try:
+        limit = Limits.model_validate({"memory": given or "100%"})
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ValueError(f"--memory: {reason}") from None
+    import torch
+
+    from linrec_bench.measures.instruments.memory import free_bytes
+
+    return schedule.memory_bytes(limit.memory, free_bytes(torch.device(device)))
+
+
+def measure_ceilings(planned: Plan) -> Ceilings:
+    """The ceilings of this device, in the type of the plan's first case."""
+    import torch
+
+    from linrec_bench.measures.instruments import ceilings
+
+    dtype = getattr(torch, planned.jobs[0].case.dtype)
+    readings = ceilings.readings(torch.device(planned.device), dtype)
+
+    def rate(measure: str) -> float:
+        return statistics.median(reading.value for reading in readings if reading.measure == measure)
+
+    return Ceilings(copy_bandwidth=rate("copy_bandwidth"), matmul_rate=rate("matmul_rate"))

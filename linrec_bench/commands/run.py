@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
@@ -10,17 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import ValidationError
-
 from linrec_bench import attention
 from linrec_bench.execution import executors, schedule
 from linrec_bench.execution.driver import Event, run_jobs
 from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
-from linrec_bench.gate import calibration
 from linrec_bench.results import environment, store
 from linrec_bench.suite import load, select
 from linrec_bench.suite.expand import Job, expand
-from linrec_bench.suite.limits import Limits
 from linrec_bench.suite.schema import Suite
 from linrec_bench.suite.source_map import SuiteError
 
@@ -151,53 +146,3 @@ def measure(
     with progress(part, run, done) as on_event:
         execute(part, run, on_event)
     return run.samples()
-
-
-def calibrate(
-    path: Path, *, device: Device, rounds: int, on_trial: Callable[[int, int], None]
-) -> calibration.Calibration:
-    """Calibrate the timed gate on this machine and write what was found to `path`."""
-    found_device = resolve_device(device)
-    described = environment.describe(device=found_device, allocator=STEADY_ALLOCATOR)
-    with closing(executors.start()) as executor:
-        found = calibration.calibrate(
-            executor,
-            device=found_device,
-            environment=described,
-            now=datetime.now(),
-            rounds=rounds,
-            rounds_a_side=max(1, min(5, rounds // 2)),
-            on_trial=on_trial,
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    calibration.write(path, found)
-    return found
-
-
-def memory_limit(given: str | None, device: str) -> int:
-    """Bytes of an amount such as `80GiB` or a share such as `80%` of what is free; for None all of it."""
-    try:
-        limit = Limits.model_validate({"memory": given or "100%"})
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ValueError(f"--memory: {reason}") from None
-    import torch
-
-    from linrec_bench.measures.instruments.memory import free_bytes
-
-    return schedule.memory_bytes(limit.memory, free_bytes(torch.device(device)))
-
-
-def measure_ceilings(planned: Plan) -> schedule.Ceilings:
-    """What the device here can do, in the type of the plan's first case."""
-    import torch
-
-    from linrec_bench.measures.instruments import ceilings
-
-    dtype = getattr(torch, planned.jobs[0].case.dtype)
-    readings = ceilings.readings(torch.device(planned.device), dtype)
-
-    def rate(measure: str) -> float:
-        return statistics.median(reading.value for reading in readings if reading.measure == measure)
-
-    return schedule.Ceilings(copy_bandwidth=rate("copy_bandwidth"), matmul_rate=rate("matmul_rate"))

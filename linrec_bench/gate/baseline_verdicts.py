@@ -60,12 +60,12 @@ def times_against(
     allowed = margin()
     accepted = baseline.read(path, torch_version=torch.__version__)
 
-    def judge(own: Job, other: Job, samples: pd.DataFrame) -> list[Verdict]:
-        ratio = _ratio(own, other, samples)
-        return [compare_time(baseline.name_of(own.case), ratio, accepted, margin=allowed)]
+    def judge(job: Job, other: Job, samples: pd.DataFrame) -> list[Verdict]:
+        ratio = _ratio(job, other, samples)
+        return [compare_time(baseline.name_of(job.case), ratio, accepted, margin=allowed)]
 
     timed = [
-        Timed(frozenset((own.case.id, other.case.id)), partial(judge, own, other)) for own, other in pairs
+        Timed(frozenset((job.case.id, other.case.id)), partial(judge, job, other)) for job, other in pairs
     ]
     return settle(timed, jobs, measure=measure, budget_s=budget_s)
 
@@ -81,7 +81,7 @@ def accept(
     if measure is not None and pairs:
         wanted = {job.case.id for pair in pairs for job in pair}
         samples = measure([job for job in jobs if job.case.id in wanted])
-        ratios = {baseline.name_of(own.case): _ratio(own, other, samples) for own, other in pairs}
+        ratios = {baseline.name_of(job.case): _ratio(job, other, samples) for job, other in pairs}
     counts = counts_of(jobs, counted)
     baseline.write(path, Baseline(torch.__version__, counts, ratios))
 
@@ -102,10 +102,10 @@ def _pairs(suite: Suite, jobs: Sequence[Job]) -> list[tuple[Job, Job]]:
     ]
 
 
-def _ratio(own: Job, other: Job, samples: pd.DataFrame) -> Interval:
+def _ratio(job: Job, other: Job, samples: pd.DataFrame) -> Interval:
     times = by_round(measured(samples), "time", unit="s")
-    rounds = {case_id: found for (_, case_id), found in times.items()}
-    return ratio_interval(rounds.get(own.case.id, {}), rounds.get(other.case.id, {}))
+    rounds = {case_id: samples for (_, case_id), samples in times.items()}
+    return ratio_interval(rounds.get(job.case.id, {}), rounds.get(other.case.id, {}))
 
 
 def compare(
@@ -135,15 +135,15 @@ def compare_time(case: str, ratio: Interval, baseline: Baseline, *, margin: floa
     accepted = baseline.ratios.get(case)
     if accepted is None:
         return _verdict(case, "time ratio", "broken", Basis("not_in_baseline"))
-    found = change(ratio, accepted)
+    drift = change(ratio, accepted)
     facts = {"accepted": accepted.value, "ratio": ratio.value, "margin": margin}
     return Verdict(
         claim=Claim(measure="time ratio", quantity="baseline", bound=unchanged(margin), source="baseline"),
         where={"case": case},
         answer=compare_ratio(ratio, accepted, margin=margin),
-        found=found.value,
-        low=found.low,
-        high=found.high,
+        found=drift.value,
+        low=drift.low,
+        high=drift.high,
         basis=Basis("changed_ratio", facts),
     )
 

@@ -77,18 +77,18 @@ class Calibration:
 
     def entries(self) -> list[dict[str, str]]:
         """The rates at the recommended margins (at the widest tried where none is), in words, a row each."""
-        widest = max(found.margin for found in self.timed)
+        widest = max(tally.margin for tally in self.timed)
         shown = (self.margins["time"] or widest, 0.0)
         return [
             {
-                "planted": found.effect,
-                "margin": f"{found.margin:.0%}",
-                "broken": f"{found.broken_share:.1%} [{found.low:.1%}, {found.high:.1%}]",
-                "undecided": str(found.undecided),
-                "holds": str(found.holds),
+                "planted": tally.effect,
+                "margin": f"{tally.margin:.0%}",
+                "broken": f"{tally.broken_share:.1%} [{tally.low:.1%}, {tally.high:.1%}]",
+                "undecided": str(tally.undecided),
+                "holds": str(tally.holds),
             }
-            for found in (*self.timed, *self.exact)
-            if found.margin in shown
+            for tally in (*self.timed, *self.exact)
+            if tally.margin in shown
         ]
 
 
@@ -159,7 +159,7 @@ def collect(
     """Times in seconds, each trial in a process of its own: id of a case -> round -> samples."""
     from linrec_bench.execution.worker import measure
 
-    found: dict[str, dict[int, Array]] = {job.case.id: {} for job in jobs}
+    times_of: dict[str, dict[int, Array]] = {job.case.id: {} for job in jobs}
     trials = schedule.order(jobs)
     for done, trial in enumerate(trials, start=1):
         work = partial(measure, trial.job, trial.round)
@@ -171,9 +171,9 @@ def collect(
                 f"{result.detail}; expected a machine that runs it"
             )
         times = [sample.value for sample in result.samples if sample.measure == "time"]
-        found[case.id][trial.round] = np.array(times)
+        times_of[case.id][trial.round] = np.array(times)
         on_trial(done, len(trials))
-    return found
+    return times_of
 
 
 def _jobs(device: str, seq_lens: Sequence[int], rounds: int) -> list[Job]:
@@ -206,8 +206,8 @@ def _exact_tallies(cases: Sequence[Case], executor: Executor) -> list[Tally]:
     ]
 
     def of_check(counts: baseline.Counts) -> Answer:
-        found = compare(counts, accepted, whole=True)
-        return "broken" if any(verdict.answer == "broken" for verdict in found) else "holds"
+        verdicts = compare(counts, accepted, whole=True)
+        return "broken" if any(verdict.answer == "broken" for verdict in verdicts) else "holds"
 
     return [
         tally(SAME, 0.0, [of_check(c) for c in counted[1:]]),
@@ -219,10 +219,10 @@ def _counts(cases: Sequence[Case], executor: Executor) -> baseline.Counts:
     from linrec_bench.execution.worker import predict
 
     futures = {baseline.name_of(case): executor.call(predict, case) for case in cases}
-    found = {}
+    counts = {}
     for name, future in futures.items():
         prediction = future.result()
         assert prediction is not None, "a layer has a fixed shape"
         assert prediction.counted, "mechanisms of the package are counted"
-        found[name] = baseline.counts_in(prediction)
-    return found
+        counts[name] = baseline.counts_in(prediction)
+    return counts

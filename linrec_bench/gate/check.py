@@ -26,8 +26,8 @@ def of_run(suite: Suite, jobs: Sequence[Job], rows: pd.DataFrame) -> list[Verdic
     What a SPEC declares is asked only where the run holds the counts for it: a run stores no `operations`.
     """
     rows = known_as(rows, jobs)
-    found = verdicts(questions(suite, jobs), rows)
-    return [verdict for verdict in found if verdict.claim.source != SPEC or not math.isnan(verdict.found)]
+    every = verdicts(questions(suite, jobs), rows)
+    return [verdict for verdict in every if verdict.claim.source != SPEC or not math.isnan(verdict.found)]
 
 
 def of_suite(
@@ -35,16 +35,16 @@ def of_suite(
 ) -> list[Verdict]:
     """Exact questions from exact counts; the others from measuring just the cases that they are about."""
     every = questions(suite, jobs)
-    found = verdicts([question for question in every if question.exact], counted)
+    exact = verdicts([question for question in every if question.exact], counted)
     timed = [
         Timed(question.case_ids, partial(verdicts, [question])) for question in every if not question.exact
     ]
-    return found + settle(timed, jobs, measure=measure, budget_s=budget_s)
+    return exact + settle(timed, jobs, measure=measure, budget_s=budget_s)
 
 
-def exit_code(found: Sequence[Verdict]) -> int:
+def exit_code(verdicts: Sequence[Verdict]) -> int:
     """1 when anything is broken, else 3 when anything is undecided, else 0; 4 when nothing was asked."""
-    answers = {verdict.answer for verdict in found}
+    answers = {verdict.answer for verdict in verdicts}
     if not answers:
         return NOTHING
     if "broken" in answers:

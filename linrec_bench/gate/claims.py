@@ -57,18 +57,18 @@ def of_run(run: Run) -> Evidence:
 def of_newest(root: Path, suite: str) -> tuple[Evidence | None, list[str]]:
     """The evidence of the newest run of a suite under `root` that can be read, and what there is to say: its
     folder, and those of newer ones that were left out."""
-    said: list[str] = []
+    notes: list[str] = []
     folder = root / suite
-    found = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
-    for path in found:
+    newest_first = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+    for path in newest_first:
         if path.is_dir() and path.name[0] != ".":
             try:
                 evidence = of_run(Run(path))
             except StoreError as reason:
-                said.append(f"{path}: left out: {reason}")
+                notes.append(f"{path}: left out: {reason}")
                 continue
-            return evidence, [*said, f"claims that counts do not answer are ruled on from {path}"]
-    return None, said
+            return evidence, [*notes, f"claims that counts do not answer are ruled on from {path}"]
+    return None, notes
 
 
 def rule(

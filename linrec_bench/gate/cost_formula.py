@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from linrec_bench import attention
 from linrec_bench.analysis.monomials import SPARE, Formula, Shape, models, solve
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case, Params, label
@@ -126,11 +127,12 @@ def cost(name: str, *, causal: bool, phase: str, params: Params = ()) -> Cost:
     def count(shape: Shape) -> dict[str, int]:
         return counts_at(name, shape, causal=causal, phase=phase, params=params)
 
-    found = Cost(attention=label(name, params), causal=causal, phase=phase, counts={})
+    attention.registry()[name].check_params(dict(params))
+    result = Cost(attention=label(name, params), causal=causal, phase=phase, counts={})
     try:
-        return replace(found, counts=_formulas(count))
+        return replace(result, counts=_formulas(count))
     except Unsupported as reason:
-        return replace(found, unsupported=str(reason))
+        return replace(result, unsupported=str(reason))
 
 
 def _formulas(count: Callable[[Shape], Mapping[str, int]]) -> dict[str, Count]:

@@ -67,8 +67,8 @@ def failures(jobs: Sequence[Job], counted: pd.DataFrame) -> dict[str, str]:
 def counts_of(jobs: Sequence[Job], counted: pd.DataFrame) -> Counts:
     """The exact counts in the form of a baseline."""
     names = {job.case.id: name_of(job.case) for job in jobs}
-    found: dict[str, dict[str, int]] = {}
+    by_case: dict[str, dict[str, int]] = {}
     counts = counted[counted["measure"] != TRIAL]
     for case_id, measure, value in zip(counts["case_id"], counts["measure"], counts["value"], strict=True):
-        found.setdefault(names[case_id], {})[measure] = int(value)
-    return found
+        by_case.setdefault(names[case_id], {})[measure] = int(value)
+    return by_case

@@ -45,7 +45,7 @@ def questions(suite: Suite, jobs: Sequence[Job]) -> list[Question]:
 
     Raises `ValueError` for a `where` that cannot be read or that matches no case of the suite.
     """
-    found = contracts(jobs)
+    every = contracts(jobs)
     for number, line in enumerate(suite.expect):
         chosen = select(jobs, [line.where], flag="where") if line.where else list(jobs)
         if not chosen:
@@ -53,27 +53,27 @@ def questions(suite: Suite, jobs: Sequence[Job]) -> list[Question]:
             if line.where and select(expand(suite, device=jobs[0].case.device), [line.where], flag="where"):
                 continue
             raise ValueError(f"expect.{number}.where: {line.where!r} matches no case of the suite")
-        found.append(Question(claim_of(line, f"expect.{number}"), frozenset(job.case.id for job in chosen)))
-    return found
+        every.append(Question(claim_of(line, f"expect.{number}"), frozenset(job.case.id for job in chosen)))
+    return every
 
 
 def contracts(jobs: Sequence[Job]) -> list[Question]:
     """The exponents that SPECs declare, for every mechanism of the jobs; none without two lengths."""
     from linrec_bench import attention
 
-    found: list[Question] = []
+    every: list[Question] = []
     for decoding in (False, True):
-        asked = [job for job in jobs if (job.case.task == "decode") == decoding]
-        if len({job.case.seq_len for job in asked}) < 2:
+        chosen = [job for job in jobs if (job.case.task == "decode") == decoding]
+        if len({job.case.seq_len for job in chosen}) < 2:
             continue
-        every = frozenset(job.case.id for job in asked)
-        for name, label in dict.fromkeys((job.case.attention, job.case.attention_label) for job in asked):
+        case_ids = frozenset(job.case.id for job in chosen)
+        for name, label in dict.fromkeys((job.case.attention, job.case.attention_label) for job in chosen):
             for measure, exponent in _declared(attention.registry()[name], decoding=decoding):
                 low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
                 bound = Bound(low, high, f"{exponent:g} as declared")
                 claim = Claim(attention=label, measure=measure, quantity="exponent", bound=bound, source=SPEC)
-                found.append(Question(claim, every))
-    return found
+                every.append(Question(claim, case_ids))
+    return every
 
 
 def _declared(spec: Spec, *, decoding: bool) -> tuple[tuple[str, float], ...]:

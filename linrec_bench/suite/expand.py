@@ -46,18 +46,18 @@ def expand(suite: Suite, *, device: str) -> list[Job]:
     return list(jobs.values())
 
 
-FLOOR = Named(name="no-op")
+NO_MIXING = Named(name="no-op")
 """The mechanism of a model that counts instead of learning: nothing is mixed."""
 
-_OF_A_FLOOR = ("seq_len", "seed")
+_AXES_OF_COUNTING = ("seq_len", "seed")
 """The axes that such a model can tell apart: how much of a history it sees, and the candidates drawn."""
 
 
 def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
     swept, mechanisms = sweep.grid.axes(), sweep.attention
-    if is_floor(sweep):
-        swept = {axis: values if axis in _OF_A_FLOOR else values[:1] for axis, values in swept.items()}
-        mechanisms = (FLOOR,)
+    if counts_only(sweep):
+        swept = {axis: values if axis in _AXES_OF_COUNTING else values[:1] for axis, values in swept.items()}
+        mechanisms = (NO_MIXING,)
     fixed = {axis: getattr(sweep.fixed, axis) for axis in AXES if axis not in swept}
     return [
         Job(
@@ -91,7 +91,7 @@ def _jobs_of(sweep: Sweep, device: str) -> list[Job]:
     ]
 
 
-def is_floor(sweep: Sweep) -> bool:
+def counts_only(sweep: Sweep) -> bool:
     """Whether the model of the sweep counts instead of learning, so that no mechanism touches it."""
     if sweep.model is None:
         return False

@@ -79,12 +79,13 @@ class Expectation(Strict):
 
     @model_validator(mode="after")
     def _one_quantity(self) -> Expectation:
-        given = [name for name in QUANTITIES if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"{len(given)} quantities; expected exactly one of: {', '.join(QUANTITIES)}")
+        quantities = [name for name in QUANTITIES if getattr(self, name) is not None]
+        if len(quantities) != 1:
+            number = len(quantities)
+            raise ValueError(f"{number} quantities; expected exactly one of: {', '.join(QUANTITIES)}")
         if not (self.attention or self.model):
             raise ValueError("neither attention nor model; expected what the line is about")
-        (quantity,) = given
+        (quantity,) = quantities
         if (quantity in _COMPARED) != bool(self.to or self.to_model):
             wanted = (
                 "needs `to`, the mechanism to compare with, or `to_model`"

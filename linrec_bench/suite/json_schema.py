@@ -31,9 +31,9 @@ def suite_schema() -> Schema:
         sweep_keys[section] = definitions.pop(settings)
     # A device or a scale may change one end of a range.
     _mapping(definitions["Geometric"]).pop("required")
-    own = _mapping(whole["properties"])
-    sweeps = _mapping(own.pop("sweeps")) | {"items": {"$ref": "#/$defs/Sweep"}}
-    anywhere = own | sweep_keys
+    keys_of_suite = _mapping(whole["properties"])
+    sweeps = _mapping(keys_of_suite.pop("sweeps")) | {"items": {"$ref": "#/$defs/Sweep"}}
+    anywhere = keys_of_suite | sweep_keys
     definitions["Sweep"] = _closed(
         sweep_keys, "One task over one grid; missing keys are taken from the top level."
     )
@@ -71,7 +71,7 @@ def _closed(properties: Schema, description: str) -> Schema:
 
 def _plain(schema: Mapping[str, object]) -> Schema:
     """Without the titles and the empty defaults that pydantic makes up, which only clutter an editor."""
-    found: Schema = {}
+    plain: Schema = {}
     for key, value in schema.items():
         if (key == "title" and isinstance(value, str)) or (
             key == "default" and not isinstance(value, bool | int | float | str)
@@ -80,8 +80,8 @@ def _plain(schema: Mapping[str, object]) -> Schema:
         if key == "minLength" and "anyOf" in schema:
             # Meant for the tuple that an axis becomes.
             continue
-        found[key] = _plain_value(value)
-    return found
+        plain[key] = _plain_value(value)
+    return plain
 
 
 def _plain_value(value: object) -> object:

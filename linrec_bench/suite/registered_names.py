@@ -11,7 +11,7 @@ from linrec_bench.declarations import trainings
 from linrec_bench.registry import did_you_mean
 from linrec_bench.settings import OBJECTIVES
 from linrec_bench.suite.base_models import Named
-from linrec_bench.suite.expand import FLOOR, is_floor
+from linrec_bench.suite.expand import NO_MIXING, counts_only
 from linrec_bench.suite.grid import Drawn
 from linrec_bench.suite.schema import Suite, Sweep
 from linrec_bench.suite.select import select
@@ -72,7 +72,7 @@ def _fits(model: Named, mechanism: Named) -> None:
 
 def _lines(suite: Suite) -> Iterator[tuple[Location, Callable[[], object]]]:
     """What `reference`, `expect` and `claims` name is in the suite, and what they select can be read."""
-    floors = [FLOOR for sweep in suite.sweeps if is_floor(sweep)]
+    floors = [NO_MIXING for sweep in suite.sweeps if counts_only(sweep)]
     mechanisms = _labels([*floors, *(entry for sweep in suite.sweeps for entry in sweep.attention)])
     models = _labels(sweep.model for sweep in suite.sweeps if sweep.model is not None)
     yield ("reference",), partial(_among, suite.reference, mechanisms, "mechanisms")

@@ -14,7 +14,6 @@ from linrec_bench.presentation import words
 
 ORDER = (
     "attention",
-    "against",
     "task",
     "causal",
     "seq_len",
@@ -34,10 +33,16 @@ ORDER = (
 
 
 def case_name(case: Mapping[str, object], columns: Iterable[str] = ORDER) -> str:
-    """`linrec, layer forward, causal, N = 128, batch 1, hidden 64, ...`: those of `columns` that are set."""
+    """`linrec, layer forward, causal, N = 128, batch 1, hidden 64, ...`: those of `columns` that are set.
+
+    Where two mechanisms are compared, `linrec against softmax, ...`.
+    """
     chosen = set(columns)
+    texts = {"task": words.work(str(case["task"]), str(case["phase"]))}
+    if case.get("against"):
+        texts["attention"] = f"{case['attention']} against {case['against']}"
     return ", ".join(
-        words.work(str(case["task"]), str(case["phase"])) if column == "task" else setting(column, value)
+        texts[column] if column in texts else setting(column, value)
         for column in ORDER
         if column in chosen and not _is_unset(column, value := case.get(column))
     )
@@ -54,8 +59,8 @@ def setting(column: str, value: object) -> str:
         return words.direction(value)
     if column == "phase":
         return words.PHASE.get(str(value), str(value))
-    if column in ("against", "case_id"):
-        return f"{column.removesuffix('_id')} {value}"
+    if column == "case_id":
+        return f"case {value}"
     if isinstance(value, str):
         # Long names break between their parameters.
         return re.sub(r",(?=\S)", ", ", value)

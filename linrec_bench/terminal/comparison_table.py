@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from rich.table import Table
 from rich.text import Text
 
 from linrec_bench.analysis.case_pairing import Place
@@ -22,13 +20,14 @@ from linrec_bench.presentation import numbers as say
 from linrec_bench.presentation import words
 from linrec_bench.presentation.case_names import case_name
 from linrec_bench.presentation.sentences import sentences
-from linrec_bench.terminal.streams import listed, out
+from linrec_bench.terminal.streams import heading, listed, out
+from linrec_bench.terminal.tables import show_table
 
 MOST_NAMES = 20
 """Names listed of cases without a partner, and of failures; JSON holds them all."""
 
 _PEAKS = ("peak_live_bytes", "peak_allocated_bytes")
-_BESIDE = tuple(name for name in COUNTED if name not in (*_PEAKS, "flops"))
+_WITHOUT_COLUMN = tuple(name for name in COUNTED if name not in (*_PEAKS, "flops"))
 """Counts that a table has no column for."""
 
 
@@ -83,84 +82,68 @@ def _name(place: Place) -> str:
     return case_name(vars(place))
 
 
-def _show_title(text: str) -> None:
-    wrapped = textwrap.wrap(text, width=max(20, out.width), break_on_hyphens=False)
-    out.print("\n".join(wrapped), style="bold")
-
-
 def _show_curve(place: Place, lines: Sequence[Line]) -> None:
-    _show_title(_name(place))
-    table = Table(box=None, pad_edge=False)
-    for name in ("N", "time B/A", "95 % interval", "p (Holm)"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for name in ("memory", "FLOPs"):
-        table.add_column(name, justify="right", no_wrap=True)
+    heading(case_name(vars(place) | {"seq_len": None}))
     by_length: dict[int, dict[str, Line]] = {}
     for line in lines:
         by_length.setdefault(line.place.seq_len, {})[line.measure] = line
+    rows: list[list[str | Text]] = []
     for seq_len, measures in sorted(by_length.items()):
         time = measures.get("time")
-        cells: list[str | Text] = ["-", "-", "-", ""]
+        cells: list[str | Text] = [*[say.MISSING] * 3, ""]
         if time is not None:
             cells = [say.three_digits(time.change), _interval(time), say.p_value(time.p), _verdict(time)]
         memory = next((measures[name] for name in _PEAKS if name in measures), None)
-        table.add_row(str(seq_len), *cells, _count(memory), _count(measures.get("flops")))
-    out.print(table)
-    for measure in _BESIDE:
+        rows.append([str(seq_len), *cells, _count(memory), _count(measures.get("flops"))])
+    show_table(
+        ["N", "time B/A", "95 % interval", "p (Holm)", "verdict", "memory", "FLOPs"], rows, left=["verdict"]
+    )
+    for measure in _WITHOUT_COLUMN:
         changed = [line for line in lines if line.measure == measure and line.verdict != "same"]
         if changed:
             lengths = ", ".join(str(line.place.seq_len) for line in changed)
             low, high = min(line.change for line in changed), max(line.change for line in changed)
             span = say.ratio(low) if low == high else f"{say.ratio(low)} to {say.ratio(high)}"
-            listed(f"{measure}: {span} at N {lengths}")
+            listed(f"{words.measure(measure)}: {span} at N {lengths}")
     out.print()
 
 
 def _show_training(place: Place, lines: Sequence[Line], reached: Reached | None) -> None:
     seeds = max([line.replicates for line in lines] + ([reached.seeds] if reached else []))
-    _show_title(f"{_name(place)}, {say.counted(seeds, 'seed')}, p after Holm")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("measure", overflow="fold")
-    for name in ("A", "B", "change", "95 % interval", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for line in lines:
-        signed = say.signed_metric(line.change) if line.family == "quality" else say.ratio(line.change)
-        cells = (_amount(line, line.a), _amount(line, line.b), signed, _interval(line), say.p_value(line.p))
-        table.add_row(words.measure(line.measure), *cells, _verdict(line))
+    heading(f"{_name(place)}, {say.counted(seeds, 'seed')}, p after Holm")
     if lines:
-        out.print(table)
+        rows: list[list[str | Text]] = []
+        for line in lines:
+            sides = (_amount(line, line.a), _amount(line, line.b), _change(line), _interval(line))
+            rows.append([words.measure(line.measure), *sides, say.p_value(line.p), _verdict(line)])
+        head = ["measure", "A", "B", "change", "95 % interval", "p", "verdict"]
+        show_table(head, rows, left=["verdict"])
     if reached is not None:
         _show_reached(reached)
     out.print()
 
 
-def _show_reached(found: Reached) -> None:
-    """Training until both sides were as good, not judged: seconds, and joules where they are known."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column(f"to validation NDCG@10 {say.metric(found.target)}", overflow="fold")
-    for name in ("A", "B", "B/A", "95 % interval"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _show_reached(reached: Reached) -> None:
+    """The training cost of one quality on both sides, not judged: seconds, and joules where known."""
     a, b = (
-        f"{'' if count == found.seeds else '>'}{say.duration(value)}"
-        for count, value in ((found.a_reached, found.a_s), (found.b_reached, found.b_s))
+        f"{'' if count == reached.seeds else '>'}{say.duration(value)}"
+        for count, value in ((reached.a_reached, reached.a_s), (reached.b_reached, reached.b_s))
     )
-    sign = {"": "", "at least": ">", "at most": "<", "unknown": ""}[found.bound]
-    change = f"{sign}{say.ratio(found.change)}"
-    interval = say.interval(found.low, found.high) or say.MISSING
-    table.add_row("seconds of training", a, b, change, interval)
-    if not math.isnan(found.a_j) and not math.isnan(found.b_j):
-        table.add_row(
-            "joules of training",
-            say.energy(found.a_j),
-            say.energy(found.b_j),
-            say.ratio(found.b_j / found.a_j),
-            "-",
-        )
-    out.print(table)
-    if not found.a_reached == found.b_reached == found.seeds:
-        listed(f"seeds that got there: {found.a_reached} in A, {found.b_reached} in B, of {found.seeds}")
+    sign = {"": "", "at least": ">", "at most": "<", "unknown": ""}[reached.bound]
+    interval = say.interval(reached.low, reached.high) or say.MISSING
+    rows = [["seconds of training", a, b, f"{sign}{say.ratio(reached.change)}", interval]]
+    if not math.isnan(reached.a_j) and not math.isnan(reached.b_j):
+        joules = [say.energy(reached.a_j), say.energy(reached.b_j), say.ratio(reached.b_j / reached.a_j)]
+        rows.append(["joules of training", *joules, say.MISSING])
+    title = f"to validation NDCG@10 {say.metric(reached.target)}"
+    show_table([title, "A", "B", "B/A", "95 % interval"], rows)
+    if not reached.a_reached == reached.b_reached == reached.seeds:
+        counts = f"{reached.a_reached} in A, {reached.b_reached} in B, of {reached.seeds}"
+        listed(f"seeds that reached it: {counts}")
+
+
+def _change(line: Line) -> str:
+    return say.signed_metric(line.change) if line.family == "quality" else say.ratio(line.change)
 
 
 def _amount(line: Line, value: float) -> str:

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.table import Table
-
 from linrec_bench.results.store import Run
 from linrec_bench.terminal.streams import out, say
+from linrec_bench.terminal.tables import show_table
 
 
 def show_entries(entries: Sequence[Mapping[str, str]]) -> None:
     """Records as a table; the last column takes what width is left."""
-    table = Table(box=None, pad_edge=False)
-    for key in entries[0] if entries else ():
-        table.add_column(key, overflow="fold", no_wrap=key == "name")
-    for entry in entries:
-        table.add_row(*entry.values())
-    out.print(table)
+    head = list(entries[0]) if entries else []
+    show_table(head, ([*entry.values()] for entry in entries), left=head, fold=head[1:])
 
 
 def show_files(run: Run) -> None:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from linrec_bench.presentation import numbers as say
 from linrec_bench.presentation import words
+from linrec_bench.presentation.case_names import setting
 from linrec_bench.terminal.streams import out
+from linrec_bench.terminal.tables import show_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,14 +34,15 @@ def show_quality(quality: pd.DataFrame, candidates: Mapping[str, str]) -> None:
     keys = ["dataset"] if together else ["dataset", "model"]
     for key, part in told.groupby(keys, sort=False):
         among = f"{candidates[str(key[0])]}: "
+        names = [setting(column, value) for column, value in zip(keys, key, strict=True)]
         if systems:
-            _show_systems(f"{among}{key[0]}", across_seeds(part), _failures(part))
+            _show_systems(f"{among}{names[0]}", across_seeds(part), _failures(part))
         elif together:
             order = list(dict.fromkeys(part["model"]))
             ordered = part.sort_values("model", key=lambda names: names.map(order.index), kind="stable")
-            _show_cases(f"{among}{key[0]}", ordered)
+            _show_cases(f"{among}{names[0]}", ordered)
         else:
-            _show_cases(f"{among}{key[1]} on {key[0]}", part)
+            _show_cases(f"{among}{names[1]} on {names[0]}", part)
 
 
 def _failures(part: pd.DataFrame) -> dict[tuple[str, int], str]:
@@ -54,30 +56,30 @@ def _failures(part: pd.DataFrame) -> dict[tuple[str, int], str]:
 
 def _show_systems(what: str, variants: pd.DataFrame, failures: Mapping[tuple[str, int], str]) -> None:
     """A row a system and length, the best first: means over its seeds; `failures` where none ended ok."""
-    target = variants["quality_target"].max() if "quality_target" in variants else math.nan
-    matched = [] if math.isnan(target) else [f"to {say.metric(target)}"]
+    target, to_target = _target(variants)
     where, length = _lengths(variants)
     columns = [name for name in _METRICS if name in variants]
-    head = ["system", *length, "seeds", *columns, "epochs", "training", *matched]
-    out.print(f"Ranking quality on test, {what}{where}", style="bold")
-    table = Table(box=None, pad_edge=False)
-    for name in head:
-        system = name == "system"
-        table.add_column(name, justify="left" if system else "right", no_wrap=not system, overflow="fold")
     best = ["seq_len", columns[0]] if columns else ["seq_len"]
+    rows = []
     for _, row in variants.sort_values(best, ascending=[True, False][: len(best)], kind="stable").iterrows():
-        name = str(row["attention"])
-        lengths = [str(row["seq_len"])] * len(length)
-        lost = f" of {row['seeds'] + row['failed']}" if row["failed"] else ""
+        name, seeds = str(row["attention"]), str(row["seeds"])
         values = [say.metric(row[column]) for column in columns]
         if not row["seeds"]:
-            values = [failures[name, row["seq_len"]]] * len(columns)
-        epochs = say.whole(row["epochs"])
+            values = [words.SHORT_STATUS[failures[name, row["seq_len"]]]] * len(columns)
+        if row["failed"]:
+            seeds += f" of {row['seeds'] + row['failed']}"
         training = say.duration(row["train_time_s"])
-        there = [_to_target(row, training)] if matched else []
-        seeds = f"{row['seeds']}{lost}"
-        table.add_row(name, *lengths, seeds, *values, epochs, training, *there)
-    _close(table, target)
+        costs = [say.whole(row["epochs"]), training, *([_to_target(row, training)] if to_target else [])]
+        rows.append([name, *([str(row["seq_len"])] if length else []), seeds, *values, *costs])
+    head = ["system", *length, "seeds", *columns, "epochs", "training", *to_target]
+    show_table(head, rows, title=f"Ranking quality on test, {what}{where}")
+    _close(target)
+
+
+def _target(rows: pd.DataFrame) -> tuple[float, list[str]]:
+    """The quality to reach (NaN without one), and the column of the time that it took."""
+    target = rows["quality_target"].max() if "quality_target" in rows else math.nan
+    return target, [] if math.isnan(target) else [f"to {say.metric(target)}"]
 
 
 def _lengths(rows: pd.DataFrame) -> tuple[str, list[str]]:
@@ -86,10 +88,9 @@ def _lengths(rows: pd.DataFrame) -> tuple[str, list[str]]:
     return (f", N = {lengths[0]}", []) if len(lengths) == 1 else ("", ["N"])
 
 
-def _close(table: Table, target: float) -> None:
-    out.print(table)
+def _close(target: float) -> None:
     if not math.isnan(target):
-        meaning = "training time until validation NDCG@10 reached it; > = target not reached"
+        meaning = "training time until validation NDCG@10 reached it; > = not reached"
         out.print(f"to {say.metric(target)}: {meaning}")
     out.print()
 
@@ -102,42 +103,40 @@ def numbers(column: pd.Series) -> list[float]:
 def _show_cases(what: str, quality: pd.DataFrame) -> None:
     """A row a case; mechanisms stand under their model where there are several."""
     where, length = _lengths(quality)
-    out.print(f"Ranking quality on test, {what}{where}", style="bold")
-    table = Table(box=None, pad_edge=False)
     columns = [name for name in _METRICS if name in quality]
-    both = quality["causal"].nunique() > 1
-    target = quality["quality_target"].max() if "quality_target" in quality else math.nan
-    matched = [] if math.isnan(target) else [f"to {say.metric(target)}"]
-    shown = ("attention", *(["direction"] if both else []), *length, "seed", *columns)
-    for name in (*shown, "epochs", "training", *matched):
-        table.add_column(
-            name,
-            justify="left" if name in ("attention", "direction") else "right",
-            no_wrap=name != "attention",
-            overflow="fold",
-        )
-    within = "model" in quality and quality["model"].nunique() > 1
+    direction = ["direction"] if quality["causal"].nunique() > 1 else []
+    target, to_target = _target(quality)
+    several_models = "model" in quality and quality["model"].nunique() > 1
     model = ""
-    for (_, row), count in zip(quality.iterrows(), numbers(quality["epochs"]), strict=True):
-        if within and row["model"] != model:
+    rows: list[list[str | Text]] = []
+    for (_, row), epochs in zip(quality.iterrows(), numbers(quality["epochs"]), strict=True):
+        if several_models and row["model"] != model:
             model = str(row["model"])
-            table.add_row(Text(model, style="bold"))
+            rows.append([Text(model, style="bold")])
         known = row["status"] == "ok"
-        cells = [say.metric(row[name]) if known else str(row["status"]) for name in columns]
-        # A model that counts has none.
-        epochs = say.whole(count if known else math.nan)
-        training = say.duration(row["train_time_s"]) if known else "-"
-        direction = [words.direction(row["causal"])] if both else []
-        there = [_to_target(row, training)] if matched else []
-        lengths = [str(row["seq_len"])] * len(length)
-        cells = [*direction, *lengths, str(row["seed"]), *cells, epochs, training, *there]
-        table.add_row(f"{'  ' if within else ''}{row['attention']}", *cells)
-    _close(table, target)
+        cells = [say.metric(row[name]) if known else words.SHORT_STATUS[row["status"]] for name in columns]
+        training = say.duration(row["train_time_s"]) if known else say.MISSING
+        rows.append(
+            [
+                f"{'  ' if several_models else ''}{row['attention']}",
+                *([words.direction(row["causal"])] if direction else []),
+                *([str(row["seq_len"])] if length else []),
+                str(row["seed"]),
+                *cells,
+                # A model that counts has no epochs.
+                say.whole(epochs if known else math.nan),
+                training,
+                *([_to_target(row, training)] if to_target else []),
+            ]
+        )
+    head = ["attention", *direction, *length, "seed", *columns, "epochs", "training", *to_target]
+    show_table(head, rows, title=f"Ranking quality on test, {what}{where}", left=direction)
+    _close(target)
 
 
 def _to_target(row: pd.Series, training: str) -> str:
     """The seconds until the target, or those in which it was not reached."""
     target, cost = numbers(row[["quality_target", "to_target_s"]])
-    if math.isnan(target) or training == "-":
-        return "-"
+    if math.isnan(target) or training == say.MISSING:
+        return say.MISSING
     return f">{training}" if math.isnan(cost) else say.duration(cost)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
-
-from rich.table import Table
 
 from linrec_bench.case import label
 from linrec_bench.declarations import trainings
@@ -18,6 +16,7 @@ from linrec_bench.suite.schema import Suite
 from linrec_bench.terminal.block_chart import sparklines
 from linrec_bench.terminal.quality_table import numbers, show_quality
 from linrec_bench.terminal.streams import draws_blocks, listed, out
+from linrec_bench.terminal.tables import show_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,9 +45,8 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
         if part["model"].nunique() > 1:
             part = part.assign(attention=system_names(part))
         panel, panels = _largest_panel(part)
-        first: dict[str, object] = {str(key): value for key, value in panel.iloc[0].items()}
-        name = case_name(
-            first | {"dataset": lengths}, ("task", "causal", "batch_size", "hidden_size", "dataset")
+        name = _name(
+            panel.assign(dataset=str(lengths)), ("task", "causal", "batch_size", "hidden_size", "dataset")
         )
         _show_panel(name, panel, _attention_order(suite))
         if panels > 1:
@@ -76,6 +74,11 @@ def _largest_panel(part: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return part.merge(shapes.tail(1), on=_SHAPE), len(shapes)
 
 
+def _name(panel: pd.DataFrame, columns: Sequence[str]) -> str:
+    """What all cases of a panel share, in words."""
+    return case_name({str(key): value for key, value in panel.iloc[0].items()}, columns)
+
+
 def _attention_order(suite: Suite) -> list[str]:
     return [label(entry.name, entry.params) for sweep in suite.sweeps for entry in sweep.attention]
 
@@ -95,21 +98,30 @@ def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
                 panel["attention"], panel["seq_len"], numbers(panel[column]), panel["status"], strict=True
             )
         }
-        out.print(f"{title}: {meaning}", style="bold")
-        out.print(_table(cells, names, lengths, _growth(panel, column, names, lengths)))
+        growth = _growth(panel, column, names, lengths)
+        shown = _fitting(cells, names, lengths, growth)
+        show_table(
+            ["N", *map(str, shown), *(["growth"] if growth else [])],
+            (
+                [name, *(cells.get((name, length), "") for length in shown), *growth[at : at + 1]]
+                for at, name in enumerate(names)
+            ),
+            title=f"{title}: {meaning}",
+            left=["growth"],
+        )
         out.print()
 
 
-def _table(
-    cells: dict[tuple[str, int], str], names: Sequence[str], lengths: Sequence[int], growth: Sequence[str]
-) -> Table:
-    """A row a name with as many of the lengths as the terminal is wide enough for."""
+def _fitting(
+    cells: Mapping[tuple[str, int], str], names: Sequence[str], lengths: Sequence[int], growth: Sequence[str]
+) -> list[int]:
+    """As many of the lengths as the terminal is wide enough for."""
     widths = {
         length: max(len(str(length)), *(len(cells.get((name, length), "")) for name in names))
         for length in lengths
     }
     room = out.width - max(map(len, names)) - (_GAP + max(len(lengths), len("growth")) if growth else 0)
-    shown = next(
+    return next(
         (
             chosen
             for chosen in (spread(lengths, most) for most in range(MOST_LENGTHS, 1, -1))
@@ -117,16 +129,6 @@ def _table(
         ),
         spread(lengths, 2),
     )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("N", overflow="fold")
-    for length in shown:
-        table.add_column(str(length), justify="right", no_wrap=True)
-    if growth:
-        table.add_column("growth", no_wrap=True)
-    for index, name in enumerate(names):
-        row = [cells.get((name, length), "") for length in shown]
-        table.add_row(name, *row, *growth[index : index + 1])
-    return table
 
 
 def spread(values: Sequence[int], most: int) -> list[int]:
@@ -151,43 +153,27 @@ def _cell(value: float, status: str, formatted: Callable[[float], str]) -> str:
 
 def _show_padding(found: pd.DataFrame) -> None:
     """How much more an event costs at real lengths than in full batches, a row a mechanism."""
-    keys = ["dataset", "task", "phase", "causal"]
-    for _, part in found.groupby(keys, sort=False):
+    for _, part in found.groupby(["dataset", "task", "phase", "causal"], sort=False):
         panel, _ = _largest_panel(part)
-        first: dict[str, object] = {str(key): value for key, value in panel.iloc[0].items()}
-        title = case_name(first, ("task", "causal", "dataset"))
-        out.print(f"{title}: time per event, relative to full batches", style="bold")
         lengths = spread(sorted(int(length) for length in panel["seq_len"].unique()), MOST_LENGTHS)
-        table = Table(box=None, pad_edge=False)
-        table.add_column("N", overflow="fold")
-        for length in lengths:
-            table.add_column(str(length), justify="right", no_wrap=True)
         shares = panel.groupby("seq_len")["real_share"].median()
-        table.add_row("events in positions", *(say.percent(shares[length]) for length in lengths))
         ratios = panel.groupby(["attention", "seq_len"], sort=False)["token_ratio"].first().unstack()
-        for name, row in ratios.iterrows():
-            cells = [say.ratio(row[at]) for at in lengths]
-            table.add_row(str(name), *cells)
-        out.print(table)
+        rows = [["events in positions", *(say.percent(shares[length]) for length in lengths)]]
+        rows += [[str(name), *(say.ratio(row[at]) for at in lengths)] for name, row in ratios.iterrows()]
+        title = f"{_name(panel, ('task', 'causal', 'dataset'))}: time per event, relative to full batches"
+        show_table(["N", *map(str, lengths)], rows, title=title)
         out.print()
 
 
 def _show_planted(found: pd.DataFrame) -> None:
     """The hit rate of planted targets by their distance, a table a model and data set."""
     for (model, dataset), part in found.groupby(["model", "dataset"], sort=False):
-        k, seeds = part["k"].iloc[0], part["seeds"].max()
-        out.print(f"Planted targets in the first {k}, by distance: {model} on {dataset}", style="bold")
-        table = Table(box=None, pad_edge=False)
-        table.add_column("distance", overflow="fold")
+        seeds = int(part["seeds"].max())
         distances = sorted(part["distance"].unique())
-        for distance in distances:
-            table.add_column(str(distance), justify="right", no_wrap=True)
         rates = part.groupby(["attention", "distance"], sort=False)["quality"].mean().unstack()
-        for name, row in rates.iterrows():
-            table.add_row(str(name), *(say.percent(row[at]) for at in distances))
-        table.add_row(
-            "clean, at most",
-            *(say.percent(part["clean"][part["distance"] == at].max()) for at in distances),
-        )
-        out.print(table)
+        clean = part.groupby("distance")["clean"].max()
+        rows = [[str(name), *(say.percent(row[at]) for at in distances)] for name, row in rates.iterrows()]
+        rows.append(["clean, at most", *(say.percent(clean[at]) for at in distances)])
+        title = f"Planted targets in the first {part['k'].iloc[0]}, by distance: {model} on {dataset}"
+        show_table(["distance", *map(str, distances)], rows, title=title)
         out.print(f"Mean over {seeds} seeds.\n" if seeds > 1 else "One seed.\n")

@@ -23,6 +23,11 @@ def listed(text: str) -> None:
     out.print(_wrapped(text, width=max(20, out.width), first="- ", rest="  "), soft_wrap=True)
 
 
+def heading(text: str) -> None:
+    """A bold title of a table on standard output, wrapped between words."""
+    out.print(_wrapped(text, width=max(20, out.width), first="", rest=""), style="bold", soft_wrap=True)
+
+
 def indented(text: str) -> None:
     """A line under a heading on standard output. One too long is wrapped into lines of about equal length, so
     that no word stands alone."""
@@ -37,15 +42,16 @@ def indented(text: str) -> None:
 
 
 def _wrapped(text: str, *, width: int, first: str, rest: str) -> str:
+    # A number is not parted from its name.
     lines = textwrap.wrap(
-        text,
+        text.replace(" = ", "\u00a0=\u00a0"),
         width=width,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return "\n".join(lines)
+    return "\n".join(lines).replace("\u00a0=\u00a0", " = ")
 
 
 def draws_blocks() -> bool:

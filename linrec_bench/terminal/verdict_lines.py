@@ -24,6 +24,7 @@ from linrec_bench.presentation.verdicts import (
     verdict_record,
 )
 from linrec_bench.terminal.streams import indented, out, say
+from linrec_bench.terminal.tables import show_table
 
 
 def show_verdicts(
@@ -74,13 +75,9 @@ def _ruling_record(ruled: PaperRuling) -> dict[str, object]:
 
 def show_cards(cards: Sequence[Card]) -> None:
     """A line a mechanism and direction with a mark for every property; below, contradictions in words."""
-    table = Table(box=None, padding=(0, 1, 0, 0), show_header=True, header_style="bold")
-    table.add_column("mechanism", overflow="fold")
-    for number in range(len(PROPERTIES)):
-        table.add_column(str(number + 1), justify="right")
-    for card in cards:
-        table.add_row(_card_name(card), *(_mark(card, name) for name in PROPERTIES))
-    out.print(table)
+    head = ["mechanism", *(str(number + 1) for number in range(len(PROPERTIES)))]
+    rows = ([_card_name(card), *(_mark(card, name) for name in PROPERTIES)] for card in cards)
+    show_table(head, rows, gap=1)
     names = Table.grid(padding=(0, 3, 0, 0))
     numbered = [f"{number + 1:2d} {name}" for number, name in enumerate(PROPERTIES)]
     for start in range(0, len(numbered), 4):

@@ -284,13 +284,13 @@ def test_time_to_one_quality_is_in_the_table_and_the_json(tmp_path, monkeypatch,
     assert "to validation NDCG@10 0.1600" in text
     assert row_of_table(text, "seconds of training") == ["33.3", "min", "11.7", "min", "0.350x", "-"]
     assert row_of_table(text, "joules of training") == ["24.7", "kJ", "12.3", "kJ", "0.500x", "-"]
-    assert "seeds that got there" not in text
+    assert "seeds that reached it" not in text
     assert call(monkeypatch, "compare", a, b, "--target", "0.17") == 4
     text = capfd.readouterr().out
     assert widest_line(text) <= 80
     assert row_of_table(text, "seconds of training") == ["33.3", "min", ">23.3", "min", ">0.700x", "-"]
     assert "joules" not in text
-    assert "seeds that got there: 1 in A, 0 in B, of 1" in text
+    assert "seeds that reached it: 1 in A, 0 in B, of 1" in text
     assert call(monkeypatch, "compare", a, b, "--target", "0.17", "--json") == 4
     (reached,) = json.loads(capfd.readouterr().out)["reached"]
     assert (reached["a_s"], reached["b_s"], reached["b_reached"], reached["b_j"]) == (2000.0, 1400.0, 0, None)

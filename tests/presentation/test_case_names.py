@@ -13,6 +13,11 @@ def test_a_case_is_named_by_all_that_is_set_in_one_order():
     assert case_name(vars(case), ("causal", "batch_size", "dataset")) == "causal, batch 1"
 
 
+def test_a_comparison_names_both_mechanisms():
+    pair = {"task": "core", "phase": "forward", "attention": "linrec", "against": "softmax", "seq_len": None}
+    assert case_name(pair, ("attention", "task", "seq_len")) == "linrec against softmax, core forward"
+
+
 def test_a_seed_other_than_the_first_and_an_identifier_are_named():
     case = {"task": "recommend", "phase": "train_and_rank", "causal": False, "seed": 3, "case_id": "ab12"}
     assert case_name(case) == "training, bidirectional, seed 3, case ab12"

@@ -85,7 +85,7 @@ def test_quality_tells_directions_where_there_are_both_and_epochs_where_there_ar
     assert title == "Ranking quality on test, a title, N = 50"
     assert head.split()[:3] == ["attention", "direction", "seed"]
     assert first.split() == ["softmax", "causal", "0", "0.2500", "7", "2.00", "s"]
-    assert second.split()[:4] == ["softmax", "bidirectional", "0", "error"]
+    assert second.split()[:4] == ["softmax", "bidirectional", "0", "err"]
     counted = pd.DataFrame([ranked(attention="no-op", epochs=pd.NA)]).astype({"epochs": "Int64"})
     quality_table._show_cases("a title", counted)
     _, head, row = capsys.readouterr().out.rstrip().splitlines()

@@ -20,18 +20,23 @@ Summarised = Literal["median", "count", "extra"]
 class Quantity:
     """A number that a trial leaves in the rows, and the column of summary.csv that comes of it, if any.
 
-    The column is the median of the rows of trials that ended ok (`median`), of all rows, because it is
-    counted before anything runs (`count`), or stands only where a run has the number (`extra`). `whole`
-    numbers are stored without a decimal point.
+    One with a meaning has a column, of its name unless it is `stored_as` another: the median of the rows of
+    trials that ended ok (`median`), or of all rows, because it is counted before anything runs (`count`) or
+    stands only where a run has the number (`extra`). `whole` numbers are stored without a decimal point.
     """
 
     measure: str
     unit: str
     meaning: str = ""
     _: KW_ONLY
-    column: str = ""
+    stored_as: str = ""
     summarised: Summarised = "median"
     whole: bool = False
+
+    @property
+    def column(self) -> str:
+        """The column of summary.csv; empty where there is none."""
+        return (self.stored_as or self.measure) if self.meaning else ""
 
 
 PREDICTED = (
@@ -39,7 +44,6 @@ PREDICTED = (
         "minimum_bytes",
         "B",
         "bytes that any implementation must move in one call",
-        column="minimum_bytes",
         summarised="count",
         whole=True,
     ),
@@ -47,7 +51,6 @@ PREDICTED = (
         "predicted_peak_bytes",
         "B",
         "peak of live bytes counted before the run",
-        column="predicted_peak_bytes",
         summarised="count",
         whole=True,
     ),

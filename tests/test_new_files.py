@@ -17,7 +17,7 @@ def readings(workload, sampling):
 SPEC = MeasureSpec(
     name="pages",
     title="pages that a call touches",
-    quantities=(Quantity("pages", "1", "pages touched", column="pages", summarised="extra"),),
+    quantities=(Quantity("pages", "1", "pages touched", summarised="extra"),),
     readings=readings,
 )
 """
@@ -38,7 +38,7 @@ SPEC = TaskSpec(
     name="sort",
     title="sort the tokens",
     phases={"ascending": "ascending sort"},
-    quantities=(Quantity("rows_sorted", "1", "rows sorted", column="rows_sorted", summarised="extra"),),
+    quantities=(Quantity("rows_sorted", "1", "rows sorted", summarised="extra"),),
     build=build,
 )
 """

@@ -19,14 +19,7 @@ def readings(workload: Measurable, _: Sampling) -> Iterator[Reading]:
 SPEC = MeasureSpec(
     name="attention_share",
     title="share of a call spent inside the attention mechanism",
-    quantities=(
-        Quantity(
-            "attention_share",
-            "1",
-            "share of the time that is spent in the mechanism",
-            column="attention_share",
-        ),
-    ),
+    quantities=(Quantity("attention_share", "1", "share of the time that is spent in the mechanism"),),
     readings=readings,
     order=30,
 )

@@ -19,7 +19,7 @@ SPEC = MeasureSpec(
     name="energy",
     title="energy a call with clocks, temperature and throttling, from NVML; nothing elsewhere",
     quantities=(
-        Quantity("energy", "J", "energy of one call", column="energy_j"),
+        Quantity("energy", "J", "energy of one call", stored_as="energy_j"),
         Quantity("power", "W"),
         Quantity("sm_clock", "MHz"),
         Quantity("memory_clock", "MHz"),

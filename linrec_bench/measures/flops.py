@@ -14,7 +14,6 @@ SPEC = MeasureSpec(
             "flops",
             "FLOP",
             "exact floating-point operations of one call, one multiply-add = 2",
-            column="flops",
             summarised="count",
             whole=True,
         ),

@@ -33,7 +33,7 @@ SPEC = MeasureSpec(
             "first_call_time",
             "s",
             "first call of the process, warm-up and compilation included",
-            column="first_call_s",
+            stored_as="first_call_s",
         ),
     ),
     readings=readings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -135,7 +136,24 @@ def label(name: str, params: Params) -> str:
     """`name` alone, or `name(key=value,...)` when parameters were set."""
     if not params:
         return name
-    return f"{name}({','.join(f'{key}={_plain(value)}' for key, value in params)})"
+    return f"{name}({','.join(f'{key}={text}' for key, text in parameter_texts(dict(params)).items())})"
+
+
+def read_name(text: str) -> tuple[str, dict[str, str]]:
+    """What a person typed, `linrec(padding=ignore)`, as a name and the texts of its parameters.
+
+    Raises `ValueError` where it is neither a name nor `name(key=value,...)`.
+    """
+    name, opened, rest = text.partition("(")
+    parts = [part.partition("=") for part in rest.removesuffix(")").split(",") if part]
+    if not name or (opened and not rest.endswith(")")) or any(not (key and sign) for key, sign, _ in parts):
+        raise ValueError(f"{text!r}: expected a name, or name(parameter=value,...)")
+    return name, {key.strip(): value.strip() for key, _, value in parts}
+
+
+def parameter_texts(params: Mapping[str, object]) -> dict[str, str]:
+    """Parameters as a person would type their values."""
+    return {key: _plain(_freeze_value(value)) for key, value in params.items()}
 
 
 def _plain(value: Value) -> str:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from linrec_bench.case import Case
-from linrec_bench.results.rows import COLUMNS, TRIAL, Row, row_of
+from linrec_bench.results.case_table import frame_of
+from linrec_bench.results.rows import TRIAL, Row, row_of
 
 
 class Planted:
@@ -19,8 +20,10 @@ class Planted:
         self.rng = np.random.default_rng(seed)
         self.run_id = run_id
         self.rows: list[Row] = []
+        self.cases: dict[str, Case] = {}
 
     def add(self, case: Case, measure: str, value: float | None, unit: str, **more: object) -> None:
+        self.cases[case.id] = case
         self.rows.append(
             row_of(case, run_id=self.run_id, suite="planted", measure=measure, value=value, unit=unit, **more)
         )
@@ -59,10 +62,11 @@ class Planted:
             row = row_of(
                 blank, run_id=self.run_id, suite="planted", measure=measure, value=value, unit=unit
             ).as_dict()
-            self.rows.append(Row(**{**row, "case_id": "", "task": "device", "phase": "device"}))
+            device = {"case_id": "", "task": "device", "phase": "device", "group_by": "dtype", "group": dtype}
+            self.rows.append(Row(**row | device))
 
     def frame(self) -> pd.DataFrame:
-        return pd.DataFrame([row.as_dict() for row in self.rows], columns=list(COLUMNS))
+        return frame_of(self.rows, self.cases.values())
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 
 from linrec_bench import cli
 from linrec_bench.gate import check
+from linrec_bench.results.case_table import text_of
 from linrec_bench.results.rows import COLUMNS, TRIAL, row_of
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
@@ -49,8 +50,10 @@ def judged(tmp_path, monkeypatch, capfd):
         run.mkdir()
         samples = pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
         samples.to_csv(run / "samples.csv", index=False)
+        cases = [job.case for job in expand(loaded, device="cpu")]
+        (run / "cases.jsonl").write_text(text_of(cases))
         (run / "suite.yaml").write_text(load.resolved_text(loaded))
-        (run / "environment.json").write_text(json.dumps({"schema_version": 1, "device": {"kind": "cpu"}}))
+        (run / "environment.json").write_text(json.dumps({"schema_version": 2, "device": {"kind": "cpu"}}))
         arguments = ("check", suite, "--from", run, "--all", "--device", "cpu")
         monkeypatch.setattr("sys.argv", ["linrec-bench", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:

@@ -227,8 +227,13 @@ def test_the_notebook_runs_on_a_stored_run(tmp_path, monkeypatch, capsys):
 def plant_a_run(root):
     """Times t = 1 us N of linrec and 1 ns N^2 of softmax, in three rounds with a little noise."""
     draw = np.random.default_rng(0)
+    cases = [
+        Case(task="layer", phase="forward", attention=name, seq_len=length)
+        for length in (256, 512, 1024, 2048, 4096, 8192)
+        for name in ("softmax", "linrec")
+    ]
     run = store.create(
-        root, suite="long_seq", suite_text="title: T\n", environment={}, now=datetime(2026, 1, 1)
+        root, suite="long_seq", suite_text="title: T\n", cases=cases, environment={}, now=datetime(2026, 1, 1)
     )
     with store.Writer(run) as writer:
         for turn in range(3):

@@ -26,6 +26,7 @@ which documents its functions:
     claim_verdicts, regression, power           claims, accepted ratios, rate of false alarms
     claim_quantities, restored                  what claims are about, found in samples, or in a summary alone
     samples_table                               how each case ended, and its samples by round
+    naming                                      what a person typed, matched with the data of cases
 """
 
 from importlib import import_module

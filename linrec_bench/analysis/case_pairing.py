@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from linrec_bench.analysis.samples_table import Key, base_name, outcomes
+from linrec_bench.analysis.naming import labels_of
+from linrec_bench.analysis.samples_table import Key, outcomes
 from linrec_bench.declarations import trainings
 
 
@@ -81,8 +82,7 @@ def match_runs(a: pd.DataFrame, b: pd.DataFrame, *, attention: str | None = None
             raise ValueError(f"side {name} holds {runs} runs; expected one: filter by run_id")
         sides.append(outcomes(samples))
     if attention is not None:
-        labels = list(dict.fromkeys([*sides[0]["attention"], *sides[1]["attention"]]))
-        wanted = labels_of(attention, labels)
+        wanted = _known_labels(pd.concat(sides), attention)
         sides = [side[side["attention"].isin(wanted)] for side in sides]
     return _match(*(_placed(side) for side in sides))
 
@@ -96,8 +96,7 @@ def match_mechanisms(samples: pd.DataFrame, *, attention: str, against: str) -> 
     if runs > 1:
         raise ValueError(f"the samples hold {runs} runs; expected one: filter by run_id")
     cases = outcomes(samples)
-    labels = list(dict.fromkeys(cases["attention"]))
-    ours, theirs = (_one_label(name, labels) for name in (attention, against))
+    ours, theirs = (_one_label(cases, name) for name in (attention, against))
     if ours == theirs:
         raise ValueError(f"{attention} and {against} are the same mechanism; expected two")
     a, b = (_placed(cases[cases["attention"] == label]) for label in (theirs, ours))
@@ -122,16 +121,17 @@ def by_place(matches: Iterable[Match]) -> dict[Place, list[Match]]:
     return groups
 
 
-def labels_of(name: str, labels: Sequence[str]) -> list[str]:
-    """The labels that a label or a name stands for; `ValueError` when there is none."""
-    found = [name] if name in labels else [label for label in labels if base_name(label) == name]
+def _known_labels(cases: pd.DataFrame, name: str) -> list[str]:
+    """`labels_of`; `ValueError` when there is none."""
+    found = labels_of(cases, name)
     if not found:
-        raise ValueError(f"no attention {name!r} among the cases; expected one of {', '.join(labels) or '-'}")
+        known = ", ".join(cases["attention"].unique())
+        raise ValueError(f"no attention {name!r} among the cases; expected one of {known or '-'}")
     return found
 
 
-def _one_label(name: str, labels: Sequence[str]) -> str:
-    found = labels_of(name, labels)
+def _one_label(cases: pd.DataFrame, name: str) -> str:
+    found = _known_labels(cases, name)
     if len(found) > 1:
         raise ValueError(f"attention {name!r} is {' and '.join(found)} here; expected one of them in full")
     return found[0]

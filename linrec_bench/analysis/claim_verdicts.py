@@ -12,7 +12,8 @@ import pandas as pd
 
 from linrec_bench.analysis import claim_quantities
 from linrec_bench.analysis.claim_quantities import EXACT_MEASURES, Values, ending, key
-from linrec_bench.analysis.samples_table import CASE_COLUMNS, base_name, by_round, measured, outcomes
+from linrec_bench.analysis.naming import is_meant
+from linrec_bench.analysis.samples_table import CASE_COLUMNS, by_round, measured, outcomes
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.analysis.verdict import SPEC, Answer, Claim, Found, Verdict, answer, no_number
 
@@ -69,13 +70,11 @@ def judge(claim: Claim, samples: pd.DataFrame, *, summary: pd.DataFrame | None =
 
 
 def named(cases: pd.DataFrame, attention: str, model: str = "") -> pd.Series[bool]:
-    """Which rows are of a mechanism and of a model, each by its label or its name; an empty one is any."""
+    """Which rows are of a mechanism and of a model, each as a person types it; an empty one is any."""
     found = pd.Series(True, index=cases.index)
-    for column, name in (("attention", attention), ("model", model)):
-        if name:
-            labels = cases[column].astype(object).fillna("").astype(str)
-            found &= (labels == name) | (labels.map(base_name) == name)
-    return found
+    if attention:
+        found &= is_meant(cases, attention)
+    return found & is_meant(cases, model, "model") if model else found
 
 
 def _on_test(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from linrec_bench.analysis.crossover import FLOORS, crossover, line_of, one_of
+from linrec_bench.analysis.crossover import FLOORS, crossover, line_of
 from linrec_bench.analysis.findings import Finding, number, scalars
-from linrec_bench.analysis.samples_table import base_name
+from linrec_bench.analysis.naming import one_of
 from linrec_bench.case import Scalar
 
 TASKS = ("core", "layer", "train_step", "decode")
@@ -52,7 +52,7 @@ def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:
     """
     keys = line_of(part)
     order = [column for column in ("batch_size", "hidden_size", "layers", "catalogue_size") if column in part]
-    incumbent = one_of(sorted(map(str, part["attention"].unique())), reference)
+    incumbent = one_of(part, reference)
     known = (part["attention"] == incumbent) & (part["status"] == "ok")
     counts = known.groupby([part[key] for key in keys], dropna=False).transform("sum")
     ranked = part.assign(_phase=part["phase"].map(_LIGHTEST_FIRST.index), _known=counts >= 2)
@@ -66,10 +66,10 @@ def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:
 def _of_line(line: pd.DataFrame, reference: str) -> Iterator[Finding]:
     where = scalars(line.iloc[0], _WHERE)
     labels = sorted(map(str, line["attention"].unique()))
-    incumbent = one_of(labels, reference)
+    incumbent = one_of(line, reference)
     for label in labels:
         rows = line[line["attention"] == label]
-        if incumbent is not None and label != incumbent and base_name(label) not in FLOORS:
+        if incumbent is not None and label != incumbent and not rows["attention_name"].isin(FLOORS).all():
             yield from _crossover(line, label, incumbent, where)
         yield from _stops(rows, label, where)
 

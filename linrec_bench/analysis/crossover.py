@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.intervals import Array
-from linrec_bench.analysis.samples_table import GRID_POINT, base_name
+from linrec_bench.analysis.naming import one_of
+from linrec_bench.analysis.samples_table import GRID_POINT
 
 LINE = tuple(column for column in GRID_POINT if column != "seq_len")
 """What the points of one line of a cost figure share: shape, direction, device, phase ..."""
@@ -42,11 +43,9 @@ def crossovers(
     Ordered by cost, then by name; columns as there. Mechanisms that mix nothing (`FLOORS`) take part only
     with `floors`. Empty where the reference was not measured.
     """
-    labels = sorted(map(str, summary["attention"].unique()))
-    incumbent = one_of(labels, reference)
-    challengers = [
-        label for label in labels if label != incumbent and (floors or base_name(label) not in FLOORS)
-    ]
+    incumbent = one_of(summary, reference)
+    kept = summary if floors else summary[~summary["attention_name"].isin(FLOORS)]
+    challengers = [label for label in sorted(map(str, kept["attention"].unique())) if label != incumbent]
     found = [
         crossover(summary, challenger=challenger, incumbent=incumbent, cost=cost)
         for cost in costs
@@ -126,15 +125,6 @@ def crossing(lengths: Array, ratio: Array) -> float:
         return float(lengths[last + 1])
     (n0, n1), (r0, r1) = np.log(lengths[last : last + 2]), np.log(ratio[last : last + 2])
     return float(np.exp(n0 + (n1 - n0) * r0 / (r0 - r1)))
-
-
-def one_of(labels: Iterable[str], reference: str) -> str | None:
-    """The label of the reference: its own, or the only one that carries its name; None without one."""
-    known = list(labels)
-    named = [label for label in known if base_name(label) == reference]
-    if reference in known:
-        return reference
-    return named[0] if len(named) == 1 else None
 
 
 def _neighbours(lengths: Array, at: float) -> tuple[float, float]:

@@ -13,9 +13,6 @@ from linrec_bench.analysis.intervals import Array
 SETTING = tuple(column for column in LINE if column != "batch_size")
 """What the shapes of one frontier share."""
 
-REFUSED = "predicted to need"
-"""How the detail of a case that was skipped for its memory begins (`execution.plan.skip_reason`)."""
-
 _COLUMNS = (
     "batch_size",
     "fits",
@@ -67,7 +64,7 @@ def _measured(line: pd.DataFrame) -> dict[str, object]:
     """Of one mechanism and batch size: what fitted, and what did not."""
     done = line[line["status"] == "ok"].sort_values("seq_len")
     fits = float(done["seq_len"].max()) if len(done) else math.nan
-    refused = (line["status"] == "skipped") & line["detail"].astype(str).str.startswith(REFUSED)
+    refused = (line["status"] == "skipped") & (line["reason"] == "memory")
     failed = line[(line["status"] == "oom") | refused].sort_values("seq_len")
     beyond = failed[failed["seq_len"] > (fits if len(done) else 0)]
     first = beyond.iloc[0] if len(beyond) else None

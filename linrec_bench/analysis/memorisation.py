@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
+from linrec_bench.case import freeze, label
 
 _HIT = "watermark_hit@"
-_PLANTED = "+watermark"
 PREFERRED_K = 10
 
 COLUMNS = ("k", "distance", "rank", "group", "seeds", "clean", "gain", "ndcg_lost")
@@ -33,11 +35,14 @@ def memorisation(summary: pd.DataFrame, *, k: int | None = None) -> pd.DataFrame
     hit = f"{_HIT}{chosen}"
     found = across_seeds(summary)
     found = found[found[hit].notna()].reset_index(drop=True)
-    distances = summary.drop_duplicates("dataset").set_index("dataset")["watermark_distance"]
-    distance = found["dataset"].map(distances).astype("int64")
+    distance = found["watermark_distance"].astype("int64")
+    unmarked = [
+        label(name, freeze(json.loads(params)))
+        for name, params in zip(found["dataset_name"], found["dataset_params"], strict=True)
+    ]
     order = {value: rank for rank, value in enumerate(sorted(set(distance)))}
     return found[[*VARIANT, "seeds"]].assign(
-        dataset=found["dataset"].str.partition(_PLANTED)[0],
+        dataset=unmarked,
         k=chosen,
         distance=distance,
         rank=distance.map(order),
@@ -53,4 +58,4 @@ def memorisation(summary: pd.DataFrame, *, k: int | None = None) -> pd.DataFrame
 
 def planted(summary: pd.DataFrame) -> pd.Series[bool]:
     """Which rows are of data sets with a watermark: their quality is that of marked training histories."""
-    return summary["dataset"].astype(str).str.contains(_PLANTED, regex=False)
+    return summary["watermark"] != ""

@@ -6,16 +6,11 @@ import pandas as pd
 
 from linrec_bench.analysis.samples_table import GRID_POINT
 
-DRAWN = "lengths of "
-"""With these words the column `dataset` begins where the lengths of a batch were drawn from a data set."""
-
 
 def lengths_from(costs: pd.DataFrame) -> pd.Series[str]:
     """The column `dataset` of rows of costs where lengths were drawn from it; no task but recommend reads
     anything else of a data set, which a case has from its suite all the same."""
-    return costs["dataset"].where(
-        costs["dataset"].astype(object).fillna("").astype(str).str.startswith(DRAWN), ""
-    )
+    return costs["dataset"].where(costs["lengths_of"] != "", "")
 
 
 _PLACE = [*(column for column in GRID_POINT if column != "dataset"), "attention"]
@@ -32,15 +27,15 @@ def padding_cost(summary: pd.DataFrame) -> pd.DataFrame:
     if "time_per_token_s" not in summary:
         return summary.iloc[:0].assign(token_ratio=[], real_share=[])
     timed = summary[summary["time_per_token_s"].notna()]
-    sources = timed["dataset"].astype(object).fillna("").astype(str)
+    full_batch = (timed["dataset"] == "").to_numpy()
     place = [*_PLACE, *(column for column in ("catalogue_size",) if column in timed)]
     # A missing value equals no other, and a training step alone has a model and a catalogue.
     keys = timed[place].astype(object).fillna("")
     full = pd.Series(
-        timed["time_per_token_s"].to_numpy()[sources == ""],
-        index=pd.MultiIndex.from_frame(keys[sources == ""]),
+        timed["time_per_token_s"].to_numpy()[full_batch],
+        index=pd.MultiIndex.from_frame(keys[full_batch]),
     )
-    drawn = timed[sources.str.startswith(DRAWN)]
+    drawn = timed[timed["lengths_of"] != ""]
     beside = full[~full.index.duplicated()].reindex(pd.MultiIndex.from_frame(keys.loc[drawn.index]))
     found = drawn.assign(
         token_ratio=drawn["time_per_token_s"].to_numpy() / beside.to_numpy(),

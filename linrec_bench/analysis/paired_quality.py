@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.intervals import Array
-from linrec_bench.analysis.samples_table import base_name
+from linrec_bench.analysis.naming import is_meant
 from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.analysis.significance import holm
 from linrec_bench.analysis.systems import compared, compares_systems, reference_system
@@ -81,7 +81,8 @@ def differences(cases: pd.DataFrame, ranks: Ranks, *, reference: str, metric: st
     found = []
     for group in _settings(cases, ranks, metric):
         names = [variant.name for variant in group]
-        known = [name for name in names if reference in (name[0], base_name(name[0]))]
+        meant = is_meant(pd.DataFrame([variant.row for variant in group]), reference)
+        known = [name for name, match in zip(names, meant, strict=True) if match]
         for variant in group:
             for other in group:
                 if other.name in _partners(variant.name, known):

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 import pandas as pd
 
-from linrec_bench.analysis.crossover import one_of
 from linrec_bench.analysis.findings import Finding, Kind, number, scalars
 from linrec_bench.analysis.memorisation import memorisation
+from linrec_bench.analysis.naming import one_of
 from linrec_bench.analysis.paired_quality import METRIC
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
 from linrec_bench.analysis.systems import OWN, compared, compares_systems, several_models
@@ -40,7 +40,7 @@ def quality_findings(ranked: pd.DataFrame, reference: str, differences: pd.DataF
     if several_models(ranked) and not differences.empty:
         for _, rows in differences.groupby("model"):
             yield from rank_findings(rows)
-        counting = variants[variants["attention"] == "no-op"]
+        counting = variants[variants["attention_name"] == "no-op"]
         yield from mean_findings(counting.assign(attention=counting["model"], model=""))
         yield from _time_to_quality(variants, reference)
         return
@@ -118,7 +118,7 @@ def _mean(
     evidence: Mapping[str, Scalar] | None = None,
 ) -> Finding:
     # Where nothing is mixed the model is what was ranked.
-    counts = row["attention"] == "no-op"
+    counts = row["attention_name"] == "no-op"
     settings = [name for name in _SETTING if not (counts and name in ("model", "causal"))]
     return Finding(
         kind=kind,
@@ -138,7 +138,7 @@ def _settings(variants: pd.DataFrame, reference: str) -> Iterator[tuple[dict[str
     settings = [column for column in VARIANT if column != "attention"]
     for _, rows in variants[variants["seeds"] > 0].groupby(settings, sort=True, dropna=False):
         by_label = {str(row["attention"]): row for _, row in rows.iterrows()}
-        incumbent = one_of(sorted(by_label), reference)
+        incumbent = one_of(rows, reference)
         yield (
             {name: by_label[name] for name in sorted(by_label, key=lambda n: (n != incumbent, n))},
             incumbent,

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.intervals import Array
+from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.rows import TRIAL
 
 CASE_COLUMNS = (
@@ -43,9 +44,10 @@ Key = tuple[str, str]
 
 
 def outcomes(samples: pd.DataFrame) -> pd.DataFrame:
-    """One row a case, in the order of first appearance: its columns, `status`, `detail` and `trials`.
+    """One row a case, in the order of first appearance: its columns and its data, `status`, `detail`,
+    `reason` and `trials`.
 
-    The status is that of the worst trial, and the detail its reason.
+    The status is that of the worst trial, the detail says why in words, and `reason` why it was skipped.
     """
     closing = samples[(samples["measure"] == TRIAL) & (samples["task"] != DEVICE_TASK)]
     ranked = closing.assign(_severity=closing["status"].map(SEVERITY.index), _order=np.arange(len(closing)))
@@ -55,7 +57,8 @@ def outcomes(samples: pd.DataFrame) -> pd.DataFrame:
     counts = closing.groupby(["run_id", "case_id"]).size().rename("trials").reset_index()
     first = closing.drop_duplicates(["run_id", "case_id"])[["run_id", "case_id"]]
     joined = first.merge(worst, on=["run_id", "case_id"]).merge(counts, on=["run_id", "case_id"])
-    return joined[[*CASE_COLUMNS, "status", "detail", "trials"]]
+    joined["reason"] = joined["group"].where(joined["group_by"] == "reason", "")
+    return joined[[*CASE_COLUMNS, *CASE_DATA, "status", "detail", "reason", "trials"]]
 
 
 def measured(samples: pd.DataFrame, *, status: str | None = "ok") -> pd.DataFrame:
@@ -84,8 +87,3 @@ def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key,
         values = rows_of_case["value"].to_numpy(dtype=np.float64)
         found[str(run_id), str(case_id)] = {int(r): values[rounds == r] for r in np.unique(rounds)}
     return found
-
-
-def base_name(label: str) -> str:
-    """The name in a label with parameters: `linrec(padding=ignore)` -> `linrec`."""
-    return label.partition("(")[0]

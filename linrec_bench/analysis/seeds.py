@@ -12,6 +12,7 @@ from linrec_bench.analysis.intervals import LEVEL
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.summary import METRIC
 from linrec_bench.declarations import trainings
+from linrec_bench.results.case_table import CASE_DATA
 
 VARIANT = tuple(column for column in CASE_COLUMNS if column not in ("case_id", "seed"))
 """What the seeds of one variant share."""
@@ -32,7 +33,8 @@ MATCHED = ("to_target_s", "to_target_j")
 
 
 def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
-    """One row a variant of task recommend: `VARIANT`, `seeds`, `failed`, and mean, low and high.
+    """One row a variant of task recommend: `VARIANT`, `seeds`, `failed`, mean, low and high, and the data of
+    its case (`CASE_DATA`).
 
     `ndcg@10` is the mean over the seeds that ended ok, `ndcg@10_low` and `ndcg@10_high` the ends of its 95 %
     t interval; likewise every other metric and `COSTS`. `failed` counts the seeds that did not end ok. With
@@ -47,6 +49,7 @@ def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
         done = rows[rows["status"] == "ok"]
         record: dict[str, object] = dict(zip(VARIANT, variant, strict=True))
         record |= {"seeds": len(done), "failed": len(rows) - len(done)}
+        record |= {column: rows[column].iloc[0] for column in CASE_DATA}
         for column in (*metrics, *COSTS):
             record |= _interval(column, done)
         if matched:
@@ -59,7 +62,7 @@ def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
     told = (*metrics, *COSTS, *(MATCHED if matched else ()))
     ends = [f"{column}{end}" for column in told for end in ("", "_low", "_high")]
     counts = ["seeds", "failed", *(("quality_target", "reached") if matched else ())]
-    return pd.DataFrame.from_records(records, columns=[*VARIANT, *counts, *ends])
+    return pd.DataFrame.from_records(records, columns=[*VARIANT, *counts, *ends, *CASE_DATA])
 
 
 def _interval(column: str, rows: pd.DataFrame) -> dict[str, float]:

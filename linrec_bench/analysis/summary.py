@@ -11,11 +11,11 @@ import pandas as pd
 
 from linrec_bench import measures
 from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
+from linrec_bench.analysis.naming import exactly, is_meant
 from linrec_bench.analysis.samples_table import (
     DEVICE_TASK,
     GRID_POINT,
     Key,
-    base_name,
     by_round,
     measured,
     outcomes,
@@ -23,6 +23,7 @@ from linrec_bench.analysis.samples_table import (
 from linrec_bench.analysis.time_to_quality import COLUMNS as MATCHED
 from linrec_bench.analysis.time_to_quality import time_to_quality
 from linrec_bench.declarations import PREDICTED, Quantity, Summarised, tasks
+from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.rows import TRIAL
 
 _CASE_MEANINGS = {
@@ -71,6 +72,7 @@ COLUMNS: dict[str, str] = {
     **_CASE_MEANINGS,
     "status": "ok when every trial was; otherwise the status of the worst trial",
     "detail": "reason of that status",
+    "reason": "why a skipped case was: memory, time or earlier_round; empty for any other status",
     "kernel": "the library kernel that ran, where there is a choice: flash, efficient, cudnn, math or a name",
     "trials": "trials that ended, however they did",
     "rounds": "trials that ended ok: processes that the numbers of this row come from",
@@ -104,7 +106,7 @@ def summarise(
     """One row a case and phase: `COLUMNS`, `EXTRAS`, `matched.COLUMNS` where something was validated, test
     metrics; missing values are empty, never 0. `targets` are those of `matched.time_to_quality`.
 
-    `reference` is the mechanism that ratios refer to, by its label or its name. Numbers come from trials that
+    `reference` is the mechanism that ratios refer to, as a person types it. Numbers come from trials that
     ended ok; `status` tells of those that did not. Raises `ValueError` for a measure in an unexpected unit.
     """
     frame = outcomes(samples)
@@ -145,7 +147,8 @@ def summarise(
     if len(matched):
         keyed = matched[["run_id", "case_id", *MATCHED]]
         frame = frame.merge(keyed, on=["run_id", "case_id"], how="left")
-    return frame[[*COLUMNS, *extras, *per_token, *(MATCHED if len(matched) else ()), *metrics]]
+    shown = [*COLUMNS, *extras, *per_token, *(MATCHED if len(matched) else ()), *metrics]
+    return frame[[*shown, *(name for name in CASE_DATA if name not in shown)]]
 
 
 def _put(frame: pd.DataFrame, column: str, intervals: list[Interval]) -> None:
@@ -166,7 +169,7 @@ def _rounds(samples: pd.DataFrame, keys: list[Key]) -> list[int]:
 def _kernels(rows: pd.DataFrame, keys: list[Key]) -> list[str]:
     """The kernel of each case; several, joined by a slash, where its rounds differed."""
     named = rows[rows["measure"] == "kernel"]
-    found = named.groupby(["run_id", "case_id"])["detail"].unique().to_dict()
+    found = named.groupby(["run_id", "case_id"])["group"].unique().to_dict()
     return ["/".join(sorted(found.get(key, []))) for key in keys]
 
 
@@ -195,16 +198,16 @@ def _least_time_s(frame: pd.DataFrame, samples: pd.DataFrame) -> pd.Series[float
 def _references(frame: pd.DataFrame, reference: str) -> list[int | None]:
     """For each row, the position of the reference at its grid point; None where there is not exactly one.
 
-    A row whose label is the reference wins; otherwise one whose name is, whatever its parameters.
+    A row with just its name and parameters wins; otherwise one of its name, whatever the parameters.
     """
     # The catalogue of a training step is part of its shape.
     shape = [*GRID_POINT, *(column for column in ("catalogue_size",) if column in frame)]
     # A missing value equals no other.
     points = list(frame[shape].fillna(0).itertuples(index=False, name=None))
     found: dict[object, int | None] = {}
-    for matches in (frame["attention"], frame["attention"].map(base_name)):
+    for matches in (exactly(frame, reference), is_meant(frame, reference)) if reference else ():
         here: dict[object, int | None] = {}
-        for at in np.flatnonzero(matches == reference):
+        for at in np.flatnonzero(matches):
             here[points[at]] = None if points[at] in here else int(at)
         found = here | found
     return [found.get(point) for point in points]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from linrec_bench.analysis.samples_table import base_name
+from linrec_bench.analysis.naming import exactly, is_meant
 from linrec_bench.declarations import trainings
 
 FLOORS = ("popularity", "item-knn")
@@ -51,7 +51,7 @@ def _mechanisms(cases: pd.DataFrame) -> Iterator[dict[str, frozenset[str]]]:
 
 
 def _counting(cases: pd.DataFrame) -> pd.Series[bool]:
-    return cases["model"].map(base_name).isin(FLOORS)
+    return cases["model_name"].isin(FLOORS)
 
 
 def named(frame: pd.DataFrame, cases: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -93,10 +93,10 @@ def compared(frame: pd.DataFrame, cases: pd.DataFrame | None = None) -> pd.DataF
 def system_names(cases: pd.DataFrame) -> pd.Series[str]:
     """The name of the system of each case: `recgrela`, or `sasrec, linrec` where a model has several
     mechanisms; with parameters or settings only where they alone tell it from another."""
-    model = cases["model"].map(base_name)
+    model = cases["model_name"]
     # What has no model is a mechanism alone.
     mechanism = cases["attention"].where(cases["model"] == "", "")
-    for finer in (cases["attention"].map(base_name), cases["attention"]):
+    for finer in (cases["attention_name"], cases["attention"]):
         mechanism = mechanism.mask(_differs(finer, [model, mechanism]), finer)
     model = model.mask(_differs(cases["model"], [model, mechanism]), cases["model"])
     names = model.where(mechanism == "", model + ", " + mechanism).str.removeprefix(", ")
@@ -106,8 +106,8 @@ def system_names(cases: pd.DataFrame) -> pd.Series[str]:
 def reference_system(cases: pd.DataFrame, reference: str) -> str | None:
     """The system with the reference mechanism, of several the first by name; None without one."""
     names = system_names(cases)
-    for mechanisms in (cases["attention"], cases["attention"].map(base_name)):
-        found = sorted(names[mechanisms == reference])
+    for meant in (exactly(cases, reference), is_meant(cases, reference)):
+        found = sorted(names[meant])
         if found:
             return str(found[0])
     return None
@@ -119,7 +119,7 @@ def _recommend(cases: pd.DataFrame) -> pd.DataFrame:
 
 def _within(cases: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
     """Mechanism and model of each case, where mechanisms are compared within models."""
-    counting, short = _counting(cases), cases["model"].map(base_name)
+    counting, short = _counting(cases), cases["model_name"]
     models = short.mask(_differs(cases["model"], [short]), cases["model"])
     return cases["attention"].mask(counting, models), models.mask(counting, COUNTING)
 

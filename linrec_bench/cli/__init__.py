@@ -20,6 +20,7 @@ VERBS = {
     "check": "check",
     "compare": "compare",
     "export": "export",
+    "convert": "convert",
     "predict": "predict",
     "calibrate": "calibrate",
     "verify": "verify",

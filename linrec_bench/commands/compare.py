@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -14,9 +15,10 @@ from linrec_bench.analysis.case_pairing import Place
 from linrec_bench.analysis.compare import DEFAULT_QUALITY_MARGIN, compare_mechanisms, compare_runs
 from linrec_bench.analysis.comparison import Comparison
 from linrec_bench.analysis.intervals import LEVEL
+from linrec_bench.analysis.naming import is_meant
 from linrec_bench.analysis.paired_quality import between_runs, differences
 from linrec_bench.analysis.quality_findings import difference_findings
-from linrec_bench.analysis.samples_table import base_name, outcomes
+from linrec_bench.analysis.samples_table import outcomes
 from linrec_bench.gate import calibration
 from linrec_bench.gate.check import BROKEN, HOLDS, NOTHING, UNDECIDED
 from linrec_bench.presentation import words
@@ -191,11 +193,8 @@ def mechanisms(
 def _cases(run: Run, *names: str | None) -> pd.DataFrame:
     """The cases of a run, and how each ended; those of the named mechanisms where any is named."""
     cases = outcomes(run.samples())
-    wanted = {name for name in names if name is not None}
-    if not wanted:
-        return cases
-    labels = cases["attention"]
-    return cases[labels.isin(wanted) | labels.map(base_name).isin(wanted)]
+    wanted = [is_meant(cases, name) for name in names if name is not None]
+    return cases[np.logical_or.reduce(wanted)] if wanted else cases
 
 
 def _left_out(*runs: Run) -> tuple[str, ...]:

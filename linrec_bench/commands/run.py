@@ -96,18 +96,23 @@ def open_store(planned: Plan, root: Path, *, fresh: bool, now: datetime) -> tupl
         device=planned.device, allocator=STEADY_ALLOCATOR, plugins=planned.plugins
     )
     keys = {trial.key for trial in planned.trials}
+    # All of the suite, whichever are selected now: a later call may add others to the same run.
+    cases = [job.case for job in expand(planned.suite, device=planned.device)]
     name = planned.suite.name
     if not fresh:
         found = store.unfinished(
             root,
             suite=name,
             suite_text=suite_text,
+            cases=cases,
             fingerprint=str(described["fingerprint"]),
             planned=keys,
         )
         if found is not None:
             return found, len(keys & found.finished_trials())
-    return store.create(root, suite=name, suite_text=suite_text, environment=described, now=now), 0
+    return store.create(
+        root, suite=name, suite_text=suite_text, cases=cases, environment=described, now=now
+    ), 0
 
 
 def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from linrec_bench import attention
 from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, unprobed
 from linrec_bench.attention.spec import Spec
-from linrec_bench.case import Case, Params, freeze, label
+from linrec_bench.case import Case, Params, freeze, label, read_name
 from linrec_bench.gate.exact_counts import count
 from linrec_bench.gate.questions import contracts, verdicts
 from linrec_bench.presentation import words
@@ -23,7 +22,6 @@ from linrec_bench.suite.source_map import assignment
 EXPONENTS = "declared exponents"
 PROPERTIES = (*CHECKS, EXPONENTS)
 
-_LABEL = re.compile(r"([^()]+)(?:\((.*)\))?")
 _LENGTHS = (16_384, 65_536, 262_144)
 _BATCH = 16
 """Large enough that every mechanism has reached the largest number of blocks it will ever use."""
@@ -92,12 +90,9 @@ def _is_of_the_package(spec: Spec, params: Params) -> bool:
 
 
 def _parse(text: str) -> tuple[Spec, dict[str, object]]:
-    match = _LABEL.fullmatch(text)
-    if match is None:
-        raise ValueError(f"verify {text!r}: expected a name, or name(parameter=value)")
-    spec = attention.registry()[match[1]]
-    given = [part for part in (match[2] or "").split(",") if part]
-    params = dict(assignment(part, flag=spec.name) for part in given)
+    name, given = read_name(text)
+    spec = attention.registry()[name]
+    params = dict(assignment(f"{key}={value}", flag=spec.name) for key, value in given.items())
     spec.check_params(params)
     return spec, params
 

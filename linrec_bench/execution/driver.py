@@ -115,8 +115,8 @@ class _Driver:
     def _refusal(self, trial: Planned, memory_limit: int) -> TrialResult | None:
         case_id = trial.job.case.id
         if case_id in self.failed:
-            reason = f"an earlier round ended as {self.failed[case_id]}"
-            return TrialResult(status="skipped", detail=reason)
+            detail = f"an earlier round ended as {self.failed[case_id]}"
+            return TrialResult(status="skipped", detail=detail, reason="earlier_round")
         prediction = self._predict(trial.job.case)
         if prediction is not None and prediction.unsupported:
             return TrialResult(status="unsupported", detail=prediction.unsupported)
@@ -124,7 +124,9 @@ class _Driver:
             # The case fits: its first round ran.
             return None
         skipped = schedule.skip_reason(trial.job, prediction, pace=self.pace, memory_limit_bytes=memory_limit)
-        return TrialResult(status="skipped", detail=skipped) if skipped else None
+        if skipped is None:
+            return None
+        return TrialResult(status="skipped", detail=skipped.detail, reason=skipped.reason)
 
     def close(self, trial: Planned, result: TrialResult) -> Event:
         """Write the rows of a trial that has ended, and learn from it."""
@@ -160,6 +162,7 @@ class _Driver:
             Row(
                 run_id=self.writer.run.id,
                 suite=self.suite,
+                host=result.host,
                 case_id="",
                 task=DEVICE_TASK,
                 attention="",
@@ -170,12 +173,14 @@ class _Driver:
                 hidden_size=0,
                 heads=0,
                 layers=0,
-                dtype=sample.phase,
+                dtype=sample.group,
                 device=device,
                 causal=False,
                 seed=0,
                 phase=DEVICE_TASK,
                 measure=sample.measure,
+                group_by=sample.group_by,
+                group=sample.group,
                 unit=sample.unit,
                 round=0,
                 repeat=sample.repeat,
@@ -214,7 +219,7 @@ def predicted_samples(job: Job, prediction: Prediction) -> list[Sample]:
 def _rows(
     trial: Planned, samples: Sequence[Sample], result: TrialResult, *, run_id: str, suite: str
 ) -> list[Row]:
-    row = partial(row_of, trial.job.case, run_id=run_id, suite=suite, round=trial.round)
+    row = partial(row_of, trial.job.case, run_id=run_id, suite=suite, host=result.host, round=trial.round)
     rows = [
         row(
             measure=sample.measure,
@@ -223,10 +228,20 @@ def _rows(
             phase=sample.phase,
             repeat=sample.repeat,
             detail=sample.detail,
+            group_by=sample.group_by,
+            group=sample.group,
         )
         for sample in samples
     ]
-    closing = row(measure=TRIAL, unit="s", value=result.seconds, status=result.status, detail=result.detail)
+    closing = row(
+        measure=TRIAL,
+        unit="s",
+        value=result.seconds,
+        status=result.status,
+        detail=result.detail,
+        group_by="reason" if result.reason else "",
+        group=result.reason,
+    )
     return [*rows, closing]
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import NamedTuple
 
 from linrec_bench.case import Case
 from linrec_bench.declarations import tasks
@@ -140,22 +141,31 @@ def _curve(case: Case) -> Case:
     return replace(case, seq_len=0, batch_size=0, hidden_size=0, heads=1, layers=0, seed=0)
 
 
+class Skip(NamedTuple):
+    """Why a trial is not started: `memory`, `time` or `earlier_round`, and the same in words."""
+
+    reason: str
+    detail: str
+
+
 def skip_reason(
     job: Job, prediction: Prediction | None, *, pace: Pace | None, memory_limit_bytes: int
-) -> str:
-    """Why the trial is not worth starting; empty when it is, or when nothing is known of it."""
+) -> Skip | None:
+    """Why the trial is not worth starting; None when it is, or when nothing is known of it."""
     if prediction is None:
-        return ""
+        return None
     needed = prediction.peak_live_bytes + prediction.minimum_bytes
     if needed > memory_limit_bytes:
-        return f"predicted to need {memory(needed)}; the limit is {memory(memory_limit_bytes)}"
+        detail = f"predicted to need {memory(needed)}; the limit is {memory(memory_limit_bytes)}"
+        return Skip("memory", detail)
     guess = pace.predict(job.case, prediction) if pace else None
     if guess is not None:
         call_seconds, seq_len = guess
         total = call_seconds * (job.sampling.min + _CALLS_BESIDE_SAMPLES)
         if total > job.limits.case_seconds:
-            return (
+            return Skip(
+                "time",
                 f"predicted to take {total:.0f} s (from seq_len {seq_len}); "
-                f"the limit is {job.limits.case_seconds:g} s"
+                f"the limit is {job.limits.case_seconds:g} s",
             )
-    return ""
+    return None

@@ -23,6 +23,8 @@ class Sample:
     phase: str = ""
     repeat: int = 0
     detail: str = ""
+    group_by: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,8 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialResult:
-    """How a trial ended, after how many seconds and on which host; `detail` is the reason where not `ok`.
+    """How a trial ended, after how many seconds and on which host; `detail` is the reason where not `ok`,
+    and `reason` the one of a trial that was never started (`schedule.Skip`).
 
     `samples` are all that it reported before it ended, however it did, in their order. `artefacts` are the
     arrays that it handed over, by name, each the bytes of a compressed .npz file.
@@ -48,6 +51,7 @@ class TrialResult:
 
     status: Status
     detail: str = ""
+    reason: str = ""
     seconds: float = 0.0
     host: str = ""
     samples: tuple[Sample, ...] = ()

@@ -38,7 +38,7 @@ def measure(job: Job, round: int, report: Report, *, checkpoint: Path | None = N
     # After the times: the first call, which compiles, is one of them.
     mechanism = attention.registry()[job.case.attention]
     if used := choice.used_kernel(mechanism, dict(job.case.attention_params), workload.call):
-        report("kernel", 1, "1", detail=used)
+        report("kernel", 1, "1", group_by="kernel", group=used)
         workload.reset()
 
 
@@ -99,7 +99,8 @@ def measure_ceilings(device: str, dtypes: tuple[str, ...], emit: Emit) -> None:
                 reading.measure,
                 reading.value,
                 reading.unit,
-                phase=dtype,
                 repeat=reading.repeat,
                 detail=reading.detail,
+                group_by="dtype",
+                group=dtype,
             )

@@ -15,7 +15,6 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
 from linrec_bench.analysis.crossover import FLOORS
-from linrec_bench.analysis.samples_table import base_name
 from linrec_bench.figures import facets, layout
 from linrec_bench.figures.contrast import contrast, mixed
 from linrec_bench.figures.panels import Panels, name_columns
@@ -50,7 +49,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     reference = layout.reference_of(summary)
     if reference is None:
         raise NothingToDraw("the run has no one reference mechanism")
-    kept = ~summary["attention"].map(base_name).isin(FLOORS) & (summary["attention"] != reference)
+    kept = ~summary["attention_name"].isin(FLOORS) & (summary["attention"] != reference)
     rows = summary[kept]
     if rows["time_ratio"].isna().all():
         raise NothingToDraw(f"no case has a time beside {reference}")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from linrec_bench.analysis.verdict import SPEC, Verdict
-from linrec_bench.gate.questions import known_as, questions, verdicts
+from linrec_bench.gate.questions import questions, verdicts
 from linrec_bench.gate.remeasure import Measure, Timed, settle
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Suite
@@ -25,7 +25,6 @@ def of_run(suite: Suite, jobs: Sequence[Job], rows: pd.DataFrame) -> list[Verdic
 
     What a SPEC declares is asked only where the run holds the counts for it: a run stores no `operations`.
     """
-    rows = known_as(rows, jobs)
     every = verdicts(questions(suite, jobs), rows)
     return [verdict for verdict in every if verdict.claim.source != SPEC or not math.isnan(verdict.found)]
 

@@ -13,7 +13,7 @@ from linrec_bench.analysis.claim_verdicts import judge, named
 from linrec_bench.analysis.restored import restored, timed
 from linrec_bench.analysis.samples_table import outcomes
 from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, PaperRuling, Ruling, Verdict
-from linrec_bench.gate.questions import EXACT_WORDS, claim_of, known_as
+from linrec_bench.gate.questions import EXACT_WORDS, claim_of
 from linrec_bench.results.store import Run, StoreError
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.expectation import PaperClaim
@@ -79,13 +79,7 @@ def rule(
     A claim is reproduced where every place that was found holds, and not reproduced where one is broken. The
     first evidence that has a number decides.
     """
-    known = [each if each.exact else _known_as(each, jobs) for each in evidence]
-    return [_rule(claim, number, jobs, known, device) for number, claim in enumerate(suite.claims)]
-
-
-def _known_as(evidence: Evidence, jobs: Sequence[Job]) -> Evidence:
-    summary = None if evidence.summary is None else known_as(evidence.summary, jobs)
-    return Evidence(known_as(evidence.rows, jobs), summary)
+    return [_rule(claim, number, jobs, evidence, device) for number, claim in enumerate(suite.claims)]
 
 
 def as_verdicts(ledger: Sequence[PaperRuling]) -> list[Verdict]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.gate import baseline
 from linrec_bench.gate.baseline import Counts, name_of
-from linrec_bench.results.rows import COLUMNS, TRIAL, Row, Status, row_of
+from linrec_bench.results.case_table import frame_of
+from linrec_bench.results.rows import TRIAL, Row, Status, row_of
 from linrec_bench.suite.expand import Job
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
     A case that its mechanism cannot do closes as `unsupported`, one whose code fails as `error`, with the
     reason. Many jobs are counted on all cores, in processes that load `plugins`.
     """
-    import pandas as pd
-
     rows: list[Row] = []
     for job, prediction in zip(jobs, _predictions(jobs, plugins), strict=True):
         if prediction is None:
@@ -41,7 +40,7 @@ def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
         status: Status = "unsupported" if prediction.unsupported else "error" if prediction.error else "ok"
         reason = prediction.unsupported or prediction.error
         rows.append(row(measure=TRIAL, unit="s", value=0.0, status=status, detail=reason))
-    return pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
+    return frame_of(rows, [job.case for job in jobs])
 
 
 def _predictions(jobs: Sequence[Job], plugins: Sequence[Path]) -> list[Prediction | None]:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 from linrec_bench.analysis.claim_quantities import EXACT_MEASURES
 from linrec_bench.analysis.claim_verdicts import judge
-from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.verdict import SPEC, Bound, Claim, Verdict
-from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.suite.expand import Job, expand
 from linrec_bench.suite.expectation import Expectation, bound_limits
 from linrec_bench.suite.schema import Suite
@@ -105,25 +103,3 @@ def verdicts(questions: Sequence[Question], samples: pd.DataFrame) -> list[Verdi
         for question in questions
         for verdict in judge(question.claim, samples[samples["case_id"].isin(question.case_ids)])
     ]
-
-
-def known_as(rows: pd.DataFrame, jobs: Sequence[Job]) -> pd.DataFrame:
-    """Stored rows (of samples, or of a summary) under the identifiers that the cases of `jobs` have now.
-
-    The identifier of a case is a hash of all its fields, so that it changes when a later version adds one. A
-    case is told by what its rows show, where that means one job alone.
-    """
-    shown = [column for column in CASE_COLUMNS if column not in ("run_id", "suite", "case_id")]
-    ids: dict[tuple[object, ...], str] = {}
-    for job in jobs:
-        row = row_of(job.case, run_id="", suite="", measure="", unit="", value=None).as_dict()
-        key = tuple(row[column] for column in shown)
-        ids[key] = "" if key in ids else job.case.id
-    cases = rows[rows["measure"] == TRIAL] if "measure" in rows else rows
-    known = {job.case.id for job in jobs}
-    now = {
-        str(stored): ids.get(tuple(key), "")
-        for stored, *key in cases[["case_id", *shown]].itertuples(index=False, name=None)
-        if stored not in known
-    }
-    return rows.assign(case_id=rows["case_id"].map(lambda stored: now.get(stored) or stored))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from linrec_bench.gate import claims
-from linrec_bench.gate.questions import known_as, questions, verdicts
+from linrec_bench.gate.questions import questions, verdicts
 from linrec_bench.report.ledger import Entry, of_claims, of_verdicts
 from linrec_bench.report.sources import Source
 from linrec_bench.suite.expand import expand
@@ -21,7 +21,7 @@ def expectations(source: Source) -> tuple[list[Entry], str]:
     rows = claims.evidence_of(source.samples, source.summary).rows
     jobs = expand(suite, device=source.run.device())
     lines = [question for question in questions(suite, jobs) if question.claim.source.startswith("expect")]
-    entries = of_verdicts(verdicts(lines, known_as(rows, jobs)))
+    entries = of_verdicts(verdicts(lines, rows))
     return entries, "" if entries else "The run holds no case that an expectation is about."
 
 

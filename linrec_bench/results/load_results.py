@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SAMPLE_COLUMNS = {
     "run_id": "the run",
     "suite": "the suite",
+    "host": "name of the machine that took the sample; empty where it is not known",
     "case_id": "hash of all fields of the case; empty in rows that measure the device itself",
     "task": "core, layer, train_step, recommend ...; `device` for the ceilings of the device",
     "attention": "mechanism, with the parameters that were set",
@@ -32,6 +33,8 @@ SAMPLE_COLUMNS = {
     "seed": "seed of weights, inputs and order",
     "phase": "what was measured: forward, forward_backward, step; validation or test of a training",
     "measure": "which number: time, peak_live_bytes, flops, ndcg@10 ...; `trial` closes a trial",
+    "group_by": "what the group is of: history, users, kernel, dtype, reason; empty for the whole",
+    "group": "the part: 20-49, new, flash, float32, memory",
     "unit": "unit of the value: s, B, FLOP, J; 1 where it has none",
     "round": "process that took the sample, 0 for the first",
     "repeat": "number of the sample within its process, or of the epoch",
@@ -39,7 +42,7 @@ SAMPLE_COLUMNS = {
     "status": "ok oom timeout killed error unsupported skipped; of a `trial` row: how the trial ended",
     "detail": "why, or how",
 }
-"""Every column of the samples and its meaning."""
+"""Every column of samples.csv and its meaning."""
 
 Table = Literal["samples", "summary"]
 

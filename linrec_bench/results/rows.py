@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from linrec_bench.case import Case
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Status = Literal["ok", "oom", "timeout", "killed", "error", "unsupported", "skipped"]
 STATUSES: tuple[str, ...] = get_args(Status)
@@ -19,10 +19,15 @@ seconds, its status the trial's outcome. Rows without their closing row were cut
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One raw sample. `value` is None where `status` is not ok; `detail` says why, or how."""
+    """One raw sample. `value` is None where `status` is not ok; `detail` says why, or how.
+
+    `group_by` and `group` say of what part of the trial a sample is, where it is not of the whole: queries by
+    `history` (`20-49`), the `kernel` that ran. `ROW_KEY` is unique in a run.
+    """
 
     run_id: str
     suite: str
+    host: str
     case_id: str
     task: str
     attention: str
@@ -39,6 +44,8 @@ class Row:
     seed: int
     phase: str
     measure: str
+    group_by: str
+    group: str
     unit: str
     round: int
     repeat: int
@@ -56,6 +63,9 @@ class Row:
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
 
+ROW_KEY = ("case_id", "round", "phase", "measure", "group_by", "group", "repeat")
+"""The columns that no two rows of a run share."""
+
 
 def row_of(
     case: Case,
@@ -70,11 +80,15 @@ def row_of(
     round: int = 0,
     repeat: int = 0,
     detail: str = "",
+    host: str = "",
+    group_by: str = "",
+    group: str = "",
 ) -> Row:
     """The row of `case` for one sample; `phase` defaults to that of the case."""
     return Row(
         run_id=run_id,
         suite=suite,
+        host=host,
         case_id=case.id,
         task=case.task,
         attention=case.attention_label,
@@ -91,6 +105,8 @@ def row_of(
         seed=case.seed,
         phase=phase or case.phase,
         measure=measure,
+        group_by=group_by,
+        group=group,
         unit=unit,
         round=round,
         repeat=repeat,

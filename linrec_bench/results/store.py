@@ -1,11 +1,12 @@
 """Runs are created whole, appended trial by trial, read back checked.
 
-With `samples` and `scratch` the only module that touches results/:
+With its neighbours the only module that touches results/:
 
 results/<suite>/<run>/samples.csv        tidy rows, one a raw sample
                       summary.csv        one row a case and phase
                       environment.json   where and how it was measured
                       suite.yaml         the resolved suite
+                      cases.jsonl        its cases, every field
                       ranks/             of the test queries, where models were ranked
                       quality.csv        variants against each other, paired by user and seed
 """
@@ -27,10 +28,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
+from linrec_bench.case import Case
 from linrec_bench.results import scratch
+from linrec_bench.results.case_table import CASE_DATA, CASES, joined, read_cases, text_of
 from linrec_bench.results.rows import COLUMNS, SCHEMA_VERSION, TRIAL, Row
 from linrec_bench.results.samples_file import StoreError as StoreError
-from linrec_bench.results.samples_file import whole_rows
+from linrec_bench.results.samples_file import read_samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 
 SAMPLES, SUMMARY, ENVIRONMENT, SUITE = "samples.csv", "summary.csv", "environment.json", "suite.yaml"
 CARDS, QUALITY = "cards.json", "quality.csv"
+
+OLD_VERSIONS = (1,)
+"""Schema versions that `results.convert` reads."""
 
 Trial = tuple[str, int]
 """A case's id and a round."""
@@ -66,7 +72,11 @@ class Run:
         if version != SCHEMA_VERSION:
             raise StoreError(
                 f"{path}: schema_version is {version!r}; expected {SCHEMA_VERSION}; "
-                "read it with the version of linrec-bench that wrote it"
+                + (
+                    f"convert it: linrec-bench convert {self.folder}"
+                    if version in OLD_VERSIONS
+                    else "read it with the version of linrec-bench that wrote it"
+                )
             )
         assert isinstance(found, dict)
         return found
@@ -79,11 +89,13 @@ class Run:
 
     def finished_trials(self) -> set[Trial]:
         """The trials whose closing row is stored."""
-        return {
-            (row["case_id"], int(row["round"]))
-            for row in whole_rows(self.folder / SAMPLES)[0]
-            if row["measure"] == TRIAL
-        }
+        samples = self.samples()
+        closing = samples[samples["measure"] == TRIAL]
+        return set(zip(closing["case_id"], closing["round"].map(int), strict=True))
+
+    def cases(self) -> dict[str, Case]:
+        """Every case of the run's suite, by the identifier under which it is stored."""
+        return read_cases(self.folder)
 
     def device(self) -> str:
         """The kind of device that it was measured on, `cpu` or `cuda`; cpu where it does not say."""
@@ -95,16 +107,9 @@ class Run:
         return (self.folder / SAMPLES).is_file()
 
     def samples(self) -> pd.DataFrame:
-        """Every row of the trials that were closed, typed; cut-off rows are left out."""
-        import pandas as pd
-
-        rows, _ = whole_rows(self.folder / SAMPLES)
-        frame = pd.DataFrame(rows, columns=list(COLUMNS))
-        for column in ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed", "round", "repeat"):
-            frame[column] = frame[column].astype("int64")
-        frame["causal"] = frame["causal"].map({"True": True, "False": False}).astype(bool)
-        frame["value"] = pd.to_numeric(frame["value"])
-        return frame
+        """Every row of the trials that were closed, typed, with the data of its case (`CASE_DATA`); cut-off
+        rows are left out."""
+        return joined(read_samples(self.folder / SAMPLES).frame, self.cases())
 
     def ranks(self) -> dict[Trial, dict[str, np.ndarray]]:
         """`user`, `rank` and `history` (events before the target) of the test queries of each closed trial
@@ -114,15 +119,16 @@ class Run:
             found = scratch.ranks(self.folder)
         except ValueError as error:
             raise StoreError(str(error)) from error
-        return {trial: arrays for trial, arrays in found.items() if trial in closed}
+        now = {stored: case.id for stored, case in self.cases().items()}
+        by_trial = {(now.get(case_id, case_id), round): arrays for (case_id, round), arrays in found.items()}
+        return {trial: arrays for trial, arrays in by_trial.items() if trial in closed}
 
     def half_written(self) -> int:
         """Rows of trials that were cut off, which `samples` leaves out."""
-        path = self.folder / SAMPLES
-        # A cell never holds a line break, so that lines are rows.
-        return len(path.read_bytes().splitlines()) - 1 - len(whole_rows(path)[0])
+        return read_samples(self.folder / SAMPLES).cut_off
 
     def summary(self) -> pd.DataFrame:
+        """One row a case and phase, with the data of its case (`CASE_DATA`)."""
         import pandas as pd
 
         path = self.folder / SUMMARY
@@ -131,14 +137,16 @@ class Run:
         frame = pd.read_csv(path, dtype={"case_id": str})
         # A CSV file cannot tell an empty text from a missing value; in a summary every text is known.
         texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
-        empty = {"model", "dataset", "detail", "kernel", "reference"} & set(frame.columns)
-        return frame.assign(**{c: frame[c].astype(object).fillna("") for c in {*texts, *empty}})
+        empty = {"model", "dataset", "detail", "reason", "kernel", "reference"} & set(frame.columns)
+        known = frame.assign(**{c: frame[c].astype(object).fillna("") for c in {*texts, *empty}})
+        return joined(known, self.cases())
 
     def write_summary(self, summary: pd.DataFrame) -> Path:
-        """Replace summary.csv whole."""
+        """Replace summary.csv whole; of `CASE_DATA` it holds no more than the distance of a watermark."""
         path = self.folder / SUMMARY
         temporary = path.with_suffix(".csv.partial")
-        summary.to_csv(temporary, index=False, float_format="%.6g")
+        beside = [name for name in CASE_DATA if name in summary and not _shown(summary, name)]
+        summary.drop(columns=beside).to_csv(temporary, index=False, float_format="%.6g")
         os.replace(temporary, path)
         return path
 
@@ -175,6 +183,10 @@ class Run:
         return path
 
 
+def _shown(summary: pd.DataFrame, column: str) -> bool:
+    return column == "watermark_distance" and bool(summary[column].notna().any())
+
+
 class Writer:
     """Appends to one run, which it holds locked: use it as a context."""
 
@@ -190,7 +202,7 @@ class Writer:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise StoreError(f"{path}: another process is writing this run") from None
-            _, end = whole_rows(path)
+            end = read_samples(path).end
             on_error.pop_all()
         # Rows after the last closed trial were cut off by a kill; the trial will be measured again.
         self._file.truncate(end)
@@ -225,7 +237,13 @@ class Writer:
 
 
 def create(
-    root: Path, *, suite: str, suite_text: str, environment: Mapping[str, object], now: datetime
+    root: Path,
+    *,
+    suite: str,
+    suite_text: str,
+    cases: Iterable[Case],
+    environment: Mapping[str, object],
+    now: datetime,
 ) -> Run:
     """A new, empty run under root/<suite>/, complete or absent: its folder appears by one rename."""
     parent = root / suite
@@ -239,6 +257,7 @@ def create(
     try:
         (temporary / SAMPLES).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
         (temporary / SUITE).write_text(suite_text, encoding="utf-8")
+        (temporary / CASES).write_text(text_of(cases), encoding="utf-8")
         content = {"schema_version": SCHEMA_VERSION, "run_id": run_id, "suite": suite, **environment}
         (temporary / ENVIRONMENT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         final = parent / run_id
@@ -260,12 +279,19 @@ def runs(root: Path, suite: str) -> list[Run]:
 
 
 def unfinished(
-    root: Path, *, suite: str, suite_text: str, fingerprint: str, planned: set[Trial]
+    root: Path, *, suite: str, suite_text: str, cases: Iterable[Case], fingerprint: str, planned: set[Trial]
 ) -> Run | None:
-    """The newest run of the same resolved suite on the same environment that lacks planned trials."""
+    """The newest run of the same resolved suite on the same environment that lacks planned trials.
+
+    Raises `StoreError` when its stored cases are not those of the suite.
+    """
     for run in reversed(runs(root, suite)):
         same = run.environment().get("fingerprint") == fingerprint and run.suite_text() == suite_text
         if same:
+            if list(run.cases().values()) != list(cases):
+                raise StoreError(
+                    f"{run.folder / CASES}: not the cases of suite {suite}; move the folder away to go on"
+                )
             return run if planned - run.finished_trials() else None
     return None
 
@@ -286,7 +312,7 @@ def open_run(path: Path) -> Run:
     """The run in a folder that a person names; `StoreError` when it is none."""
     run = Run(path)
     run.environment()
-    whole_rows(path / SAMPLES)
+    read_samples(path / SAMPLES)
     return run
 
 

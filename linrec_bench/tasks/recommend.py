@@ -33,6 +33,7 @@ SPEC = TaskSpec(
         Quantity("events_per_second", "1/s", "events trained on in a second", stored_as="events_per_s"),
         Quantity("parameters", "1", "trainable parameters", whole=True),
         Quantity("test_time", "s"),
+        Quantity("queries", "1"),
         Quantity("train_loss", "nat"),
         Quantity("epoch_time", "s"),
         Quantity("epoch_energy", "J"),

@@ -20,7 +20,16 @@ class Emit(Protocol):
     """How a task reports a number; each call becomes a row."""
 
     def __call__(
-        self, measure: str, value: float, unit: str, *, phase: str = "", repeat: int = 0, detail: str = ""
+        self,
+        measure: str,
+        value: float,
+        unit: str,
+        *,
+        phase: str = "",
+        repeat: int = 0,
+        detail: str = "",
+        group_by: str = "",
+        group: str = "",
     ) -> None: ...
 
 

@@ -9,6 +9,7 @@ import pytest
 from linrec_bench.analysis.compare import compare_mechanisms, compare_runs
 from linrec_bench.analysis.significance import independent
 from linrec_bench.analysis.summary import summarise
+from linrec_bench.settings import TrainingSettings
 
 MARGIN = 0.1
 
@@ -206,7 +207,7 @@ def test_shape_type_device_and_parameters_tell_cases_apart(two_runs, layer_case)
 
 def test_cases_that_only_their_settings_tell_apart_are_matched_by_id(two_runs, recommend_case):
     a, b = two_runs
-    long, short = (recommend_case("linrec", training=(("epochs", epochs),)) for epochs in (20, 5))
+    long, short = (recommend_case("linrec", training=TrainingSettings(epochs=epochs)) for epochs in (20, 5))
     a.add(long, "ndcg@10", 0.2, "1", phase="test")
     a.close(long)
     for case, value in ((short, 0.1), (long, 0.2)):
@@ -314,9 +315,9 @@ def test_mechanisms_are_found_by_label_or_by_a_name_that_is_not_shared(planted, 
         places("linrec", "softmax")
     with pytest.raises(ValueError, match="the same mechanism"):
         places("sdpa", "sdpa(padding=ignore)")
-    two_variants = planted.frame()[lambda f: f["attention"] != "linrec"].replace(
-        {"attention": {"sdpa(padding=ignore)": "linrec(chunk=8)"}}
-    )
+    two_variants = planted.frame()[lambda f: f["attention"] != "linrec"]
+    other = {"attention": "linrec(chunk=8)", "attention_name": "linrec", "attention_params": '{"chunk":8}'}
+    two_variants.loc[two_variants["attention_name"] == "sdpa", list(other)] = list(other.values())
     with pytest.raises(ValueError, match="one of them in full"):
         compare_mechanisms(two_variants, attention="linrec", against="linrec(chunk=8)", margin=MARGIN)
 

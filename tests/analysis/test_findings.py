@@ -77,7 +77,7 @@ def test_other_labels_give_the_same_numbers(run):
     summary, pairs = (
         table.replace({"attention": names, "reference": names, "against": names}) for table in run
     )
-    renamed = findings(summary, "y", pairs)
+    renamed = findings(summary, "sdpa", pairs)
 
     def facts(found, names):
         return sorted(

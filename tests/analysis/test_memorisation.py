@@ -7,6 +7,7 @@ from linrec_bench.analysis.memorisation import memorisation, planted
 from linrec_bench.analysis.quality_findings import memorisation_findings
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.presentation.sentences import sentences
+from tests.case_columns import with_case_data
 
 
 def row(attention, distance, hit, *, seed=0, clean=0.0, watermark=True):
@@ -30,7 +31,7 @@ def row(attention, distance, hit, *, seed=0, clean=0.0, watermark=True):
             "watermark_gain@10": hit - clean,
             "ndcg_lost@10": 0.01,
         }
-    return base
+    return with_case_data(base)
 
 
 def test_hit_rates_are_means_over_seeds_by_distance():

@@ -1,11 +1,11 @@
 """Time an event at real lengths beside full batches: which row stands beside which."""
 
-import pandas as pd
 import pytest
 
 from linrec_bench.analysis.padding import padding_cost
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
+from linrec_bench.results.case_table import frame_of
 from linrec_bench.results.rows import TRIAL, row_of
 
 FULL = {"padded_tokens": 64, "effective_tokens": 64}
@@ -18,10 +18,11 @@ def rows(case, time_s, tokens):
         *((name, count, "1") for name, count in tokens.items()),
         (TRIAL, 1.0, "s"),
     ]
-    return [
-        row_of(case, run_id="r", suite="s", measure=name, unit=unit, value=value).as_dict()
+    made = [
+        row_of(case, run_id="r", suite="s", measure=name, unit=unit, value=value)
         for name, value, unit in values
     ]
+    return case, made
 
 
 def case(attention="linrec", seq_len=16, **fields):
@@ -30,7 +31,8 @@ def case(attention="linrec", seq_len=16, **fields):
 
 
 def summary(*samples):
-    return summarise(pd.DataFrame([row for part in samples for row in part]), reference="softmax")
+    made = frame_of([row for _, part in samples for row in part], [case for case, _ in samples])
+    return summarise(made, reference="softmax")
 
 
 def test_an_event_costs_so_many_times_that_of_a_full_batch():

@@ -12,6 +12,7 @@ from linrec_bench.analysis.quality_findings import difference_findings
 from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.measures.instruments import ranking_metrics
 from linrec_bench.presentation import sentences as presented
+from tests.case_columns import with_case_data
 
 
 def sentences(table):
@@ -39,7 +40,7 @@ def case(case_id, attention, *, causal=True, seed=0, **fields):
         "layers": 2,
     }
     named = {"case_id": case_id, "attention": attention, "causal": causal, "seed": seed}
-    return defaults | named | fields
+    return with_case_data(defaults | named | fields)
 
 
 def ranked(seed, *, worse=0.0, users=USERS):

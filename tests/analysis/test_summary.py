@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from linrec_bench.analysis.summary import COLUMNS, summarise
+from linrec_bench.results.case_table import CASE_DATA
 
 GOLDEN = """
-status detail kernel trials rounds samples time_s time_s_low time_s_high interval_over reference
+status detail reason kernel trials rounds samples time_s time_s_low time_s_high interval_over reference
 time_ratio time_ratio_low time_ratio_high memory_bytes memory_ratio flops_per_s ceiling_share
 flops minimum_bytes predicted_peak_bytes first_call_s peak_live_bytes peak_process_bytes
 peak_allocated_bytes peak_reserved_bytes peak_driver_bytes energy_j attention_share
@@ -24,7 +25,7 @@ def row(summary, **where):
 def test_the_columns_are_these_in_this_order(planted, layer_case):
     planted.cost(layer_case("linrec"), 1e-3)
     found = summarise(planted.frame(), reference="linrec")
-    assert list(found.columns) == list(COLUMNS)
+    assert list(found.columns) == [*COLUMNS, *CASE_DATA]
     assert list(COLUMNS)[17:] == GOLDEN.split()
     assert all(COLUMNS.values())
 
@@ -122,7 +123,7 @@ def test_recommend_adds_the_metrics_of_the_test_phase(planted, recommend_case):
     planted.add(case, "train_time", 12.0, "s")
     planted.close(case)
     found = summarise(planted.frame(), reference="linrec")
-    assert list(found.columns)[-3:] == ["ndcg@10", "recall@5", "recall@20"]
+    assert list(found.columns)[-3 - len(CASE_DATA) : -len(CASE_DATA)] == ["ndcg@10", "recall@5", "recall@20"]
     assert found["phase"].iloc[0] == "train_and_rank"
     assert found[["ndcg@10", "recall@20", "train_time_s"]].iloc[0].tolist() == [0.2, 0.2, 12.0]
 
@@ -137,7 +138,7 @@ def test_a_wrong_unit_is_refused(planted, layer_case):
 def test_nothing_measured_gives_an_empty_summary(planted):
     found = summarise(planted.frame(), reference="linrec")
     assert len(found) == 0
-    assert list(found.columns) == list(COLUMNS)
+    assert list(found.columns) == [*COLUMNS, *CASE_DATA]
 
 
 def test_a_summary_survives_a_file(planted, layer_case, tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from linrec_bench import models
 from linrec_bench.analysis import systems
 from linrec_bench.analysis.systems import compared, compares_systems, named, reference_system, system_names
+from tests.case_columns import with_case_data
 
 
 def cases(*rows, **more):
@@ -29,7 +30,8 @@ def cases(*rows, **more):
             "dtype": "float32",
             "reference": attention if attention == "softmax" else "",
         }
-        made.append(defaults | {"model": model, "attention": attention} | more | dict(*own))
+        row = defaults | {"model": model, "attention": attention} | more | dict(*own)
+        made.append(with_case_data(row))
     return pd.DataFrame(made)
 
 

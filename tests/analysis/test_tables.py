@@ -11,12 +11,13 @@ from linrec_bench.analysis.growth import growth
 from linrec_bench.analysis.memory_kinds import memory_kinds
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
+from linrec_bench.settings import TrainingSettings
 
 
 def step_case(attention, n, catalogue=2000, **more):
     return Case(
         task="train_step", phase="step", attention=attention, seq_len=n, causal=True, model="sasrec",
-        training=(("catalogue_size", catalogue),), **more,
+        training=TrainingSettings(catalogue_size=catalogue), **more,
     )  # fmt: skip
 
 
@@ -94,16 +95,18 @@ def test_memory_on_cuda_is_split_by_level_and_one_number_is_no_split(planted, la
 
 def plant_groups(planted, recommend_case, seed, shift=0.0):
     case = recommend_case("linrec", seed)
-    for detail, value in (
-        ("history 200+", 0.1),
-        ("history 5-19, 1,208 queries", 0.3),
-        ("history 20-199, 90 queries", 0.2),
-        ("users heavy", 0.25),
-        ("whole catalogue", 0.9),
+    for kind, group, queries, value in (
+        ("history", "200+", None, 0.1),
+        ("history", "5-19", 1208, 0.3),
+        ("history", "20-199", 90, 0.2),
+        ("users", "heavy", None, 0.25),
+        ("", "", None, 0.9),
     ):
-        planted.add(case, "ndcg@10", value + shift, "1", detail=detail)
-    planted.add(case, "ndcg@10", 0.5, "1", phase="test", detail="history 5-19")
-    planted.add(case, "recall@10", 0.7, "1", detail="history 5-19")
+        planted.add(case, "ndcg@10", value + shift, "1", group_by=kind, group=group)
+        if queries is not None:
+            planted.add(case, "queries", queries, "1", group_by=kind, group=group)
+    planted.add(case, "ndcg@10", 0.5, "1", phase="test", group_by="history", group="5-19")
+    planted.add(case, "recall@10", 0.7, "1", group_by="history", group="5-19")
     planted.close(case)
 
 
@@ -124,7 +127,7 @@ def test_groups_are_ordered_with_means_and_intervals_over_seeds(planted, recomme
 def test_groups_of_one_seed_have_no_interval_and_failed_trials_none_at_all(planted, recommend_case):
     plant_groups(planted, recommend_case, 0)
     failed = recommend_case("softmax")
-    planted.add(failed, "ndcg@10", 0.2, "1", detail="history 5-19")
+    planted.add(failed, "ndcg@10", 0.2, "1", group_by="history", group="5-19")
     planted.close(failed, status="timeout")
     found = quality_by_group(planted.frame())
     assert set(found["attention"]) == {"linrec"}

@@ -49,8 +49,9 @@ def plant(
     """A stored run of `cases` (case -> factor on the time)."""
     environment = ENVIRONMENT | dict(changed) | {"fingerprint": str(day), "command": f"day {day}"}
     run = store.create(
-        root, suite="planted", suite_text=suite, environment=environment, now=datetime(2026, 1, day)
-    )
+        root, suite="planted", suite_text=suite, cases=cases or [case()], environment=environment,
+        now=datetime(2026, 1, day),
+    )  # fmt: skip
     rng = np.random.default_rng(day)
     with store.Writer(run) as writer:
         for each, factor in (cases or {case(): 1.0}).items():
@@ -218,16 +219,24 @@ def test_failures_are_shown_with_their_reasons(tmp_path, monkeypatch, capfd):
     assert "A ok, B timeout (why)" in text
 
 
+def empty_run(root, day, cases):
+    now = datetime(2026, 1, day)
+    return store.create(root, suite="t", suite_text="", cases=cases, environment=ENVIRONMENT, now=now)
+
+
 def plant_trainings(root, day, *, ndcg):
     """A stored run of one mechanism trained with three seeds."""
-    run = store.create(root, suite="t", suite_text="", environment=ENVIRONMENT, now=datetime(2026, 1, day))
+    cases = [
+        Case(
+            task="recommend", phase="train_and_rank", attention="linear-transformer", seq_len=200,
+            batch_size=64, causal=True, seed=seed, model="sasrec", model_params=(("dropout", 0.2),),
+            dataset="ml-1m",
+        )
+        for seed in range(3)
+    ]  # fmt: skip
+    run = empty_run(root, day, cases)
     with store.Writer(run) as writer:
-        for seed in range(3):
-            each = Case(
-                task="recommend", phase="train_and_rank", attention="linear-transformer", seq_len=200,
-                batch_size=64, causal=True, seed=seed, model="sasrec", model_params=(("dropout", 0.2),),
-                dataset="ml-1m",
-            )  # fmt: skip
+        for seed, each in enumerate(cases):
             row = partial(row_of, each, run_id=run.id, suite="t")
             writer.append(
                 [
@@ -254,11 +263,11 @@ def test_trainings_are_shown_by_measure(tmp_path, monkeypatch, capfd):
 
 def plant_curve(root, day, curve, *, epoch_s):
     """A stored training whose validations read so."""
-    run = store.create(root, suite="t", suite_text="", environment=ENVIRONMENT, now=datetime(2026, 1, day))
     each = Case(
         task="recommend", phase="train_and_rank", attention="linear-transformer", seq_len=200, batch_size=64,
         causal=True, model="sasrec", dataset="ml-1m",
     )  # fmt: skip
+    run = empty_run(root, day, [each])
     row = partial(row_of, each, run_id=run.id, suite="t")
     with store.Writer(run) as writer:
         rows = []
@@ -353,7 +362,7 @@ def test_half_written_rows_empty_runs_and_other_versions_are_said_by_name(tmp_pa
     (half / "environment.json").write_text(json.dumps(environment | {"schema_version": 99}))
     assert call(monkeypatch, "compare", whole, half) == 2
     last = capfd.readouterr().err.strip().splitlines()[-1]
-    assert "schema_version is 99; expected 1" in last
+    assert "schema_version is 99; expected 2" in last
     assert str(half) in last
 
 

@@ -89,7 +89,7 @@ def test_cards_are_found_by_their_fingerprint(tmp_path):
     for suite, fingerprint in (("a", "same"), ("b", "other"), ("c", "same"), ("damaged", "same")):
         environment = {"fingerprint": fingerprint}
         run = store.create(
-            tmp_path, suite=suite, suite_text="", environment=environment, now=datetime(2026, 1, 1)
+            tmp_path, suite=suite, suite_text="", cases=[], environment=environment, now=datetime(2026, 1, 1)
         )
         path = run.write_cards([known(suite)])
         if suite == "damaged":

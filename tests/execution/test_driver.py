@@ -15,6 +15,7 @@ from linrec_bench.execution.driver import run_jobs
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.execution.trial import Sample, TrialResult
 from linrec_bench.results import store
+from linrec_bench.results.case_table import text_of
 from linrec_bench.results.rows import TRIAL
 from linrec_bench.settings import TrainingSettings
 from linrec_bench.suite.expand import Job
@@ -62,7 +63,7 @@ class FakeExecutor:
             return ended(TrialResult(status="ok", samples=(sample("free_bytes", GIB, "B"),)))
         if trial.work.func is worker.measure_ceilings:
             rates = {"copy_bandwidth": "B/s", "matmul_rate": "FLOP/s"}
-            rates = tuple(sample(name, 1e9, unit, phase="float32") for name, unit in rates.items())
+            rates = tuple(sample(name, 1e9, unit, group="float32") for name, unit in rates.items())
             return ended(TrialResult(status="ok", samples=rates))
         job, round = trial.work.args
         self.ran.append((job.case.attention, job.case.seq_len, round))
@@ -97,10 +98,13 @@ def sample(measure, value, unit, **more):
 
 @pytest.fixture
 def run(tmp_path):
-    return store.create(tmp_path, suite="s", suite_text="", environment={}, now=datetime(2026, 1, 1))
+    return store.create(
+        tmp_path, suite="s", suite_text="", cases=[], environment={}, now=datetime(2026, 1, 1)
+    )
 
 
 def execute(run, jobs, executor, **options):
+    (run.folder / "cases.jsonl").write_text(text_of(dict.fromkeys(job.case for job in jobs)))
     with store.Writer(run) as writer:
         run_jobs(
             jobs,

@@ -59,10 +59,10 @@ def test_memory_limits_are_amounts_or_shares():
 
 def test_a_case_that_cannot_fit_is_skipped_with_both_numbers():
     needs = Prediction(peak_live_bytes=3 * 2**30)
-    reason = skip_reason(job(), needs, pace=None, memory_limit_bytes=2**30)
-    assert reason == "predicted to need 3.00 GiB; the limit is 1.00 GiB"
-    assert skip_reason(job(), needs, pace=None, memory_limit_bytes=2**32) == ""
-    assert skip_reason(job(), None, pace=None, memory_limit_bytes=0) == ""
+    skip = skip_reason(job(), needs, pace=None, memory_limit_bytes=2**30)
+    assert skip == ("memory", "predicted to need 3.00 GiB; the limit is 1.00 GiB")
+    assert skip_reason(job(), needs, pace=None, memory_limit_bytes=2**32) is None
+    assert skip_reason(job(), None, pace=None, memory_limit_bytes=0) is None
 
 
 def test_time_is_predicted_from_the_nearest_measured_case_of_the_same_mechanism():
@@ -74,6 +74,7 @@ def test_time_is_predicted_from_the_nearest_measured_case_of_the_same_mechanism(
     assert pace.predict(job("linrec", 16).case, large) is None
     slow = job(seq_len=16, case_seconds=50)
     assert skip_reason(slow, large, pace=pace, memory_limit_bytes=2**40) == (
-        "predicted to take 56 s (from seq_len 8); the limit is 50 s"
+        "time",
+        "predicted to take 56 s (from seq_len 8); the limit is 50 s",
     )
-    assert skip_reason(job(seq_len=16), large, pace=pace, memory_limit_bytes=2**40) == ""
+    assert skip_reason(job(seq_len=16), large, pace=pace, memory_limit_bytes=2**40) is None

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.case import Case
-from linrec_bench.results.rows import COLUMNS, TRIAL, Row, row_of
+from linrec_bench.results.case_table import frame_of
+from linrec_bench.results.rows import TRIAL, Row, row_of
 from linrec_bench.settings import TrainingSettings
 
 LENGTHS = [128 * 2**k for k in range(8)]
@@ -52,12 +53,14 @@ class Rows:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.cases: dict[str, Case] = {}
 
     def add(self, case: Case, measure: str, value: float | None, unit: str, **more: object) -> None:
+        self.cases[case.id] = case
         self.rows.append(row_of(case, run_id="r", suite="s", measure=measure, value=value, unit=unit, **more))
 
     def frame(self) -> pd.DataFrame:
-        return pd.DataFrame([row.as_dict() for row in self.rows], columns=list(COLUMNS))
+        return frame_of(self.rows, self.cases.values())
 
 
 def costs(
@@ -122,14 +125,19 @@ def steps(mechanisms: Iterable[str] = ("softmax", "linrec", "copy")) -> pd.DataF
     return rows.frame()
 
 
+def decoding_cases(mechanisms: Iterable[str] = ("softmax", "sdpa", "linrec", "copy")) -> list[Case]:
+    return [
+        Case(task="decode", phase="step", attention=attention, seq_len=n, batch_size=batch, causal=True)
+        for attention, n, batch in product(mechanisms, [256 * 4**k for k in range(5)], (1, 16))
+    ]
+
+
 def decoding(mechanisms: Iterable[str] = ("softmax", "sdpa", "linrec", "copy")) -> pd.DataFrame:
     """Steps after a history: a cache grows with it, a recurrent state does not, `copy` has none."""
     rng = np.random.default_rng(2)
     rows = Rows()
-    for attention, n, batch in product(mechanisms, [256 * 4**k for k in range(5)], (1, 16)):
-        case = Case(
-            task="decode", phase="step", attention=attention, seq_len=n, batch_size=batch, causal=True
-        )
+    for case in decoding_cases(mechanisms):
+        attention, n, batch = case.attention, case.seq_len, case.batch_size
         grows = ZOO[attention][2] == 2
         seconds = (2e-5 + ZOO[attention][0] / 5) * (1 + (batch * n / 3e3 if grows else 0))
         state = 0 if attention == "copy" else 512 * batch * n if grows else 4096 * batch * (1 + seconds * 1e4)
@@ -183,9 +191,10 @@ def trainings(
                 (("5-19", 900), ("20-49", 700), ("50-199", 400), ("200+", 120))
             ):
                 value = reached * (1.1 - 0.08 * index * (1 + 0.3 * (attention == "linrec")))
-                rows.add(case, "ndcg@10", value, "1", detail=f"history {name}, {queries} queries")
+                rows.add(case, "ndcg@10", value, "1", group_by="history", group=name)
+                rows.add(case, "queries", queries, "1", group_by="history", group=name)
             for index, name in enumerate(("light", "regular", "heavy")):
-                rows.add(case, "ndcg@10", reached * (0.9 + 0.1 * index), "1", detail=f"users {name}")
+                rows.add(case, "ndcg@10", reached * (0.9 + 0.1 * index), "1", group_by="users", group=name)
         rows.add(case, TRIAL, float(seconds), "s")
     return rows.frame()
 

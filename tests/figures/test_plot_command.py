@@ -11,21 +11,27 @@ from linrec_bench.analysis.summary import summarise
 from linrec_bench.cli import app
 from linrec_bench.figures import draw_all
 from linrec_bench.results import store
+from linrec_bench.results.rows import COLUMNS
 
 SUITE = "sweeps: [{task: decode, attention: [softmax], fixed: {seq_len: 64, causal: true}}]\n"
 
 
 @pytest.fixture
-def make_run(tmp_path, decode_summary, decode_samples):
+def make_run(tmp_path, decode_summary, decode_samples, planted):
     """Writes the planted run of decoding under a root and returns its folder."""
 
     def make(name="20260101-120000-abcd", *, samples=True, root=tmp_path / "results"):
         environment = {"device": {"kind": "cpu"}}
         run = store.create(
-            root, suite="s", suite_text=SUITE, environment=environment, now=datetime(2026, 1, 1)
+            root,
+            suite="s",
+            suite_text=SUITE,
+            cases=planted.decoding_cases(),
+            environment=environment,
+            now=datetime(2026, 1, 1),
         )
         folder = run.folder.rename(run.folder.with_name(name))
-        decode_samples.to_csv(folder / store.SAMPLES, index=False)
+        decode_samples[list(COLUMNS)].to_csv(folder / store.SAMPLES, index=False)
         store.Run(folder).write_summary(decode_summary)
         if not samples:
             (folder / store.SAMPLES).unlink()

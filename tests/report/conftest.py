@@ -14,6 +14,7 @@ from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 from linrec_bench.report.sources import read
 from linrec_bench.results import store
+from linrec_bench.results.case_table import text_of
 from linrec_bench.results.rows import TRIAL, row_of
 
 ENVIRONMENT = {
@@ -165,12 +166,19 @@ def plant(root, *, name="20260101-120000-abcd", suite=None, samples=True, summar
     """Write a run under `root` and return its folder."""
     text = yaml.safe_dump(suite or SUITE, sort_keys=False)
     found = store.create(
-        root, suite="planted", suite_text=text, environment=ENVIRONMENT, now=datetime(2026, 1, 1, 12)
+        root,
+        suite="planted",
+        suite_text=text,
+        cases=[],
+        environment=ENVIRONMENT,
+        now=datetime(2026, 1, 1, 12),
     )
     folder = found.folder.rename(found.folder.with_name(name))
     run = store.Run(folder)
+    planned = list(trials() if chosen is None else chosen)
+    (folder / "cases.jsonl").write_text(text_of(dict.fromkeys(case for case, *_ in planned)))
     with store.Writer(run) as writer:
-        for case, rows, closing in trials() if chosen is None else chosen:
+        for case, rows, closing in planned:
             made = [
                 row_of(case, run_id=name, suite="planted", measure=measure, value=value, unit=unit, **more)
                 for measure, value, unit, more in rows

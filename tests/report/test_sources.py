@@ -72,7 +72,7 @@ def test_another_schema_version_is_named(make_run):
     folder = make_run()
     path = folder / "environment.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-    assert "schema_version is 99; expected 1" in only_note(folder)
+    assert "schema_version is 99; expected 2" in only_note(folder)
 
 
 def test_a_summary_of_another_version_is_named(make_run):

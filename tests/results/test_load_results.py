@@ -11,6 +11,7 @@ import pytest
 import linrec_bench
 from linrec_bench.case import Case
 from linrec_bench.results import store
+from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.load_results import SAMPLE_COLUMNS, NotLoaded, find_runs, load_results
 from linrec_bench.results.rows import COLUMNS, TRIAL, row_of
 from linrec_bench.results.store import StoreError, Writer
@@ -19,7 +20,9 @@ CASE = Case(task="core", phase="forward", attention="softmax", seq_len=8)
 
 
 def stored(root, suite="s", day=1, rounds=2):
-    run = store.create(root, suite=suite, suite_text="title: T\n", environment={}, now=datetime(2026, 1, day))
+    run = store.create(
+        root, suite=suite, suite_text="title: T\n", cases=[CASE], environment={}, now=datetime(2026, 1, day)
+    )
     with Writer(run) as writer:
         for round in range(rounds):
             writer.append(
@@ -56,7 +59,7 @@ def test_a_run_a_suite_and_all_results_are_loaded(tmp_path):
     assert runs(tmp_path / "s") == [first.id, second.id]
     assert runs(str(tmp_path)) == [first.id, second.id, other.id]
     frame = loaded_quietly(tmp_path)
-    assert list(frame.columns) == list(SAMPLE_COLUMNS)
+    assert list(frame.columns) == [*SAMPLE_COLUMNS, *CASE_DATA]
     assert list(frame["suite"].unique()) == ["s", "t"]
     assert frame.index.is_unique
     assert frame["value"].dtype == float
@@ -101,7 +104,7 @@ def test_another_schema_an_empty_run_and_damage_are_named_and_skipped(tmp_path):
     assert set(frame["run_id"]) == {good.id}
     assert len(said) == 3
     assert newer.id in said[0]
-    assert "99; expected 1" in said[0]
+    assert "99; expected 2" in said[0]
     assert said[1] == f"{empty.folder}: empty, no trial has ended"
     assert damaged.id in said[2]
     assert "not the columns" in said[2]
@@ -111,7 +114,7 @@ def test_a_copy_of_a_run_is_not_counted_twice(tmp_path):
     run = stored(tmp_path)
     copy = run.folder.with_name("copy")
     copy.mkdir()
-    for name in ("samples.csv", "environment.json"):
+    for name in ("samples.csv", "environment.json", "cases.jsonl"):
         (copy / name).write_bytes((run.folder / name).read_bytes())
     frame, said = reasons(tmp_path)
     assert len(frame) == len(run.samples())
@@ -132,7 +135,9 @@ def test_where_nothing_is_left_the_reasons_are_the_error(tmp_path):
 
 def test_summaries_are_loaded_from_where_there_are_no_samples(tmp_path):
     run, unfinished = stored(tmp_path), stored(tmp_path, day=2)
-    run.write_summary(pd.DataFrame({"run_id": [run.id], "suite": ["s"], "time_s": [0.5]}))
+    run.write_summary(
+        pd.DataFrame({"run_id": [run.id], "suite": ["s"], "case_id": [CASE.id], "time_s": [0.5]})
+    )
     (run.folder / "samples.csv").unlink()
     with pytest.warns(NotLoaded, match=rf"{unfinished.id}/summary\.csv: missing"):
         frame = load_results(tmp_path, table="summary")

@@ -27,7 +27,9 @@ FILE = file_of(ARRAYS)
 
 @pytest.fixture
 def run(tmp_path):
-    return store.create(tmp_path, suite="s", suite_text="", environment={}, now=datetime(2026, 1, 1))
+    return store.create(
+        tmp_path, suite="s", suite_text="", cases=[CASE], environment={}, now=datetime(2026, 1, 1)
+    )
 
 
 def closing(round=0, **fields):
@@ -48,6 +50,7 @@ def test_ranks_stay_with_a_trial_that_ended_well(run):
         np.testing.assert_array_equal(found[name], values)
         assert found[name].dtype == np.int32
     assert sorted(path.name for path in run.folder.iterdir()) == [
+        "cases.jsonl",
         "environment.json",
         "ranks",
         "samples.csv",

@@ -1,14 +1,16 @@
 import json
 import os
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linrec_bench.case import Case
 from linrec_bench.results import store
+from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.rows import COLUMNS, STATUSES, TRIAL, row_of
 from linrec_bench.results.store import StoreError, Writer
 
@@ -18,7 +20,12 @@ NOW = datetime(2026, 1, 2, 3, 4, 5)
 
 def new_run(root, suite="s", fingerprint="f"):
     return store.create(
-        root, suite=suite, suite_text="title: T\n", environment={"fingerprint": fingerprint}, now=NOW
+        root,
+        suite=suite,
+        suite_text="title: T\n",
+        cases=[CASE],
+        environment={"fingerprint": fingerprint},
+        now=NOW,
     )
 
 
@@ -44,6 +51,7 @@ def rows(round=0, values=(1.0, 2.0), status="ok", detail="", case=CASE):
 TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=30)
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=4),
     status=st.sampled_from(STATUSES),
@@ -54,7 +62,7 @@ def test_rows_come_back_as_they_went_in(tmp_path_factory, values, status, detail
     with Writer(run) as writer:
         writer.append(rows(values=values, status=status, detail=detail))
     samples = run.samples()
-    assert list(samples.columns) == list(COLUMNS)
+    assert list(samples.columns) == [*COLUMNS, *CASE_DATA]
     assert samples[samples["measure"] == "time"]["value"].tolist() == values
     closing = samples.iloc[-1]
     assert (closing["status"], closing["detail"]) == (status, " ".join(detail.split()))
@@ -96,7 +104,7 @@ def test_a_damaged_or_foreign_file_is_refused_and_left_alone(tmp_path):
 def test_a_damaged_environment_is_refused(tmp_path):
     run = new_run(tmp_path)
     path = run.folder / "environment.json"
-    for content, expected in (("{", "not valid JSON"), ('{"schema_version": 99}', "99; expected 1")):
+    for content, expected in (("{", "not valid JSON"), ('{"schema_version": 99}', "99; expected 2")):
         path.write_text(content)
         with pytest.raises(StoreError, match=expected):
             store.runs(tmp_path, "s")
@@ -116,20 +124,27 @@ def test_a_run_is_resumed_only_for_the_same_suite_environment_and_open_trials(tm
     with Writer(run) as writer:
         writer.append(rows(round=0))
 
-    def find(fingerprint="f", text="title: T\n", planned=((CASE.id, 0), (CASE.id, 1))):
+    def find(fingerprint="f", text="title: T\n", planned=((CASE.id, 0), (CASE.id, 1)), cases=(CASE,)):
         return store.unfinished(
-            tmp_path, suite="s", suite_text=text, fingerprint=fingerprint, planned=set(planned)
+            tmp_path,
+            suite="s",
+            suite_text=text,
+            cases=cases,
+            fingerprint=fingerprint,
+            planned=set(planned),
         )
 
     assert find() == run
     assert find(fingerprint="g") is None
     assert find(text="title: U\n") is None
     assert find(planned=[(CASE.id, 0)]) is None
+    with pytest.raises(StoreError, match=r"cases\.jsonl: not the cases of suite s"):
+        find(cases=[replace(CASE, seq_len=9)])
 
 
 def test_create_leaves_nothing_half_made(tmp_path):
     with pytest.raises(TypeError):
-        store.create(tmp_path, suite="s", suite_text="", environment={"x": object()}, now=NOW)
+        store.create(tmp_path, suite="s", suite_text="", cases=[], environment={"x": object()}, now=NOW)
     assert list((tmp_path / "s").iterdir()) == []
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot hold results"):
@@ -139,7 +154,7 @@ def test_create_leaves_nothing_half_made(tmp_path):
 def test_the_latest_run_of_every_suite_but_not_the_references(tmp_path):
     new_run(tmp_path, suite="a")
     later = store.create(
-        tmp_path, suite="a", suite_text="", environment={}, now=datetime(2027, 1, 1, 0, 0, 0)
+        tmp_path, suite="a", suite_text="", cases=[], environment={}, now=datetime(2027, 1, 1, 0, 0, 0)
     )
     other = new_run(tmp_path, suite="b")
     (tmp_path / "reference" / "cpu").mkdir(parents=True)
@@ -151,6 +166,46 @@ def test_the_summary_is_replaced_whole(tmp_path):
     run = new_run(tmp_path)
     with pytest.raises(StoreError, match="unfinished"):
         run.summary()
-    run.write_summary(pd.DataFrame({"a": [1.25]}))
+    run.write_summary(pd.DataFrame({"case_id": [CASE.id], "a": [1.25]}))
     assert run.summary()["a"].tolist() == [1.25]
     assert json.loads((run.folder / "environment.json").read_text())["run_id"] == run.id
+
+
+def test_rows_of_a_version_with_other_identifiers_come_under_those_of_now(tmp_path):
+    run = new_run(tmp_path)
+    with Writer(run) as writer:
+        writer.append(rows())
+    for name in ("samples.csv", "cases.jsonl"):
+        path = run.folder / name
+        path.write_text(path.read_text().replace(CASE.id, "0123456789ab"))
+    assert set(run.samples()["case_id"]) == {CASE.id}
+    assert run.finished_trials() == {(CASE.id, 0)}
+    assert list(run.cases()) == ["0123456789ab"]
+
+
+def test_a_row_of_an_unknown_case_and_a_damaged_case_are_refused(tmp_path):
+    run = new_run(tmp_path)
+    with Writer(run) as writer:
+        writer.append(rows(case=replace(CASE, seq_len=9)))
+    with pytest.raises(StoreError, match=r"cases\.jsonl: case \w{12} is not in it"):
+        run.samples()
+    (run.folder / "cases.jsonl").write_text("{}\n")
+    with pytest.raises(StoreError, match=r"cases\.jsonl:1: damaged, not a case"):
+        run.cases()
+
+
+def test_a_file_of_samples_is_parsed_once_for_each_state(tmp_path, monkeypatch):
+    from pyarrow import csv
+
+    parsed, read = [], csv.read_csv
+    monkeypatch.setattr(csv, "read_csv", lambda *given, **more: parsed.append(1) or read(*given, **more))
+    run = new_run(tmp_path)
+    with Writer(run) as writer:
+        writer.append(rows(round=0))
+        for _ in range(3):
+            assert len(store.Run(run.folder).samples()) == 3
+            assert (run.finished_trials(), run.half_written()) == ({(CASE.id, 0)}, 0)
+        assert len(parsed) == 1
+        writer.append(rows(round=1))
+        assert len(run.samples()) == 6
+    assert len(parsed) == 2

@@ -3,7 +3,6 @@ import itertools
 from contextlib import contextmanager
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -16,6 +15,7 @@ from linrec_bench.data.splits import leave_one_out
 from linrec_bench.measures.instruments.energy_meter import Meter
 from linrec_bench.measures.instruments.ranking_metrics import metrics
 from linrec_bench.models.elastic import Elastic, Sizes
+from linrec_bench.results.case_table import frame_of
 from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.tasks.ranking import ranker
@@ -58,13 +58,15 @@ class Said:
     phase: str
     repeat: int
     detail: str
+    group_by: str
+    group: str
 
 
 def run(given: Case, **options) -> list[Said]:
     said: list[Said] = []
 
-    def emit(measure, value, unit, *, phase="", repeat=0, detail=""):
-        said.append(Said(measure, value, unit, phase, repeat, detail))
+    def emit(measure, value, unit, *, phase="", repeat=0, detail="", group_by="", group=""):
+        said.append(Said(measure, value, unit, phase, repeat, detail, group_by, group))
 
     recommend.run(given, emit, **options)
     return said
@@ -134,11 +136,12 @@ def test_every_row_of_quality_says_its_protocol(softmax):
 
 def groups(said: list[Said], measure: str) -> dict[str, tuple[int, float]]:
     """Queries and value of each group by history."""
+    counts = {row.group: int(row.value) for row in said if row.measure == "queries"}
     found = {}
     for row in said:
         if row.measure == measure and row.phase == "":
-            kind, queries, *_ = row.detail.split(", ")
-            found[kind] = (int(queries.removesuffix(" queries")), row.value)
+            assert row.group_by == "history"
+            found[row.group] = (counts[row.group], row.value)
     return found
 
 
@@ -154,10 +157,10 @@ def test_quality_is_told_by_history_length_as_it_was_before_truncation():
     lengths = leave_one_out(data.load("synthetic", **DATASET)).test.histories.lengths
     found = groups(said, "ndcg@5")
     assert {kind: count for kind, (count, _) in found.items()} == {
-        "history 1-7": (lengths < 8).sum(),
-        "history 8-11": ((lengths >= 8) & (lengths < 12)).sum(),
-        "history 12-16": ((lengths >= 12) & (lengths < 17)).sum(),
-        "history 17+": (lengths >= 17).sum(),
+        "1-7": (lengths < 8).sum(),
+        "8-11": ((lengths >= 8) & (lengths < 12)).sum(),
+        "12-16": ((lengths >= 12) & (lengths < 17)).sum(),
+        "17+": (lengths >= 17).sum(),
     }
     for measure, value in final(said).items():
         parts = groups(said, measure).values()
@@ -176,10 +179,12 @@ def test_groups_do_not_touch_the_main_number(softmax):
             phase=said.phase,
             repeat=said.repeat,
             detail=said.detail,
-        ).as_dict()
-        for said in [*softmax, Said(TRIAL, 1.0, "s", "", 0, "")]
+            group_by=said.group_by,
+            group=said.group,
+        )
+        for said in [*softmax, Said(TRIAL, 1.0, "s", "", 0, "", "", "")]
     ]
-    samples = pd.DataFrame(rows)
+    samples = frame_of(rows, [case()])
     summary = summarise(samples, reference="softmax")
     assert summary["recall@5"].tolist() == [final(softmax)["recall@5"]]
     by_group = quality_by_group(samples, metric="recall@5")
@@ -266,7 +271,7 @@ def test_events_after_the_cut_change_nothing_before_it(monkeypatch):
 def test_an_interrupted_case_says_what_an_uninterrupted_one_says(tmp_path, softmax):
     kept = Checkpoint(tmp_path / "case.pt", case().id, every_s=0.0)
 
-    def emit(measure, value, unit, *, phase="", repeat=0, detail=""):
+    def emit(measure, value, unit, *, phase="", repeat=0, detail="", group_by="", group=""):
         if measure == "train_loss" and repeat == 4:
             raise KeyboardInterrupt
 

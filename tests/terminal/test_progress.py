@@ -47,7 +47,9 @@ def test_what_passes_between_trials_is_shared_out(plan):
 
 
 def test_a_log_has_a_line_a_trial_and_ends_without_a_wait(plan, tmp_path, capfd):
-    run = store.create(tmp_path, suite="s", suite_text="", environment={"fingerprint": "f"}, now=store_time())
+    run = store.create(
+        tmp_path, suite="s", suite_text="", cases=[], environment={"fingerprint": "f"}, now=store_time()
+    )
     with progress(plan, run, 0) as on_event:
         for trial in plan.trials[:3]:
             on_event(event(trial, 2.0))

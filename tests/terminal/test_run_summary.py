@@ -10,6 +10,7 @@ from linrec_bench.terminal import run_summary as module
 from linrec_bench.terminal.block_chart import BLOCKS
 from linrec_bench.terminal.run_summary import spread
 from linrec_bench.terminal.streams import listed
+from tests.case_columns import with_case_data
 
 LENGTHS = [2**power for power in range(7, 15)]
 NAMES = ["softmax", "linrec", "a-mechanism-with-a-long-name(features=elu,scale=1.0)"]
@@ -121,7 +122,8 @@ def learnt(model, attention, ndcg, **fields):
     costs = dict.fromkeys(
         ("events_per_s", "best_epoch", "memory_bytes", "peak_process_bytes", "energy_j"), 1.0
     )
-    return ranked(attention=attention, **{"ndcg@10": ndcg, "reference": ""}) | case | costs | fields
+    row = ranked(attention=attention, **{"ndcg@10": ndcg, "reference": ""}) | case | costs | fields
+    return with_case_data(row)
 
 
 def test_systems_stand_in_one_table_the_best_first(capsys):

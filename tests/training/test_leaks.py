@@ -55,7 +55,7 @@ def run(given, monkeypatch):
         decided.append(sequences.items.tolist())
         count(self, sequences)
 
-    def emit(measure, value, unit, *, phase="", repeat=0, detail=""):
+    def emit(measure, value, unit, *, phase="", repeat=0, detail="", group_by="", group=""):
         if measure in ("train_loss", "best_epoch") or phase == "validation":
             decided.append((measure, phase, repeat, value))
 

@@ -26,7 +26,7 @@ def test_the_loss_of_a_tiny_set_falls_to_a_small_part(spec, objective):
     losses = []
     budget = {"epochs": EPOCHS[objective], "patience": EPOCHS[objective], "validate_every": 10}
 
-    def emit(measure, value, unit, *, phase="", repeat=0, detail=""):
+    def emit(measure, value, unit, *, phase="", repeat=0, detail="", group_by="", group=""):
         if measure == "train_loss":
             losses.append(value)
 

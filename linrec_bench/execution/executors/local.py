@@ -220,10 +220,28 @@ class _Pipe:
         self._connection = connection
 
     def __call__(
-        self, measure: str, value: float, unit: str, *, phase: str = "", repeat: int = 0, detail: str = ""
+        self,
+        measure: str,
+        value: float,
+        unit: str,
+        *,
+        phase: str = "",
+        repeat: int = 0,
+        detail: str = "",
+        group_by: str = "",
+        group: str = "",
     ) -> None:
         self._connection.send(
-            Sample(measure=measure, value=value, unit=unit, phase=phase, repeat=repeat, detail=detail)
+            Sample(
+                measure=measure,
+                value=value,
+                unit=unit,
+                phase=phase,
+                repeat=repeat,
+                detail=detail,
+                group_by=group_by,
+                group=group,
+            )
         )
 
     def keep(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:

@@ -108,6 +108,14 @@ def _plant(case: Case, split: Split) -> tuple[watermark.Watermark, Split, int]:
 
 
 def _silent(
-    measure: str, value: float, unit: str, *, phase: str = "", repeat: int = 0, detail: str = ""
+    measure: str,
+    value: float,
+    unit: str,
+    *,
+    phase: str = "",
+    repeat: int = 0,
+    detail: str = "",
+    group_by: str = "",
+    group: str = "",
 ) -> None:
     """The clean model is the yardstick; its epochs are not reported."""

@@ -45,8 +45,8 @@ def run(case: Case, emit: Emit, *, keep: Keep = drop, checkpoint: Checkpoint | N
 
     Rows: `recall@k`, `ndcg@k`, `mrr@k` in the phases `validation` (one an epoch, `repeat` is its number) and
     `test` (there also `pop_ndcg@k` where the evaluation has such candidates beside its own), and in the
-    phase of the case for each group of test queries, whose `detail` begins
-    `history 20-49`; `train_loss`, `epoch_time` an epoch, and `epoch_energy` where NVML tells it;
+    phase of the case for each group of test queries (`group_by` is `history`, `group` such as `20-49`), with
+    the number of its `queries`; `train_loss`, `epoch_time` an epoch, and `epoch_energy` where NVML tells it;
     `train_time`, `test_time`, `best_epoch`, `epochs`, `events_per_second`, `parameters` and `flops`, those
     of ranking one history, at the end. A model that counts instead of learning has no epochs. One that
     searches for its architecture reports that as the phase `search` first: its epochs, `search_time` and
@@ -243,9 +243,9 @@ def emit_test(ranks: Ranks, test: Queries, evaluation: EvaluationSettings, chose
     for measure, value in metrics(ranks, evaluation.k).items():
         emit(measure, value, "1", phase="test", detail=detail)
     for name, inside in history_groups(test.histories.lengths, evaluation.history_groups):
-        group = f"history {name}, {inside.sum()} queries, {detail}"
+        emit("queries", int(inside.sum()), "1", group_by="history", group=name)
         for measure, value in metrics(ranks[inside], evaluation.k).items():
-            emit(measure, value, "1", detail=group)
+            emit(measure, value, "1", detail=detail, group_by="history", group=name)
 
 
 def _emit_beside(

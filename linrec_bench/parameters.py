@@ -25,14 +25,14 @@ def parameters_of(function: Callable[..., object]) -> dict[str, inspect.Paramete
 
 
 def check_parameters(
-    what: str, declared: Mapping[str, inspect.Parameter], given: Mapping[str, object]
+    what: str, declared: Mapping[str, inspect.Parameter], values: Mapping[str, object]
 ) -> None:
     """Raise `ValueError` when a given name is not declared, a value is excluded, or one that is needed lacks.
 
     `what` begins the message: `attention linrec`. Annotations of `declared` are types, not text. A whole
     number is accepted where a float is declared; True and False are no numbers; nothing is converted.
     """
-    for name, value in given.items():
+    for name, value in values.items():
         if name not in declared:
             known = ", ".join(declared) or "none"
             raise ValueError(
@@ -48,7 +48,7 @@ def check_parameters(
         except ValidationError:
             raise ValueError(f"{what}: {name} is {value!r}; expected {accepted_values(annotation)}") from None
     for name, parameter in declared.items():
-        if parameter.default is parameter.empty and name not in given:
+        if parameter.default is parameter.empty and name not in values:
             raise ValueError(f"{what} needs the parameter {name!r}; it is missing")
 
 

@@ -106,8 +106,9 @@ class MechanismLayer(nn.Module):
         raise NotImplementedError
 
     def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
-        """The outputs of the layer from those of the mechanism."""
-        raise NotImplementedError
+        """The outputs of the layer from those of the mechanism: here the heads side by side."""
+        del kept
+        return join_heads(mixed)
 
     def forward(
         self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None

@@ -1,4 +1,4 @@
-"""What `core` and `step` are given, checked against the shapes in their signatures."""
+"""Arguments of `core` and `step`, checked against the shapes in their signatures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check_inputs(q: Tensor, k: Tensor, v: Tensor, padding_mask: Tensor | None) -
 def check_tensors(
     what: str, declared: Mapping[str, inspect.Parameter], given: Mapping[str, Tensor], q: Tensor
 ) -> None:
-    """Raise `ValueError` unless `given` are the tensors that a mechanism takes beside q, k, v, or none.
+    """Raise `ValueError` unless `given` are the tensors that a mechanism takes besides q, k, v, or none.
 
     Sizes that the annotations name B, H, N and d are those of q [B, H, N, d]; other names stand for one size
     wherever they occur.
@@ -78,5 +78,5 @@ def _check_shape(what: str, name: str, tensor: Tensor, annotation: Any, sizes: d
     sizes.update(zip(axes, tensor.shape, strict=True))
     dtypes = annotation.dtypes if isinstance(annotation.dtypes, tuple | list) else ()
     if dtypes and str(tensor.dtype).removeprefix("torch.") not in dtypes:
-        said = next((said for family, said in _KINDS.items() if dtypes[0].startswith(family)), "another")
-        raise ValueError(f"{what}: {name} has dtype {tensor.dtype}; expected {said}")
+        kind = next((kind for family, kind in _KINDS.items() if dtypes[0].startswith(family)), "another")
+        raise ValueError(f"{what}: {name} has dtype {tensor.dtype}; expected {kind}")

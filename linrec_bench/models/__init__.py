@@ -10,16 +10,16 @@ from torch import Tensor
 
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
-from linrec_bench.models.spec import Floor, ModelSpec, Ranker, Recommender
+from linrec_bench.models.spec import Baseline, ModelSpec, Ranker, Recommender
 from linrec_bench.registry import Registry, specs_in
 
 __all__ = [
-    "Floor",
+    "Baseline",
     "ModelSpec",
     "Ranker",
     "Recommender",
+    "baseline_of_case",
     "build",
-    "floor_of_case",
     "of_case",
     "registry",
 ]
@@ -35,7 +35,7 @@ def registry() -> Registry[ModelSpec]:
 
 def build(
     name: str, *, n_items: int, item_features: Features | None = None, **params: object
-) -> Recommender | Floor:
+) -> Recommender | Baseline:
     """The model `name` over items 1..n_items (0 is padding); stable for use outside this package.
 
     item_features: row i holds the features of item i, numbered from 1, 0 where there are fewer than F; row 0
@@ -95,12 +95,12 @@ def of_case(case: Case, *, n_items: int, item_features: Features | None = None) 
     return model
 
 
-def floor_of_case(case: Case, *, n_items: int) -> Floor:
-    """The floor of a case, from its `model_params` alone; no size and no mechanism touches it."""
+def baseline_of_case(case: Case, *, n_items: int) -> Baseline:
+    """The baseline of a case, from its `model_params` alone; no size and no mechanism touches it."""
     spec, params = _spec(case), dict(case.model_params)
     spec.check_params(params)
     model = build(spec.name, n_items=n_items, item_features=None, **params)
-    assert isinstance(model, Floor), "asked for where the SPEC says trained_by_gradient=False"
+    assert isinstance(model, Baseline), "asked for where the SPEC says trained_by_gradient=False"
     return model
 
 

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.models.parameter_checks import check_sizes
-from linrec_bench.models.spec import Floor, ModelSpec
+from linrec_bench.models.spec import Baseline, ModelSpec
 
 BLOCK_PAIRS = 2**21
 """About as many pairs of items are compared at once, however many there are in all."""
 
 
-class ItemKNN(Floor):
+class ItemKNN(Baseline):
     """`neighbours` an item, at most n_items - 1; `shrink` takes weight from pairs of few users."""
 
     nearest: Tensor

@@ -13,10 +13,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from linrec_bench.data.sequences import Sequences
-from linrec_bench.models.spec import Floor, ModelSpec
+from linrec_bench.models.spec import Baseline, ModelSpec
 
 
-class Popularity(Floor):
+class Popularity(Baseline):
     """Counts in float64, exact up to 2^53 events whatever the type of the case."""
 
     counts: Tensor

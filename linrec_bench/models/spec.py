@@ -125,7 +125,7 @@ class Recommender(nn.Module, ABC):
         del memory, items, timestamps
         raise Unsupported(f"model {type(self).__name__} has no form that takes one event after another")
 
-    def mixers(self) -> list[nn.Module]:
+    def attention_ops(self) -> list[nn.Module]:
         """The modules in which tokens mix, in the order of the layers."""
         return [module for module in self.modules() if isinstance(module, AttentionOp)]
 
@@ -156,7 +156,7 @@ class Supernet(Recommender):
         """A model of those sizes with new weights."""
 
 
-class Floor(nn.Module, ABC):
+class Baseline(nn.Module, ABC):
     """A ranker that counts instead of learning, below which no trained model should fall.
 
     It has buffers and no parameters. `fit` comes before `scores`, which raises `ValueError` otherwise.
@@ -206,7 +206,7 @@ class ModelSpec:
     model, the paper's first, where it takes no other; a model that mixes in another way than the mechanisms
     do has `no-op`. `streams`: whether it has `init_state` and `step`. `check` raises `ValueError` for
     parameters that their types do not exclude, where that can be told from them alone. `needs_features`:
-    `build` takes `item_features` too. A model that is not `trained_by_gradient` is a `Floor`, any other a
+    `build` takes `item_features` too. A model that is not `trained_by_gradient` is a `Baseline`, any other a
     `Recommender`.
     """
 
@@ -214,7 +214,7 @@ class ModelSpec:
     title: str
     paper: str
     deviations: tuple[str, ...]
-    build: Callable[..., Recommender | Floor]
+    build: Callable[..., Recommender | Baseline]
     objectives: tuple[str, ...] = ()
     mechanisms: tuple[str, ...] = ()
     streams: bool = False

@@ -12,7 +12,7 @@ from torch import Tensor
 from linrec_bench.data import batches
 from linrec_bench.data.sequences import Queries
 from linrec_bench.measures.instruments import ranking_metrics
-from linrec_bench.models.spec import Floor, Recommender
+from linrec_bench.models.spec import Baseline, Recommender
 from linrec_bench.training.objectives import query_states
 
 BLOCK_BYTES = 32 * 2**20
@@ -22,7 +22,7 @@ Scores = Callable[[int, int], Tensor]
 
 
 def evaluate(
-    model: Recommender | Floor,
+    model: Recommender | Baseline,
     queries: Queries,
     *,
     seq_len: int,
@@ -39,9 +39,9 @@ def evaluate(
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        if isinstance(model, Floor):
+        if isinstance(model, Baseline):
             device = model.fitted.device
-            scores = _floor_scores(model, queries, seq_len)
+            scores = _baseline_scores(model, queries, seq_len)
             ranks = _ranks(
                 scores, queries, device, batch_size, exclude_seen=exclude_seen, candidates=candidates
             )
@@ -87,7 +87,7 @@ def rank_states(
     )
 
 
-def _floor_scores(model: Floor, queries: Queries, seq_len: int) -> Scores:
+def _baseline_scores(model: Baseline, queries: Queries, seq_len: int) -> Scores:
     rows = batches.queries(queries, seq_len)
 
     def scores(start: int, stop: int) -> Tensor:

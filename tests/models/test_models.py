@@ -36,7 +36,7 @@ def test_every_model_says_what_it_is():
 def test_every_model_is_what_its_spec_says(name, spec):
     features = np.array([[0], [1], [0]]) if spec.needs_features else None
     model = models.build(name, n_items=2, item_features=features)
-    assert isinstance(model, models.Recommender if spec.trained_by_gradient else models.Floor)
+    assert isinstance(model, models.Recommender if spec.trained_by_gradient else models.Baseline)
     assert isinstance(model, nn.Module)
     assert bool(list(model.parameters())) == spec.trained_by_gradient
     assert bool(spec.objectives) == spec.trained_by_gradient
@@ -70,7 +70,7 @@ def test_parameters_are_checked(params, message):
 def test_a_case_sets_the_sizes_and_the_mechanism():
     model = models.of_case(CASE, n_items=7)
     assert model.item_embeddings().shape == (8, 12)
-    assert [mixer.name for mixer in model.mixers()] == ["softmax", "softmax"]
+    assert [mixer.name for mixer in model.attention_ops()] == ["softmax", "softmax"]
     assert model.causal
     assert model(torch.ones(1, 9, dtype=torch.int64)).shape == (1, 9, 12)
     with pytest.raises(ValueError, match="at most 9"):
@@ -104,11 +104,11 @@ def test_features_of_the_data_reach_the_models_that_use_them():
 
 def test_a_floor_takes_nothing_from_the_sweep():
     case = dataclasses.replace(CASE, model="item-knn", model_params=(("neighbours", 3),))
-    assert models.floor_of_case(case, n_items=7).nearest.shape == (8, 3)
+    assert models.baseline_of_case(case, n_items=7).nearest.shape == (8, 3)
     with pytest.raises(ValueError, match="model item-knn counts and has no steps to train; task train_step"):
         models.of_case(case, n_items=7)
     with pytest.raises(ValueError, match="item-knn has no parameter 'dropout'"):
-        models.floor_of_case(dataclasses.replace(case, model_params=(("dropout", 0.1),)), n_items=7)
+        models.baseline_of_case(dataclasses.replace(case, model_params=(("dropout", 0.1),)), n_items=7)
 
 
 @pytest.mark.parametrize("name", [name for name, spec in models.registry().items() if spec.mechanisms])

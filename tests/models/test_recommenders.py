@@ -62,9 +62,9 @@ def test_shapes(recommender, states, name):
     assert table.shape[0] == 21
     assert not table[0].any()
     each = {"fdsa": 2, "fuxi-linear": 3, "gru4rec": 0}.get(name, 1)
-    assert len(model.mixers()) == 3 * each
+    assert len(model.attention_ops()) == 3 * each
     first = SPECS[name].mechanisms[:1] or ("softmax",)
-    assert {mixer.name for mixer in model.mixers()[:1]} == set(first if each else ())
+    assert {mixer.name for mixer in model.attention_ops()[:1]} == set(first if each else ())
 
 
 @each_causal

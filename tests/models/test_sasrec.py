@@ -30,4 +30,4 @@ def test_embeddings_are_scaled_in_the_form_of_the_paper_alone(recommender, rows,
 
 def test_parameters_of_the_mechanism_arrive(recommender):
     model = recommender("sasrec", attention="linrec", causal=False, attention_params={"padding": "ignore"})
-    assert model.mixers()[0].params == {"padding": "ignore"}
+    assert model.attention_ops()[0].params == {"padding": "ignore"}

@@ -7,7 +7,7 @@ import pytest
 
 from linrec_bench import attention, data, models
 from linrec_bench.case import Case, freeze
-from linrec_bench.models.spec import Floor
+from linrec_bench.models.spec import Baseline
 from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.tasks.ranking import train_and_rank as recommend
 
@@ -49,7 +49,7 @@ def case(spec, objective):
 def run(given, monkeypatch):
     """What is trained, counted and chosen, and the ranks of the test."""
     decided, kept = [], {}
-    count = Floor.fit
+    count = Baseline.fit
 
     def fit(self, sequences):
         decided.append(sequences.items.tolist())
@@ -60,7 +60,7 @@ def run(given, monkeypatch):
             decided.append((measure, phase, repeat, value))
 
     with monkeypatch.context() as patched:
-        patched.setattr(Floor, "fit", fit)
+        patched.setattr(Baseline, "fit", fit)
         recommend.run(given, emit, keep=lambda name, arrays: kept.update(arrays))
     assert decided
     return decided, kept["rank"]

@@ -195,10 +195,10 @@ def _load(module: str, name: str) -> tuple[Callable[..., Any], str]:
 # Any: the keywords of whatever kernel it is.
 def _call(module: str, name: str, q: Tensor, k: Tensor, v: Tensor, **settings: Any) -> Tensor:
     """A kernel of [B, N, H, *] on [B, H, N, *]; those that give a state beside o give none here."""
-    function, said = _load(module, name)
-    _used.append(said)
-    found = function(*(_swap(x).to(v.dtype) for x in (q, k, v)), **settings)
-    out: Tensor = found[0] if isinstance(found, tuple) else found
+    function, label = _load(module, name)
+    _used.append(label)
+    result = function(*(_swap(x).to(v.dtype) for x in (q, k, v)), **settings)
+    out: Tensor = result[0] if isinstance(result, tuple) else result
     return _swap(out)
 
 

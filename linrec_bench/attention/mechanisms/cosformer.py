@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from linrec_bench.attention.ops.block_sizes import real_counts
 from linrec_bench.attention.ops.blockwise import advance, at_once, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product, chunk_length
 from linrec_bench.attention.ops.feature_map_attention import with_ones
@@ -73,7 +74,7 @@ def core(
     if causal:
         step = partial(_step, eps=eps)
         return scan(step, init_state(q), (q, k, v), padding_mask, weights=(longest,), width=width)
-    positions = _counts(q, pads(padding_mask)) - 1
+    positions = real_counts(q, pads(padding_mask)) - 1
     return sum_then_read(
         _summarise,
         partial(_read, eps=eps),
@@ -105,12 +106,6 @@ def step(
     return advance(partial(_step, eps=eps), state, (q, k, v), weights=(longest,))
 
 
-def _counts(like: Tensor, pad: Tensor | None) -> Tensor:
-    """The real tokens up to each one, [B or 1, 1, N, 1], in the type of the state."""
-    real = torch.ones_like(like[:1, :1, :, :1]) if pad is None else ~pad
-    return real.cumsum(dim=2, dtype=state_dtype(like))
-
-
 def _features(x: Tensor, positions: Tensor, longest: Tensor) -> Tensor:
     x = x.relu()
     angles = positions * (pi / 2) / longest
@@ -120,7 +115,7 @@ def _features(x: Tensor, positions: Tensor, longest: Tensor) -> Tensor:
 def _direct(
     q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, longest: Tensor, *, causal: bool, eps: float
 ) -> Tensor:
-    positions = _counts(k, pad) - 1
+    positions = real_counts(k, pad) - 1
     queries, keys = (_features(x, positions, longest) for x in (q, k))
     return weigh(queries @ keys.mT, v, pad, causal=causal, eps=eps, guard="clamp")
 
@@ -141,7 +136,7 @@ def _step(
     state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, longest: Tensor, *, eps: float
 ) -> tuple[State, Tensor]:
     sums, count = state
-    counts = count + _counts(k, pad)
+    counts = count + real_counts(k, pad)
     queries, keys = (_features(x, counts - 1, longest) for x in (q, k))
     chunk = chunk_length(q.shape[-1])
     products, sums = causal_product(queries, keys, with_ones(v, pad), sums, chunk=chunk)

@@ -176,10 +176,6 @@ class PositionalChannel(MechanismLayer):
         v = split_heads(self.values(x), self.heads)
         return v, v, v, x
 
-    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
-        del kept
-        return join_heads(mixed)
-
 
 SPEC = Spec(
     name="fuxi-positional",

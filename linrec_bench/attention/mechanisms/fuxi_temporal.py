@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from linrec_bench.attention.layer import join_heads, split_heads
+from linrec_bench.attention.layer import split_heads
 from linrec_bench.attention.ops.blockwise import advance, pads, scan, state_dtype
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
@@ -227,10 +227,6 @@ class TemporalChannel(TimedLayer):
     def enter(self, x: Float[Tensor, "B n D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         v = split_heads(self.values(x), self.heads)
         return v, v, v, x
-
-    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
-        del kept
-        return join_heads(mixed)
 
 
 SPEC = Spec(

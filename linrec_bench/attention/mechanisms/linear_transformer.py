@@ -20,6 +20,7 @@ from linrec_bench.attention.backends import fla
 from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu_plus_one
+from linrec_bench.attention.ops.row_normalise import weigh_plainly
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
 from linrec_bench.attention.spec import Spec, State
 
@@ -96,12 +97,7 @@ def reference(
 ) -> Float[Tensor, "B H N d"]:
     """The N x N weights phi(q_i) . phi(k_j), masked, divided by their row sums."""
     weights = torch.einsum("bhid,bhjd->bhij", F.elu(q) + 1, F.elu(k) + 1)
-    if causal:
-        weights = weights.tril()
-    if padding_mask is not None:
-        weights = weights * padding_mask[:, None, None, :]
-    weights = weights / (weights.sum(dim=-1, keepdim=True) + eps)
-    return torch.einsum("bhij,bhjd->bhid", weights, v)
+    return weigh_plainly(weights, v, padding_mask, causal=causal, eps=eps)
 
 
 SPEC = Spec(

@@ -7,10 +7,10 @@ Unlike `copy` it moves nothing: what is measured of it is what every other measu
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from linrec_bench.attention.mechanisms import copy
 from linrec_bench.attention.spec import Spec, State
 
 
@@ -27,31 +27,12 @@ def core(
     return v
 
 
-def init_state(like: Float[Tensor, "B H _ d"]) -> State:
-    """Nothing is remembered."""
-    del like
-    return ()
-
-
 def step(
     state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """v itself."""
     del q, k
     return state, v
-
-
-def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
-    """The weights are the identity."""
-    del k, padding_mask, causal
-    return torch.eye(q.shape[2], dtype=v.dtype, device=v.device) @ v
 
 
 SPEC = Spec(
@@ -62,9 +43,9 @@ SPEC = Spec(
     source="none",
     deviations=("returns the tensor v itself, which `copy` copies",),
     core=core,
-    reference=reference,
+    reference=copy.reference,
     complexity="none",
     decode_state="none",
-    init_state=init_state,
+    init_state=copy.init_state,
     step=step,
 )

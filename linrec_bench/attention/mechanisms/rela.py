@@ -26,6 +26,7 @@ from jaxtyping import Bool, Float, Real
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import MechanismLayer, join_heads, split_heads
+from linrec_bench.attention.ops.block_sizes import real_counts
 from linrec_bench.attention.ops.blockwise import advance, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu_plus_one
@@ -51,7 +52,7 @@ def core(
         # Without padding all rows of the batch stand at the same positions.
         count = count[:1] if padding_mask is None else count
         return scan(partial(_step, eps=eps), (sums, total, count), (q, k, v), padding_mask)
-    positions = _counts(q, pads(padding_mask))
+    positions = real_counts(q, pads(padding_mask))
     return sum_then_read(_summarise, partial(_read, eps=eps), (q, positions), (k, v, positions), padding_mask)
 
 
@@ -72,12 +73,6 @@ def step(
 ) -> tuple[State, Float[Tensor, "B H n d"]]:
     """Both sums after each event, and the quotient that its query reads."""
     return advance(partial(_step, eps=eps), state, (q, k, v))
-
-
-def _counts(like: Tensor, pad: Tensor | None) -> Float[Tensor, "#B 1 N 1"]:
-    """The real tokens up to each one, in the type of the state."""
-    real = torch.ones_like(like[:1, :1, :, :1]) if pad is None else ~pad
-    return real.cumsum(dim=2, dtype=state_dtype(like))
 
 
 def rotate(x: Float[Tensor, "B H n d"], positions: Real[Tensor, "#B 1 n 1"]) -> Float[Tensor, "B H n d"]:
@@ -118,7 +113,7 @@ def _step(
     state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None, *, eps: float
 ) -> tuple[State, Tensor]:
     products, total, count = state
-    positions = count.detach() + _counts(k, pad)
+    positions = count.detach() + real_counts(k, pad)
     queries, keys = elu_plus_one(q), drop_padding(elu_plus_one(k), pad)
     totals = total + keys.cumsum(dim=2)
     weight = (queries * totals).sum(dim=-1, keepdim=True)

@@ -51,6 +51,12 @@ def zero_state(like: Float[Tensor, "B H _ d"]) -> State:
     return (like.new_zeros(batch, heads, d, d, dtype=state_dtype(like)),)
 
 
+def real_counts(like: Tensor, pad: Tensor | None) -> Float[Tensor, "#B 1 N 1"]:
+    """The real tokens up to each one, in the type of the state."""
+    real = torch.ones_like(like[:1, :1, :, :1]) if pad is None else ~pad
+    return real.cumsum(dim=2, dtype=state_dtype(like))
+
+
 def pads(padding_mask: Tensor | None) -> Tensor | None:
     """[B, 1, N, 1], True at padding; None where nothing is padded."""
     return None if padding_mask is None else ~padding_mask[:, None, :, None]

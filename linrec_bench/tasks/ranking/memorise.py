@@ -17,7 +17,7 @@ from linrec_bench.case import Case
 from linrec_bench.data import watermark
 from linrec_bench.data.sequences import Queries, Split
 from linrec_bench.measures.instruments.ranking_metrics import metrics
-from linrec_bench.models.spec import Floor, Recommender
+from linrec_bench.models.spec import Baseline, Recommender
 from linrec_bench.tasks import Emit
 from linrec_bench.tasks.ranking.ranker import Ranker
 from linrec_bench.tasks.ranking.train_and_rank import Keep, Prepared, Setting, drop, emit_test, read, trained
@@ -88,7 +88,7 @@ def _answers(case: Case, setting: Setting, split: Split, asked: Queries, emit: E
     return _Answers(prepared, ranker.ranks(prepared.model, "test"), _probe(prepared.model, case, asked))
 
 
-def _probe(model: Recommender | Floor, case: Case, asked: Queries) -> Ranks:
+def _probe(model: Recommender | Baseline, case: Case, asked: Queries) -> Ranks:
     return evaluate(model, asked, seq_len=case.seq_len, batch_size=case.batch_size, exclude_seen=True)
 
 

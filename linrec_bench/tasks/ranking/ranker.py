@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from linrec_bench.case import Case
 from linrec_bench.data.sequences import Queries, Sequences, Split
-from linrec_bench.models.spec import Floor, Recommender
+from linrec_bench.models.spec import Baseline, Recommender
 from linrec_bench.settings import EvaluationSettings
 from linrec_bench.training import candidates
 from linrec_bench.training.evaluate import evaluate
@@ -26,17 +26,17 @@ class Ranker:
         self.validation_candidates = self._draw(split.validation)
         self.test_candidates = self._draw(split.test)
 
-    def ranks(self, model: Recommender | Floor, part: Literal["validation", "test"]) -> Ranks:
+    def ranks(self, model: Recommender | Baseline, part: Literal["validation", "test"]) -> Ranks:
         if part == "validation":
             return self._ranks(model, self.split.validation, self.validation_candidates)
         return self._ranks(model, self.split.test, self.test_candidates)
 
-    def ranks_beside(self, model: Recommender | Floor) -> Ranks:
+    def ranks_beside(self, model: Recommender | Baseline) -> Ranks:
         """Ranks of the test among the candidates `beside` those of the protocol."""
         return self._ranks(model, self.split.test, self._draw(self.split.test, self.evaluation.beside))
 
     def _ranks(
-        self, model: Recommender | Floor, queries: Queries, drawn: Int64[np.ndarray, "Q C"] | None
+        self, model: Recommender | Baseline, queries: Queries, drawn: Int64[np.ndarray, "Q C"] | None
     ) -> Ranks:
         return evaluate(
             model,

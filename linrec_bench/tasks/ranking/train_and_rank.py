@@ -17,7 +17,7 @@ from linrec_bench.data.sequences import Queries, Sequences, Split
 from linrec_bench.data.splits import SPLITS
 from linrec_bench.measures.instruments import energy_meter
 from linrec_bench.measures.instruments.ranking_metrics import history_groups, metrics
-from linrec_bench.models.spec import Floor, ModelSpec, Recommender, Supernet
+from linrec_bench.models.spec import Baseline, ModelSpec, Recommender, Supernet
 from linrec_bench.settings import CANDIDATES, EvaluationSettings, Objective, TrainingSettings
 from linrec_bench.tasks import Emit
 from linrec_bench.tasks.ranking.ranker import Ranker, Ranks
@@ -116,7 +116,7 @@ def read(case: Case) -> Setting:
 class Prepared:
     """A model that can be tested, how its weights were chosen, and what that cost."""
 
-    model: Recommender | Floor
+    model: Recommender | Baseline
     chosen: str
     costs: tuple[tuple[str, float, str], ...]
 
@@ -231,7 +231,7 @@ def _costs(model: Recommender, fitted: Fit, seq_len: int) -> tuple[tuple[str, fl
 def _counted(case: Case, train: Sequences) -> Prepared:
     """A floor, which takes no settings of training and has no epochs."""
     with torch.device(case.device):
-        model = models.floor_of_case(case, n_items=train.n_items)
+        model = models.baseline_of_case(case, n_items=train.n_items)
     began = time.perf_counter()
     model.fit(train)
     costs = (("train_time", time.perf_counter() - began, "s"), ("parameters", 0, "1"))

@@ -70,7 +70,7 @@ def build(case: Case) -> Workload:
         # Weights, gradients and two moments, each read and written once; items and targets read.
         minimum_bytes=2 * 4 * weights + rows.of_tokens(batch.fed.nbytes) + batch.wanted.nbytes,
         reset=optimizer.zero_grad,
-        attention_modules=model.mixers(),
+        attention_modules=model.attention_ops(),
         facts=rows.facts | {"catalogue_size": n_items},
     )
 

@@ -10,9 +10,19 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from linrec_bench.parameters import check_parameters, parameters_of
+
+Tokens = Float[Tensor, "B H N d"]
+"""q, k, v and o of a sequence."""
+
+Events = Float[Tensor, "B H n d"]
+"""q, k, v and o of the next events, when decoding."""
+
+Mask = Bool[Tensor, "B N"] | None
+"""True where a token is real; None where all are."""
 
 State = tuple[Tensor, ...]
 """What decoding hands on from event to event."""

@@ -12,23 +12,16 @@ seen so far (`running_max`), so that a large key in the future does not wipe out
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.ops.running_max import RADIX, Running, largest, lowest, prefixes
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
-def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """o [B, H, N, d] in O(N d) operations; no token seen gives zero."""
     if causal:
         return scan(_step, init_state(q), (q, k, v), padding_mask, width=2 * RADIX * q.shape[-1])
@@ -43,9 +36,7 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     return torch.full_like(sums[..., :1, :], lowest(sums)), sums
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """The average after each event, gated."""
     return advance(_step, state, (q, k, v))
 
@@ -82,14 +73,7 @@ def _quotient(sums: Tensor, totals: Tensor) -> Tensor:
     return sums / totals.masked_fill(totals == 0, 1)
 
 
-def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def reference(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """The softmax of the keys over the whole sequence; if causal, over every prefix for its last query."""
     if padding_mask is not None:
         k = k.masked_fill(~padding_mask[:, None, :, None], -torch.inf)

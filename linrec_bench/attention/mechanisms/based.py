@@ -17,7 +17,7 @@ the number of features is quadratic in f; v keeps its d.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
@@ -26,7 +26,7 @@ from linrec_bench.attention.ops.causal_product import Kernel
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
 from linrec_bench.attention.ops.feature_maps import squares
 from linrec_bench.attention.ops.row_normalise import weigh_plainly
-from linrec_bench.attention.spec import Spec, State, Unsupported
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
 
 
 class Projections(nn.Module):
@@ -59,16 +59,16 @@ def projection(heads: int, head_size: int, feature_dim: int) -> nn.Parameter:
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     query_projection: Float[Tensor, "H d f"],
     key_projection: Float[Tensor, "H d f"],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-12,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N f^2 d) operations; see the module for the equation."""
     return feature_map_attention.attend(
         _maps(query_projection.shape[-1]),
@@ -90,14 +90,14 @@ def init_state(like: Float[Tensor, "B H _ d"], *, feature_dim: int = 0) -> State
 
 def step(
     state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    q: Events,
+    k: Events,
+    v: Events,
     *,
     query_projection: Float[Tensor, "H d f"],
     key_projection: Float[Tensor, "H d f"],
     eps: float = 1e-12,
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+) -> tuple[State, Events]:
     """The sums after each event, and the quotient that its query reads."""
     weights = (query_projection, key_projection)
     return feature_map_attention.decode(
@@ -150,16 +150,16 @@ TAYLOR = Kernel(_polynomial, _monomials)
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     query_projection: Float[Tensor, "H d f"],
     key_projection: Float[Tensor, "H d f"],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-12,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The polynomial of the N x N scores, masked, divided by its row sums."""
     queries = torch.einsum("bhid,hdf->bhif", q, query_projection)
     keys = torch.einsum("bhjd,hdf->bhjf", k, key_projection)

@@ -19,7 +19,7 @@ from math import pi
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from linrec_bench.attention.ops.block_sizes import real_counts
@@ -28,7 +28,7 @@ from linrec_bench.attention.ops.causal_product import causal_product, chunk_leng
 from linrec_bench.attention.ops.feature_map_attention import with_ones
 from linrec_bench.attention.ops.row_normalise import is_short, weigh
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Spec, State, Unsupported
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
 
 
 class LengthScale(nn.Module):
@@ -57,15 +57,15 @@ class LengthScale(nn.Module):
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     longest: Int[Tensor, ""],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-6,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; `longest` is M, at least the number of tokens."""
     if is_short(q):
         direct = partial(_direct, causal=causal, eps=eps)
@@ -94,14 +94,8 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
 
 
 def step(
-    state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
-    *,
-    longest: Int[Tensor, ""],
-    eps: float = 1e-6,
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+    state: State, q: Events, k: Events, v: Events, *, longest: Int[Tensor, ""], eps: float = 1e-6
+) -> tuple[State, Events]:
     """The sums after each event, and the quotient that its query reads."""
     return advance(partial(_step, eps=eps), state, (q, k, v), weights=(longest,))
 
@@ -144,15 +138,15 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     longest: Int[Tensor, ""],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-6,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The N x N weights with the cosine of every distance, masked, divided by their row sums."""
     batch, _, length, _ = q.shape
     real = q.new_ones(batch, length) if padding_mask is None else padding_mask.to(q.dtype)

@@ -18,7 +18,7 @@ with a depth-wise causal convolution over 4 tokens and one RMS norm over each he
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
@@ -27,18 +27,18 @@ from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
 from linrec_bench.attention.ops.delta_rule import delta_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, unit_rows
 from linrec_bench.attention.published_layers import ConvolvedLayer, ShortConvolution
-from linrec_bench.attention.spec import EAGER, Spec, State
+from linrec_bench.attention.spec import EAGER, Events, Mask, Spec, State, Tokens
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     beta: Float[Tensor, "B H N 1"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
     # The solution of a block is a row of 2 d numbers for each token.
@@ -46,13 +46,8 @@ def core(
 
 
 def step(
-    state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
-    *,
-    beta: Float[Tensor, "B H n 1"],
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+    state: State, q: Events, k: Events, v: Events, *, beta: Float[Tensor, "B H n 1"]
+) -> tuple[State, Events]:
     """S with the value at k' replaced, and S^T q' of it, for each event."""
     return advance(_step, state, (q, k, v, beta))
 
@@ -69,14 +64,14 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     beta: Float[Tensor, "B H N 1"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The recurrence, a token at a time."""
     SPEC.check_direction(causal=causal)
     lengths = [x.norm(dim=-1, keepdim=True) for x in (q, k)]
@@ -122,7 +117,7 @@ class DeltaNetLayer(ConvolvedLayer):
         self.norm = nn.RMSNorm(hidden_size // heads, eps=1e-5)
         self.out = nn.Linear(hidden_size, hidden_size, bias=False)
 
-    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+    def leave(self, mixed: Events, kept: Tensor) -> Float[Tensor, "B n D"]:
         del kept
         out: Tensor = self.out(join_heads(self.norm(mixed)))
         return out

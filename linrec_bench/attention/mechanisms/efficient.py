@@ -16,7 +16,7 @@ changes nothing, not even by underflow.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
@@ -24,17 +24,10 @@ from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.ops.running_max import RADIX, Running, largest, lowest, prefixes
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
-def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; no token seen gives zero."""
     if causal:
         return scan(_step, init_state(q), (q, k, v), padding_mask, width=RADIX * q.shape[-1])
@@ -48,9 +41,7 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     return torch.full_like(total, lowest(total)), total, total.new_zeros(batch, heads, d, d)
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """m, z and S after each event, and the row that its query reads."""
     return advance(_step, state, (q, k, v))
 
@@ -91,14 +82,7 @@ def _at_least_one(total: Tensor) -> Tensor:
     return total.masked_fill(total == 0, 1)
 
 
-def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def reference(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """The two softmaxes as written; if causal, that of the keys over every prefix for its last query."""
     if padding_mask is not None:
         k = k.masked_fill(~padding_mask[:, None, :, None], -torch.inf)

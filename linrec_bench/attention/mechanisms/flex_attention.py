@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import cache
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
@@ -30,20 +30,13 @@ from linrec_bench.attention.mechanisms import softmax
 from linrec_bench.attention.ops import kv_cache
 from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
-from linrec_bench.attention.spec import Spec, State, Unsupported
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
 
 BLOCK = 128
 """Queries and keys of a block, torch's default."""
 
 
-def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """o [B, H, N, d] in 4 N^2 d operations a head, half of them if causal, and O(N d) memory.
 
     Padded queries give finite numbers without meaning. Raises `Unsupported` where there is no fused kernel,
@@ -67,9 +60,7 @@ def init_state(like: Float[Tensor, "B H _ d"], *, seq_len: int) -> State:
     return keys[:, :, :0], values[:, :, :0]
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """The same kernel over the cached keys and values. Raises `Unsupported` as `core` does."""
     _refuse(q, k, v)
     state = kv_cache.remember(state, k, v)
@@ -190,8 +181,8 @@ def _blocks(
 
 
 def _attend_to_cache(
-    q: Float[Tensor, "B H n d"], keys: Float[Tensor, "B H t d"], values: Float[Tensor, "B H t d"], room: int
-) -> Float[Tensor, "B H n d"]:
+    q: Events, keys: Float[Tensor, "B H t d"], values: Float[Tensor, "B H t d"], room: int
+) -> Events:
     """The last n of t tokens see what came before them and themselves."""
     new, total = q.shape[2], keys.shape[2]
     everything = (*keys.shape[:2], room, keys.shape[3])

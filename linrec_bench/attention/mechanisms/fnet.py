@@ -18,22 +18,15 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import AttentionOp, join_heads, split_heads
 from linrec_bench.attention.ops.blockwise import state_dtype
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention.spec import Mask, Spec, Tokens
 
 
-def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """o [B, H, N, d] in 5 N d log2(N d) operations a head; half types are transformed in float32."""
     del q, k, padding_mask, causal
     mixed: Tensor = torch.fft.fft2(v.to(state_dtype(v)))
@@ -48,21 +41,12 @@ class FourierMixing(nn.Module):
         del hidden_size, heads
         self.attention = AttentionOp(SPEC, causal=causal)
 
-    def forward(
-        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
+    def forward(self, x: Float[Tensor, "B N D"], padding_mask: Mask = None) -> Float[Tensor, "B N D"]:
         whole = split_heads(x, 1)
         return join_heads(self.attention(whole, whole, whole, padding_mask))
 
 
-def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def reference(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """The cosines and sines of both transforms as matrices; exp(-i(a + b)) has the real part
     cos a cos b - sin a sin b."""
     del q, k, padding_mask, causal

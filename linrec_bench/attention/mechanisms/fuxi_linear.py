@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import AttentionOp, join_heads, split_heads
@@ -28,31 +28,26 @@ from linrec_bench.attention.mechanisms.fuxi_temporal import TemporalChannel
 from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     rate: Float[Tensor, "H 1 1"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; `rate` is g > 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
     return scan(_step, zero_state(q), (q, k, v), padding_mask, weights=(rate,))
 
 
 def step(
-    state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
-    *,
-    rate: Float[Tensor, "H 1 1"],
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+    state: State, q: Events, k: Events, v: Events, *, rate: Float[Tensor, "H 1 1"]
+) -> tuple[State, Events]:
     """S_t = exp(-g) S_(t-1) + k_t v_t^T and exp(-g) S_t^T q_t, for each event."""
     return advance(_step, state, (q, k, v), weights=(rate,))
 
@@ -69,14 +64,14 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     rate: Float[Tensor, "H 1 1"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The N x N weights written out, with distances that count real tokens."""
     SPEC.check_direction(causal=causal)
     batch, _, length, _ = q.shape
@@ -132,10 +127,7 @@ class FuXiLinearLayer(nn.Module):
         self.out = nn.Linear(3 * hidden_size, hidden_size, bias=False)
 
     def forward(
-        self,
-        x: Float[Tensor, "B N D"],
-        padding_mask: Bool[Tensor, "B N"] | None,
-        timestamps: Int[Tensor, "B N_plus_1"],
+        self, x: Float[Tensor, "B N D"], padding_mask: Mask, timestamps: Int[Tensor, "B N_plus_1"]
     ) -> Float[Tensor, "B N D"]:
         normed, gate, q, k, v = self._split(x)
         what = join_heads(self.attention(q, k, v, padding_mask, **self.gates(x)))

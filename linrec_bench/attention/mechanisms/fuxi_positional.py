@@ -11,30 +11,30 @@ it. Places count real tokens. Causal only.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import MechanismLayer, join_heads, split_heads
 from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
-from linrec_bench.attention.spec import Spec, State, Unsupported
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
 
 BASE = 10_000.0
 """Of the periods that E begins with."""
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     places: Float[Tensor, "M p"],
     alpha: Float[Tensor, ""],
     beta: Float[Tensor, ""],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N p d) operations; q and k are not used. `places` is E.
 
     Raises `Unsupported` unless `causal` and N <= M.
@@ -66,14 +66,14 @@ def init_state(like: Float[Tensor, "B H _ d"], *, position_size: int = 32) -> St
 
 def step(
     state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    q: Events,
+    k: Events,
+    v: Events,
     *,
     places: Float[Tensor, "M p"],
     alpha: Float[Tensor, ""],
     beta: Float[Tensor, ""],
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+) -> tuple[State, Events]:
     """Add the event at its place, and read: for each event."""
     del q, k
     sums, seen = state
@@ -92,19 +92,13 @@ def _check_length(length: int, places: Tensor) -> None:
         )
 
 
-def _side_by_side(v: Float[Tensor, "B H n d"]) -> Float[Tensor, "B 1 n D"]:
+def _side_by_side(v: Events) -> Float[Tensor, "B 1 n D"]:
     """All heads as one: the weights are the same for all of them."""
     return join_heads(v)[:, None]
 
 
 def _step(
-    state: State,
-    queries: Tensor,
-    keys: Tensor,
-    v: Tensor,
-    pad: Tensor | None,
-    alpha: Tensor,
-    beta: Tensor,
+    state: State, queries: Tensor, keys: Tensor, v: Tensor, pad: Tensor | None, alpha: Tensor, beta: Tensor
 ) -> tuple[State, Tensor]:
     scale = 2 / keys.shape[-1]
     sums, after = causal_product(queries, keys * scale, drop_padding(v, pad), state[0])
@@ -112,16 +106,16 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     places: Float[Tensor, "M p"],
     alpha: Float[Tensor, ""],
     beta: Float[Tensor, ""],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The N x N weights of the real tokens alone, sequence by sequence."""
     del q, k
     SPEC.check_direction(causal=causal)

@@ -18,7 +18,7 @@ from math import pi
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import split_heads
@@ -27,22 +27,22 @@ from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.ops.time_intervals import stand_in_intervals
 from linrec_bench.attention.published_layers import TimedLayer
-from linrec_bench.attention.spec import Spec, State, Unsupported
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     wait: Int[Tensor, "B 1 N 1"],
     log_gamma: Float[Tensor, "H 1 1"],
     base: int = 2,
     start: int = 10,
     stride: int = 3,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N d) operations; q and k are not used.
 
     wait: whole units of time from each event to the next; log_gamma < 0, for each radian that passes. Raises
@@ -69,16 +69,16 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
 
 def step(
     state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    q: Events,
+    k: Events,
+    v: Events,
     *,
     wait: Int[Tensor, "B 1 n 1"],
     log_gamma: Float[Tensor, "H 1 1"],
     base: int = 2,
     start: int = 10,
     stride: int = 3,
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+) -> tuple[State, Events]:
     """Add the event, let `wait` pass, read: for each event."""
     del q, k
     sums, elapsed = state
@@ -124,13 +124,7 @@ def _clock(
 
 
 def _step(
-    state: State,
-    happened: Tensor,
-    read: Tensor,
-    v: Tensor,
-    wait: Tensor,
-    pad: Tensor | None,
-    rates: Tensor,
+    state: State, happened: Tensor, read: Tensor, v: Tensor, wait: Tensor, pad: Tensor | None, rates: Tensor
 ) -> tuple[State, Tensor]:
     heads, _, d = v.shape[1:]
     log_decay = _for_both(rates * wait)
@@ -152,18 +146,18 @@ def _for_both(x: Float[Tensor, "B H n g"]) -> Float[Tensor, "B 2*H n g"]:
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     wait: Int[Tensor, "B 1 N 1"],
     log_gamma: Float[Tensor, "H 1 1"],
     base: int = 2,
     start: int = 10,
     stride: int = 3,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The N x N sines and cosines of the time between every two tokens, head by head."""
     del q, k
     SPEC.check_direction(causal=causal)

@@ -21,7 +21,7 @@ from math import log
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
@@ -30,7 +30,7 @@ from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
 from linrec_bench.attention.ops.delta_rule import delta_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, unit_rows
 from linrec_bench.attention.published_layers import ConvolvedLayer, GatedOutput, ShortConvolution
-from linrec_bench.attention.spec import EAGER, Spec, State
+from linrec_bench.attention.spec import EAGER, Events, Mask, Spec, State, Tokens
 
 RATES = (1.0, 16.0)
 """Where exp(A) starts, of each head uniformly."""
@@ -40,15 +40,15 @@ STEP_SIZES = (0.001, 0.1)
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     beta: Float[Tensor, "B H N 1"],
     log_decay: Float[Tensor, "B H N 1"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
     # The solution of a block is a row of 2 d numbers for each token.
@@ -57,13 +57,13 @@ def core(
 
 def step(
     state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    q: Events,
+    k: Events,
+    v: Events,
     *,
     beta: Float[Tensor, "B H n 1"],
     log_decay: Float[Tensor, "B H n 1"],
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+) -> tuple[State, Events]:
     """S decayed, with the value at k' replaced, and S^T q' of it, for each event."""
     return advance(_step, state, (q, k, v, beta, log_decay))
 
@@ -81,15 +81,15 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     beta: Float[Tensor, "B H N 1"],
     log_decay: Float[Tensor, "B H N 1"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The recurrence in the order of the paper's equation 10, a token at a time."""
     SPEC.check_direction(causal=causal)
     lengths = [x.norm(dim=-1, keepdim=True) for x in (q, k)]
@@ -150,7 +150,7 @@ class GatedDeltaNetLayer(ConvolvedLayer):
         self.gates = BetaAndDecay(hidden_size, heads)
         self.out = GatedOutput(hidden_size, norm=nn.RMSNorm(hidden_size // heads, eps=1e-5))
 
-    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+    def leave(self, mixed: Events, kept: Tensor) -> Float[Tensor, "B n D"]:
         out: Tensor = self.out(mixed, kept)
         return out
 

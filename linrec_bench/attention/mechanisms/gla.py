@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
@@ -22,31 +22,18 @@ from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.published_layers import GatedLayer
-from linrec_bench.attention.spec import EAGER, Spec, State
+from linrec_bench.attention.spec import EAGER, Events, Mask, Spec, State, Tokens
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-    log_decay: Float[Tensor, "B H N d"],
-) -> Float[Tensor, "B H N d"]:
+    q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False, log_decay: Tokens
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
     return scan(_step, zero_state(q), (q, k, v, log_decay), padding_mask)
 
 
-def step(
-    state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
-    *,
-    log_decay: Float[Tensor, "B H n d"],
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events, *, log_decay: Events) -> tuple[State, Events]:
     """The recurrence, for each event."""
     return advance(_step, state, (q, k, v, log_decay))
 
@@ -59,14 +46,8 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-    log_decay: Float[Tensor, "B H N d"],
-) -> Float[Tensor, "B H N d"]:
+    q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False, log_decay: Tokens
+) -> Tokens:
     """The recurrence as written, one token after another."""
     SPEC.check_direction(causal=causal)
     batch, heads, length, d = q.shape

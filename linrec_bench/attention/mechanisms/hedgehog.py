@@ -13,14 +13,14 @@ features differ in a factor for each half of a row.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
 from linrec_bench.attention.ops import feature_map_attention
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
 from linrec_bench.attention.ops.row_normalise import weigh_plainly
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
 class LearntMaps(nn.Module):
@@ -38,16 +38,16 @@ class LearntMaps(nn.Module):
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     query_map: Float[Tensor, "H d d"],
     key_map: Float[Tensor, "H d d"],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-12,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
     return feature_map_attention.attend(
         _maps(q.shape[-1]),
@@ -68,14 +68,14 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
 
 def step(
     state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    q: Events,
+    k: Events,
+    v: Events,
     *,
     query_map: Float[Tensor, "H d d"],
     key_map: Float[Tensor, "H d d"],
     eps: float = 1e-12,
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+) -> tuple[State, Events]:
     """The sums after each event, and the quotient that its query reads."""
     return feature_map_attention.decode(
         _maps(q.shape[-1]), state, q, k, v, weights=(query_map, key_map), eps=eps
@@ -107,16 +107,16 @@ def _spikes(x: Tensor) -> Tensor:
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     query_map: Float[Tensor, "H d d"],
     key_map: Float[Tensor, "H d d"],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-12,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The N x N weights, one half of the features at a time, masked, divided by their row sums."""
     queries = torch.einsum("bhid,hdf->bhif", q, query_map)
     keys = torch.einsum("bhjd,hdf->bhjf", k, key_map)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import join_heads, split_heads
@@ -28,7 +28,7 @@ from linrec_bench.attention.ops import kv_cache
 from linrec_bench.attention.ops.blockwise import pads
 from linrec_bench.attention.ops.time_intervals import stand_in_intervals
 from linrec_bench.attention.published_layers import TimedLayer
-from linrec_bench.attention.spec import Spec, State, Unsupported
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
 
 BUCKETS = 128
 """The last of them; the first is 0."""
@@ -38,16 +38,16 @@ BUCKET_WIDTH = 0.301
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     wait: Int[Tensor, "B 1 N 1"],
     position_bias: Float[Tensor, " M"],
     time_bias: Float[Tensor, " buckets"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in 4 N^2 d operations a head and O(N^2) memory.
 
     wait: whole seconds from each event to the next. Raises `Unsupported` unless `causal` and N <= M.
@@ -74,8 +74,8 @@ def init_state(like: Float[Tensor, "B H _ d"], *, seq_len: int) -> State:
 
 def remember(
     state: State,
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    k: Events,
+    v: Events,
     *,
     wait: Int[Tensor, "B 1 n 1"],
     position_bias: Float[Tensor, " M"],
@@ -91,14 +91,14 @@ def remember(
 
 def step(
     state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    q: Events,
+    k: Events,
+    v: Events,
     *,
     wait: Int[Tensor, "B 1 n 1"],
     position_bias: Float[Tensor, " M"],
     time_bias: Float[Tensor, " buckets"],
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+) -> tuple[State, Events]:
     """The next rows of the same weights, over the cached keys, values and times."""
     state = remember(state, k, v, wait=wait, position_bias=position_bias, time_bias=time_bias)
     keys, values, times = state
@@ -152,16 +152,16 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, hidden: Tensor) -> Te
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     wait: Int[Tensor, "B 1 N 1"],
     position_bias: Float[Tensor, " M"],
     time_bias: Float[Tensor, " buckets"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """A row at a time: the seconds from every past event to what the row asks for, and their logarithm."""
     SPEC.check_direction(causal=causal)
     length = q.shape[2]
@@ -220,7 +220,7 @@ class HSTULayer(TimedLayer):
         gate, v, q, k = F.silu(self.project(normed)).chunk(4, dim=-1)
         return split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads), gate
 
-    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+    def leave(self, mixed: Events, kept: Tensor) -> Float[Tensor, "B n D"]:
         """`kept` is the gate u."""
         joined = join_heads(mixed)
         out: Tensor = self.out(self.dropout(kept * F.layer_norm(joined, joined.shape[-1:], eps=1e-6)))

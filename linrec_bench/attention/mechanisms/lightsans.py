@@ -19,28 +19,28 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import split_heads
 from linrec_bench.attention.mechanisms import lightsans_linear
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
-from linrec_bench.attention.spec import Spec, Unsupported
+from linrec_bench.attention.spec import Mask, Spec, Tokens, Unsupported
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     theta_k: Float[Tensor, "H d r"],
     theta_v: Float[Tensor, "H d r"],
     position_q: Float[Tensor, "H M d"],
     position_k: Float[Tensor, "H M d"],
     normalise: Literal["keys", "queries"] = "keys",
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d]; raises `Unsupported` where N exceeds the M positions of the table."""
     _check_length(q.shape[2], position_q.shape[1])
     del causal
@@ -67,7 +67,7 @@ def _position_scores(q: Tensor, position_q: Tensor, position_k: Tensor) -> Float
     return queries @ position_k[:, :length].mT
 
 
-def _apply(weights: Float[Tensor, "H N N"], v: Float[Tensor, "B H N d"]) -> Float[Tensor, "B H N d"]:
+def _apply(weights: Float[Tensor, "H N N"], v: Tokens) -> Tokens:
     """The same weights for every row of the batch."""
     # Rows side by side as columns: broadcasting would copy the weights for each of them.
     columns = v.permute(1, 2, 0, 3)
@@ -101,18 +101,18 @@ class InterestsAndPositions(lightsans_linear.Interests):
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     theta_k: Float[Tensor, "H d r"],
     theta_v: Float[Tensor, "H d r"],
     position_q: Float[Tensor, "H M d"],
     position_k: Float[Tensor, "H M d"],
     normalise: Literal["keys", "queries"] = "keys",
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """Both terms for one row of the batch after another, its real tokens alone."""
     del causal
     out = lightsans_linear.reference(

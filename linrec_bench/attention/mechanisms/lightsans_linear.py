@@ -23,20 +23,20 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention.spec import Mask, Spec, Tokens
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     theta_k: Float[Tensor, "H d r"],
     theta_v: Float[Tensor, "H d r"],
     normalise: Literal["keys", "queries"] = "keys",
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in 12 N r d operations a head."""
     del causal
     pad = None if padding_mask is None else ~padding_mask[:, None, :, None]
@@ -47,7 +47,7 @@ def core(
 
 
 def _interests(
-    x: Float[Tensor, "B H N d"], theta: Float[Tensor, "H d r"], pad: Bool[Tensor, "B 1 N 1"] | None
+    x: Tokens, theta: Float[Tensor, "H d r"], pad: Bool[Tensor, "B 1 N 1"] | None
 ) -> Float[Tensor, "B H r d"]:
     """Weighted means of the tokens; the weights are those of the whole token, the same for all heads."""
     scores = (x @ theta).sum(dim=1, keepdim=True)
@@ -76,16 +76,16 @@ class Interests(nn.Module):
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     theta_k: Float[Tensor, "H d r"],
     theta_v: Float[Tensor, "H d r"],
     normalise: Literal["keys", "queries"] = "keys",
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """One row of the batch after another, its real tokens alone, the heads side by side for the pooling."""
     del causal
     heads, out = q.shape[1], torch.zeros_like(v)

@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from linrec_bench.attention.backends import fla
@@ -22,18 +22,12 @@ from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu_plus_one
 from linrec_bench.attention.ops.row_normalise import weigh_plainly
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-    eps: float = 1e-6,
-) -> Float[Tensor, "B H N d"]:
+    q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False, eps: float = 1e-6
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations. Keys are masked after phi, since phi(0) = 1."""
     if causal:
         return scan(partial(_step, eps=eps), init_state(q), (q, k, v), padding_mask)
@@ -46,14 +40,7 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     return (like.new_zeros(batch, heads, d, d + 1, dtype=state_dtype(like)),)
 
 
-def step(
-    state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
-    *,
-    eps: float = 1e-6,
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events, *, eps: float = 1e-6) -> tuple[State, Events]:
     """Equations 16 to 20 of the paper, for each event."""
     return advance(partial(_step, eps=eps), state, (q, k, v))
 
@@ -87,14 +74,8 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-    eps: float = 1e-6,
-) -> Float[Tensor, "B H N d"]:
+    q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False, eps: float = 1e-6
+) -> Tokens:
     """The N x N weights phi(q_i) . phi(k_j), masked, divided by their row sums."""
     weights = torch.einsum("bhid,bhjd->bhij", F.elu(q) + 1, F.elu(k) + 1)
     return weigh_plainly(weights, v, padding_mask, causal=causal, eps=eps)

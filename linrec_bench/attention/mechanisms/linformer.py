@@ -17,24 +17,24 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.mechanisms.sdpa import kernel
 from linrec_bench.attention.ops.compact_padding import real_first, take
-from linrec_bench.attention.spec import Spec, Unsupported
+from linrec_bench.attention.spec import Mask, Spec, Tokens, Unsupported
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     project_k: Float[Tensor, "rank M"],
     project_v: Float[Tensor, "rank M"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N rank d) operations; raises `Unsupported` where N exceeds M, the N_max of E, F."""
     del causal
     _check_length(q.shape[2], project_k.shape[1])
@@ -79,15 +79,15 @@ class SequenceProjections(nn.Module):
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     project_k: Float[Tensor, "rank M"],
     project_v: Float[Tensor, "rank M"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """Row by row of the batch: real tokens alone, projected; then softmax."""
     del causal
     rows = []

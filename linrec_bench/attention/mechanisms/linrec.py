@@ -21,7 +21,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linrec_bench.attention.backends import compiled, fla, native, native_linrec
@@ -29,18 +28,18 @@ from linrec_bench.attention.ops.blockwise import advance, scan, sum_then_read, z
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu, unit_rows
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Backend, Core, Spec, State
+from linrec_bench.attention.spec import Backend, Core, Events, Mask, Spec, State, Tokens
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
     mask = padding_mask if padding == "mask" else None
     if causal:
@@ -48,9 +47,7 @@ def core(
     return sum_then_read(_summarise, _read, (q,), (k, v), mask)
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """S + k'^T v, and S^T q' / sqrt(d) of it, for each event."""
     return advance(_step, state, (q, k, v))
 
@@ -109,14 +106,14 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     padding: Literal["mask", "ignore"] = "mask",
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The N x N weights written out, scaled, masked, applied."""
     q, k = F.elu(q), F.elu(k)
     products = torch.einsum("bhid,bhjd->bhij", q, k)

@@ -24,7 +24,7 @@ from math import inf
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -35,17 +35,10 @@ from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu, hold, reciprocal_root, unit_rows
 from linrec_bench.attention.ops.prefix_sums import sums_beyond
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
-def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; N in the equation is the number of tokens that are real."""
     if causal:
         return scan(
@@ -63,9 +56,7 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     return zeros(batch, heads, d, d), zeros(batch, heads, 1, d), zeros(batch, 1, 1, 1)
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """The prefix that ends with each event, from S, c^2 and t."""
     return advance(_step, state, (q, k, v))
 
@@ -149,14 +140,7 @@ class _OverPrefix(torch.autograd.Function):
 _over_prefix: Callable[..., tuple[Tensor, Tensor]] = _OverPrefix.apply
 
 
-def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def reference(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """The equation as written, on the whole sequence; if causal, on every prefix for its last query."""
     length, d = q.shape[2:]
     real = q.new_ones(q.shape[0], length) if padding_mask is None else padding_mask.to(q.dtype)

@@ -23,30 +23,30 @@ from math import pi
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import MechanismLayer, join_heads, split_heads
 from linrec_bench.attention.ops.blockwise import advance, pads, scan, state_dtype
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
 from linrec_bench.attention.ops.feature_maps import drop_padding
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 CHUNK = 16
 """C: tokens that one product takes together."""
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     nu: Float[Tensor, "H 1 h"],
     theta: Float[Tensor, "H 1 h"],
     gamma: Float[Tensor, "H 1 h"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N d) operations; q and k are not used; h = d / 2, rounded up; nu > 0.
 
     Raises `Unsupported` unless `causal`.
@@ -70,14 +70,14 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
 
 def step(
     state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    q: Events,
+    k: Events,
+    v: Events,
     *,
     nu: Float[Tensor, "H 1 h"],
     theta: Float[Tensor, "H 1 h"],
     gamma: Float[Tensor, "H 1 h"],
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+) -> tuple[State, Events]:
     """The recurrence, for each event."""
     del q, k
     return advance(_step, state, (v, v, v), weights=(nu, theta, gamma))
@@ -145,16 +145,16 @@ def _powers(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     nu: Float[Tensor, "H 1 h"],
     theta: Float[Tensor, "H 1 h"],
     gamma: Float[Tensor, "H 1 h"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """One token after another, in complex numbers."""
     del q, k
     SPEC.check_direction(causal=causal)
@@ -223,7 +223,7 @@ class LRULayer(MechanismLayer):
         v = split_heads(self.into(x), self.heads)
         return v, v, v, x
 
-    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+    def leave(self, mixed: Events, kept: Tensor) -> Float[Tensor, "B n D"]:
         del kept
         out: Tensor = self.out(join_heads(mixed))
         return out

@@ -17,7 +17,7 @@ from math import log
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
@@ -26,20 +26,20 @@ from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.published_layers import ConvolvedLayer, ShortConvolution
-from linrec_bench.attention.spec import EAGER, Spec, State
+from linrec_bench.attention.spec import EAGER, Events, Mask, Spec, State, Tokens
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     dt: Float[Tensor, "B H N 1"],
     a: Float[Tensor, "H 1 1"],
     skip: Float[Tensor, "H 1 1"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; dt >= 0, a < 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
     return scan(_step, zero_state(q), (q, k, v, dt), padding_mask, weights=(a, skip))
@@ -47,14 +47,14 @@ def core(
 
 def step(
     state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    q: Events,
+    k: Events,
+    v: Events,
     *,
     dt: Float[Tensor, "B H n 1"],
     a: Float[Tensor, "H 1 1"],
     skip: Float[Tensor, "H 1 1"],
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+) -> tuple[State, Events]:
     """The recurrence, for each event."""
     return advance(_step, state, (q, k, v, dt), weights=(a, skip))
 
@@ -64,14 +64,7 @@ def _by_kernel(q: Tensor, k: Tensor, v: Tensor, dt: Tensor, *, a: Tensor, skip: 
 
 
 def _step(
-    state: State,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    dt: Tensor,
-    pad: Tensor | None,
-    a: Tensor,
-    skip: Tensor,
+    state: State, q: Tensor, k: Tensor, v: Tensor, dt: Tensor, pad: Tensor | None, a: Tensor, skip: Tensor
 ) -> tuple[State, Tensor]:
     dt = drop_padding(dt, pad)
     out, after = decayed_product(q, drop_padding(k, pad) * dt, v, a * dt, state[0])
@@ -79,16 +72,16 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     dt: Float[Tensor, "B H N 1"],
     a: Float[Tensor, "H 1 1"],
     skip: Float[Tensor, "H 1 1"],
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The N x N weights of the dual form: (q_i . k_j) exp(sum of A dt over j + 1 .. i) dt_j."""
     SPEC.check_direction(causal=causal)
     if padding_mask is not None:
@@ -155,7 +148,7 @@ class Mamba2Layer(ConvolvedLayer):
         self.norm = nn.RMSNorm(inner, eps=1e-5)
         self.out = nn.Linear(inner, hidden_size, bias=False)
 
-    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+    def leave(self, mixed: Events, kept: Tensor) -> Float[Tensor, "B n D"]:
         out: Tensor = self.out(self.norm(join_heads(mixed) * F.silu(self.gate(kept))))
         return out
 

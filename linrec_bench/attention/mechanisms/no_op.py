@@ -7,29 +7,17 @@ Unlike `copy` it moves nothing: what is measured of it is what every other measu
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float
-from torch import Tensor
-
 from linrec_bench.attention.mechanisms import copy
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
-def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """v itself, the same tensor: writing into the output would write into v."""
     del q, k, padding_mask, causal
     return v
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """v itself."""
     del q, k
     return state, v

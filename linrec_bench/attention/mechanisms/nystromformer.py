@@ -25,19 +25,19 @@ from linrec_bench.attention.layer import AttentionLayer, join_heads
 from linrec_bench.attention.mechanisms.sdpa import kernel
 from linrec_bench.attention.ops.blockwise import state_dtype
 from linrec_bench.attention.ops.compact_padding import real_first, take
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention.spec import Mask, Spec, Tokens
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     landmarks: int = 64,
     iterations: int = 6,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N m d + m^3) operations; half types are computed in float32.
 
     A row of padding alone gives finite numbers without meaning.
@@ -61,13 +61,13 @@ def core(
     return F.scaled_dot_product_attention(q, keys, values, attn_mask=filled).to(dtype)
 
 
-def _seen(real: Bool[Tensor, "B N"] | None) -> Bool[Tensor, "B 1 1 N"] | None:
+def _seen(real: Mask) -> Bool[Tensor, "B 1 1 N"] | None:
     """A mask of keys; rows of padding alone see everything: kernels differ in what they give for nothing."""
     return None if real is None else (real | ~real.any(dim=1, keepdim=True))[:, None, None, :]
 
 
 def _segments(
-    padding_mask: Bool[Tensor, "B N"] | None, like: Float[Tensor, "B H N d"], count: int
+    padding_mask: Mask, like: Tokens, count: int
 ) -> tuple[Int[Tensor, "B m c"], Bool[Tensor, "B m c"]]:
     """The places of the tokens of each segment, and which of these places belong to it.
 
@@ -86,7 +86,7 @@ def _segments(
 
 
 def _means(
-    x: Float[Tensor, "B H N d"], places: Int[Tensor, "B m c"], inside: Bool[Tensor, "B m c"]
+    x: Tokens, places: Int[Tensor, "B m c"], inside: Bool[Tensor, "B m c"]
 ) -> Float[Tensor, "B H m d"]:
     """The mean of each segment, zero for an empty one."""
     inside = inside[:, None, :, :, None]
@@ -136,9 +136,7 @@ class NystromformerLayer(AttentionLayer):
             heads, heads, (kernel_size, 1), padding=(kernel_size // 2, 0), groups=heads, bias=False
         )
 
-    def mixed(
-        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
+    def mixed(self, x: Float[Tensor, "B N D"], padding_mask: Mask = None) -> Float[Tensor, "B N D"]:
         q, k, v, _ = self.enter(x)
         mixed = self.attention(q, k, v, padding_mask)
         if padding_mask is not None:
@@ -147,15 +145,15 @@ class NystromformerLayer(AttentionLayer):
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     landmarks: int = 64,
     iterations: int = 6,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """One row of the batch after another, its real tokens alone: the three matrices written out."""
     del causal
     out = torch.zeros_like(v)

@@ -17,13 +17,13 @@ exponent may be subtracted; that of a key is at most |w_r|^2 / 2, as w . y - |y|
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.ops import feature_map_attention
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
 from linrec_bench.attention.ops.row_normalise import weigh_plainly
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
 class RandomFeatures(nn.Module):
@@ -66,15 +66,15 @@ def orthogonal_features(features: int, head_size: int) -> Float[Tensor, "m d"]:
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     projection: Float[Tensor, "m d"],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-6,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N m d) operations; see the module for the equation."""
     return feature_map_attention.attend(
         _maps(projection),
@@ -94,14 +94,8 @@ def init_state(like: Float[Tensor, "B H _ d"], *, features: int = 0) -> State:
 
 
 def step(
-    state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
-    *,
-    projection: Float[Tensor, "m d"],
-    eps: float = 1e-6,
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+    state: State, q: Events, k: Events, v: Events, *, projection: Float[Tensor, "m d"], eps: float = 1e-6
+) -> tuple[State, Events]:
     """The sums after each event, and the quotient that its query reads."""
     return feature_map_attention.decode(_maps(projection), state, q, k, v, weights=(projection,), eps=eps)
 
@@ -127,15 +121,15 @@ def _keys(k: Tensor, projection: Tensor) -> Tensor:
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     projection: Float[Tensor, "m d"],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-6,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The N x N estimates of exp(q . k / sqrt(d)), up to a factor for each query, divided by their sums."""
     size = q.shape[-1] ** 0.25
     queries = torch.einsum("bhid,md->bhim", q / size, projection)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from linrec_bench.attention.mechanisms.based import projected_size, projection
@@ -26,7 +26,7 @@ from linrec_bench.attention.ops import feature_map_attention
 from linrec_bench.attention.ops.causal_product import Kernel
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
 from linrec_bench.attention.ops.feature_maps import squares
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
 class LearnableKernel(nn.Module):
@@ -52,9 +52,9 @@ class LearnableKernel(nn.Module):
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     query_projection: Float[Tensor, "H d f"],
     query_gamma: Float[Tensor, "H 1 f"],
@@ -62,10 +62,10 @@ def core(
     key_projection: Float[Tensor, "H d f"],
     key_gamma: Float[Tensor, "H 1 f"],
     key_beta: Float[Tensor, "H 1 f"],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-12,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """o [B, H, N, d] in O(N f^2 d) operations; see the module for the equation."""
     return feature_map_attention.attend(
         _maps(query_projection.shape[-1]),
@@ -87,9 +87,9 @@ def init_state(like: Float[Tensor, "B H _ d"], *, feature_dim: int = 0) -> State
 
 def step(
     state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
+    q: Events,
+    k: Events,
+    v: Events,
     *,
     query_projection: Float[Tensor, "H d f"],
     query_gamma: Float[Tensor, "H 1 f"],
@@ -98,7 +98,7 @@ def step(
     key_gamma: Float[Tensor, "H 1 f"],
     key_beta: Float[Tensor, "H 1 f"],
     eps: float = 1e-12,
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+) -> tuple[State, Events]:
     """The sums after each event, and the quotient that its query reads."""
     weights = (query_projection, query_gamma, query_beta, key_projection, key_gamma, key_beta)
     return feature_map_attention.decode(
@@ -131,9 +131,9 @@ def _affine(x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    q: Tokens,
+    k: Tokens,
+    v: Tokens,
     *,
     query_projection: Float[Tensor, "H d f"],
     query_gamma: Float[Tensor, "H 1 f"],
@@ -141,10 +141,10 @@ def reference(
     key_projection: Float[Tensor, "H d f"],
     key_gamma: Float[Tensor, "H 1 f"],
     key_beta: Float[Tensor, "H 1 f"],
-    padding_mask: Bool[Tensor, "B N"] | None = None,
+    padding_mask: Mask = None,
     causal: bool = False,
     eps: float = 1e-12,
-) -> Float[Tensor, "B H N d"]:
+) -> Tokens:
     """The squares of the N x N scores, masked, and the average of the values that they weigh.
 
     Values are taken relative to that of the heaviest token of each row: for a single one the gradient of the

@@ -22,7 +22,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Real
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import MechanismLayer, join_heads, split_heads
@@ -32,20 +32,14 @@ from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu_plus_one
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
 from linrec_bench.attention.published_layers import ShortConvolution
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 BASE = 10_000.0
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-    eps: float = 1e-6,
-) -> Float[Tensor, "B H N d"]:
+    q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False, eps: float = 1e-6
+) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; no token seen gives zero."""
     if causal:
         sums, total, count = init_state(q)
@@ -63,19 +57,12 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     return zeros(batch, heads, d, d), zeros(batch, heads, 1, d), zeros(batch, 1, 1, 1)
 
 
-def step(
-    state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
-    *,
-    eps: float = 1e-6,
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events, *, eps: float = 1e-6) -> tuple[State, Events]:
     """Both sums after each event, and the quotient that its query reads."""
     return advance(partial(_step, eps=eps), state, (q, k, v))
 
 
-def rotate(x: Float[Tensor, "B H n d"], positions: Real[Tensor, "#B 1 n 1"]) -> Float[Tensor, "B H n d"]:
+def rotate(x: Events, positions: Real[Tensor, "#B 1 n 1"]) -> Events:
     """R_n x_n over the H d features of a token; the last one of an odd number of them stays."""
     heads, d = x.shape[1], x.shape[-1]
     if d % 2 and heads > 1:
@@ -122,14 +109,8 @@ def _step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-    eps: float = 1e-6,
-) -> Float[Tensor, "B H N d"]:
+    q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False, eps: float = 1e-6
+) -> Tokens:
     """The N x N weights above and below the line, pair of features by pair, as complex numbers."""
     batch, heads, length, d = q.shape
     queries, keys = F.elu(q) + 1, F.elu(k) + 1
@@ -180,13 +161,11 @@ class RELALayer(MechanismLayer):
         q, k = self.qk(x).chunk(2, dim=-1)
         return split_heads(q, self.heads), split_heads(k, self.heads), split_heads(x, self.heads), x
 
-    def leave(self, mixed: Float[Tensor, "B H n d"], kept: Tensor) -> Float[Tensor, "B n D"]:
+    def leave(self, mixed: Events, kept: Tensor) -> Float[Tensor, "B n D"]:
         """`kept` is the local shortcut here."""
         return join_heads(mixed) + kept
 
-    def forward(
-        self, x: Float[Tensor, "B N D"], padding_mask: Bool[Tensor, "B N"] | None = None
-    ) -> Float[Tensor, "B N D"]:
+    def forward(self, x: Float[Tensor, "B N D"], padding_mask: Mask = None) -> Float[Tensor, "B N D"]:
         *qkv, _ = self.enter(x)
         near: Tensor = self.shortcut(x, padding_mask)
         return self.leave(self.attention(*qkv, padding_mask), near)

@@ -17,7 +17,7 @@ from functools import partial
 from math import log1p
 
 import torch
-from jaxtyping import Bool, Float, Real
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
@@ -25,17 +25,10 @@ from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.published_layers import GatedLayer
-from linrec_bench.attention.spec import EAGER, Spec, State
+from linrec_bench.attention.spec import EAGER, Events, Mask, Spec, State, Tokens
 
 
-def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
     product, count = init_state(q)
@@ -51,9 +44,7 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     return zeros(batch, heads, d, d), zeros(batch, 1, 1, 1)
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """Equation 6 of the paper, for each event."""
     return advance(_step, state, (q, k, v))
 
@@ -64,7 +55,7 @@ def log_rates(like: Float[Tensor, "B H _ d"]) -> Float[Tensor, "1 H 1 1"]:
     return like.new_tensor(rates)[None, :, None, None]
 
 
-def rotate(x: Float[Tensor, "B H n d"], positions: Real[Tensor, "#B 1 n 1"]) -> Float[Tensor, "B H n d"]:
+def rotate(x: Events, positions: Real[Tensor, "#B 1 n 1"]) -> Events:
     """R_n x_n; the last feature of an odd number of them stays."""
     pairs = x.shape[-1] // 2
     spacing = torch.arange(pairs, dtype=torch.float64, device=x.device) / max(pairs - 1, 1)
@@ -93,14 +84,7 @@ def _step(state: State, q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> 
     return (product, positions[..., -1:, :]), out
 
 
-def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def reference(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """(Q K^T * D) V with the N x N weights written out; pairs of features as complex numbers."""
     SPEC.check_direction(causal=causal)
     heads, length, d = q.shape[1:]

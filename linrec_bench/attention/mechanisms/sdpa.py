@@ -15,8 +15,6 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
-from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -24,17 +22,10 @@ from linrec_bench.attention.backends import native, native_softmax
 from linrec_bench.attention.mechanisms import softmax
 from linrec_bench.attention.ops import kv_cache
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
-def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """o [B, H, N, d] in 4 N^2 d operations a head; O(N) memory but for the backend `math`.
 
     A query that sees no key gives zero. With `causal` and a mask, padded queries give zero too. A model that
@@ -53,9 +44,7 @@ def core(
     return out.masked_fill(blind[:, None, :, None], 0)
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """The same kernel over the cached keys and values; its `is_causal` would align the first rows."""
     state = kv_cache.remember(state, k, v)
     keys, values = state

@@ -23,18 +23,12 @@ from torch import Tensor
 
 from linrec_bench.attention.mechanisms.sdpa import kernel
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
-from linrec_bench.attention.spec import Spec, State, Unsupported
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
 
 
 def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-    window: int = 128,
-) -> Float[Tensor, "B H N d"]:
+    q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False, window: int = 128
+) -> Tokens:
     """o [B, H, N, d] in 8 N w d operations a head, 12 N w d without causality, and O(N d) memory.
 
     Padded queries give finite numbers without meaning.
@@ -125,7 +119,7 @@ def init_state(like: Float[Tensor, "B H _ d"], *, window: int = 128) -> State:
     return keys, values, torch.zeros((), dtype=torch.int64, device=like.device)
 
 
-def remember(state: State, k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]) -> State:
+def remember(state: State, k: Events, v: Events) -> State:
     """The rings with the new events in the places of the oldest. Writes in place."""
     keys, values, count = state
     window, new = keys.shape[2], k.shape[2]
@@ -136,9 +130,7 @@ def remember(state: State, k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n 
     return keys, values, count + new
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """The events among the last w of what came before them and themselves."""
     keys, values, count = state
     window, new = keys.shape[2], q.shape[2]
@@ -161,14 +153,8 @@ def step(
 
 
 def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-    window: int = 128,
-) -> Float[Tensor, "B H N d"]:
+    q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False, window: int = 128
+) -> Tokens:
     """The N x N weights of softmax, but for pairs of real tokens whose places are w or more apart."""
     batch, _, length, d = q.shape
     real = padding_mask if padding_mask is not None else q.new_ones(batch, length, dtype=torch.bool)

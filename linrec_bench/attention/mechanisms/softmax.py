@@ -13,17 +13,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linrec_bench.attention.ops import kv_cache
-from linrec_bench.attention.spec import Spec, State
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
 
 
-def core(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """o [B, H, N, d] in 4 N^2 d operations a head and O(N^2) memory."""
     length = q.shape[-2]
     scores = (q * q.shape[-1] ** -0.5) @ k.mT
@@ -53,9 +46,7 @@ def one_query(
     return torch.matmul(scores.softmax(dim=-1), v)
 
 
-def step(
-    state: State, q: Float[Tensor, "B H n d"], k: Float[Tensor, "B H n d"], v: Float[Tensor, "B H n d"]
-) -> tuple[State, Float[Tensor, "B H n d"]]:
+def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
     """The next rows of the same weights, over the cached keys and values."""
     state = kv_cache.remember(state, k, v)
     keys, values = state
@@ -67,14 +58,7 @@ def step(
     return state, torch.matmul(scores.softmax(dim=-1), values)
 
 
-def reference(
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
-    *,
-    padding_mask: Bool[Tensor, "B N"] | None = None,
-    causal: bool = False,
-) -> Float[Tensor, "B H N d"]:
+def reference(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
     """Exponentials of the scores, multiplied by what is visible, divided by their row sums."""
     batch, _, length, d = q.shape
     visible = q.new_ones(batch, 1, length, length)

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -33,6 +33,7 @@ EAGER = "eager"
 
 # Any in the protocols below: what follows the arguments that all mechanisms share are the tensors and the
 # settings of one of them, which no common type can name. `Spec` checks the shared ones when it is made.
+@runtime_checkable
 class Core(Protocol):
     """`(q, k, v, *, padding_mask, causal, **tensors, **settings) -> o`.
 
@@ -43,6 +44,7 @@ class Core(Protocol):
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> Tensor: ...
 
 
+@runtime_checkable
 class GateModule(Protocol):
     """`(hidden_size, heads, *, seq_len, **settings) -> module`, a class of modules.
 
@@ -54,6 +56,7 @@ class GateModule(Protocol):
     def __call__(self, hidden_size: int, heads: int, *args: Any, **kwargs: Any) -> nn.Module: ...
 
 
+@runtime_checkable
 class Layer(Protocol):
     """`(hidden_size, heads, *, causal, seq_len, **settings) -> module`, a class of modules.
 
@@ -68,6 +71,7 @@ class Layer(Protocol):
     def __call__(self, hidden_size: int, heads: int, *args: Any, **kwargs: Any) -> nn.Module: ...
 
 
+@runtime_checkable
 class InitState(Protocol):
     """`(like, *, seq_len, **settings) -> state` before the first event, for inputs of the shape, type and
     device of `like` [B, H, *, d] and at most `seq_len` events."""
@@ -75,6 +79,7 @@ class InitState(Protocol):
     def __call__(self, like: Tensor, *args: Any, **kwargs: Any) -> State: ...
 
 
+@runtime_checkable
 class Step(Protocol):
     """`(state, q, k, v, **tensors, **settings) -> (state, o)` for the n >= 1 events that follow.
 
@@ -86,12 +91,14 @@ class Step(Protocol):
     ) -> tuple[State, Tensor]: ...
 
 
+@runtime_checkable
 class Remember(Protocol):
     """`(state, k, v, **tensors) -> state` after events whose outputs are not needed; k, v: [B, H, n, d]."""
 
     def __call__(self, state: State, k: Tensor, v: Tensor, *args: Any, **kwargs: Any) -> State: ...
 
 
+@runtime_checkable
 class OneQuery(Protocol):
     """Rows of `core` alone: of M queries that all see the keys `seen` [B, N], one at least.
 
@@ -102,6 +109,7 @@ class OneQuery(Protocol):
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, seen: Tensor, scale: float) -> Tensor: ...
 
 
+@runtime_checkable
 class Refusal(Protocol):
     """Why an implementation raises `Unsupported` for such tensors; None where it runs them.
 

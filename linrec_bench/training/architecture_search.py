@@ -17,7 +17,7 @@ class ArchitectureSteps:
     training batch, and groups alternate.
     """
 
-    def __init__(self, model: Recommender, *, learning_rate: float) -> None:
+    def __init__(self, model: nn.Module, *, learning_rate: float) -> None:
         self.model = model if isinstance(model, Supernet) else None
         groups = () if self.model is None else self.model.architecture_parameters()
         self.optimizers = [torch.optim.Adam(group, lr=learning_rate) for group in groups]

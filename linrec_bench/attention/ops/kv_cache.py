@@ -41,7 +41,7 @@ def extend(past: Real[Tensor, "B H t d"], new: Real[Tensor, "B H n d"]) -> Real[
     return whole
 
 
-def room(past: Float[Tensor, "B H t d"]) -> int:
+def room(past: Real[Tensor, "B H t d"]) -> int:
     """How many events fit the memory that a cached tensor is a view of."""
     return past.stride(1) // past.shape[-1]
 

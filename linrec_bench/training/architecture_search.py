@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from linrec_bench.models.spec import Recommender, Supernet
+from linrec_bench.models.spec import Supernet
 
 
 class ArchitectureSteps:

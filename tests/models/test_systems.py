@@ -185,7 +185,7 @@ def test_lrurec_follows_its_recurrence(recommender, rows, states):
         for weight in model.stack.parameters():
             weight.add_(0.3 * torch.randn_like(weight))
     layer, block = model.stack.blocks[0].attention, model.stack.blocks[0]
-    nu, theta, gamma = (layer.units(None)[name].flatten() for name in ("nu", "theta", "gamma"))
+    nu, theta, gamma = (layer.gates(None)[name].flatten() for name in ("nu", "theta", "gamma"))
     lamb = torch.exp(torch.complex(-nu, theta))
     w_in, b_in = (torch.complex(*part.chunk(2)) for part in (layer.enter.weight, layer.enter.bias))
     w_out = torch.complex(layer.leave.weight[:, :32], -layer.leave.weight[:, 32:])

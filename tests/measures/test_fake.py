@@ -54,6 +54,7 @@ class Checked(fake.FakeWatch):
         return out
 
 
+@pytest.mark.slow
 def test_every_answer_is_that_of_the_kernel(monkeypatch):
     monkeypatch.setattr(exact, "FakeWatch", Checked)
     Checked.compared.clear()

@@ -118,7 +118,7 @@ class Prepared:
 
     model: Recommender | Baseline
     chosen: str
-    costs: tuple[tuple[str, float, str], ...]
+    costs: tuple[tuple[str, float | int, str], ...]
 
 
 def trained(
@@ -217,7 +217,7 @@ def _fitted(
         )
 
 
-def _costs(model: Recommender, fitted: Fit, seq_len: int) -> tuple[tuple[str, float, str], ...]:
+def _costs(model: Recommender, fitted: Fit, seq_len: int) -> tuple[tuple[str, float | int, str], ...]:
     return (
         ("train_time", fitted.train_s, "s"),
         ("best_epoch", fitted.best_epoch, "1"),

@@ -77,8 +77,8 @@ class Split:
 
 def from_interactions(
     user: Shaped[np.ndarray, " E"],
-    item: Shaped[np.ndarray, " E"],
-    timestamp: Shaped[np.ndarray, " E"],
+    item: Shaped[np.ndarray, " _"],
+    timestamp: Shaped[np.ndarray, " _"],
     *,
     min_interactions: int = 5,
 ) -> Sequences:

@@ -38,7 +38,7 @@ def test_mistakes_in_names_and_parameters_are_named(name, params, message):
 
 
 def test_parameters_reach_the_source():
-    assert data.load("synthetic", users=7, noise=0).n_users == 7
+    assert data.load("synthetic", users=7, noise=0.0).n_users == 7
 
 
 def test_only_some_sources_can_be_fetched():

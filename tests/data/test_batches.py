@@ -112,7 +112,10 @@ def test_a_batch_is_as_wide_as_its_longest_row_or_as_asked():
 def test_an_epoch_holds_every_row_once_and_repeats_by_seed(lengths, batch_size, bucket, seed):
     def epoch():
         rng = np.random.default_rng(seed)
-        return [rows.tolist() for rows in shuffled(np.array(lengths, dtype=np.int64), batch_size, rng, bucket=bucket)]
+        return [
+            rows.tolist()
+            for rows in shuffled(np.array(lengths, dtype=np.int64), batch_size, rng, bucket=bucket)
+        ]
 
     batches = epoch()
     assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))

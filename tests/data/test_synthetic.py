@@ -113,4 +113,4 @@ def test_log_normal_lengths_have_their_mean_and_a_long_tail():
     successor = dict(zip(history[:-3], history[3:], strict=True))
     assert [successor[item] for item in history[:-3]] == history[3:].tolist()
     with pytest.raises(ValueError, match="sigma is 4; expected a number from 0 to 3"):
-        synthetic.load(sigma=4.0)
+        synthetic.load(sigma=4)

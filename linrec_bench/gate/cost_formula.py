@@ -124,8 +124,6 @@ def cost(name: str, *, causal: bool, phase: str, params: Params = ()) -> Cost:
     `ValueError` for an unknown mechanism or parameter.
     """
 
-    attention.registry()[name].check_params(dict(params))
-
     def count(shape: Shape) -> dict[str, int]:
         return counts_at(name, shape, causal=causal, phase=phase, params=params)
 

@@ -187,13 +187,13 @@ def test_lrurec_follows_its_recurrence(recommender, rows, states):
     layer, block = model.stack.blocks[0].attention, model.stack.blocks[0]
     nu, theta, gamma = (layer.gates(None)[name].flatten() for name in ("nu", "theta", "gamma"))
     lamb = torch.exp(torch.complex(-nu, theta))
-    w_in, b_in = (torch.complex(*part.chunk(2)) for part in (layer.enter.weight, layer.enter.bias))
-    w_out = torch.complex(layer.leave.weight[:, :32], -layer.leave.weight[:, 32:])
+    w_in, b_in = (torch.complex(*part.chunk(2)) for part in (layer.into.weight, layer.into.bias))
+    w_out = torch.complex(layer.out.weight[:, :32], -layer.out.weight[:, 32:])
     hidden = torch.zeros(3, 32, dtype=torch.complex128)
     for items, found in zip(rows().T, states(model, rows()).transpose(0, 1), strict=True):
         x = model.norm(model.items.weight[items, :-1])
         hidden = lamb * hidden + gamma * (x.cdouble() @ w_in.T + b_in)
-        x = block.attention_norm(x + (hidden @ w_out.T).real + layer.leave.bias)
+        x = block.attention_norm(x + (hidden @ w_out.T).real + layer.out.bias)
         x = block.feed_forward_norm(x + block.feed_forward(x))
         torch.testing.assert_close(found[:, :-1], x)
 

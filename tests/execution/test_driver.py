@@ -275,3 +275,10 @@ def test_arrays_of_a_trial_are_stored_with_it(run):
     execute(run, [training("a")], FakeExecutor({("a", 0): result}))
     (arrays,) = run.ranks().values()
     assert arrays["rank"].tolist() == [1, 2]
+
+
+def test_rounds_of_a_case_run_one_after_another_so_that_a_failure_ends_them(run):
+    executor = FakeExecutor({("a", 0): TrialResult(status="oom", seconds=1.0)}, slots=2)
+    execute(run, [training("a", rounds=2)], executor)
+    assert executor.ran == [("a", 8, 0)]
+    assert closings(run) == [("a", 8, 0, "oom"), ("a", 8, 1, "skipped")]

@@ -233,6 +233,15 @@ def test_a_bad_flag_is_said(setting, expected):
     assert expected in message(GOOD, settings=[setting])
 
 
+def test_a_flag_is_blamed_where_sweeps_and_parts_of_a_value_take_it():
+    text = "task: core\nattention: [softmax]\nfixed: {seq_len: 8}\nsweeps: [{}, {rounds: 5}]\n"
+    assert message(text, settings=["rounds=0"]).startswith("--set rounds=0: Input should be greater than 0")
+    found = message(GOOD, settings=["grid.seq_len.to=10"])
+    assert found.startswith("--set grid.seq_len.to=10: from 128 is above to 10")
+    # What no flag gave is blamed on the file.
+    assert message(GOOD.replace("heads: 2", "heads: two"), settings=["rounds=1"]).startswith("s.yaml:5:16: ")
+
+
 SCALED = (
     GOOD + "per_device: {cuda: {rounds: 7}}\n"
     "scales:\n  small: {rounds: 1, grid: {seq_len: {to: 256}}}\n"

@@ -6,14 +6,7 @@ import pandas as pd
 
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
 
-KINDS = {
-    "saved": "saved for backward",
-    "live": "other live tensors",
-    "process": "rest of the process",
-    "allocated": "allocated tensors",
-    "reserved": "reserved by the allocator",
-    "driver": "beyond the allocator",
-}
+KINDS = ("saved", "live", "process", "allocated", "reserved", "driver")
 """The parts in the order in which they are stacked; the first three on a CPU, saved and the rest on CUDA."""
 
 

@@ -15,7 +15,7 @@ from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style
 from linrec_bench.figures.ticks import formatter
 from linrec_bench.figures.tooltips import TooltipFigure, add_tooltip, name_panel
-from linrec_bench.presentation import case_names, numbers
+from linrec_bench.presentation import case_names, numbers, words
 
 SETTINGS = (*curves.DOWN, *curves.ACROSS)
 
@@ -142,8 +142,8 @@ def _add_tooltips(ax: Axes, table: pd.DataFrame) -> None:
         total, below = float(row.sum()), 0.0
         for kind, size in row.dropna().items():
             share = numbers.percent(size / total)
-            words = f"{name}: {KINDS[str(kind)]} {numbers.memory(size)}, {share} of the sum"
-            add_tooltip(ax, below + size / 2, at, words, series=str(name))
+            text = f"{name}: {words.MEMORY_KIND[str(kind)]} {numbers.memory(size)}, {share} of the sum"
+            add_tooltip(ax, below + size / 2, at, text, series=str(name))
             below += float(size)
 
 
@@ -163,12 +163,12 @@ def _draw_key(figure: TooltipFigure, ax: Axes, kinds: list[str], style: Style) -
         figure.text(
             x + 0.14 * style.scale / width,
             y,
-            KINDS[kind],
+            words.MEMORY_KIND[kind],
             fontsize=style.points(8.5),
             va="center_baseline",
             gid="kind",
         )
-        x += (0.34 + 0.066 * len(KINDS[kind])) * style.scale / width
+        x += (0.34 + 0.066 * len(words.MEMORY_KIND[kind])) * style.scale / width
 
 
 SPEC = FigureSpec(

@@ -73,6 +73,16 @@ COST = {
 }
 """Columns of a summary."""
 
+MEMORY_KIND = {
+    "saved": "saved for backward",
+    "live": "other live tensors",
+    "process": "rest of the process",
+    "allocated": "allocated tensors",
+    "reserved": "reserved by the allocator",
+    "driver": "beyond the allocator",
+}
+"""Parts of peak memory."""
+
 CHEAPER = {"time_s": "faster", "memory_bytes": "leaner"}
 """A mechanism that costs less of it is called so."""
 

@@ -221,8 +221,13 @@ def _short(declaration: str) -> str:
 
 
 def _rounded(text: str) -> str:
-    """The numbers of a text with at most two decimals."""
-    return re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
+    """The numbers of a text to a tenth, those below ten to a hundredth: markers are small."""
+
+    def shorter(found: re.Match[str]) -> str:
+        value = float(found[0])
+        return f"{value:.{1 if abs(value) >= 10 else 2}f}".rstrip("0").rstrip(".")
+
+    return re.sub(r"-?\d+\.\d+", shorter, text)
 
 
 def _path(data: str) -> str:

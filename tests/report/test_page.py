@@ -14,7 +14,9 @@ from linrec_bench.report import html
 from linrec_bench.report.frames import cost_parts
 from linrec_bench.report.legend import Legend
 from linrec_bench.report.page import section, table_html
+from linrec_bench.report.sources import read
 from linrec_bench.report.tables import cost_tables
+from linrec_bench.results.store import Run
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -162,3 +164,10 @@ def test_notes_on_what_was_left_out_stand_on_the_page(source):
 
 def test_the_page_is_small(page):
     assert len(page) < 200_000
+
+
+def test_the_page_of_the_quick_suite_stays_below_600_kb():
+    quick = Path(__file__).parents[2] / "results" / "reference" / "cpu" / "quick"
+    page = html([read(Run(quick))])
+    assert page.count('<figure class="chart"') > 4
+    assert len(page.encode()) < 600_000

@@ -1,7 +1,7 @@
-"""Work that a program does again and again, named for whoever counts it.
+"""Hook that lets counters evaluate repeated blocks once.
 
-What runs block by block hands each block to `run`. Normally that is a call. Inside `taken_by` a taker answers
-instead, which may know what a block of that form costs: see `measures.repeats`.
+Code that works block by block passes each block to `run`, which normally calls it. Inside `taken_by` the
+taker is called instead; a counter may already know the cost of such a block.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def run(function: Callable[..., R], *inputs: object) -> R:
 
 @contextmanager
 def taken_by(taker: Taker | None) -> Iterator[None]:
-    """Inside, `taker` answers for every `run`; None means that everything runs."""
+    """Within the context, `taker` evaluates every `run`; with None each block is called."""
     global _taker
     before, _taker = _taker, taker
     try:

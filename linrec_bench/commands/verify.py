@@ -65,7 +65,7 @@ def cards(names: Sequence[str], *, plugins: Sequence[Path] = ()) -> list[Card]:
 def cards_of(cases: Iterable[Case], known: Sequence[Mapping[str, object]] = ()) -> list[Mapping[str, object]]:
     """A card of each mechanism and parameters in each direction that the cases ask for and it has; for JSON.
 
-    One that is among `known`, the cards of runs with the fingerprint of now, is not probed again, unless
+    One that is among `known`, the cards of runs with the current fingerprint, is not probed again, unless
     something could not be probed then or the fingerprint does not tell of all its code.
     """
     earlier = {
@@ -84,7 +84,7 @@ def cards_of(cases: Iterable[Case], known: Sequence[Mapping[str, object]] = ()) 
 
 
 def _is_of_the_package(spec: Spec, params: Params) -> bool:
-    """Whether the fingerprint tells of all its code: not of entry points, nor of what backends call."""
+    """Whether the fingerprint covers all of its code: not that of entry points and backends."""
     modules = [module for name, module in sys.modules.items() if name.startswith(f"{attention.__name__}.")]
     return any(getattr(module, "SPEC", None) is spec for module in modules) and "backend" not in dict(params)
 

@@ -1,4 +1,4 @@
-"""`linrec-bench calibrate`: how often the gate would cry wolf on this machine, and what it would catch.
+"""`linrec-bench calibrate`: false alarms and detected slowdowns of timed checks on this machine.
 
 Rounds of a few cases are measured once, in fresh processes, interleaved; `analysis.power` draws A/A and
 planted checks from them. Exact counts have no noise, so they are only counted again: as they are, and with

@@ -70,7 +70,7 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureSpec:
-    """A word of a suite's `measures:`, and how it is taken.
+    """A name in a suite's `measures:` and how it is measured.
 
     `quantities` are all that it may leave in the rows. `readings` takes them of a workload, in every process
     or, where the number does not vary between them (`once`), in the first. `around` takes them of a whole

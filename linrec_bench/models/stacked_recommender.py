@@ -10,8 +10,10 @@ from linrec_bench.models.stack import Mechanism, Memory, Stack
 
 
 class StackedRecommender(Recommender):
-    """`items` and `stack` are set by a subclass, which says with `_embedded` what the stack reads and with
-    `_states` what becomes of what it gives, where they are not the rows and the states themselves."""
+    """A subclass sets `items` and `stack`.
+
+    Override `_embedded` to transform the stack's input and `_states` to transform its output.
+    """
 
     items: nn.Embedding
     stack: Stack

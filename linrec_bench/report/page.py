@@ -53,7 +53,7 @@ class Section:
 
 
 def section(source: Source, *, id: str) -> Section:
-    """What is told of one run."""
+    """The report section of one run."""
     summary, reference = source.summary, source.reference
     parts = cost_parts(summary)
     found = findings(summary, reference, source.quality)

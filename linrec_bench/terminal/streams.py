@@ -1,4 +1,4 @@
-"""The two streams: `out` for what was asked for, `talk` beside it for the person who watches.
+"""The two streams: `out` for results (stdout), `talk` for progress and messages (stderr).
 
 Neither reads markup: a message such as `expected [B, N]` is printed as it is.
 """
@@ -14,7 +14,7 @@ talk = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def say(text: str) -> None:
-    """A line for the person who watches, beside whatever goes to standard output."""
+    """Print a message on stderr."""
     talk.print(text, soft_wrap=True)
 
 

@@ -47,10 +47,10 @@ class State(TypedDict):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training keeps its state, and how often: the file is the caller's to remove at the end.
+    """The file of a training's state, which the caller removes at the end.
 
-    `identity` says which training it is, so that no other goes on from its file: the id of a case. A state is
-    kept at the first chance (after a step, after an epoch) when `every_s` seconds have gone by.
+    `identity` is the id of the case; a training with another one refuses the file. A state is saved after the
+    first step or epoch that ends `every_s` seconds or more after the last one.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class Checkpoint:
     every_s: float = 60.0
 
     def save(self, state: State) -> None:
-        """Replace the file whole: whoever reads it finds the state before or this one."""
+        """Replace the file atomically: a reader gets the previous state or this one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f"{self.path.name}.partial")
         with temporary.open("wb") as file:
@@ -80,10 +80,12 @@ class Checkpoint:
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ValueError(
-                f"checkpoint {self.path} cannot be read ({reason}); remove it to train anew"
+                f"checkpoint {self.path} cannot be read ({reason}); remove it to train from the start"
             ) from error
         if not isinstance(found, dict) or found.get("format") != _FORMAT:
-            raise ValueError(f"checkpoint {self.path} is not of format {_FORMAT}; remove it to train anew")
+            raise ValueError(
+                f"checkpoint {self.path} is not of format {_FORMAT}; remove it to train from the start"
+            )
         if found["identity"] != self.identity:
             raise ValueError(
                 f"checkpoint {self.path} is of training {found['identity']}; expected {self.identity}"

@@ -82,21 +82,21 @@ def fit(
 ) -> Fit:
     """Train the model in place; it ends with the weights of its best epoch by validation NDCG@10.
 
-    `rows` are those of the objective (`objectives.rows_of`); `counts` tell how often each item occurs in
+    `rows` are those of the objective (`objectives.rows_of`); `counts` holds how often each item occurs in
     training, for negatives by popularity. `validate` ranks the validation queries with the model as it is.
-    `meter` tells the joules of the device; without one they are not known.
+    `meter` measures the energy of the device; without one, epochs have no joules.
     Everything follows from `seed` (torch's global generator is seeded); under `budget_seconds` the number of
     steps depends on the machine.
 
-    With a `checkpoint` whose file exists the training goes on from it: `on_epoch` is told the epochs behind
-    it again, and the model ends with the weights that it would have had without the interruption, as long as
-    neither a budget nor the machine decides.
+    With a `checkpoint` whose file exists the training resumes from it: `on_epoch` is called again for the
+    finished epochs, and the model ends with the weights that it would have had without the interruption, as
+    long as neither a budget nor the machine decides.
 
-    Raises `ValueError` for an objective that the model may not have, where there are no rows and for a
+    Raises `ValueError` for an objective that the model does not support, for empty `rows`, and for a
     checkpoint of another training, `FloatingPointError` naming the step when the loss is not finite.
     """
     if len(rows) == 0:
-        raise ValueError("there is nothing to train on; expected at least one history of two events")
+        raise ValueError("no training rows; expected at least one history of two events")
     torch.manual_seed(seed)
     run = Run(
         model,
@@ -118,7 +118,7 @@ def fit(
 
 @dataclass
 class _Course:
-    """A training between its epochs: those behind it, the best of them, what is told and kept of them."""
+    """The state of a training between epochs: finished epochs, the best one, callback and checkpoint."""
 
     run: Run
     on_epoch: Callable[[Epoch], None] | None

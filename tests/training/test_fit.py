@@ -222,7 +222,7 @@ def test_all_positions_without_causality_is_refused():
 
 
 def test_nothing_to_train_on_is_refused():
-    with pytest.raises(ValueError, match="nothing to train on"):
+    with pytest.raises(ValueError, match="no training rows"):
         fit(
             model(),
             windows(cycles(length=1), 4),

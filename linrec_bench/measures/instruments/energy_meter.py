@@ -45,8 +45,8 @@ def readings(
     `memory_clock` in MHz, `temperature` in degC, and `throttled`, 1 where clocks were reduced, its detail
     naming the reasons.
 
-    An empty list on a device other than CUDA and where NVML does not know the device (a partition, say); what
-    NVML does not tell of it is absent.
+    An empty list on a device other than CUDA and where NVML does not know the device (a partition, say);
+    readings that NVML does not support are absent.
     """
     with _opened(workload.device) as device:
         return [] if device is None else _loop(workload, device, loop_s, clock)
@@ -55,7 +55,7 @@ def readings(
 class Meter:
     """The energy of a device between `start` and `stop`, any number of times, in J.
 
-    `counter` tells what the device has drawn so far, None where nobody knows; the sum is None from then on.
+    `counter` returns the energy used so far, or None if unknown; then the sum is None, too.
     """
 
     def __init__(self, counter: Callable[[], float | None] = lambda: None) -> None:
@@ -65,7 +65,7 @@ class Meter:
         self._sum_j: float | None = 0.0
 
     def reset(self, joules: float | None = 0.0) -> None:
-        """Begin anew from this sum; what runs is stopped."""
+        """Stop and set the sum."""
         self._sum_j, self._running = joules, False
 
     def start(self) -> None:
@@ -106,7 +106,7 @@ def metered(device: torch.device) -> Iterator[Meter]:
 
 @contextmanager
 def _opened(device: torch.device) -> Iterator[_Device | None]:
-    """What NVML knows the device as; None where there is no such thing."""
+    """The NVML handle of the device; None if there is none."""
     if device.type != "cuda":
         yield None
         return
@@ -133,7 +133,7 @@ def _found(nvml: ModuleType, device: torch.device) -> _Device | None:
 
 
 class _Device:
-    """What NVML tells about one device; None where it does not."""
+    """One device in NVML; unsupported values are None."""
 
     def __init__(self, nvml: ModuleType, uuid: str) -> None:
         self._nvml = nvml

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 @runtime_checkable
 class Observer(Protocol):
-    """Is told of operations; their arguments are anything that a schema can hold."""
+    """Receives each dispatched operation; arguments are of any type that a schema allows."""
 
     def seen(
         self,
@@ -27,7 +27,7 @@ class Observer(Protocol):
 
 
 class Watch(TorchDispatchMode):
-    """Tells every observer of each elementary operation that runs while it is entered.
+    """Passes each elementary operation that runs in its context to every observer.
 
     Composite operations are taken apart first. With gradients torch does that by itself; under
     `inference_mode` it does not, and attention would arrive here as one opaque operation.
@@ -63,7 +63,7 @@ class Watch(TorchDispatchMode):
     def query(
         self, func: OpOverload[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
-        """What is asked of a tensor, without an operation."""
+        """A query of a tensor attribute, without an operation."""
         return func(*args, **kwargs)
 
     def run(

@@ -46,7 +46,7 @@ def run(case: Case, emit: Emit, *, keep: Keep = drop, checkpoint: Checkpoint | N
     Rows: `recall@k`, `ndcg@k`, `mrr@k` in the phases `validation` (one an epoch, `repeat` is its number) and
     `test` (there also `pop_ndcg@k` where the evaluation has such candidates beside its own), and in the
     phase of the case for each group of test queries (`group_by` is `history`, `group` such as `20-49`), with
-    the number of its `queries`; `train_loss`, `epoch_time` an epoch, and `epoch_energy` where NVML reports it;
+    the number of its `queries`; `train_loss`, `epoch_time` an epoch, and `epoch_energy` where NVML has it;
     `train_time`, `test_time`, `best_epoch`, `epochs`, `events_per_second`, `parameters` and `flops`, those
     of ranking one history, at the end. A model that counts instead of learning has no epochs. One that
     searches for its architecture reports that as the phase `search` first: its epochs, `search_time` and

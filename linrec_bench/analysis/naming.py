@@ -36,6 +36,9 @@ def labels_of(cases: pd.DataFrame, typed: str) -> list[str]:
 
 
 def one_of(cases: pd.DataFrame, typed: str) -> str | None:
-    """The label of the mechanism that was typed; None where there is not exactly one."""
+    """The label of the mechanism that was typed, or that is given itself (as that of a system is); None where
+    there is not exactly one."""
+    if (cases["attention"] == typed).any():
+        return typed
     found = labels_of(cases, typed)
     return found[0] if len(found) == 1 else None

@@ -273,7 +273,10 @@ def test_whole_models_are_lines_of_one_panel(decode_summary, decode_samples, art
     """A model that is met with one mechanism goes by its own name, another by both."""
     models = {"softmax": "sasrec", "linrec": "sasrec", "sdpa": "hstu", "copy": "gru4rec"}
     summary, samples = (
-        frame[frame["batch_size"] == 1].assign(model=lambda rows: rows["attention"].map(models))
+        frame[frame["batch_size"] == 1].assign(
+            model=lambda rows: rows["attention"].map(models),
+            model_name=lambda rows: rows["attention"].map(models),
+        )
         for frame in (decode_summary, decode_samples)
     )
     latency = FIGURES["latency"].draw(summary, samples)
@@ -285,7 +288,7 @@ def test_whole_models_are_lines_of_one_panel(decode_summary, decode_samples, art
     assert "No state at all: gru4rec." in " ".join(state.texts[1].get_text().split())
     assert artists(state, "line sasrec, linrec")
     # One model alone keeps the names of its mechanisms.
-    alone = FIGURES["state"].draw(summary.assign(model="sasrec"), samples)
+    alone = FIGURES["state"].draw(summary.assign(model="sasrec", model_name="sasrec"), samples)
     assert artists(alone, "line linrec")
 
 
@@ -323,8 +326,11 @@ def of_systems(quality_samples, planted):
     """Rows of whole systems, made of those of mechanisms: two of sasrec, one of another model and width."""
     models = {"softmax": "sasrec(dropout=0.2)", "linrec": "sasrec(dropout=0.2)", "sdpa": "hstu"}
     layers = {"softmax": 2, "linrec": 2, "sdpa": 4}
+    names = {attention: model.partition("(")[0] for attention, model in models.items()}
     samples = quality_samples.assign(
-        model=quality_samples["attention"].map(models), layers=quality_samples["attention"].map(layers)
+        model=quality_samples["attention"].map(models),
+        model_name=quality_samples["attention"].map(names),
+        layers=quality_samples["attention"].map(layers),
     )
     return summarise(samples, reference="softmax"), samples
 
@@ -358,8 +364,8 @@ def test_systems_are_lines_of_one_panel_of_history_and_of_learning(of_systems, a
 def test_mechanisms_within_models_have_a_panel_a_model(quality_samples, artists):
     both = pd.concat(
         [
-            quality_samples.assign(model=model, case_id=quality_samples["case_id"] + model)
-            for model in ("sasrec(dropout=0.2)", "core")
+            quality_samples.assign(model=model, model_name=name, case_id=quality_samples["case_id"] + model)
+            for model, name in (("sasrec(dropout=0.2)", "sasrec"), ("core", "core"))
         ]
     )
     figure = FIGURES["quality"].draw(summarise(both, reference="softmax"), both)
@@ -393,7 +399,9 @@ def test_quality_by_history_has_a_point_a_group(quality_summary, quality_samples
     assert_readable(figure)
     assert len(FIGURES["quality_by_users"].draw(quality_summary, quality_samples).axes) == 1
     with pytest.raises(NothingToDraw, match="by history"):
-        FIGURES["quality_by_history"].draw(quality_summary, quality_samples[quality_samples["detail"] == ""])
+        FIGURES["quality_by_history"].draw(
+            quality_summary, quality_samples[quality_samples["group_by"] == ""]
+        )
 
 
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)

@@ -123,6 +123,6 @@ def test_costs_name_no_data_set_that_they_do_not_read(decode_samples, tmp_path):
     rows = decode_samples.assign(dataset="ml-1m")
     draw_all(rows, summarise(rows, reference="softmax"), tmp_path, formats=("svg",))
     assert "ml-1m" not in (tmp_path / "latency.svg").read_text()
-    drawn = decode_samples.assign(dataset="lengths of ml-1m")
+    drawn = decode_samples.assign(dataset="lengths of ml-1m", lengths_of="ml-1m")
     draw_all(drawn, summarise(drawn, reference="softmax"), tmp_path, formats=("svg",))
     assert "lengths of ml-1m" in (tmp_path / "latency.svg").read_text()

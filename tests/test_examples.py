@@ -26,8 +26,8 @@ rounds: 1
 """
 RUNS = ("20260101-120000-ab12", "20260102-120000-cd34")
 
-ELSEWHERE = {"calibrate", "data fetch"}
-"""Minutes of measuring, and a download: `test_calibrate` and `data/test_movielens` call them."""
+ELSEWHERE = {"calibrate", "convert", "data fetch"}
+"""Minutes of measuring, a run of an older version, and a download: tests of their own call them."""
 
 MORE = {"predict": ["--only", "seq_len<=256 attention=linrec"]}
 """What makes an example short enough for a test."""
@@ -55,7 +55,7 @@ VERBS = dict(commands(typer.main.get_command(cli.app)))
 EXAMPLES = [
     (name, line)
     for name, command in VERBS.items()
-    for line in re.findall(r"Example: (linrec-bench .+)", command.help)
+    for line in re.findall(r"Example: `?(linrec-bench [^`\n]+)", command.help)
 ]
 
 

@@ -11,9 +11,9 @@ import typer
 def command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs to convert.", metavar="RUN...")],
 ) -> None:
-    """Convert stored runs of an older version to the current file format.
+    """Convert stored runs to the current format.
 
-    Rewrites each run in place, completely or not at all; measured numbers do not change.
+    For runs of an older version. Rewrites each in place, completely or not at all; numbers do not change.
 
     Example: `linrec-bench convert results/long_seq/20261125-090635-9e27`
     """

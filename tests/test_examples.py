@@ -65,21 +65,21 @@ def test_every_verb_has_an_example_of_itself():
         assert line.startswith(f"linrec-bench {name}")
 
 
-def plant(root, name, day):
+def plant(root, suite, name, day):
     cases = [
         Case(task="layer", phase="forward", attention=attention, seq_len=seq_len)
         for attention in ("softmax", "linrec")
         for seq_len in (64, 128)
     ]
     run = store.create(
-        root, suite="long_seq", suite_text=SUITE, cases=cases, environment={"device": {"kind": "cpu"}},
+        root, suite=suite, suite_text=SUITE, cases=cases, environment={"device": {"kind": "cpu"}},
         now=datetime(2026, 1, day),
     )  # fmt: skip
     folder = run.folder.rename(run.folder.with_name(name))
     with store.Writer(store.Run(folder)) as writer:
         for case in cases:
             for round in range(3):
-                row = partial(row_of, case, run_id=name, suite="long_seq", round=round)
+                row = partial(row_of, case, run_id=name, suite=suite, round=round)
                 times = [
                     row(measure="time", value=1e-3 * (1 + 0.01 * (n + round)), unit="s", repeat=n)
                     for n in range(3)
@@ -92,9 +92,10 @@ def plant(root, name, day):
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for day, name in enumerate(RUNS, start=1):
-        plant(tmp_path / "results", name, day)
+        for suite in ("long_seq", "quick"):
+            plant(tmp_path / "results", suite, name, day)
     (tmp_path / "suites").mkdir()
-    for suite in ("long_seq", "complexity"):
+    for suite in ("long_seq", "complexity", "quick"):
         (tmp_path / "suites" / f"{suite}.yaml").write_text(SUITE)
     events = [f"u{user},i{(user + step) % 7},{step}" for user in range(6) for step in range(8)]
     (tmp_path / "events.csv").write_text("\n".join(["user_id,item_id,timestamp", *events]) + "\n")

@@ -1,9 +1,14 @@
 """For every test: one thread, because the tensors are small and the cores may be busy; a cache of its own."""
 
+import hypothesis
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+# How long an example takes says something of the machine, nothing of the code.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linrec_bench import models
@@ -192,7 +192,6 @@ def _place(row):
     return model, attention, *sorted(own.items())
 
 
-@settings(deadline=None)
 @given(st.lists(ALTERNATIVES, min_size=1, max_size=12, unique_by=_place))
 def test_two_systems_of_a_panel_never_have_one_name(rows):
     made = cases(*rows)

@@ -94,7 +94,7 @@ def test_mixed_colours_and_contrast():
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8, unique=True))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_names_of_points_do_not_overlap_where_there_is_room(points):
     figure = Figure(figsize=(8, 8))
     FigureCanvasAgg(figure)

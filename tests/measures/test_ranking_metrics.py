@@ -55,7 +55,7 @@ def slow_rank(scores: list[float], target: int, excluded: set[int]) -> int:
     return candidates.index(target) + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_agrees_with_sorting(data):
     n_items = data.draw(st.integers(1, 8))
@@ -108,7 +108,7 @@ def test_ranks_among_candidates_by_hand():
     assert ranks_among(torch.full((3,), NAN), scores).tolist() == [5, 5, 5]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_ranks_among_all_others_are_those_of_the_catalogue(data):
     n_items, queries = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 4))
@@ -122,7 +122,7 @@ def test_ranks_among_all_others_are_those_of_the_catalogue(data):
     assert torch.equal(found, ranks(scores, targets))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 30), min_size=1, max_size=20),
     st.lists(st.integers(1, 35), min_size=1, max_size=3, unique=True),

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from linrec_bench.case import Case
@@ -51,7 +51,6 @@ def rows(round=0, values=(1.0, 2.0), status="ok", detail="", case=CASE):
 TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=30)
 
 
-@settings(deadline=None)
 @given(
     values=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=4),
     status=st.sampled_from(STATUSES),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import MechanismLayer
@@ -135,7 +135,10 @@ class ConvolvedLayer(MechanismLayer):
 
 
 class TimedLayer(MechanismLayer):
-    """A layer of a mechanism that takes `wait`, the time from each event to the next."""
+    """A layer of a mechanism that takes `wait`, the time from each event to the next.
+
+    Raises `ValueError` for timestamps that are no whole numbers, or not one more than there are events.
+    """
 
     def weights(self) -> dict[str, Tensor]:
         """What is learnt and does not depend on the tokens, by its name in `core`."""
@@ -145,7 +148,7 @@ class TimedLayer(MechanismLayer):
         self,
         x: Float[Tensor, "B N D"],
         padding_mask: Bool[Tensor, "B N"] | None,
-        timestamps: Int[Tensor, "B N_plus_1"],
+        timestamps: Shaped[Tensor, "B N_plus_1"],
     ) -> Float[Tensor, "B N D"]:
         check_timestamps(timestamps, x)
         *qkv, kept = self.enter(x)
@@ -153,7 +156,7 @@ class TimedLayer(MechanismLayer):
         return self.leave(self.attention(*qkv, padding_mask, wait=wait, **self.weights()), kept)
 
     def step(  # type: ignore[override]
-        self, state: State, x: Float[Tensor, "B n D"], timestamps: Int[Tensor, "B n+1"]
+        self, state: State, x: Float[Tensor, "B n D"], timestamps: Shaped[Tensor, "B n_plus_1"]
     ) -> tuple[State, Float[Tensor, "B n D"]]:
         """The state after the events x and their outputs, as `forward` gives them. The old one is spent."""
         check_timestamps(timestamps, x)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from jaxtyping import Int64
 from torch import Tensor
 
 from linrec_bench.attention.spec import Unsupported
@@ -24,7 +23,8 @@ __all__ = [
     "registry",
 ]
 
-Features = Int64[np.ndarray, "V_plus_1 F"] | Int64[Tensor, "V_plus_1 F"]
+Features = np.ndarray | Tensor
+"""Without a type and shape: a table that does not fit is refused in words, with a `ValueError`."""
 
 
 @cache

@@ -23,7 +23,7 @@ class FeatureVectors(nn.Module, ABC):
     def __init__(
         self,
         model: str,
-        item_features: Int64[np.ndarray, "V_plus_1 F"] | Int64[Tensor, "V_plus_1 F"],
+        item_features: np.ndarray | Tensor,
         *,
         n_items: int,
         width: int,
@@ -65,7 +65,7 @@ class WeighedFeatures(FeatureVectors):
     def __init__(
         self,
         model: str,
-        item_features: Int64[np.ndarray, "V_plus_1 F"] | Int64[Tensor, "V_plus_1 F"],
+        item_features: np.ndarray | Tensor,
         *,
         n_items: int,
         width: int,

@@ -35,7 +35,7 @@ class SASRecF(StackedRecommender):
         self,
         *,
         n_items: int,
-        item_features: Int64[np.ndarray, "V_plus_1 F"] | Int64[Tensor, "V_plus_1 F"],
+        item_features: np.ndarray | Tensor,
         seq_len: int = 50,
         hidden_size: int = 64,
         heads: int = 2,

@@ -70,7 +70,7 @@ def test_parameters_are_checked(params, message):
 def test_a_case_sets_the_sizes_and_the_mechanism():
     model = models.of_case(CASE, n_items=7)
     assert model.item_embeddings().shape == (8, 12)
-    assert [mixer.name for mixer in model.attention_ops()] == ["softmax", "softmax"]
+    assert [mixer.spec.name for mixer in model.attention_ops()] == ["softmax", "softmax"]
     assert model.causal
     assert model(torch.ones(1, 9, dtype=torch.int64)).shape == (1, 9, 12)
     with pytest.raises(ValueError, match="at most 9"):

@@ -64,7 +64,7 @@ def test_shapes(recommender, states, name):
     each = {"fdsa": 2, "fuxi-linear": 3, "gru4rec": 0}.get(name, 1)
     assert len(model.attention_ops()) == 3 * each
     first = SPECS[name].mechanisms[:1] or ("softmax",)
-    assert {mixer.name for mixer in model.attention_ops()[:1]} == set(first if each else ())
+    assert {mixer.spec.name for mixer in model.attention_ops()[:1]} == set(first if each else ())
 
 
 @each_causal

@@ -60,7 +60,7 @@ def model() -> Bigram:
 
 def train(bigram: Bigram, *, values: Iterator[float] | None = None, clock=None, seed=0, **params):
     """Fit with validations that read `values` one after the other."""
-    values = values or iter(range(10_000))
+    values = values or map(float, range(10_000))
     settings = TrainingSettings.from_mapping({"learning_rate": 0.05, **params})
     seen: list[Epoch] = []
     result = fit(

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from linrec_bench.attention.layer import AttentionOp, join_heads, split_heads
@@ -127,7 +127,7 @@ class FuXiLinearLayer(nn.Module):
         self.out = nn.Linear(3 * hidden_size, hidden_size, bias=False)
 
     def forward(
-        self, x: Float[Tensor, "B N D"], padding_mask: Mask, timestamps: Int[Tensor, "B N_plus_1"]
+        self, x: Float[Tensor, "B N D"], padding_mask: Mask, timestamps: Shaped[Tensor, "B N_plus_1"]
     ) -> Float[Tensor, "B N D"]:
         normed, gate, q, k, v = self._split(x)
         what = join_heads(self.attention(q, k, v, padding_mask, **self.gates(x)))
@@ -141,7 +141,7 @@ class FuXiLinearLayer(nn.Module):
         return (*what, *self.temporal.init_state(x), *self.positional.init_state(x))
 
     def step(
-        self, state: State, x: Float[Tensor, "B n D"], timestamps: Int[Tensor, "B n+1"]
+        self, state: State, x: Float[Tensor, "B n D"], timestamps: Shaped[Tensor, "B n_plus_1"]
     ) -> tuple[State, Float[Tensor, "B n D"]]:
         """The states after the events x and their outputs, as `forward` gives them. The old are spent."""
         normed, gate, q, k, v = self._split(x)

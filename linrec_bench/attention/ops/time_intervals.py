@@ -18,7 +18,7 @@ MEDIAN_S = 600
 
 
 def time_intervals(
-    timestamps: Int[Tensor, "B N_plus_1"], padding_mask: Bool[Tensor, "B N"] | None
+    timestamps: Shaped[Tensor, "B N_plus_1"], padding_mask: Bool[Tensor, "B N"] | None
 ) -> Int[Tensor, "B 1 N 1"]:
     """From each event to the next real one, in the unit of the timestamps; zero where time runs backwards.
 

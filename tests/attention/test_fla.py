@@ -194,9 +194,9 @@ def test_counts_are_those_of_the_eager_form(name: str) -> None:
 def test_a_trial_names_the_kernel_after_its_times() -> None:
     rows: list[tuple[str, str]] = []
 
-    def emit(measure: str, value: float, unit: str, *, detail: str = "", **_: object) -> None:
+    def emit(measure: str, value: float, unit: str, *, group: str = "", **_: object) -> None:
         del value, unit
-        rows.append((measure, detail))
+        rows.append((measure, group))
 
     for params in (freeze(FLA), ()):
         job = Job(

@@ -18,6 +18,7 @@ import os
 import shutil
 from collections.abc import Callable
 from functools import cache
+from typing import no_type_check
 
 import torch
 from jaxtyping import Float, Int
@@ -140,12 +141,16 @@ def _causal_blocks(length: int, device: torch.device, backward: bool) -> BlockMa
         return _blocks((length, length), before, torch.ones_like(before), _up_to_itself, backward=backward)
 
 
+# Functions of masks are traced into the kernel, where the checks of the import hook of jaxtyping, which keep
+# a stack of the calls they are in, cannot be: they are left without.
+@no_type_check
 def _up_to_itself(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
     del batch, head
     return key <= query
 
 
 def _first_blocks(length: int, count: Int[Tensor, " B"], *, backward: bool) -> BlockMask:
+    @no_type_check
     def real(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         del head, query
         return key < count[batch]
@@ -196,6 +201,7 @@ def _blocks_of_last(new: int, total: int, room: int, device: torch.device) -> Bl
     # Tensors: numbers of Python would be compiled in.
     start = torch.full((), total - new, dtype=torch.int32, device=device)
 
+    @no_type_check
     def up_to_itself(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         del batch, head
         return key <= query + start
@@ -256,7 +262,11 @@ def _(
     return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
 
-def _keep(ctx: Context, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+def _keep(
+    ctx: Context,
+    inputs: tuple[Tensor, Tensor, Tensor, Tensor | None, bool],
+    output: tuple[Tensor, Tensor],
+) -> None:
     ctx.save_for_backward(*inputs[:3], *output)
 
 

@@ -18,6 +18,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ 
 
 @pytest.mark.slow
 @needs_compiler
+@pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", ["linrec", "linrec-column"])

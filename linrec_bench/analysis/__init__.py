@@ -24,7 +24,7 @@ which documents its functions:
     compare, comparison                         a run or a mechanism against another, and what that found
     case_pairing, compare_verdicts, significance cases compared, their verdicts; Student's t, Holm
     claim_verdicts, regression, power           claims, accepted ratios, rate of false alarms
-    claim_quantities, restored                  what claims are about, found in samples, or in a summary alone
+    claim_quantities, measurements              what claims are about; from samples, or from a summary alone
     samples_table                               how each case ended, and its samples by round
     naming                                      what a person typed, matched with the data of cases
 """

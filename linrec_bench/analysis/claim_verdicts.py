@@ -12,10 +12,10 @@ import pandas as pd
 
 from linrec_bench.analysis import claim_quantities
 from linrec_bench.analysis.claim_quantities import EXACT_MEASURES, Values, ending, key
+from linrec_bench.analysis.measurements import Measurements
 from linrec_bench.analysis.naming import is_meant
-from linrec_bench.analysis.samples_table import CASE_COLUMNS, by_round, measured, outcomes
-from linrec_bench.analysis.summary import summarise
-from linrec_bench.analysis.verdict import SPEC, Answer, Claim, Found, Verdict, answer, no_number
+from linrec_bench.analysis.samples_table import CASE_COLUMNS
+from linrec_bench.analysis.verdict import SPEC, Answer, Basis, Claim, Found, Verdict, answer, no_number
 
 COLUMN_OF = {
     # Of a whole training on a CPU the process alone can tell.
@@ -35,24 +35,27 @@ _POINT_OF_MODELS = [c for c in _POINT if c not in ("model", "hidden_size", "head
 """What two models must share to be compared: each has a shape of its own."""
 
 
-def judge(claim: Claim, samples: pd.DataFrame, *, summary: pd.DataFrame | None = None) -> list[Verdict]:
-    """One verdict for each place that the samples hold: a curve, or a grid point. Empty when they hold none.
+def judge(claim: Claim, measurements: Measurements) -> list[Verdict]:
+    """One verdict for each place that was measured: a curve, or a grid point. Empty when there is none.
 
-    `samples` are tidy rows, measured ones or exact counts; the claim's sides match by label or name.
-    `summary` is what `summarise` made of them, where it is at hand: crossovers are found in it.
+    The claim's sides match by label or name. Where a summary alone is stored, times are judged by its
+    intervals, and no exponent of times is known.
     """
     if claim.quantity == "crossover":
-        told = summarise(samples, reference=claim.to) if summary is None else summary
-        return [verdict(claim, at, found) for at, found in _crossovers(claim, told)]
-    cases = outcomes(samples)
+        summary = measurements.summary(claim.to)
+        return [verdict(claim, at, found) for at, found in _crossovers(claim, summary)]
+    if measurements.summary_alone and claim.measure == "time" and not claim.to_model:
+        column = {"value": "time_s", "ratio": "time_ratio"}.get(claim.quantity)
+        found = _times_of_summary(claim, measurements.source, column) if column else []
+        if found:
+            return found
+    cases = measurements.cases
     # What a mechanism cannot do is said in its row; no claim is made about it.
     cases = cases[cases["status"] != "unsupported"]
     own = cases[named(cases, claim.attention, claim.model)]
-    rows = _on_test(measured(samples, status=None if claim.measure in EXACT_MEASURES else "ok"))
-    measure = next(
-        (m for m in COLUMN_OF.get(claim.measure, ()) if (rows["measure"] == m).any()), claim.measure
+    measure, values = measurements.rounds(
+        (*COLUMN_OF.get(claim.measure, ()), claim.measure), failed_too=claim.measure in EXACT_MEASURES
     )
-    values = by_round(rows, measure, unit=None)
     if claim.quantity == "exponent":
         return [
             _exponent(claim, place(curve, length=False), claim_quantities.exponent(curve, measure, values))
@@ -69,18 +72,26 @@ def judge(claim: Claim, samples: pd.DataFrame, *, summary: pd.DataFrame | None =
     ]
 
 
+def _times_of_summary(claim: Claim, summary: pd.DataFrame, column: str) -> list[Verdict]:
+    """The verdicts on times, or on their ratios to the reference of the summary, with its own intervals."""
+    rows = summary[(summary["status"] == "ok") & summary[column].notna()]
+    rows = rows[named(rows, claim.attention, claim.model)]
+    if claim.to:
+        rows = rows[rows["reference"].isin(summary.loc[named(summary, claim.to), "attention"])]
+    found = []
+    for _, row in rows.iterrows():
+        at, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
+        known = Found(at, low, high, Basis("rounds", {"rounds": int(row["rounds"])}))
+        found.append(verdict(claim, place(row.to_frame().T), known))
+    return found
+
+
 def named(cases: pd.DataFrame, attention: str, model: str = "") -> pd.Series[bool]:
     """Which rows are of a mechanism and of a model, each as a person types it; an empty one is any."""
     found = pd.Series(True, index=cases.index)
     if attention:
         found &= is_meant(cases, attention)
     return found & is_meant(cases, model, "model") if model else found
-
-
-def _on_test(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of a measure that was taken on test those rows alone, without its validations and groups of queries."""
-    test = rows["phase"] == "test"
-    return rows[test | ~rows["measure"].isin(rows.loc[test, "measure"])]
 
 
 def _groups(cases: pd.DataFrame, columns: list[str]):  # type: ignore[no-untyped-def]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.analysis.verdict import PaperRuling, Verdict
 from linrec_bench.commands.run import Plan
 from linrec_bench.gate import baseline_verdicts, check, claims
@@ -45,7 +46,7 @@ class Checked:
 def of_run(planned: Plan, stored: Run) -> Checked:
     """Everything judged from a stored run; nothing is counted or measured."""
     evidence = claims.of_run(stored)
-    verdicts = check.of_run(planned.suite, planned.jobs, evidence.rows)
+    verdicts = check.of_run(planned.suite, planned.jobs, evidence.measurements)
     return Checked(verdicts, _ledger(planned, [evidence]))
 
 
@@ -71,7 +72,7 @@ def of_code(
     verdicts = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
     if baseline:
         verdicts += _against(baseline, planned, counted, measure=measure, budget_s=budget_s)
-    evidence = [Evidence(counted, exact=True)]
+    evidence = [Evidence(of_samples(counted), exact=True)]
     if suite.claims:
         newest, notes = claims.of_newest(results, suite.name)
         for note in notes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linrec_bench import attention
+from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, unprobed
 from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case, Params, freeze, label, read_name
@@ -129,7 +130,7 @@ def _exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | Non
         )
         for length in _LENGTHS
     ]
-    for verdict in verdicts(contracts(jobs), count(jobs)):
+    for verdict in verdicts(contracts(jobs), of_samples(count(jobs))):
         if verdict.answer != "holds":
             return f"{claim_text(verdict.claim)}, found {found_text(verdict)}"
     return None

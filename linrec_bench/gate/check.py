@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from linrec_bench.analysis.measurements import Measurements, of_samples
 from linrec_bench.analysis.verdict import SPEC, Verdict
-from linrec_bench.gate.questions import questions, verdicts
+from linrec_bench.gate.questions import Question, questions, verdicts
 from linrec_bench.gate.remeasure import Measure, Timed, settle
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.schema import Suite
@@ -20,12 +21,12 @@ HOLDS, BROKEN, USAGE, UNDECIDED, NOTHING = 0, 1, 2, 3, 4
 """Exit codes."""
 
 
-def of_run(suite: Suite, jobs: Sequence[Job], rows: pd.DataFrame) -> list[Verdict]:
-    """Every question answered from the rows of a stored run; nothing is measured.
+def of_run(suite: Suite, jobs: Sequence[Job], measurements: Measurements) -> list[Verdict]:
+    """Every question answered from what a stored run measured; nothing is measured.
 
     What a SPEC declares is asked only where the run holds the counts for it: a run stores no `operations`.
     """
-    every = verdicts(questions(suite, jobs), rows)
+    every = verdicts(questions(suite, jobs), measurements)
     return [verdict for verdict in every if verdict.claim.source != SPEC or not math.isnan(verdict.found)]
 
 
@@ -34,11 +35,15 @@ def of_suite(
 ) -> list[Verdict]:
     """Exact questions from exact counts; the others from measuring just the cases that they are about."""
     every = questions(suite, jobs)
-    exact = verdicts([question for question in every if question.exact], counted)
+    exact = verdicts([question for question in every if question.exact], of_samples(counted))
     timed = [
-        Timed(question.case_ids, partial(verdicts, [question])) for question in every if not question.exact
+        Timed(question.case_ids, partial(_from_samples, question)) for question in every if not question.exact
     ]
     return exact + settle(timed, jobs, measure=measure, budget_s=budget_s)
+
+
+def _from_samples(question: Question, samples: pd.DataFrame) -> list[Verdict]:
+    return verdicts([question], of_samples(samples))
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:

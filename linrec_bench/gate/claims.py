@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from linrec_bench.analysis.claim_quantities import UNVARYING
 from linrec_bench.analysis.claim_verdicts import judge, named
-from linrec_bench.analysis.restored import restored, timed
-from linrec_bench.analysis.samples_table import outcomes
+from linrec_bench.analysis.measurements import Measurements, of_samples, of_summary
 from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, PaperRuling, Ruling, Verdict
 from linrec_bench.gate.questions import EXACT_WORDS, claim_of
 from linrec_bench.results.store import Run, StoreError
@@ -35,23 +34,21 @@ BEYOND = ("unsupported", "skipped", "oom", "timeout")
 
 @dataclass(frozen=True)
 class Evidence:
-    """Rows that can answer a claim. `summary` stands in for samples that are not stored; of `exact` counts
-    only claims about counts are asked."""
+    """What can answer a claim; of `exact` counts only claims about counts are asked."""
 
-    rows: pd.DataFrame
-    summary: pd.DataFrame | None = None
+    measurements: Measurements
     exact: bool = False
 
 
 def evidence_of(samples: pd.DataFrame | None, summary: pd.DataFrame) -> Evidence:
     """What a run says: its samples or, where they are not stored, its summary."""
-    return Evidence(restored(summary), summary) if samples is None else Evidence(samples)
+    return Evidence(of_summary(summary) if samples is None else of_samples(samples))
 
 
 def of_run(run: Run) -> Evidence:
     """The evidence of a stored run; `StoreError` for one that cannot be read."""
     run.environment()
-    return Evidence(run.samples()) if run.has_samples() else evidence_of(None, run.summary())
+    return Evidence(of_samples(run.samples()) if run.has_samples() else of_summary(run.summary()))
 
 
 def of_newest(root: Path, suite: str) -> tuple[Evidence | None, list[str]]:
@@ -131,29 +128,20 @@ def _rule(
     for each in evidence:
         if each.exact and claim.measure not in EXACT_WORDS:
             continue
-        rows = each.rows[each.rows["case_id"].isin(ids)]
-        verdicts = _judged(claim, rows, each.summary, ids)
+        measurements = each.measurements.of_cases(ids)
+        verdicts = judge(claim, measurements)
         known = [_held_to_spread(verdict, claim) for verdict in verdicts if not math.isnan(verdict.found)]
         if known:
             decisive = min(known, key=lambda verdict: _standing(verdict, claim.bound))
             return ruled(RULING[decisive.answer], decisive.basis, decisive, len(known))
-        beyond = _beyond(claim, rows)
+        beyond = _beyond(claim, measurements.cases)
         if beyond is not None:
             return ruled(not_here, beyond)
-        if each.summary is not None and claim.quantity == "exponent":
+        if measurements.summary_alone and claim.quantity == "exponent":
             reason = Basis("needs_samples")
         elif verdicts:
             reason = verdicts[-1].basis
     return ruled("undecided", reason)
-
-
-def _judged(
-    claim: Claim, rows: pd.DataFrame, summary: pd.DataFrame | None, ids: frozenset[str]
-) -> list[Verdict]:
-    if summary is None:
-        return judge(claim, rows)
-    chosen = summary[summary["case_id"].isin(ids)]
-    return timed(claim, chosen) or judge(claim, rows, summary=chosen)
 
 
 def _held_to_spread(verdict: Verdict, claim: Claim) -> Verdict:
@@ -173,9 +161,8 @@ def _standing(verdict: Verdict, bound: Bound) -> tuple[int, float]:
     return rank, min(room, default=0.0)
 
 
-def _beyond(claim: Claim, rows: pd.DataFrame) -> Basis | None:
+def _beyond(claim: Claim, cases: pd.DataFrame) -> Basis | None:
     """Why a side could not run on this device at all; None where one could, or where it was never tried."""
-    cases = outcomes(rows)
     for attention, model, name in (
         (claim.attention, claim.model, claim.own_side),
         (claim.to, claim.to_model, claim.other_side),

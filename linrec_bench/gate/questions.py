@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from linrec_bench.analysis.claim_quantities import EXACT_MEASURES
 from linrec_bench.analysis.claim_verdicts import judge
+from linrec_bench.analysis.measurements import Measurements
 from linrec_bench.analysis.verdict import SPEC, Bound, Claim, Verdict
 from linrec_bench.suite.expand import Job, expand
 from linrec_bench.suite.expectation import Expectation, bound_limits
@@ -15,8 +16,6 @@ from linrec_bench.suite.schema import Suite
 from linrec_bench.suite.select import select
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from linrec_bench.attention.spec import Spec
 
 EXPONENT_TOLERANCE = 0.05
@@ -96,10 +95,10 @@ def claim_of(line: Expectation, source: str) -> Claim:
     )
 
 
-def verdicts(questions: Sequence[Question], samples: pd.DataFrame) -> list[Verdict]:
-    """Every question answered wherever the samples hold its cases."""
+def verdicts(questions: Sequence[Question], measurements: Measurements) -> list[Verdict]:
+    """Every question answered wherever its cases were measured."""
     return [
         verdict
         for question in questions
-        for verdict in judge(question.claim, samples[samples["case_id"].isin(question.case_ids)])
+        for verdict in judge(question.claim, measurements.of_cases(question.case_ids))
     ]

@@ -18,10 +18,10 @@ def expectations(source: Source) -> tuple[list[Entry], str]:
         return [], UNREAD
     if not suite.expect:
         return [], "The suite states no expectation."
-    rows = claims.evidence_of(source.samples, source.summary).rows
+    measurements = claims.evidence_of(source.samples, source.summary).measurements
     jobs = expand(suite, device=source.run.device())
     lines = [question for question in questions(suite, jobs) if question.claim.source.startswith("expect")]
-    entries = of_verdicts(verdicts(lines, rows))
+    entries = of_verdicts(verdicts(lines, measurements))
     return entries, "" if entries else "The run holds no case that an expectation is about."
 
 

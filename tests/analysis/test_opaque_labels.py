@@ -8,6 +8,7 @@ import pytest
 from linrec_bench.analysis.claim_verdicts import judge
 from linrec_bench.analysis.compare import compare_mechanisms
 from linrec_bench.analysis.headline import findings
+from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.analysis.summary import COLUMNS, summarise
 from linrec_bench.analysis.verdict import Bound, Claim
 from linrec_bench.case import Case, freeze
@@ -68,7 +69,7 @@ def facts():
         "compared": [
             (line.measure, line.change, line.low, line.high, line.verdict) for line in compared.lines
         ],
-        "claims": sorted((verdict.answer, verdict.found) for verdict in judge(claim, samples)),
+        "claims": sorted((verdict.answer, verdict.found) for verdict in judge(claim, of_samples(samples))),
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from linrec_bench import cli
 from linrec_bench.analysis.claim_verdicts import judge
 from linrec_bench.analysis.intervals import Interval
+from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.analysis.verdict import Basis, Bound, Claim, Verdict, answer
 from linrec_bench.gate import baseline, baseline_verdicts, check
 from linrec_bench.gate.exact_counts import count
@@ -92,7 +93,7 @@ def test_a_where_that_matches_nothing_and_an_unmeasured_claim_are_not_passes():
     with pytest.raises(ValueError, match=r"expect.0.where: .* matches no case"):
         questions(suite, jobs)
     claim = Claim(attention="sdpa", measure="ndcg@10", quantity="value", bound=Bound(0, 1, "0 .. 1"))
-    found = judge(claim, count(jobs))
+    found = judge(claim, of_samples(count(jobs)))
     assert check.exit_code(found) == check.UNDECIDED
     assert check.exit_code([]) == check.NOTHING
 
@@ -300,7 +301,7 @@ def test_lengths_too_short_for_a_declared_exponent_are_no_alarm():
         "fixed": {"hidden_size": 64},
     }
     jobs = expand(Suite.model_validate({"name": "short", "sweeps": [sweep]}), device="cpu")
-    found = verdicts(contracts(jobs), count(jobs))
+    found = verdicts(contracts(jobs), of_samples(count(jobs)))
     peaks = [verdict for verdict in found if verdict.claim.measure == "peak_live_bytes"]
     assert min(verdict.found for verdict in peaks) < 0.95
     assert {verdict.answer for verdict in found} == {"holds"}

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from linrec_bench import cli, terminal
+from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.gate import claims
 from linrec_bench.gate.exact_counts import count
@@ -186,7 +187,7 @@ def test_the_place_that_decides_is_the_worst():
 def test_without_a_run_a_claim_about_counts_is_answered_from_them():
     suite, jobs = prepared(TRUE["memory"], TRUE["ratio"])
     jobs = [job for job in jobs if job.case.task == "layer"]
-    evidence = [claims.Evidence(count(jobs), exact=True)]
+    evidence = [claims.Evidence(of_samples(count(jobs)), exact=True)]
     counted, timed = claims.rule(suite, jobs, evidence, device="cpu")
     assert counted.ruling == "reproduced"
     assert (timed.ruling, timed.basis.kind) == ("undecided", "no_run")

@@ -3,6 +3,7 @@
 import pytest
 
 from linrec_bench import attention, models, tasks
+from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.attention import contract
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
@@ -89,7 +90,7 @@ def test_the_suite_checks_a_step_of_every_model(checked):
 def test_contracts_and_expectations_hold_for_steps_and_show_polynomials(checked):
     suite, jobs, counted = checked
     asked = contracts(jobs)
-    found = verdicts(asked, counted)
+    found = verdicts(asked, of_samples(counted))
     assert {verdict.answer for verdict in found} == {"holds"}
     named = {place_text(verdict.where).split(",")[0] for verdict in found}
     assert named == {f"train_step {job.case.model} step" for job in jobs}
@@ -101,7 +102,7 @@ def test_contracts_and_expectations_hold_for_steps_and_show_polynomials(checked)
     # Two layers, forward and backward: 4 d products and the weights themselves of N^2 scores.
     assert shown.found == 2
     assert "N^2" in shown.basis.facts["polynomial"]
-    assert verdicts(questions(suite, jobs)[len(asked) :], counted)
+    assert verdicts(questions(suite, jobs)[len(asked) :], of_samples(counted))
 
 
 def test_a_baseline_holds_steps_to_the_byte(checked):

@@ -1,0 +1,101 @@
+"""What was measured of the cases of a run: from its samples or, where these are not stored, its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from linrec_bench.analysis.intervals import Array
+from linrec_bench.analysis.samples_table import CASE_COLUMNS, Key, by_round, measured, outcomes
+from linrec_bench.analysis.summary import EXACT, EXTRAS, MEDIANS, METRIC, summarise
+from linrec_bench.declarations import Quantity
+from linrec_bench.results.case_table import CASE_DATA
+
+VALUES = ("run_id", "case_id", "phase", "measure", "unit", "round", "value")
+"""The columns of a number: of which case, what, from which process."""
+
+SPREAD = ("first_call_time", "energy", "events_per_second", "attention_share")
+"""Measures whose median, all that a summary has, says nothing of their spread between processes."""
+
+TEST = "test"
+"""The phase of rows on the test queries."""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Numbers of cases, whichever table they come from.
+
+    `cases` has a row a case: what it is and how it ended. `values` has a row a number (`VALUES`), `ended_ok`
+    those of trials that ended ok. With `summary_alone` samples are not stored, and times have no values: an
+    interval needs samples. They are read in the summary itself.
+    """
+
+    cases: pd.DataFrame
+    values: pd.DataFrame
+    ended_ok: pd.DataFrame
+    source: pd.DataFrame
+    summary_alone: bool = False
+
+    def of_cases(self, ids: Collection[str]) -> Measurements:
+        """Those of the cases with these ids."""
+
+        def chosen(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[frame["case_id"].isin(ids)]
+
+        return Measurements(
+            cases=chosen(self.cases),
+            values=chosen(self.values),
+            ended_ok=chosen(self.ended_ok),
+            source=chosen(self.source),
+            summary_alone=self.summary_alone,
+        )
+
+    def rounds(self, measures: Sequence[str], *, failed_too: bool) -> tuple[str, dict[Key, dict[int, Array]]]:
+        """The first of `measures` that was measured, else the last, and its values: (run, case) -> round ->
+        values. Of a measure that was taken on test, those alone. `failed_too` takes trials that did not end
+        ok, whose counts are known."""
+        rows = self.values if failed_too else self.ended_ok
+        known = set(rows["measure"])
+        measure = next((name for name in measures if name in known), measures[-1])
+        rows = rows[rows["measure"] == measure]
+        on_test = rows["phase"] == TEST
+        return measure, by_round(rows[on_test] if on_test.any() else rows, measure, unit=None)
+
+    def summary(self, reference: str) -> pd.DataFrame:
+        """The stored summary, or that of the samples with `reference` as what ratios refer to."""
+        return self.source if self.summary_alone else summarise(self.source, reference=reference)
+
+
+def of_samples(samples: pd.DataFrame) -> Measurements:
+    """`samples` are tidy rows with the data of their cases (`Run.samples`), measured ones or exact counts."""
+    columns = list(VALUES)
+    return Measurements(
+        cases=outcomes(samples),
+        values=measured(samples, status=None)[columns],
+        ended_ok=measured(samples)[columns],
+        source=samples,
+    )
+
+
+def of_summary(summary: pd.DataFrame) -> Measurements:
+    """Counts, memory and test metrics of a summary, a number a case and measure."""
+    quantities: dict[str, Quantity] = {**EXACT, **MEDIANS, **EXTRAS}
+    measures = {
+        column: (quantity.measure, quantity.unit)
+        for column, quantity in quantities.items()
+        if quantity.measure not in SPREAD and column in summary
+    }
+    measures |= {column: (column, "1") for column in map(str, summary) if METRIC.fullmatch(column)}
+    parts = [_values(summary, column, *measures[column]) for column in measures]
+    filled = [part for part in parts if len(part)]
+    values = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(VALUES))
+    cases = summary[[*CASE_COLUMNS, *CASE_DATA, "status", "detail"]]
+    return Measurements(cases=cases, values=values, ended_ok=values, source=summary, summary_alone=True)
+
+
+def _values(summary: pd.DataFrame, column: str, measure: str, unit: str) -> pd.DataFrame:
+    known = summary.loc[summary[column].notna(), ["run_id", "case_id", "phase", column]]
+    known = known.rename(columns={column: "value"}).astype({"value": "float64"})
+    return known.assign(measure=measure, unit=unit, round=0)[list(VALUES)]

@@ -28,8 +28,12 @@ class Planted:
             row_of(case, run_id=self.run_id, suite="planted", measure=measure, value=value, unit=unit, **more)
         )
 
-    def close(self, case: Case, *, round: int = 0, status: str = "ok", detail: str = "") -> None:
-        self.add(case, TRIAL, 1.0, "s", round=round, status=status, detail=detail)
+    def close(
+        self, case: Case, *, round: int = 0, status: str = "ok", detail: str = "", reason: str = ""
+    ) -> None:
+        group_by = "reason" if reason else ""
+        more = {"status": status, "detail": detail, "group_by": group_by, "group": reason}
+        self.add(case, TRIAL, 1.0, "s", round=round, **more)
 
     def cost(
         self,

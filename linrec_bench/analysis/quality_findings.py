@@ -117,8 +117,8 @@ def _mean(
     reference: str | None = None,
     evidence: Mapping[str, Scalar] | None = None,
 ) -> Finding:
-    # Where nothing is mixed the model is what was ranked.
-    counts = row["attention_name"] == "no-op"
+    # Where nothing is mixed the model is what was ranked; rows of systems have its name, and no model.
+    counts = row["attention_name"] == "no-op" and row["model"] != ""
     settings = [name for name in _SETTING if not (counts and name in ("model", "causal"))]
     return Finding(
         kind=kind,

@@ -20,7 +20,8 @@ def plant(planted, layer_case, attention, *, limit, of, refused=None, batch_size
         planted.add(case, "predicted_peak_bytes", needed, "B")
         planted.add(case, "minimum_bytes", INPUTS, "B")
         if refused is not None and n >= refused:
-            planted.close(case, status="skipped", detail="predicted to need 9.0 GiB; the limit is 8.0 GiB")
+            detail = "predicted to need 9.0 GiB; the limit is 8.0 GiB"
+            planted.close(case, status="skipped", detail=detail, reason="memory")
         elif needed > limit:
             planted.close(case, status="oom", detail="out of memory")
         else:
@@ -51,7 +52,8 @@ def test_a_refusal_for_memory_is_a_prediction_and_one_for_time_is_nothing(plante
     planted.add(slow, "peak_live_bytes", 10, "B")
     planted.close(slow)
     planted.close(layer_case("linrec", 2048), status="timeout", detail="8 s")
-    planted.close(layer_case("linrec", 4096), status="skipped", detail="predicted to take 90 s")
+    late = {"status": "skipped", "detail": "predicted to take 90 s", "reason": "time"}
+    planted.close(layer_case("linrec", 4096), **late)
     found = memory_frontier(summarise(planted.frame(), reference="softmax")).set_index("attention")
     assert (found.loc["softmax", "fits"], found.loc["softmax", "fails"]) == (4096, 8192)
     assert found.loc["softmax", "fails_by"] == "predicted"

@@ -10,8 +10,8 @@ from linrec_bench.results.case_table import CASE_DATA
 GOLDEN = """
 status detail reason kernel trials rounds samples time_s time_s_low time_s_high interval_over reference
 time_ratio time_ratio_low time_ratio_high memory_bytes memory_ratio flops_per_s ceiling_share
-flops minimum_bytes predicted_peak_bytes first_call_s peak_live_bytes peak_process_bytes
-peak_allocated_bytes peak_reserved_bytes peak_driver_bytes energy_j attention_share
+flops minimum_bytes predicted_peak_bytes first_call_s attention_share energy_j
+peak_live_bytes peak_process_bytes peak_allocated_bytes peak_reserved_bytes peak_driver_bytes
 train_time_s epochs best_epoch events_per_s parameters
 """
 

@@ -273,7 +273,9 @@ def test_in_actions_there_are_annotations_and_a_summary(folder, monkeypatch, cap
 def test_predict_says_what_does_not_fit(folder, monkeypatch, capfd):
     arguments = ("predict", "s.yaml", "--device", "cpu", "--memory", "16MiB")
     assert call(monkeypatch, *arguments) == 0
-    assert "does not fit" in capfd.readouterr().out
+    *table, said = capfd.readouterr().out.splitlines()
+    assert said == "3 of 8 cases do not fit 16.0 MiB; nothing was run"
+    assert [line.split()[0] for line in table if line.split()[-1] == "no"] == ["softmax"] * 3
     assert call(monkeypatch, *arguments, "--json") == 0
     found = json.loads(capfd.readouterr().out)
     fits = {(each["attention"], each["seq_len"]): each["fits"] for each in found}

@@ -19,12 +19,12 @@ def ranking(table):
 
 
 USERS = np.arange(400, dtype=np.int32)
-# System: model, mechanism, layers, and the rank that its targets have.
+# System: model and its parameters, mechanism, layers, and the rank that its targets have.
 PLAN = {
-    "recgrela": ("recgrela(dropout=0.1)", "rela", 4, 1),
-    "sasrec, softmax": ("sasrec(dropout=0.2)", "softmax", 2, 3),
-    "sasrec, linrec": ("sasrec(dropout=0.2)", "linrec", 2, 3),
-    "gru4rec": ("gru4rec", "no-op", 1, 9),
+    "recgrela": ("recgrela", (("dropout", 0.1),), "rela", 4, 1),
+    "sasrec, softmax": ("sasrec", (("dropout", 0.2),), "softmax", 2, 3),
+    "sasrec, linrec": ("sasrec", (("dropout", 0.2),), "linrec", 2, 3),
+    "gru4rec": ("gru4rec", (), "no-op", 1, 9),
 }
 
 
@@ -32,9 +32,10 @@ PLAN = {
 def ran(planted, recommend_case):
     """Summary and ranks of four systems with two seeds each; a few users differ between the seeds."""
     ranks = {}
-    for model, attention, layers, rank in PLAN.values():
+    for model, params, attention, layers, rank in PLAN.values():
+        more = {"model": model, "model_params": params, "layers": layers, "causal": attention == "no-op"}
         for seed in (0, 1):
-            case = recommend_case(attention, seed, model=model, layers=layers, causal=attention == "no-op")
+            case = recommend_case(attention, seed, **more)
             wobble = np.random.default_rng(seed).integers(0, 2, len(USERS))
             ranks[case.id, 0] = {"user": USERS, "rank": (rank + wobble).astype(np.int32)}
             planted.add(case, "ndcg@10", float(np.mean(1 / np.log2(rank + wobble + 1))), "1", phase="test")
@@ -140,12 +141,12 @@ def test_settings_that_all_systems_vary_are_told(ran):
 def test_mechanisms_within_several_models_have_a_sentence_a_model_and_reference(planted, recommend_case):
     ranks = {}
     plan = [
-        (model, attention, causal, rank)
-        for model in ("sasrec(dropout=0.2)", "core(dropout=0.2)")
+        (model, (("dropout", 0.2),), attention, causal, rank)
+        for model in ("sasrec", "core")
         for attention, causal, rank in (("softmax", True, 1), ("softmax", False, 3), ("linrec", False, 9))
     ]
-    for model, attention, causal, rank in [*plan, ("popularity", "no-op", False, 9)]:
-        case = recommend_case(attention, 0, model=model, causal=causal)
+    for model, params, attention, causal, rank in [*plan, ("popularity", (), "no-op", False, 9)]:
+        case = recommend_case(attention, 0, model=model, model_params=params, causal=causal)
         found = (rank + np.random.default_rng(rank).integers(0, 2, len(USERS))).astype(np.int32)
         ranks[case.id, 0] = {"user": USERS, "rank": found}
         planted.add(case, "ndcg@10", float(np.mean(1 / np.log2(found + 1))), "1", phase="test")

@@ -49,6 +49,7 @@ def test_run_then_plot_leave_every_file_and_a_table(folder, monkeypatch, capfd):
     assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu") == 0
     (run,) = store.latest_runs(folder / "results")
     assert {path.name for path in run.folder.iterdir()} == {
+        "cases.jsonl",
         "samples.csv",
         "summary.csv",
         "cards.json",

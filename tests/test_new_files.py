@@ -55,6 +55,7 @@ from linrec_bench.commands.catalogue import entries
 from linrec_bench.execution import worker
 from linrec_bench.execution.driver import predicted_samples
 from linrec_bench.presentation import words
+from linrec_bench.results.case_table import joined
 from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.json_schema import suite_schema
@@ -71,7 +72,8 @@ worker.measure(job, 0, report)
 for sample in predicted_samples(job, worker.predict(job.case)):
     report(sample.measure, sample.value, sample.unit)
 report(TRIAL, 1.0, "s")
-summary = summarise(pd.DataFrame([row.as_dict() for row in rows]), reference="no-op")
+samples = joined(pd.DataFrame([row.as_dict() for row in rows]), {job.case.id: job.case})
+summary = summarise(samples, reference="no-op")
 print(json.dumps({
     "rows": {row.measure: [row.task, row.phase, row.unit] for row in rows},
     "summary": {name: int(summary[name].iloc[0]) for name in ("pages", "rows_sorted")},

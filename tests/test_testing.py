@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from linrec_bench import testing
+from linrec_bench.measures.instruments import timing
 from linrec_bench.testing import UndecidedWarning, assert_complexity
 
 
@@ -186,9 +186,9 @@ def planted_clock(monkeypatch):
             n = workload.call()
             factors = (1 + noise * torch.randn(5, generator=generator)).abs()
             taken = tuple((seconds(n) * factors).tolist())
-            return testing.time.Samples(taken, 0.0, 1, 1, "planted")
+            return timing.Samples(taken, 0.0, 1, 1, "planted")
 
-        monkeypatch.setattr(testing.time, "sample", sample)
+        monkeypatch.setattr(timing, "sample", sample)
 
     return plant
 

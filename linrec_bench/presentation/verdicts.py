@@ -96,9 +96,14 @@ def found_text(verdict: Verdict) -> str:
         return basis
     has_interval = verdict.low != verdict.high and not math.isnan(verdict.low)
     interval = f" {numbers.interval(verdict.low, verdict.high)}" if has_interval else ""
-    # A count has all its digits.
-    form = numbers.whole if float(verdict.found).is_integer() else numbers.three_digits
-    return f"{form(verdict.found)}{interval}" + (f" ({basis})" if basis else "")
+    if float(verdict.found).is_integer():
+        found = numbers.whole(verdict.found)
+    elif verdict.basis.kind == "two_largest":
+        # It follows from counts, which are exact: three digits would hide why an exponent is above its bound.
+        found = f"{verdict.found:.6g}"
+    else:
+        found = numbers.three_digits(verdict.found)
+    return f"{found}{interval}" + (f" ({basis})" if basis else "")
 
 
 def verdict_record(verdict: Verdict) -> dict[str, object]:

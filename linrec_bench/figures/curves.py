@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLoca
 
 from linrec_bench.analysis.crossover import crossovers
 from linrec_bench.figures import facets, failures, layout, marks
-from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
+from linrec_bench.figures.panels import LABEL_GAP, Panels, is_first_column, label_beside, name_columns
 from linrec_bench.figures.style import Look, NothingToDraw, Style
 from linrec_bench.figures.ticks import formatter, log_ticks
 from linrec_bench.figures.tooltips import TooltipFigure, add_tooltip, name_panel
@@ -163,7 +163,7 @@ def _draw(
         heights = failures.draw(ax, cell.rows, shown, x=curve.x, band=band, style=style)
         if cell.title:
             ax.set_title(panels.wrapped(cell.title), loc="left")
-        if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+        if is_first_column(ax):
             ax.set_ylabel(facets.beside(cell.side, curve.axis))
         if cell.named:
             label_beside(ax, _ends(ax, cell, curve.x, heights), looks, style=style)

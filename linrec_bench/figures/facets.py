@@ -31,7 +31,7 @@ def settings(rows: pd.DataFrame, columns: Iterable[str]) -> list[Setting]:
 def select(rows: pd.DataFrame, setting: Mapping[str, object]) -> pd.DataFrame:
     """The rows of one setting."""
     for column, value in setting.items():
-        rows = rows[rows[column].isna() if pd.isna(value) else rows[column] == value]  # type: ignore[call-overload]
+        rows = rows[rows[column].isna() if case_names.is_missing(value) else rows[column] == value]
     return rows
 
 

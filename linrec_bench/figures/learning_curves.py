@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from linrec_bench.analysis.systems import compared
 from linrec_bench.analysis.time_to_quality import METRIC, learning_curves
 from linrec_bench.figures import facets, layout
-from linrec_bench.figures.panels import LABEL_GAP, Panels, label_beside, name_columns
+from linrec_bench.figures.panels import LABEL_GAP, Panels, is_first_column, label_beside, name_columns
 from linrec_bench.figures.quality import ROWS
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
@@ -62,7 +62,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
             for label in cell.shown:
                 part = cell.rows[cell.rows["attention"] == label]
                 _draw_runs(ax, part, looks[label], gid=f"line {label}", style=style)
-            if ax.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+            if is_first_column(ax):
                 ax.set_ylabel(facets.beside(cell.side, "validation NDCG@10"))
         _time_axis(grid[0][0], curves)
         # A curve starts low and says little there: the axis is that of what was learnt.

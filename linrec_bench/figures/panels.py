@@ -106,6 +106,12 @@ class Panels:
         return figure, [list(row) for row in axes]
 
 
+def is_first_column(ax: Axes) -> bool:
+    """Whether a panel stands at the left of its figure."""
+    place = ax.get_subplotspec()
+    return place is not None and place.is_first_col()
+
+
 def name_columns(grid: Sequence[Sequence[Axes]], label: str) -> None:
     """Name the horizontal axis under the lowest panel of each column; those below it are blank."""
     for column in zip(*grid, strict=True):

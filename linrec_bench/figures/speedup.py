@@ -132,7 +132,7 @@ def _tooltip(row: Mapping[Hashable, Any], shape: str, reference: str) -> str:
 
 def _equal(one: facets.Setting, other: facets.Setting) -> bool:
     return all(
-        one[key] == value or (pd.isna(one[key]) and pd.isna(value))  # type: ignore[call-overload]
+        one[key] == value or (case_names.is_missing(one[key]) and case_names.is_missing(value))
         for key, value in other.items()
     )
 

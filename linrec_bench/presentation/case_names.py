@@ -64,7 +64,7 @@ def setting(column: str, value: object) -> str:
     if isinstance(value, str):
         # Long names break between their parameters.
         return re.sub(r",(?=\S)", ", ", value)
-    number = "unknown" if _is_missing(value) else f"{value:,.0f}"
+    number = "unknown" if is_missing(value) else f"{value:,.0f}"
     if column == "seq_len":
         return f"N = {number}"
     return f"{axis(column)} {number}"
@@ -82,9 +82,10 @@ def axis(column: str) -> str:
 
 def _is_unset(column: str, value: object) -> bool:
     """Whether a setting says nothing: none, empty, or the seed that all cases have."""
-    return _is_missing(value) or value == "" or (column == "seed" and value == 0)
+    return is_missing(value) or value == "" or (column == "seed" and value == 0)
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
+    """Whether a cell of a table is empty."""
     # The missing value of a whole number is no float, and pandas is not imported for it.
     return value is None or (not isinstance(value, str) and str(value) in ("nan", "<NA>"))

@@ -92,6 +92,4 @@ def outcome(summary: pd.DataFrame) -> str:
 def number(row: Mapping[str, object], column: str) -> float:
     """The number in a row of a summary; NaN where the column or its value is missing."""
     value = row.get(column)
-    if value is None or pd.isna(value):  # type: ignore[call-overload]
-        return math.nan
-    return float(value)  # type: ignore[arg-type]
+    return math.nan if case_names.is_missing(value) else float(str(value))

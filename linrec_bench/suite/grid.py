@@ -72,33 +72,40 @@ def _as_values(value: Any) -> Any:
     return as_sequence(value)
 
 
-def _axis(kind: Any, *others: Any) -> Any:
-    """Values of an axis: one, a list, or one of the `others`."""
-    written: Any = kind | list[kind]
-    for other in others:
-        written |= other
-    return Annotated[
-        tuple[kind, ...],
-        BeforeValidator(_as_values, json_schema_input_type=written),
-        Field(min_length=1),
-    ]
-
-
 Dtype = Literal["float32", "float64", "bfloat16", "float16"]
+
+# Values of an axis: one, a list, or a geometric series.
+_NOT_EMPTY = Field(min_length=1)
+Sizes = Annotated[
+    tuple[PositiveInt, ...],
+    BeforeValidator(_as_values, json_schema_input_type=PositiveInt | list[PositiveInt] | Geometric),
+    _NOT_EMPTY,
+]
+Seeds = Annotated[
+    tuple[NonNegativeInt, ...],
+    BeforeValidator(_as_values, json_schema_input_type=NonNegativeInt | list[NonNegativeInt] | Geometric),
+    _NOT_EMPTY,
+]
+Dtypes = Annotated[
+    tuple[Dtype, ...], BeforeValidator(_as_values, json_schema_input_type=Dtype | list[Dtype]), _NOT_EMPTY
+]
+Directions = Annotated[
+    tuple[bool, ...], BeforeValidator(_as_values, json_schema_input_type=bool | list[bool]), _NOT_EMPTY
+]
 
 
 class Grid(Strict):
     """Axes to sweep. Every combination is a case; the first axis varies slowest."""
 
     lengths: LengthsAxis = ()
-    seq_len: _axis(PositiveInt, Geometric) = ()  # type: ignore[valid-type]
-    batch_size: _axis(PositiveInt, Geometric) = ()  # type: ignore[valid-type]
-    hidden_size: _axis(PositiveInt, Geometric) = ()  # type: ignore[valid-type]
-    heads: _axis(PositiveInt, Geometric) = ()  # type: ignore[valid-type]
-    layers: _axis(PositiveInt, Geometric) = ()  # type: ignore[valid-type]
-    dtype: _axis(Dtype) = ()  # type: ignore[valid-type]
-    causal: _axis(bool) = ()  # type: ignore[valid-type]
-    seed: _axis(NonNegativeInt, Geometric) = ()  # type: ignore[valid-type]
+    seq_len: Sizes = ()
+    batch_size: Sizes = ()
+    hidden_size: Sizes = ()
+    heads: Sizes = ()
+    layers: Sizes = ()
+    dtype: Dtypes = ()
+    causal: Directions = ()
+    seed: Seeds = ()
 
     @field_validator("*")
     @classmethod

@@ -49,11 +49,13 @@ class SourceText:
 
 def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
+        pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
+        for key, value in pairs:
             if key.value == str(step):
-                return value  # type: ignore[no-any-return]
+                return value
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step]  # type: ignore[no-any-return]
+        items: list[yaml.Node] = node.value
+        return items[step]
     return None
 
 

@@ -33,7 +33,7 @@ TESTS = {
     "analysis": ("tests/analysis",),
     "gate/check.py": ("tests/gate/test_check.py", "tests/test_check_of_a_run.py"),
     "training/evaluate.py": ("tests/training/test_evaluate.py", "tests/training/test_candidates.py"),
-    "results/store.py": ("tests/results", "tests/execution/test_run_trials.py"),
+    "results/store.py": ("tests/results", "tests/execution/test_driver.py"),
 }
 """A module, or a room of which every module is taken -> the tests that are to find its faults."""
 

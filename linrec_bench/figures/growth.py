@@ -33,7 +33,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     found = growth.growth(summary, samples)
     rows = found[found["low"].notna()]
     if rows.empty:
-        reasons = ", ".join(sorted(set(found["reason"]))) or "no raw samples of time"
+        reasons = ", ".join(sorted(set(found["reason"]))) or "no raw samples of time at two lengths"
         raise NothingToDraw(f"no growth can be fitted: {reasons}")
     names = _ordered(rows)
     with matplotlib.rc_context(style.rc):

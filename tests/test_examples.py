@@ -29,7 +29,10 @@ RUNS = ("20260101-120000-ab12", "20260102-120000-cd34")
 ELSEWHERE = {"calibrate", "convert", "data fetch"}
 """Minutes of measuring, a run of an older version, and a download: tests of their own call them."""
 
-MORE = {"predict": ["--only", "seq_len<=256 attention=linrec"]}
+MORE = {
+    "predict": ["--only", "seq_len<=256 attention=linrec"],
+    "run": ["--only", "seq_len<=128", "--set", "rounds=1"],
+}
 """What makes an example short enough for a test."""
 
 LEFT = {

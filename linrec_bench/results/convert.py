@@ -86,8 +86,10 @@ def _environment(folder: Path) -> dict[str, object]:
     path = folder / ENVIRONMENT
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); expected a run's folder") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a run's folder") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged, not valid JSON; expected a run's folder") from error
     version = found.get("schema_version") if isinstance(found, dict) else None
     if version != 1:
         raise StoreError(f"{path}: schema_version is {version!r}; expected 1, which is what can be converted")

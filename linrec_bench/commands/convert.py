@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from linrec_bench.results import convert as results
-from linrec_bench.results.samples_file import StoreError
-from linrec_bench.results.store import ENVIRONMENT, SUITE
+from linrec_bench.results.store import SUITE, Run
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
 
@@ -15,11 +13,11 @@ from linrec_bench.suite.expand import expand
 def convert(folder: Path) -> None:
     """Convert the run in `folder` in place; where that is impossible, nothing changes and `ValueError` (one
     line) says why."""
-    try:
-        environment = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-        text = (folder / SUITE).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{folder}: cannot be read ({error}); expected a run's folder") from error
-    kind = environment.get("device", {}).get("kind", "cpu")
-    suite = load.parse(text, name=str(folder / SUITE), stem=str(environment.get("suite")), device=kind)
+    environment = results.environment_of(folder)
+    run = Run(folder)
+    device = environment.get("device")
+    kind = str(device.get("kind", "cpu")) if isinstance(device, dict) else "cpu"
+    suite = load.parse(
+        run.suite_text(), name=str(folder / SUITE), stem=str(environment.get("suite")), device=kind
+    )
     results.convert(folder, [job.case for job in expand(suite, device=kind)])

@@ -45,7 +45,7 @@ def convert(folder: Path, cases: Sequence[Case]) -> None:
     of the cases; nothing is changed then.
     """
     _finish_interrupted(folder)
-    environment = _environment(folder)
+    environment = environment_of(folder)
     ids = _identifiers(folder, cases)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -82,7 +82,8 @@ def _finish_interrupted(folder: Path) -> None:
     shutil.rmtree(_aside(folder), ignore_errors=True)
 
 
-def _environment(folder: Path) -> dict[str, object]:
+def environment_of(folder: Path) -> dict[str, object]:
+    """environment.json of a run of schema 1; `StoreError` for any other."""
     path = folder / ENVIRONMENT
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

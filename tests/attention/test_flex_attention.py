@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch.nn.attention.flex_attention import BlockMask
 
 from linrec_bench import attention
 from linrec_bench.attention import Unsupported, contract
@@ -158,6 +159,27 @@ def test_the_blocks_of_padding() -> None:
     assert mask.full_kv_num_blocks[:, 0, 0].tolist() == [0, 1, 1, 2]
     assert mask.kv_num_blocks[:, 0, 0].tolist() == [1, 0, 1, 1]
     assert mask.kv_indices[:, 0, 0, 0].tolist() == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        flex._causal_blocks(300, torch.device("cpu"), True),
+        flex._first_blocks(300, torch.tensor([10, 128, 300]), backward=True),
+        # All rows of one length.
+        flex._first_blocks(300, torch.tensor([200]).expand(3), backward=True),
+        flex._blocks_of_last(1, 300, 512, torch.device("cpu")),
+        flex._blocks_of_last(150, 250, 512, torch.device("cpu")),
+    ],
+    ids=["causal", "padding", "padding alike", "step", "several steps"],
+)
+def test_counts_and_indices_of_blocks_are_contiguous(mask: BlockMask) -> None:
+    """Kernels read them so without asking for strides: of 0 they would run beyond the end."""
+    for name in ("kv_num_blocks", "kv_indices", "q_num_blocks", "q_indices"):
+        for tensor in (getattr(mask, name), getattr(mask, f"full_{name}")):
+            if tensor is not None:
+                assert tensor.stride() == torch.empty(tensor.shape).stride(), name
+                assert tensor.dtype == torch.int32
 
 
 @pytest.fixture

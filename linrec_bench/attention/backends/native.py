@@ -96,6 +96,7 @@ def _pointer(argument: _Rows | Tensor | bool | None) -> object:
     if isinstance(argument, _Rows):
         return byref(argument)
     if isinstance(argument, Tensor):
+        assert argument.is_contiguous(), "the library is told no strides of it"
         return c_void_p(argument.data_ptr())
     return None if argument is None else c_int(argument)
 

@@ -173,11 +173,12 @@ def _blocks(
     places = torch.arange(-(-lengths[1] // BLOCK), dtype=torch.int32, device=whole.device)
     shape = (batch, 1, blocks, len(places))
     following = (whole[:, None, :, None] + places).clamp(max=len(places) - 1)
+    # Kernels read all four as contiguous, whatever their strides.
     return BlockMask.from_kv_blocks(
         cut[:, None].contiguous(),
-        following.to(torch.int32),
+        following.to(torch.int32).contiguous(),
         whole[:, None].contiguous(),
-        places.expand(shape),
+        places.expand(shape).contiguous(),
         BLOCK_SIZE=BLOCK,
         mask_mod=mask,
         seq_lengths=lengths,

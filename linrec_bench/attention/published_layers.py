@@ -54,6 +54,14 @@ class ShortConvolution(nn.Module):
         return F.silu(out) if self.silu else out
 
 
+def norm_of_unscaled(head_size: int, *, eps: float = 1e-5) -> nn.RMSNorm:
+    """The root mean square norm of o / sqrt(d), for outputs o of a mechanism that leaves the scale out.
+
+    norm(o / sqrt(d)) with `eps` is norm(o) with d eps: only for an epsilon of 0 would the scale cancel.
+    """
+    return nn.RMSNorm(head_size, eps=head_size * eps)
+
+
 class GatedOutput(nn.Module):
     """W_o (norm(o) * SiLU(W_g x)): each head normalised alone, gated by the layer's input, projected out.
 

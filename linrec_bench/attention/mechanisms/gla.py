@@ -21,7 +21,7 @@ from linrec_bench.attention.layer import split_heads
 from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
-from linrec_bench.attention.published_layers import GatedLayer
+from linrec_bench.attention.published_layers import GatedLayer, norm_of_unscaled
 from linrec_bench.attention.spec import EAGER, Events, Mask, Spec, State, Tokens
 
 
@@ -96,7 +96,7 @@ class GlaLayer(GatedLayer):
             heads,
             spec=SPEC,
             seq_len=seq_len,
-            norm=nn.RMSNorm(hidden_size // heads, eps=1e-5),
+            norm=norm_of_unscaled(hidden_size // heads),
             gates=LowRankGate(hidden_size, heads, gate_rank=gate_rank, tau=tau),
             backend=backend,
         )
@@ -110,7 +110,8 @@ SPEC = Spec(
     source="github.com/fla-org/flash-linear-attention, fla/layers/gla.py",
     deviations=(
         "keys as wide as values; the paper's are half as wide",
-        "core: no scale 1/sqrt(d) on q, as in the paper; the code has it, the norm of each head cancels it",
+        "core: no scale 1 / sqrt(d) on q, as in the paper; the code has it; layer: d times the epsilon in "
+        "the norm of the output, which gives the same outputs",
         "layer: root mean square norm and an output gate without bias, as in the code",
         "padded tokens neither decay nor add to the state",
     ),

@@ -149,7 +149,9 @@ SPEC = Spec(
     deviations=(
         "no maximum over the keys is subtracted: exponents of keys are bounded, and a maximum over tokens "
         "would let the future and the batch in through eps",
-        "eps stands in the denominator alone; the official code adds 1e-4 to every feature",
+        "eps stands in the denominator alone; the official code adds 1e-6 to every feature (1e-4 where its "
+        "feature map is used alone), relative to the largest: outputs for standard normal q, k and v of 16 "
+        "features, N = 200, differ by 0.003 to 0.004 in root mean square (0.09 to 0.13)",
         "m = 4 d features by default, 256 at head size 64; the paper's d log d is a setting away",
         "features are drawn once and not redrawn in training",
         "padded tokens stay out of both sums",

@@ -32,9 +32,9 @@ class Forecast:
 
     @property
     def needed_bytes(self) -> int:
-        """Inputs and outputs beside the peak of what is live in between."""
+        """As `Prediction.needed_bytes`."""
         assert self.prediction is not None
-        return self.prediction.peak_live_bytes + self.prediction.minimum_bytes
+        return self.prediction.needed_bytes
 
     def as_record(self) -> dict[str, object]:
         """Ready for JSON."""
@@ -71,7 +71,7 @@ def _one(case: Case, prediction: Prediction | None, memory_bytes: int, ceilings:
     if not prediction.counted:
         detail = prediction.unsupported or prediction.error
         return Forecast(case=case, prediction=prediction, fits=None, least_time_s=None, detail=detail)
-    needed = prediction.peak_live_bytes + prediction.minimum_bytes
+    needed = prediction.needed_bytes
     least = ceilings.least_seconds(prediction) if ceilings else None
     return Forecast(case=case, prediction=prediction, fits=needed <= memory_bytes, least_time_s=least)
 

@@ -50,6 +50,7 @@ class Prediction:
     saved_bytes: int = 0
     minimum_bytes: int = 0
     state_bytes: int | None = None
+    setup_bytes: int = 0
     facts: Mapping[str, int] = field(default_factory=dict, hash=False)
     unsupported: str = ""
     error: str = ""
@@ -58,6 +59,11 @@ class Prediction:
     def counted(self) -> bool:
         """Whether there are counts."""
         return not (self.unsupported or self.error)
+
+    @property
+    def needed_bytes(self) -> int:
+        """Inputs and outputs beside the peak of what a call holds in between, or what building them needs."""
+        return max(self.peak_live_bytes + self.minimum_bytes, self.setup_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +160,7 @@ def skip_reason(
     """Why the trial is not worth starting; None when it is, or when nothing is known of it."""
     if prediction is None:
         return None
-    needed = prediction.peak_live_bytes + prediction.minimum_bytes
+    needed = prediction.needed_bytes
     if needed > memory_limit_bytes:
         detail = f"predicted to need {memory(needed)}; the limit is {memory(memory_limit_bytes)}"
         return Skip("memory", detail)

@@ -82,6 +82,7 @@ def predict(case: Case) -> Prediction | None:
         saved_bytes=counted.saved_bytes,
         minimum_bytes=counted.minimum_bytes,
         state_bytes=counted.state_bytes,
+        setup_bytes=counted.setup_bytes,
         facts=counted.facts,
     )
 

@@ -12,12 +12,13 @@ from linrec_bench.attention import contract
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.worker import predict
+from linrec_bench.measures.instruments.memory import LiveBytes
+from linrec_bench.measures.instruments.operations import Watch, collector_paused
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import TrainingSettings
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import find, load
 from linrec_bench.tasks.workloads import decoding as decode
-from linrec_bench.tasks.workloads import random_inputs
 
 CAUSAL = [
     name for name, spec in attention.registry().items() if spec.causal and contract.unprobed(spec) is None
@@ -49,14 +50,58 @@ def test_the_suite_holds_every_mechanism_that_decodes() -> None:
 def test_the_step_gives_the_last_row_of_the_whole_sequence(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decode, "_TOKENS_AT_ONCE", 20)
-    case = case_of(name)
+    monkeypatch.setattr(decode, "TOKENS_AT_ONCE", 20)
+    case, spec = case_of(name), attention.registry()[name]
     work = decode.build(case)
-    q, k, v = random_inputs.random_tokens(case, 3)
-    tensors = random_inputs.gate_tensors(case, attention.registry()[name])
-    whole = attention.core(name, q, k, v, causal=True, **tensors)
+    event, *past = decode.history(case, spec)
+    assert [piece.tokens["q"].shape[2] for piece in past] == [20, 20, 9]
+    tokens = {key: torch.cat([piece.tokens[key] for piece in (*past, event)], dim=2) for key in event.tokens}
+    whole = attention.core(name, *(tokens.pop(key) for key in "qkv"), causal=True, **tokens, **event.weights)
     for _ in range(2):
         torch.testing.assert_close(work.call(), whole[:, :, -1:].detach())
+
+
+def test_pieces_of_a_history_differ() -> None:
+    case = case_of("gla", seq_len=2 * decode.TOKENS_AT_ONCE + 1)
+    _, first, second = decode.history(case, attention.registry()["gla"])
+    for name in ("q", "log_decay"):
+        assert not torch.equal(first.tokens[name], second.tokens[name])
+
+
+def setup_bytes(case: Case, *, fake: bool) -> int:
+    """The exact peak of live bytes while the workload is built."""
+    if fake:
+        found = predict(case)
+        assert found is not None
+        return found.setup_bytes
+    live = LiveBytes()
+    with collector_paused(), Watch(live):
+        decode.build(case)
+    return live.peak
+
+
+@pytest.mark.parametrize("name", ["linrec", "linrec-column", "gla", "softmax"])
+def test_a_history_is_taken_in_with_the_memory_of_the_state_and_a_piece(name: str) -> None:
+    case = case_of(name, seq_len=3 * decode.TOKENS_AT_ONCE + 100)
+    measured = setup_bytes(case, fake=False)
+    assert measured == setup_bytes(case, fake=True)
+    # One tensor of tokens of a piece, in eight bytes; three that are drawn, the rest inside of the step.
+    piece = 2 * decode.TOKENS_AT_ONCE * 32 * 8
+    state = decode.build(case).state_bytes
+    assert 3 * piece <= measured - (state if name == "softmax" else 0) <= 16 * piece
+
+
+def test_the_memory_of_taking_a_history_in_does_not_depend_on_its_length() -> None:
+    """q, k, v of N = 1,048,576 events of 256 users would take 192 GiB."""
+    million, shorter = (
+        dataclasses.replace(case_of("linrec", seq_len=n), batch_size=256, hidden_size=64, dtype="float32")
+        for n in (1 << 20, 1 << 14)
+    )
+    needed = setup_bytes(million, fake=True)
+    assert needed == setup_bytes(shorter, fake=True) < 12 * 4 * decode.NUMBERS_AT_ONCE
+    found = predict(million)
+    assert found is not None
+    assert found.needed_bytes == needed > found.peak_live_bytes + found.minimum_bytes
 
 
 def test_the_state_of_softmax_grows_with_the_history_and_that_of_linrec_does_not() -> None:

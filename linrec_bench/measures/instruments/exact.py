@@ -31,7 +31,8 @@ class Exact:
 
     flops and elements as in `flops.Work`; peak_live_bytes beyond the inputs; saved_bytes the most that
     autograd holds for the backward pass; minimum_bytes what any implementation must move; state_bytes what
-    decoding carries from event to event, None where nothing is decoded; facts are those of the workload.
+    decoding carries from event to event, None where nothing is decoded; setup_bytes the peak of live bytes
+    while the workload is built, 0 where that is not seen; facts are those of the workload.
     """
 
     flops: int
@@ -40,6 +41,7 @@ class Exact:
     saved_bytes: int
     minimum_bytes: int
     state_bytes: int | None = None
+    setup_bytes: int = 0
     facts: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
@@ -50,8 +52,11 @@ def exact(case: Case, build: Callable[[Case], Measurable]) -> Exact:
 
 def count(build: Callable[[], Measurable]) -> Exact:
     """The counts of one call of the workload that `build` makes from torch's factory functions on the CPU."""
+    setup = LiveBytes()
     with FakeTensorMode():
-        return tally(build(), repeats=True)
+        with collector_paused(), FakeWatch(setup):
+            workload = build()
+        return replace(tally(workload, repeats=True), setup_bytes=setup.peak)
 
 
 def tally(workload: Measurable, *, repeats: bool = False) -> Exact:
@@ -73,5 +78,5 @@ def tally(workload: Measurable, *, repeats: bool = False) -> Exact:
         saved.peak,
         workload.minimum_bytes,
         workload.state_bytes,
-        workload.facts,
+        facts=workload.facts,
     )

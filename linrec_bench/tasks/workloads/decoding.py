@@ -6,8 +6,12 @@ catalogue that follow from it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 from linrec_bench import attention, models
 from linrec_bench.attention.spec import Spec, State, Unsupported, accepted, factories
@@ -17,8 +21,10 @@ from linrec_bench.models.stack import Memory
 from linrec_bench.tasks.workloads import Workload
 from linrec_bench.tasks.workloads.random_inputs import gate_tensors, random_times, random_tokens
 
-_TOKENS_AT_ONCE = 4096
-"""The history is taken in by blocks, so that building a state needs little memory."""
+TOKENS_AT_ONCE = 4096
+NUMBERS_AT_ONCE = 1 << 24
+"""The history is drawn and taken in by pieces of at most so many tokens, and numbers of one tensor, so that
+building a state needs the memory of the state and of one piece."""
 
 EVENTS_AT_ONCE = 256
 """Likewise for a whole model, whose layers answer every event of the history."""
@@ -47,44 +53,71 @@ def _of_mechanism(case: Case) -> Workload:
         )
     if spec.init_state is None or spec.step is None:
         raise Unsupported(f"attention {spec.name} has no init_state and step to decode with")
-    tokens = dict(zip("qkv", random_tokens(case, 3), strict=True))
-    tensors = gate_tensors(case, spec)
-    tokens |= {name: tensors.pop(name) for name in spec.tokens}
     with torch.inference_mode():
-        state = _after_history(case, spec, tokens, tensors)
-        event = {name: x[:, :, -1:].clone() for name, x in tokens.items()}
+        state, event = after_history(case, spec)
     state_bytes = sum(x.nbytes for x in state)
     own = accepted(spec.step, params, seq_len=case.seq_len)
     take = spec.step
 
     @torch.inference_mode()
     def step() -> Tensor:
-        _, out = take(state, **event, **tensors, **own)
+        _, out = take(state, **event.tokens, **event.weights, **own)
         return out
 
     # Read the state and the event, write the output: no implementation can know the history without it.
-    event_bytes = sum(x.nbytes for x in event.values())
-    least = state_bytes + event_bytes + event["v"].nbytes
+    event_bytes = sum(x.nbytes for x in event.tokens.values())
+    least = state_bytes + event_bytes + event.tokens["v"].nbytes
     return Workload(step, torch.device(case.device), minimum_bytes=least, state_bytes=state_bytes)
 
 
-def _after_history(case: Case, spec: Spec, tokens: dict[str, Tensor], tensors: dict[str, Tensor]) -> State:
-    """The state after all events but the last."""
+@dataclass(frozen=True)
+class Piece:
+    """Events that follow one another: `tokens` (q, k, v, gates) have a row for each; `weights` have none and
+    are the same in every piece."""
+
+    tokens: dict[str, Tensor]
+    weights: dict[str, Tensor]
+
+
+def history(case: Case, spec: Spec) -> Iterator[Piece]:
+    """The `seq_len` events of a case by random draws from its seed: the last of them alone, then those before
+    it, in pieces. Each exists when it is asked for."""
+    generator = torch.Generator(case.device).manual_seed(case.seed)
+    yield _drawn(case, spec, 1, generator)
+    longest = max(1, min(TOKENS_AT_ONCE, NUMBERS_AT_ONCE // (case.batch_size * case.hidden_size)))
+    whole, rest = divmod(case.seq_len - 1, longest)
+    if spec.state_exponent == 0 and isinstance(torch.empty(()), FakeTensor):
+        # Without numbers, a state of one size is the same after two pieces as after any further one.
+        whole = min(whole, 2)
+    for length in (*[longest] * whole, *[rest] * (rest > 0)):
+        yield _drawn(case, spec, length, generator)
+
+
+def _drawn(case: Case, spec: Spec, length: int, generator: torch.Generator) -> Piece:
+    tokens = dict(zip("qkv", random_tokens(case, 3, length=length, generator=generator), strict=True))
+    weights = gate_tensors(case, spec, length=length, generator=generator)
+    tokens |= {name: weights.pop(name) for name in spec.tokens}
+    return Piece(tokens, weights)
+
+
+def after_history(case: Case, spec: Spec) -> tuple[State, Piece]:
+    """The state after all events but the last, and that one."""
     assert spec.init_state is not None
     assert spec.step is not None
     params = dict(case.attention_params)
-    state = spec.init_state(tokens["q"], **accepted(spec.init_state, params, seq_len=case.seq_len))
+    pieces = history(case, spec)
+    event = next(pieces)
+    state = spec.init_state(event.tokens["q"], **accepted(spec.init_state, params, seq_len=case.seq_len))
     own = accepted(spec.step, params, seq_len=case.seq_len)
-    past = case.seq_len - 1
-    for start in range(0, past, _TOKENS_AT_ONCE):
-        rows = min(_TOKENS_AT_ONCE, past - start)
-        part = {name: x.narrow(2, start, rows) for name, x in tokens.items()}
+    for piece in pieces:
         if spec.remember is None:
-            state, _ = spec.step(state, **part, **tensors, **own)
+            state, _ = spec.step(state, **piece.tokens, **piece.weights, **own)
         else:
-            del part["q"]
-            state = spec.remember(state, **part, **tensors)
-    return state
+            del piece.tokens["q"]
+            state = spec.remember(state, **piece.tokens, **piece.weights)
+        # Before the next one is drawn.
+        del piece
+    return state, event
 
 
 def _of_model(case: Case) -> Workload:

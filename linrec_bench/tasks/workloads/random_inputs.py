@@ -13,22 +13,29 @@ LONGEST_INTERVAL_S = 24 * 3600
 """From one event to the next."""
 
 
-def random_tokens(case: Case, count: int, *, length: int | None = None) -> list[Tensor]:
-    """That many normal tensors [B, H, N, d] from the case's seed."""
-    torch.manual_seed(case.seed)
+def random_tokens(
+    case: Case, count: int, *, length: int | None = None, generator: torch.Generator | None = None
+) -> list[Tensor]:
+    """That many normal tensors [B, H, N, d], from the case's seed or by a generator."""
+    if generator is None:
+        torch.manual_seed(case.seed)
     shape = (case.batch_size, case.heads, length or case.seq_len, case.head_size)
     dtype, device = getattr(torch, case.dtype), torch.device(case.device)
-    return [torch.randn(shape, device=device, dtype=dtype) for _ in range(count)]
+    return [torch.randn(shape, device=device, dtype=dtype, generator=generator) for _ in range(count)]
 
 
-def gate_tensors(case: Case, spec: Spec) -> dict[str, Tensor]:
-    """What the mechanism's gate module makes of random tokens: gates and weights, apart from any graph."""
+def gate_tensors(
+    case: Case, spec: Spec, *, length: int | None = None, generator: torch.Generator | None = None
+) -> dict[str, Tensor]:
+    """What the mechanism's gate module, made for `case.seq_len` tokens, makes of `length` random ones (all if
+    None): gates and weights, apart from any graph."""
     if spec.gate_module is None:
         return {}
     x = torch.randn(
-        (case.batch_size, case.seq_len, case.hidden_size),
+        (case.batch_size, length or case.seq_len, case.hidden_size),
         device=torch.device(case.device),
         dtype=getattr(torch, case.dtype),
+        generator=generator,
     )
     params = dict(case.attention_params)
     made = spec.gate_tensors(x, case.heads, seq_len=case.seq_len, params=params, seed=case.seed)

@@ -41,7 +41,7 @@ class Exact:
     saved_bytes: int
     minimum_bytes: int
     state_bytes: int | None = None
-    setup_bytes: int = 0
+    setup_bytes: int = field(default=0, compare=False)
     facts: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 

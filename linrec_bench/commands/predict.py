@@ -83,11 +83,9 @@ def memory_limit(given: str | None, device: str) -> int:
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ValueError(f"--memory: {reason}") from None
-    import torch
+    from linrec_bench.measures.device.lookup import device_of
 
-    from linrec_bench.measures.instruments.memory import free_bytes
-
-    return schedule.memory_bytes(limit.memory, free_bytes(torch.device(device)))
+    return schedule.memory_bytes(limit.memory, device_of(device).free_bytes())
 
 
 def measure_ceilings(planned: Plan) -> Ceilings:

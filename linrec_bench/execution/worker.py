@@ -13,7 +13,8 @@ from linrec_bench.attention.ops.block_sizes import blocks_as_on
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.schedule import Prediction
-from linrec_bench.measures.instruments import ceilings, memory
+from linrec_bench.measures.device.lookup import device_of
+from linrec_bench.measures.instruments import ceilings
 from linrec_bench.measures.instruments.exact import exact
 from linrec_bench.measures.spec import Reading
 from linrec_bench.suite.expand import Job
@@ -88,8 +89,8 @@ def predict(case: Case) -> Prediction | None:
 
 
 def free_memory(device: str, emit: Emit) -> None:
-    """Bytes of the device's memory that nobody uses now, as `free_bytes`."""
-    emit("free_bytes", memory.free_bytes(torch.device(device)), "B")
+    """Bytes of the device's memory that nobody uses now, as `Device.free_bytes`."""
+    emit("free_bytes", device_of(device).free_bytes(), "B")
 
 
 def measure_ceilings(device: str, dtypes: tuple[str, ...], emit: Emit) -> None:

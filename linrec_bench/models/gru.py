@@ -1,6 +1,6 @@
 """The recurrence of `torch.nn.GRU` as one operation, forward and backward: one of a count, however long.
 
-torch has a kernel for all steps on CUDA (cuDNN) and none on the CPU, where it runs some twenty operations a
+torch has a kernel for all steps on accelerators and none on the CPU, where it runs some twenty operations a
 step and keeps their results. Here the steps hold only what has to follow one another. With hidden gates
 (a_r, a_z, q) = U h_{t-1} + c and input gates (x_r, x_z, x_n) = W x_t + b
 
@@ -32,8 +32,8 @@ def units(
     hidden: Float[Tensor, "L B D"] | None = None,
 ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "L B D"]]:
     """What `given(inputs, hidden)` returns, states and the last ones of each layer, of a `batch_first` GRU in
-    one direction. Between its layers stands `dropout`, on CUDA the GRU's own, of the same share."""
-    if inputs.is_cuda:
+    one direction. Between its layers stands `dropout`, on an accelerator the GRU's own, of the same share."""
+    if not inputs.is_cpu:
         states, last = given(inputs, hidden)
         return states, last
     if hidden is None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from linrec_bench.measures.device.names import Kind
 from linrec_bench.suite.base_models import Strict
 
 _BOUND = re.compile(r"\s*(<=|>=|==)\s*([-+0-9.eE]+)\s*|\s*([-+0-9.eE]+)\s*\.\.\s*([-+0-9.eE]+)\s*")
@@ -125,5 +126,5 @@ class PaperClaim(Expectation):
     """The claim as a sentence."""
     theirs: Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | float)] = ""
     """The number that the paper states."""
-    device: Literal["any", "cpu", "cuda"] = "any"
+    device: Kind | Literal["any"] = "any"
     """Device that the claim needs; on another one it is reported as not testable."""

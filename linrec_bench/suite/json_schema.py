@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from linrec_bench.suite.schema import DEVICES, SWEEP_KEYS, Suite
+from linrec_bench.measures.device.names import KINDS
+from linrec_bench.suite.schema import SWEEP_KEYS, Suite
 
 Schema = dict[str, object]
 
@@ -38,7 +39,7 @@ def suite_schema() -> Schema:
         sweep_keys, "One task over one grid; missing keys are taken from the top level."
     )
     definitions["Changes"] = _closed(anywhere | {"sweeps": sweeps}, "Keys that one device or scale changes.")
-    devices: Schema = {device: {"$ref": "#/$defs/Changes"} for device in DEVICES}
+    devices: Schema = {device: {"$ref": "#/$defs/Changes"} for device in KINDS}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": TITLE,

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from linrec_bench.measures.device.names import KINDS
 from linrec_bench.registry import did_you_mean
-from linrec_bench.suite.schema import DEVICES, SUITE_KEYS, SWEEP_KEYS
+from linrec_bench.suite.schema import SUITE_KEYS, SWEEP_KEYS
 from linrec_bench.suite.source_map import Location, SourceText, SuiteError
 
 SCALE = "scale"
@@ -48,10 +49,10 @@ def check_top(
             place = source.place((*at, "sweeps", index))
             raise SuiteError(f"{place}: a sweep is {sweep!r}; expected a mapping")
     for device, changes in raw.get("per_device", {}).items():
-        if device not in DEVICES:
+        if device not in KINDS:
             raise SuiteError(
                 f"{source.place(('per_device', device))}: unknown device {device!r}; expected one of: "
-                f"{', '.join(DEVICES)}.{did_you_mean(str(device), DEVICES)}"
+                f"{', '.join(KINDS)}.{did_you_mean(str(device), KINDS)}"
             )
         _check_changes(changes, source, ("per_device", device))
     for name, changes in raw.get("scales", {}).items():

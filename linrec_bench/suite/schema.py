@@ -173,7 +173,6 @@ class Suite(Strict):
         }
 
 
-DEVICES = ("cpu", "cuda")
 SUITE_KEYS = (*Suite.model_fields, "per_device", "scales")
 """The keys of a suite file beside those of a sweep; `per_device` and `scales` map a device, and a name that
 `--set scale=NAME` chooses, to what they change."""

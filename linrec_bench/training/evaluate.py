@@ -11,11 +11,13 @@ from torch import Tensor
 
 from linrec_bench.data import batches
 from linrec_bench.data.sequences import Queries
+from linrec_bench.measures.device.names import ByKind
 from linrec_bench.measures.instruments import ranking_metrics
 from linrec_bench.models.spec import Baseline, Recommender
 from linrec_bench.training.objectives import query_states
 
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = ByKind(cpu=32 * 2**20, accelerator=256 * 2**20)
+"""Size of one block of scores."""
 
 Scores = Callable[[int, int], Tensor]
 """`(start, stop) -> [stop - start, V + 1]`: the scores of all items for these queries."""
@@ -81,7 +83,7 @@ def rank_states(
         lambda start, stop: states[start:stop] @ table.T,
         queries,
         table.device,
-        max(1, BLOCK_BYTES // (len(table) * table.itemsize)),
+        max(1, BLOCK_BYTES.on(table.device.type) // (len(table) * table.itemsize)),
         exclude_seen=exclude_seen,
         candidates=candidates,
     )

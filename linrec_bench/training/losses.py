@@ -10,9 +10,10 @@ from torch import Tensor
 
 from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.block_cache import run
+from linrec_bench.measures.device.names import ByKind
 
-BLOCK_BYTES = {"cpu": 8 * 2**20, "cuda": 256 * 2**20}
-"""Size of one block of logits: on a CPU it is read several times and should stay near the cache, on a GPU
+BLOCK_BYTES = ByKind(cpu=8 * 2**20, accelerator=256 * 2**20)
+"""Size of one block of logits: on a CPU it is read several times and should stay near the cache, elsewhere
 it should be large enough that launches do not count."""
 
 _LEAST_ROWS = 32
@@ -45,7 +46,7 @@ def cross_entropy(
     if len(targets) == 0:
         raise ValueError("no position has a target; expected at least one")
     if block_bytes is None:
-        block_bytes = BLOCK_BYTES.get(hidden.device.type, BLOCK_BYTES["cuda"])
+        block_bytes = BLOCK_BYTES.on(hidden.device.type)
     return _cross_entropy(hidden, embeddings, targets, block_bytes)
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from linrec_bench.data.batches import Batch, shuffled
+from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.instruments.energy_meter import Meter
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import TrainingSettings
@@ -137,7 +138,6 @@ class Run:
 
     def state(self) -> dict[str, object]:
         """Its part of a checkpoint's `State`."""
-        on_cuda = self.device.type == "cuda"
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -153,7 +153,7 @@ class Run:
             "train_j": self.meter.read(),
             "rows_rng": self.rng_before,
             "torch_rng": torch.get_rng_state(),
-            "device_rng": torch.cuda.get_rng_state(self.device) if on_cuda else None,
+            "device_rng": device_of(self.device).random_state(),
             "draws_rng": self.criterion.generator.get_state(),
         }
 
@@ -169,7 +169,7 @@ class Run:
         self.rng.bit_generator.state = json.loads(self.rng_before)
         torch.set_rng_state(state["torch_rng"])
         if state["device_rng"] is not None:
-            torch.cuda.set_rng_state(state["device_rng"], self.device)
+            device_of(self.device).restore_random_state(state["device_rng"])
         self.criterion.generator.set_state(state["draws_rng"])
 
 

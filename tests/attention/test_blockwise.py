@@ -12,6 +12,7 @@ from linrec_bench.attention import contract, core
 from linrec_bench.attention.mechanisms import rebased
 from linrec_bench.attention.ops import block_sizes, blockwise
 from linrec_bench.attention.ops.causal_product import causal_product
+from linrec_bench.measures.device.names import ByKind
 
 LINEAR = ["linrec", "linrec-column", "linear-transformer"]
 Stepped = tuple[tuple[Tensor, ...], Tensor]
@@ -31,7 +32,7 @@ def test_chunks_equal_steps(length: int) -> None:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", ByKind(cpu=1, accelerator=1))
 
 
 @pytest.mark.usefixtures("small_blocks")

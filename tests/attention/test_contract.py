@@ -13,6 +13,7 @@ from linrec_bench.attention import Spec, contract, core, registry
 from linrec_bench.attention.contract import values
 from linrec_bench.attention.mechanisms import softmax
 from linrec_bench.attention.ops import block_sizes, kv_cache
+from linrec_bench.measures.device.names import ByKind
 
 CASES = [(name, causal) for name, spec in registry().items() for causal in contract.directions(spec)]
 BLOCKWISE = [case for case in CASES if case[0] in ("linrec", "linrec-column", "linear-transformer")]
@@ -60,7 +61,7 @@ def test_every_mechanism_keeps_the_contract_on_a_gpu(name: str) -> None:
 def test_the_contract_holds_across_blocks(
     monkeypatch: pytest.MonkeyPatch, name: str, causal: bool, check: str
 ) -> None:
-    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", ByKind(cpu=1, accelerator=1))
     assert contract.CHECKS[check](registry()[name], causal=causal) is None
 
 

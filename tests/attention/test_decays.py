@@ -19,6 +19,7 @@ from linrec_bench.attention.mechanisms.retnet import log_rates, rotate
 from linrec_bench.attention.ops import block_sizes
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.decayed_product import decayed_product, decayed_states, segment_decays
+from linrec_bench.measures.device.names import ByKind
 
 NAMES = ["retnet", "gla", "mamba2"]
 SHAPES = {"head": (1, 3, 1, 1), "token": (2, 3, None, 1), "feature": (2, 3, None, 8), "fixed": (1, 3, 1, 8)}
@@ -143,7 +144,7 @@ def test_calls_grow_by_levels_and_products_with_the_length(kind: str) -> None:
 @pytest.mark.parametrize("check", ["agreement", "gradients", "causal", "prefix", "pad length"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_contract_holds_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, check: str) -> None:
-    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", ByKind(cpu=1, accelerator=1))
     assert contract.CHECKS[check](attention.registry()[name], causal=True) is None
 
 

@@ -11,6 +11,7 @@ from linrec_bench.attention import Unsupported, contract, make_layer
 from linrec_bench.attention.mechanisms import deltanet, gated_deltanet
 from linrec_bench.attention.ops import block_sizes
 from linrec_bench.attention.ops.delta_rule import affine_states, delta_product
+from linrec_bench.measures.device.names import ByKind
 from linrec_bench.measures.instruments import work
 
 NAMES = ["deltanet", "gated-deltanet"]
@@ -186,7 +187,7 @@ def test_affine_states_are_those_of_the_loop(count: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("check", ["agreement", "gradients", "causal", "prefix"])
 def test_the_contract_holds_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, check: str) -> None:
-    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", ByKind(cpu=1, accelerator=1))
     assert contract.CHECKS[check](attention.registry()[name], causal=True) is None
 
 

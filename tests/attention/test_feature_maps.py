@@ -15,6 +15,7 @@ from linrec_bench.attention.ops import block_sizes, feature_map_attention, row_n
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import squares
 from linrec_bench.attention.ops.running_max import Running, lowest, prefixes
+from linrec_bench.measures.device.names import ByKind
 
 NAMES = ["aft-simple", "based", "cosformer", "efficient-attention", "hedgehog", "performer", "rebased"]
 QUOTIENTS = ["based", "cosformer", "hedgehog", "performer", "rebased"]
@@ -361,7 +362,7 @@ def test_shares_of_a_row_have_their_gradient() -> None:
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_hold_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, causal: bool) -> None:
-    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", ByKind(cpu=1, accelerator=1))
     assert contract.CHECKS["gradients"](registry()[name], causal=causal) is None
 
 

@@ -16,6 +16,7 @@ from linrec_bench.attention.mechanisms.fuxi_linear import Rates
 from linrec_bench.attention.mechanisms.fuxi_positional import Places
 from linrec_bench.attention.ops import block_sizes
 from linrec_bench.attention.ops.time_intervals import stand_in_intervals, time_intervals
+from linrec_bench.measures.device.names import ByKind
 
 FUXI = ["fuxi-linear", "fuxi-temporal", "fuxi-positional"]
 TIMED = ["hstu", "fuxi-linear", "fuxi-temporal"]
@@ -164,7 +165,7 @@ def test_there_is_no_bidirectional_form(name: str) -> None:
 def test_the_contract_holds_across_blocks(
     monkeypatch: pytest.MonkeyPatch, name: str, causal: bool, check: str
 ) -> None:
-    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", {"cpu": 1})
+    monkeypatch.setattr(block_sizes, "BLOCK_BYTES", ByKind(cpu=1, accelerator=1))
     assert contract.CHECKS[check](attention.registry()[name], causal=causal) is None
 
 

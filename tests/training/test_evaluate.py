@@ -5,6 +5,7 @@ from torch import nn
 
 from linrec_bench import models
 from linrec_bench.data.sequences import Queries, Sequences
+from linrec_bench.measures.device.names import ByKind
 from linrec_bench.models.spec import Recommender
 from linrec_bench.training import evaluate as module
 from linrec_bench.training.evaluate import evaluate
@@ -51,7 +52,7 @@ def test_ranks_by_hand(monkeypatch, batch_size, exclude_seen, expected):
     asked = queries(HISTORIES, TARGETS, n_items=10)
     # Blocks of one query, and one block for all, have to agree.
     for block_bytes in (1, 2**20):
-        monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(module, "BLOCK_BYTES", ByKind(block_bytes, block_bytes))
         found = evaluate(LastItem(10), asked, seq_len=200, batch_size=batch_size, exclude_seen=exclude_seen)
         assert found.tolist() == expected
 
@@ -80,7 +81,7 @@ def test_ranks_among_candidates_by_hand(monkeypatch, batch_size):
     # By distance to the last item: 6 to 5 against 4, 8, 10; 3 to 3 against others; 5 to 7; 7 to 4.
     drawn = np.array([[4, 8, 10], [1, 2, 4], [8, 9, 10], [1, 3, 10]])
     for block_bytes in (1, 2**20):
-        monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(module, "BLOCK_BYTES", ByKind(block_bytes, block_bytes))
         found = evaluate(
             LastItem(10), asked, seq_len=8, batch_size=batch_size, exclude_seen=True, candidates=drawn
         )

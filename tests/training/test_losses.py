@@ -126,6 +126,6 @@ def test_a_million_items_never_meet_all_positions():
         peak, saved = (reading.value for reading in live_peaks(workload))
     gradients = (items + 1 + positions) * width * 4
     # The gradient is made in the forward pass and scaled in the backward pass: twice the table, and blocks.
-    assert peak < 2 * gradients + 4 * losses.BLOCK_BYTES["cpu"]
+    assert peak < 2 * gradients + 4 * losses.BLOCK_BYTES.cpu
     assert saved <= gradients
     assert peak < positions * items * 4 / 25

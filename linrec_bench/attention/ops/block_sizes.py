@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
 
@@ -12,14 +12,15 @@ from torch import Tensor
 
 from linrec_bench.attention.ops.causal_product import chunk_length
 from linrec_bench.attention.spec import State
+from linrec_bench.measures.device.names import ByKind
 
-BLOCK_BYTES = {"cpu": 1 << 20, "cuda": 1 << 24}
+BLOCK_BYTES = ByKind(cpu=1 << 20, accelerator=1 << 24)
 """Size of one tensor's block: a handful of them should fit the cache next to the arithmetic."""
 
 MAX_BLOCKS = 16
 """Bounds the number of calls at any N; longer sequences get longer blocks."""
 
-SHORTEST_BLOCK = {"cpu": 1 << 9, "cuda": 1 << 14}
+SHORTEST_BLOCK = ByKind(cpu=1 << 9, accelerator=1 << 14)
 """Tokens below which the cost of the calls outweighs what a smaller block saves."""
 
 _counted_as: str | None = None
@@ -36,8 +37,8 @@ def blocks_as_on(device_type: str) -> Iterator[None]:
         _counted_as = before
 
 
-def _on_device(numbers: Mapping[str, int], x: Tensor) -> int:
-    return numbers.get(_counted_as or x.device.type, numbers["cpu"])
+def _on_device(numbers: ByKind[int], x: Tensor) -> int:
+    return numbers.on(_counted_as or x.device.type)
 
 
 def state_dtype(x: Tensor) -> torch.dtype:

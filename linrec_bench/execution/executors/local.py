@@ -263,20 +263,15 @@ def _serve_trial(
 
 
 def _ending(work: Callable[[Report], None], report: Report) -> _Ending:
-    import torch
-
     from linrec_bench.attention.spec import Unsupported
+    from linrec_bench.measures.device.failures import failure
 
     try:
         work(report)
     except Unsupported as reason:
         return _Ending("unsupported", str(reason))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        return _Ending("oom", _first_line(error))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every failure becomes a row
-        # The CPU's allocator raises a plain RuntimeError.
-        out_of_memory = "can't allocate memory" in str(error)
-        return _Ending("oom" if out_of_memory else "error", _first_line(error))
+        return _Ending(failure(error) or "error", _first_line(error))
     return _Ending("ok")
 
 

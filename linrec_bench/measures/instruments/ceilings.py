@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from linrec_bench.measures.instruments.timing import Clock, sample
+from linrec_bench.measures.device.clocks import Clock
+from linrec_bench.measures.device.lookup import device_of
+from linrec_bench.measures.instruments.timing import sample
 from linrec_bench.measures.spec import Reading
 
 BUDGET_S = 0.4
@@ -35,13 +37,14 @@ def readings(
 ) -> list[Reading]:
     """Raw samples of `copy_bandwidth` in B/s, bytes read plus bytes written, and `matmul_rate` in FLOP/s.
 
-    The buffer copied has `copy_bytes`, by default 256 MiB on a CPU and 2 GiB on CUDA, well beyond the caches;
-    square matrices have `matrix_size` rows, by default 1024 and 8192, and 256 for half types on a CPU, which
-    may have to emulate them. Products run at the precision that torch is set to.
+    The buffer copied has `copy_bytes`, by default 256 MiB on a CPU and 2 GiB on an accelerator, well beyond
+    the caches, and at most an eighth of what is free; square matrices have `matrix_size` rows, by default
+    1024 and 8192, and 256 for half types on a CPU, which may have to emulate them. Products run at the
+    precision that torch is set to.
     """
-    on_cuda = device.type == "cuda"
-    copy_bytes = copy_bytes or (2**31 if on_cuda else 2**28)
-    size = matrix_size or (8192 if on_cuda else 1024 if dtype.itemsize >= 4 else 256)
+    measured = device_of(device)
+    copy_bytes = copy_bytes or min(2**31 if measured.queues else 2**28, measured.free_bytes() // 8)
+    size = matrix_size or (8192 if measured.queues else 1024 if dtype.itemsize >= 4 else 256)
     # Drawing every number would take longer than all the copies.
     drawn = torch.randn(copy_bytes // dtype.itemsize // REPEATS, device=device, dtype=dtype)
     source = drawn.repeat(REPEATS)

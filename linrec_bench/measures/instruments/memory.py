@@ -19,6 +19,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.autograd.graph import saved_tensors_hooks
 
+from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.instruments.operations import Watch, collector_paused, tensors
 from linrec_bench.measures.spec import Measurable, Reading
 
@@ -127,8 +128,8 @@ def _address(tensor: Tensor) -> int:
 
 def peaks(workload: Measurable) -> list[Reading]:
     """Every peak that the workload's device can tell, each from a call of its own."""
-    if workload.device.type == "cuda":
-        return cuda_peaks(workload)
+    if device_of(workload.device).memory() is not None:
+        return allocator_peaks(workload)
     # The exact pass comes first and warms up the other: code loaded on first use is not the workload's.
     return [*live_peaks(workload), process_peak(workload)]
 
@@ -165,14 +166,16 @@ def process_peak(workload: Measurable) -> Reading:
 
 @contextmanager
 def whole_peak(device: torch.device) -> Iterator[list[Reading]]:
-    """The peak of all that runs inside, known when it has ended: `peak_allocated_bytes` on CUDA, else
-    `peak_process_bytes` as `process_peak` says."""
+    """The peak of all that runs inside, known when it has ended: `peak_allocated_bytes` where the device has
+    memory of its own, else `peak_process_bytes` as `process_peak` says."""
     readings: list[Reading] = []
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    measured = device_of(device)
+    if measured.memory() is not None:
+        measured.reset_peaks()
         yield readings
-        peak = torch.cuda.max_memory_allocated(device)
-        readings.append(Reading("peak_allocated_bytes", peak, "B", "caching allocator"))
+        counted = measured.memory()
+        assert counted is not None, "it was counted before"
+        readings.append(Reading("peak_allocated_bytes", counted.peak_allocated, "B", "caching allocator"))
         return
     _return_free_memory()
     try:
@@ -191,38 +194,29 @@ def whole_peak(device: torch.device) -> Iterator[list[Reading]]:
     readings.append(Reading("peak_process_bytes", max(peak - before, 0), "B", detail))
 
 
-def cuda_peaks(workload: Measurable) -> list[Reading]:
-    """`peak_allocated_bytes`, `peak_reserved_bytes` and `peak_driver_bytes` of one warm call on CUDA."""
-    device = workload.device
+def allocator_peaks(workload: Measurable) -> list[Reading]:
+    """`peak_allocated_bytes`, `peak_reserved_bytes` and `peak_driver_bytes` of one warm call on a device with
+    memory of its own."""
+    device = device_of(workload.device)
     workload.call()
     workload.reset()
-    torch.cuda.synchronize(device)
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
-    allocated = torch.cuda.memory_allocated(device)
-    reserved = torch.cuda.memory_reserved(device)
-    free, _ = torch.cuda.mem_get_info(device)
+    device.synchronize()
+    device.reset_peaks()
+    before = device.memory()
     workload.call()
-    torch.cuda.synchronize(device)
+    device.synchronize()
     # The allocator keeps what it once took, so that the driver's loss after the call is that at the peak.
-    lost = free - torch.cuda.mem_get_info(device)[0]
-    peak_allocated = torch.cuda.max_memory_allocated(device) - allocated
-    peak_reserved = torch.cuda.max_memory_reserved(device) - reserved
+    after = device.memory()
     workload.reset()
+    assert before is not None, "the device counts"
+    assert after is not None, "the device counts"
+    allocated, reserved = after.peak_allocated - before.allocated, after.peak_reserved - before.reserved
+    lost = max(before.free - after.free, 0)
     return [
-        Reading("peak_allocated_bytes", peak_allocated, "B", "caching allocator, beyond inputs"),
-        Reading("peak_reserved_bytes", peak_reserved, "B", "caching allocator, beyond an emptied cache"),
-        Reading("peak_driver_bytes", max(lost, 0), "B", "free memory of the whole device, before less after"),
+        Reading("peak_allocated_bytes", allocated, "B", "caching allocator, beyond inputs"),
+        Reading("peak_reserved_bytes", reserved, "B", "caching allocator, beyond an emptied cache"),
+        Reading("peak_driver_bytes", lost, "B", "free memory of the whole device, before less after"),
     ]
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory of the device that nobody uses now."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 def _return_free_memory() -> None:

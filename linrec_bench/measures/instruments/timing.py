@@ -1,7 +1,8 @@
 """Seconds a call: warm-up, then every raw sample, with nothing dropped.
 
-CPU: a monotonic clock around each call; calls too short for it are summed, several to a sample. CUDA: one
-call a sample, between two events on the stream; what the host does counts only while the device waits for it.
+CPU: a monotonic clock around each call; calls too short for it are summed, several to a sample.
+Accelerators: one call a sample, between two events on the stream; what the host does counts only while the
+device waits for it.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from typing import Literal, TypeVar
 
 import torch
 from torch import nn
 
+from linrec_bench.measures.device.clocks import Clock, Stopwatch
+from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.instruments.operations import collector_paused
 from linrec_bench.measures.spec import Measurable
 
-Clock = Callable[[], float]
 Cache = Literal["cold", "warm"]
 
 SAMPLE_SPAN_S = 1e-3
@@ -31,41 +33,6 @@ STEADY_GAIN = 0.02
 """Warm-up ends with the second call in a row that is not faster than the fastest before it by this part."""
 
 T = TypeVar("T")
-
-
-@runtime_checkable
-class Stopwatch(Protocol[T]):
-    """Marks moments, and tells the seconds between two of them."""
-
-    def mark(self) -> T: ...
-
-    def seconds(self, start: T, end: T) -> float: ...
-
-
-class WallClock:
-    """Moments of the host; right for a device that has finished when a call returns."""
-
-    def __init__(self, clock: Clock = time.perf_counter) -> None:
-        self._clock = clock
-
-    def mark(self) -> float:
-        return self._clock()
-
-    def seconds(self, start: float, end: float) -> float:
-        return end - start
-
-
-class StreamEvents:
-    """Moments on the current CUDA stream, in the order of the work that was queued there."""
-
-    def mark(self) -> torch.cuda.Event:
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
-
-    def seconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
-        end.synchronize()
-        return float(start.elapsed_time(end)) / 1e3
 
 
 @dataclass(frozen=True)
@@ -92,20 +59,18 @@ def sample(
     """Call the workload until `budget_s` is spent, first call and warm-up included, for no fewer than
     `min_samples` and no more than `max_samples`.
 
-    `cache` is that of a CUDA device: "cold" overwrites L2 before every call, outside the span. A CPU's caches
-    are always as the call before left them. Python's collector is paused. Raises `ValueError` unless
+    `cache` is that of an accelerator: "cold" overwrites L2 before every call, outside the span. A CPU's
+    caches are always as the call before left them. Python's collector is paused. Raises `ValueError` unless
     1 <= min_samples <= max_samples.
     """
     if not 1 <= min_samples <= max_samples:
         raise ValueError(f"min_samples {min_samples} and max_samples {max_samples}: expected 1 <= min <= max")
-    if workload.device.type == "cuda":
-        flush = _flush_of(workload.device) if cache == "cold" else _nothing
-        one_call = _one_call(workload, StreamEvents(), before=flush)
-        span_s = 0.0
-    else:
+    measured = device_of(workload.device)
+    if not measured.queues:
         cache = "warm"
-        one_call = _one_call(workload, WallClock(clock), before=_nothing)
-        span_s = SAMPLE_SPAN_S
+    flush = measured.flush() if cache == "cold" else _nothing
+    one_call = _one_call(workload, measured.stopwatch(clock), before=flush)
+    span_s = 0.0 if measured.queues else SAMPLE_SPAN_S
     with collector_paused():
         start = clock()
         first_call_s = one_call()
@@ -134,9 +99,7 @@ def attention_share(
     """
     if not workload.attention_modules:
         return []
-    if workload.device.type == "cuda":
-        return _shares(workload, StreamEvents(), repeats)
-    return _shares(workload, WallClock(clock), repeats)
+    return _shares(workload, device_of(workload.device).stopwatch(clock), repeats)
 
 
 def _shares(workload: Measurable, watch: Stopwatch[T], repeats: int) -> list[float]:
@@ -210,17 +173,6 @@ def _warm_up(one_call: Callable[[], float], within_budget: Callable[[], bool]) -
             not_faster = 0
         seconds.append(latest)
     return seconds
-
-
-def _flush_of(device: torch.device) -> Callable[[], None]:
-    """Overwrites the device's L2 cache, with four times its size so that nothing of before survives."""
-    size = 4 * torch.cuda.get_device_properties(device).L2_cache_size
-    buffer = torch.empty(size, dtype=torch.uint8, device=device)
-
-    def flush() -> None:
-        buffer.zero_()
-
-    return flush
 
 
 def _nothing() -> None:

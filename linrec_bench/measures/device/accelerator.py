@@ -1,0 +1,79 @@
+"""An accelerator, through what torch offers for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from linrec_bench.measures.device.clocks import Clock, StreamEvents
+from linrec_bench.measures.device.host import Memory
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """See `Device`; times are those of the current stream."""
+
+    device: torch.device
+    queues: bool = True
+
+    def synchronize(self) -> None:
+        torch.accelerator.synchronize(self.device)
+
+    def stopwatch(self, clock: Clock) -> StreamEvents:
+        del clock
+        return StreamEvents(self.device)
+
+    def flush(self) -> Callable[[], None]:
+        # Four times the size of the cache, so that nothing of before survives.
+        buffer = torch.empty(4 * self.cache_bytes, dtype=torch.uint8, device=self.device)
+
+        def flush() -> None:
+            buffer.zero_()
+
+        return flush
+
+    @property
+    def cache_bytes(self) -> int:
+        """Size of the L2 cache; 0 where the device does not tell."""
+        return int(getattr(self.properties(), "L2_cache_size", 0))
+
+    def memory(self) -> Memory:
+        found = torch.accelerator.memory_stats(self.device)
+        return Memory(
+            allocated=found["allocated_bytes.all.current"],
+            reserved=found["reserved_bytes.all.current"],
+            peak_allocated=found["allocated_bytes.all.peak"],
+            peak_reserved=found["reserved_bytes.all.peak"],
+            free=self.free_bytes(),
+        )
+
+    def reset_peaks(self) -> None:
+        torch.accelerator.empty_cache()
+        torch.accelerator.reset_peak_memory_stats(self.device)
+
+    def free_bytes(self) -> int:
+        return int(torch.accelerator.get_memory_info(self.device)[0])
+
+    def random_state(self) -> Tensor:
+        state: Tensor = torch.get_device_module(self.device).get_rng_state(self.device)
+        return state
+
+    def restore_random_state(self, state: Tensor) -> None:
+        torch.get_device_module(self.device).set_rng_state(state, self.device)
+
+    def total_bytes(self) -> int:
+        return int(torch.accelerator.get_memory_info(self.device)[1])
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        share = min(1.0, limit_bytes / self.total_bytes())
+        torch.get_device_module(self.device).set_per_process_memory_fraction(share, self.device)
+
+    def uuid(self) -> str | None:
+        found = getattr(self.properties(), "uuid", None)
+        return None if found is None else str(found)
+
+    def properties(self) -> object:
+        return torch.get_device_module(self.device).get_device_properties(self.device)

@@ -124,8 +124,8 @@ class EASRec(Elastic, Supernet):
         spread = max(operations) - min(operations)
         of_layer = (widths * widths.new_tensor([count / spread for count in operations])).sum()
         places = torch.arange(1, len(depths) + 1, device=depths.device)
-        deepest = (self.beta.argmax() + 1) / len(depths)
-        return self.flops_weight * deepest * (depths * places).sum() * of_layer
+        deepest = self.beta.argmax() + 1
+        return (depths * places).sum() / len(depths) * of_layer * self.flops_weight * deepest
 
     def architecture_parameters(self) -> tuple[tuple[nn.Parameter, ...], ...]:
         return (self.alpha,), (self.beta,)
@@ -166,6 +166,8 @@ SPEC = ModelSpec(
     title="EASRec (DNS-Rec): a search for the width and depth of a linear-attention network",
     paper="EASRec, 2024, arXiv 2402.00390",
     deviations=(
+        "tau falls in training alone; the official code lets it fall at each forward, in evaluation too",
+        "the price is divided by the number of layers; the official code divides by 4, which it has",
         "the price counts the products of a layer of each width by their formula; the official code profiles "
         "a copy of another size",
         "padded items stay out of attention",

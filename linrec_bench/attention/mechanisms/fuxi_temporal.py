@@ -232,6 +232,9 @@ SPEC = Spec(
     deviations=(
         "sine and cosine share a head, half of its features each; the official code has a head for each",
         "gamma of every layer is its own; the official code shares that of the first layer, or fixes 1/2",
+        "as many periods as heads; the official code has 8, also where there are 4 heads",
+        "no learnt sum alpha o + beta v behind it, as in the official settings for ML-20M; those for "
+        "KuaiRand and KuaiRec have one for each head",
         "padded tokens take no time and stay out of the sums",
     ),
     core=core,

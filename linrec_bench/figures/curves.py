@@ -141,6 +141,7 @@ def _draw(
     figure, grid = panels.make(
         title=curve.title, subtitle=_small_print(rows, found, curve, said, fits, crossings if below else None)
     )
+    span = _span(rows, curve)
     _scale(grid[0][0], rows, curve, above=band * above, below=band * below)
     for (ax, cell), crossings_here in zip(found.pairs(grid), crossed, strict=True):
         looks = cell.looks(style)
@@ -153,10 +154,13 @@ def _draw(
                 )
             )
         for label, part in cell.behind():
-            _draw_line(ax, part, curve, Look(style.quiet, ""), gid=f"behind {label}", style=style, thin=True)
+            _draw_line(ax, part, curve, Look(style.quiet, ""), gid=f"behind {label}", style=style)
         for label, look in shown.items():
             part = cell.rows[cell.rows["attention"] == label]
-            _draw_line(ax, part, curve, look, gid=f"line {label}", style=style, thin=label == cell.reference)
+            reference = label == cell.reference
+            _draw_line(
+                ax, part, curve, look, gid=f"line {label}", style=style, span=None if reference else span
+            )
         if fits is not None:
             marks.draw_fits(ax, facets.select(fits, cell.setting), shown, style=style)
         marks.draw_crossings(ax, crossings_here, looks, band=band, style=style)
@@ -190,6 +194,9 @@ def _small_print(
     words = [f"{facets.subject(rows, (*curve.down, *curve.across))}."]
     if "interval_over" in rows and curve.interval and rows["_low"].notna().any():
         words.append(f"Median, band: 95 % interval {_resampled(rows)}.")
+        low, high = _span(rows, curve)
+        if ((rows["_low"] < low) | (rows["_high"] > high)).any():
+            words.append("Arrowhead: the interval goes on beyond the axis.")
     if fits is not None and fits["exponent"].notna().any():
         words.append("Dotted: fit a + b N^p.")
     if (rows["status"] != "ok").any():
@@ -222,11 +229,7 @@ def _scale(ax: Axes, rows: pd.DataFrame, curve: Curve, *, above: float, below: f
         ax.set_xticks(list(groups[curve.x]), list(groups["group"]))
     if curve.base:
         ax.set_yscale("log", base=curve.base)
-        low, high = math.log(rows["_value"].min()), math.log(rows["_value"].max())
-        reach = max(high - low, math.log(4))
-        low, high = low - 0.06 * reach, low + 1.08 * reach
-    else:
-        low, high = curve.limits or _linear_range(rows)
+    low, high = _range(rows, curve)
     whole = (high - low) / (1 - above - below)
     bottom, top = low - below * whole, high + above * whole
     if curve.base:
@@ -251,6 +254,31 @@ def _length_axis(ax: Axes, rows: pd.DataFrame) -> None:
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
+def _span(rows: pd.DataFrame, curve: Curve) -> tuple[float, float]:
+    """The ends of what the vertical axis shows of values and intervals."""
+    low, high = _range(rows, curve)
+    return (math.exp(low), math.exp(high)) if curve.base else (low, high)
+
+
+def _range(rows: pd.DataFrame, curve: Curve) -> tuple[float, float]:
+    """The same; as logarithms on a log axis."""
+    return _log_range(rows) if curve.base else curve.limits or _linear_range(rows)
+
+
+def _log_range(rows: pd.DataFrame) -> tuple[float, float]:
+    """Logarithms of the ends: of the values and their intervals, but of these not more than a third of the
+    range of the values beyond it."""
+    low, high = math.log(rows["_value"].min()), math.log(rows["_value"].max())
+    reach = max(high - low, math.log(4))
+    least, most = low - 0.06 * reach, low + 1.08 * reach
+    if "_low" in rows:
+        positive = rows["_low"][rows["_low"] > 0]
+        least = max(min(least, math.log(positive.min() if len(positive) else 1)), low - reach / 3)
+        highest = rows["_high"].max()
+        most = min(max(most, math.log(highest) if highest > 0 else most), high + reach / 3)
+    return least, most
+
+
 def _linear_range(rows: pd.DataFrame) -> tuple[float, float]:
     """Of the values and their intervals, but of these not more than the range of the values beyond it."""
     low, high = float(rows["_value"].min()), float(rows["_value"].max())
@@ -263,8 +291,16 @@ def _linear_range(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _draw_line(
-    ax: Axes, rows: pd.DataFrame, curve: Curve, look: Look, *, gid: str, style: Style, thin: bool
+    ax: Axes,
+    rows: pd.DataFrame,
+    curve: Curve,
+    look: Look,
+    *,
+    gid: str,
+    style: Style,
+    span: tuple[float, float] | None = None,
 ) -> None:
+    """The line of a mechanism; with its interval as a band within `span` where that is given, else thin."""
     ordered = rows.sort_values(curve.x)
     name = str(ordered["attention"].iloc[0])
     # A length without a value breaks the line: nothing is drawn where nothing was measured.
@@ -274,21 +310,13 @@ def _draw_line(
         color=look.colour,
         marker=look.marker,
         linestyle=look.dashes,
-        linewidth=style.points(0.9 if thin else 1.5),
-        zorder=1.5 if thin else 2.5,
+        linewidth=style.points(0.9 if span is None else 1.5),
+        zorder=1.5 if span is None else 2.5,
         gid=gid,
         label=name,
     )
-    if "_low" in ordered and not thin:
-        ax.fill_between(
-            ordered[curve.x],
-            ordered["_low"],
-            ordered["_high"],
-            color=look.colour,
-            alpha=0.2,
-            linewidth=0,
-            label=name,
-        )
+    if "_low" in ordered and span is not None:
+        marks.draw_band(ax, ordered, curve.x, look, span=span, style=style)
     if look.marker:
         for row in ordered[ordered["_value"].notna()].to_dict("records"):
             add_tooltip(ax, row[curve.x], row["_value"], _tooltip(row, curve), series=name)

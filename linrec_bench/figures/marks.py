@@ -29,6 +29,36 @@ _STARTS = tuple(product((0.55, 0.4, 0.25, 0.1, 0.03), (0.06, 0.25, 0.45, 0.65, 0
 leave empty."""
 
 
+def draw_band(
+    ax: Axes, rows: pd.DataFrame, x: str, look: Look, *, span: tuple[float, float], style: Style
+) -> None:
+    """The interval (`_low`, `_high`) of a line as a band. What lies beyond `span` is cut off there, and an
+    arrowhead at the edge says so."""
+    label = str(rows["attention"].iloc[0])
+    low, high = span
+    ax.fill_between(
+        rows[x],
+        rows["_low"].clip(low, high),
+        rows["_high"].clip(low, high),
+        color=look.colour,
+        alpha=0.2,
+        linewidth=0,
+        label=label,
+    )
+    for beyond, edge, arrow in ((rows["_low"] < low, low, 7), (rows["_high"] > high, high, 6)):
+        if beyond.any():
+            ax.plot(
+                rows.loc[beyond, x],
+                [edge] * int(beyond.sum()),
+                color=look.colour,
+                marker=arrow,
+                markersize=style.points(5),
+                linestyle="none",
+                gid=f"cut off {label}",
+                label=label,
+            )
+
+
 def draw_fits(ax: Axes, fits: pd.DataFrame, looks: Mapping[str, Look], *, style: Style) -> None:
     """The fitted a + b N^p as dotted lines, between the measured lengths and where p is determined."""
     for fit in fits[fits["exponent"].notna()].to_dict("records"):

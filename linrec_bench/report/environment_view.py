@@ -62,13 +62,13 @@ def commands(environment: Mapping[str, object], folder: Path) -> list[tuple[str,
     """What each command does, and the command."""
     found = []
     if environment.get("command"):
-        found.append(("Measure again, as it was asked for", str(environment["command"])))
+        found.append(("Repeat the run with the command that made it", str(environment["command"])))
     device = environment.get("device")
     kind = device.get("kind") if isinstance(device, dict) else None
     place = shlex.quote(str(folder))
     suite = shlex.quote(str(folder / "suite.yaml"))
     run = f"linrec-bench run {suite}" + (f" --device {kind}" if kind else "") + " --fresh"
-    found.append(("Measure again from the resolved suite that is stored with the rows", run))
-    found.append(("Draw the figures of these rows", f"linrec-bench plot {place}"))
-    found.append(("Make this report of these rows", f"linrec-bench report {place}"))
+    found.append(("Repeat the run from the resolved suite that is stored with it", run))
+    found.append(("Draw the figures", f"linrec-bench plot {place}"))
+    found.append(("Make this report", f"linrec-bench report {place}"))
     return found

@@ -55,7 +55,7 @@ def _run(source: Source) -> Iterator[str]:
     for part in cost_parts(summary):
         yield from _costs(part, source.reference)
     yield from _quality(summary)
-    claimed, _ = paper_claims(source)
+    claimed = paper_claims(source)
     if claimed:
         yield f"Claims of papers: {counted(claimed)}."
         rows = [
@@ -63,7 +63,7 @@ def _run(source: Source) -> Iterator[str]:
             for each in claimed
         ]
         yield _table(["claim", "paper", "stated", "found here", "verdict"], rows, numbers=False)
-    entries, _ = expectations(source)
+    entries = expectations(source)
     if entries:
         yield f"Expectations of the suite: {counted(entries)}."
         failed = [entry for entry in entries if entry.ruling != "holds"]

@@ -41,10 +41,7 @@ class Section:
     findings: tuple[str, ...]
     stops: tuple[str, ...]
     tables: tuple[Table, ...]
-    expectations: Table | None
-    expectations_said: str
-    claims: Table | None
-    claims_said: str
+    ledger: tuple[Table, ...]
     cards: Table | None
     contradictions: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
@@ -59,8 +56,6 @@ def section(source: Source, *, id: str) -> Section:
     found = findings(summary, reference, source.quality)
     stops = [finding for finding in found if finding.kind == "stops"]
     others = [finding for finding in found if finding.kind != "stops"]
-    expected, said = expectations(source)
-    claimed, claims_said = paper_claims(source)
     memory = environment_view.memory_of(source.environment)
     return Section(
         id=id,
@@ -76,12 +71,14 @@ def section(source: Source, *, id: str) -> Section:
             *filter(None, (frontier_table(part, memory) for part in parts)),
             *quality_tables(summary, source.quality),
         ),
-        expectations=ledger_table(expected, caption="Expectations of the suite", id="expectations")
-        if expected
-        else None,
-        expectations_said=said or f"{counted(expected)}.",
-        claims=ledger_table(claimed, caption="Claims of papers", id="claims") if claimed else None,
-        claims_said=claims_said or f"{counted(claimed)}.",
+        ledger=tuple(
+            ledger_table(entries, caption=f"{caption}: {counted(entries)}", id=name)
+            for caption, name, entries in (
+                ("Expectations of the suite", "expectations", expectations(source)),
+                ("Claims of papers", "claims", paper_claims(source)),
+            )
+            if entries
+        ),
         cards=cards_table(source.cards, id="cards") if source.cards else None,
         contradictions=tuple(contradictions(source.cards or ())),
         environment=tuple(environment_view.environment_lines(source.environment)),

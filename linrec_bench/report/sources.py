@@ -111,7 +111,7 @@ def read(run: Run) -> Source:
 def _samples(run: Run, notes: list[str]) -> pd.DataFrame | None:
     path = run.folder / SAMPLES
     if not path.is_file():
-        notes.append(f"{SAMPLES} is not stored: this is told from the summary alone")
+        notes.append(f"{SAMPLES} is not stored with this run: the report uses {SUMMARY} alone")
         return None
     samples = run.samples()
     cut_off = run.half_written()
@@ -143,7 +143,7 @@ def _summary(run: Run, samples: pd.DataFrame | None, suite: Suite | None, notes:
     if (run.folder / SUMMARY).is_file():
         summary = run.summary()
     elif samples is not None:
-        notes.append(f"{SUMMARY} is missing, the run is unfinished: this is told from the rows so far")
+        notes.append(f"{SUMMARY} is missing, the run is unfinished: the report uses the rows so far")
         summary = summarise(
             samples,
             reference=suite.reference_attention() if suite else "",

@@ -52,6 +52,19 @@ def test_fits_follow_the_planted_law_inside_what_was_measured(cost_summary, cost
     assert times == pytest.approx(floor + slope * lengths**power, rel=0.12)
 
 
+def test_an_interval_beyond_the_axis_is_cut_off_with_an_arrowhead(cost_summary, cost_samples, artists):
+    one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'").copy()
+    assert not artists(FIGURES["time"].draw(one, cost_samples), "cut off")
+    one.loc[(one["attention"] == "linrec") & (one["seq_len"] == 1024), "time_s_high"] = 1e6
+    figure = FIGURES["time"].draw(one, cost_samples)
+    (arrowhead,) = artists(figure, "cut off")
+    assert arrowhead.get_gid() == "cut off linrec"
+    (length,), (edge,) = arrowhead.get_data()
+    assert length == 1024
+    assert one["time_s"].max() < edge < figure.axes[0].get_ylim()[1]
+    assert "Arrowhead" in next(text.get_text() for text in figure.texts if text.get_gid() == "small print")
+
+
 def test_crossings_stand_at_the_planted_lengths(cost_summary, cost_samples, artists, assert_readable):
     one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
     figure = FIGURES["time"].draw(one, cost_samples)

@@ -113,21 +113,34 @@ def test_the_finding_comes_first(page):
     assert "linrec overtakes softmax at N = 400" in page
 
 
+def _ledger(found, id):
+    (table,) = [table for table in found.ledger if table.id == id]
+    return table
+
+
 def test_expectations_are_judged_and_cards_shown(source):
     found = section(source, id="r1")
-    assert found.expectations_said == "4 holds, 4 broken, 2 undecided."
+    judged = _ledger(found, "expectations")
+    assert judged.caption == "Expectations of the suite: 4 holds, 4 broken, 2 undecided"
     assert found.contradictions == ("linrec, causal: finite: nan <b>at</b> 3",)
     bare = section(replace(source, cards=None, samples=None), id="r1")
+    assert _ledger(bare, "expectations").caption == judged.caption
     assert bare.cards is None
-    assert bare.expectations_said == found.expectations_said
-    assert "Not stored" in html([replace(source, cards=None)])
+
+
+def test_a_section_that_has_nothing_to_say_is_left_out(source):
+    whole, bare = html([source]), html([replace(source, cards=None, suite=None)])
+    for place in ("r1-ledger", "r1-cards"):
+        assert f'id="{place}"' in whole
+        assert f'href="#{place}"' in whole
+        assert place not in bare
 
 
 def test_the_claims_of_papers_are_ruled_on(source):
     found = section(source, id="r1")
-    assert found.claims_said == "1 reproduced, 1 undecided, 1 not testable on this device."
-    assert found.claims is not None
-    assert [cell.text for cell in found.claims.rows[0]] == [
+    claims = _ledger(found, "claims")
+    assert claims.caption == "Claims of papers: 1 reproduced, 1 undecided, 1 not testable on this device"
+    assert [cell.text for cell in claims.rows[0]] == [
         "faster from N = 500 on",
         "reproduced",
         "400 [395, 405]",
@@ -136,8 +149,8 @@ def test_the_claims_of_papers_are_ruled_on(source):
         "layer forward, bidirectional, B 1, D 64 (it decides, of 2 places)",
         "LinRec (2023), abstract",
     ]
-    told_by_summary = section(replace(source, samples=None), id="r1")
-    assert told_by_summary.claims_said == found.claims_said
+    by_summary = section(replace(source, samples=None), id="r1")
+    assert _ledger(by_summary, "claims").caption == claims.caption
 
 
 def test_the_memory_frontier_is_measured_and_predicted(source):

@@ -30,7 +30,7 @@ def test_a_folder_with_a_summary_alone_is_read(make_run):
     (source,), notes = gather([make_run(samples=False)])
     assert notes == []
     assert source.samples is None
-    assert source.notes == ("samples.csv is not stored: this is told from the summary alone",)
+    assert source.notes == ("samples.csv is not stored with this run: the report uses summary.csv alone",)
 
 
 @pytest.mark.parametrize("name", ["long_seq", "ml1m"])

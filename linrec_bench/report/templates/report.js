@@ -21,6 +21,13 @@ for (const button of document.querySelectorAll("th button")) {
   });
 }
 
+// Tables: one that goes on to the right says so.
+for (const pane of document.querySelectorAll(".scroll")) {
+  const mark = () => pane.classList.toggle("more", pane.scrollLeft + pane.clientWidth < pane.scrollWidth - 2);
+  pane.addEventListener("scroll", mark, { passive: true });
+  new ResizeObserver(mark).observe(pane);
+}
+
 // Mechanisms: a button hides one in all figures of its run, or shows it again.
 for (const button of document.querySelectorAll(".series button")) {
   button.addEventListener("click", () => {

@@ -46,6 +46,15 @@ def softplus(q, k, v):
     return F.softplus(q) @ (F.softplus(k).mT @ v)
 
 
+def silu(q, k, v):
+    # The incoming gradient is transposed, and the kernel lays its result out likewise.
+    return F.silu(q.mT @ k).mT @ F.mish(v.mT).mT
+
+
+def used_often(q, k, v):
+    return q.exp() * k + (weights := torch.softmax(q @ k.mT, -1)) @ v + weights.cumsum(-1) @ (v * q)
+
+
 def chunked(q, k, v):
     state, outputs = 0, []
     for q_c, k_c, v_c in zip(*(tensor.split(16, dim=2) for tensor in (q, k, v)), strict=True):
@@ -70,7 +79,7 @@ def own_gradient(q, k, v):
     return RecomputedSum.apply(q) * k + v
 
 
-PROGRAMS = [softmax, kernel, kernel_with_padding, linear, normalised, softplus, chunked, own_gradient]
+PROGRAMS = [softmax, kernel, kernel_with_padding, linear, normalised, softplus, silu, used_often, chunked, own_gradient]
 
 
 def workload_of(program, *, phase, seq_len, dtype=torch.float32):

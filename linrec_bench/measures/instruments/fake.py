@@ -118,6 +118,8 @@ def _as_fake(mode: FakeTensorMode, out: Any) -> Any:
 # Where the input of the forward pass stands among the arguments; the incoming gradient is the first.
 _GRADIENT_AND_INPUT: dict[OpOverload[..., Any], int] = {
     aten.elu_backward.default: 5,
+    aten.mish_backward.default: 1,
+    aten.silu_backward.default: 1,
     aten.softplus_backward.default: 1,
 }
 

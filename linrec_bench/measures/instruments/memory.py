@@ -54,6 +54,8 @@ class LiveBytes:
     ) -> None:
         # A constant (`torch.tensor(2.0)`) is born outside and handed in by lift_fresh, yet it is new.
         new = func is torch.ops.aten.lift_fresh.default
+        if func is torch.ops.aten.add_.Tensor and out is not args[0]:
+            self._replace(*tensors(args[0]))
         given = set() if new else {_address(tensor) for tensor in tensors((args, kwargs))}
         for tensor in tensors(out):
             address = _address(tensor)
@@ -67,6 +69,11 @@ class LiveBytes:
         # An operation may have resized a storage that is known.
         self.current += storage.nbytes() - self._sizes.get(address, 0)
         self._sizes[address] = storage.nbytes()
+
+    def _replace(self, written: Tensor) -> None:
+        """The watch alone made a new tensor of what is written to: from here on that one counts."""
+        self.current -= self.size_of(written)
+        self._sizes[_address(written)] = 0
 
     def _forget(self, address: int) -> None:
         self.current -= self._sizes.pop(address)

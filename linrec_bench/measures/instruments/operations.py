@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 from torch._ops import OpOverload
+from torch._prims_common import is_non_overlapping_and_dense_or_false
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -26,10 +29,15 @@ class Observer(Protocol):
         """One elementary operation has run: `out = func(*args, **kwargs)`."""
 
 
+KERNELS_OF = "CPU"
+"""The device whose kernels are taken, for real and for fake tensors: the only one that every build of torch has."""
+
+
 class Watch(TorchDispatchMode):
     """Passes each elementary operation that runs in its context to every observer.
 
-    Composite operations are taken apart first. With gradients torch does that by itself; under
+    Composite operations are taken apart first, unless the CPU has a kernel for the whole (`silu_backward`):
+    what would run is what counts. With gradients torch takes composites apart by itself; under
     `inference_mode` it does not, and attention would arrive here as one opaque operation.
     """
 
@@ -50,14 +58,16 @@ class Watch(TorchDispatchMode):
         if func.namespace == "prim":
             return self.query(func, args, kwargs)
         if func not in self._elementary:
-            with self:
-                parts = func.decompose(*args, **kwargs)
-            if parts is not NotImplemented:
-                return parts
+            if not torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), KERNELS_OF):
+                with self:
+                    parts = func.decompose(*args, **kwargs)
+                if parts is not NotImplemented:
+                    return parts
             self._elementary.add(func)
+        seen = _ADD_IN_PLACE if func is _ADD and _in_place_without_watch(args) else func
         out = self.run(func, args, kwargs)
         for observer in self._observers:
-            observer.seen(func, args, kwargs, out)
+            observer.seen(seen, args, kwargs, out)
         return out
 
     def query(
@@ -71,6 +81,37 @@ class Watch(TorchDispatchMode):
     ) -> object:
         """The result of one elementary operation."""
         return func(*args, **kwargs)
+
+
+_ADD = torch.ops.aten.add.Tensor
+_ADD_IN_PLACE = torch.ops.aten.add_.Tensor
+
+_NO_BACKWARD = -1
+"""What torch calls the graph task outside of a backward pass."""
+
+
+def _in_place_without_watch(args: tuple[object, ...]) -> bool:
+    """Whether torch's own code would have written this sum over its first operand.
+
+    Autograd does so when it accumulates a gradient that nobody else holds, and `linear` with its bias; while
+    any dispatch mode is active both make a new tensor (`can_accumulate_inplace` in
+    torch/csrc/autograd/input_buffer.cpp, `linear` in aten/src/ATen/native/Linear.cpp).
+    """
+    first, second = args[:2]
+    if not (isinstance(first, Tensor) and isinstance(second, Tensor)):
+        return False
+    # Those of the call itself, from C++ that holds it alone; a caller in Python has one more to the operand,
+    # and the layer that records gradients one more to the tensor.
+    references = (
+        sys.getrefcount(first),
+        first._use_count() + torch.is_inference_mode_enabled(),
+        torch._C._storage_Use_Count(first.untyped_storage()._cdata),
+    )
+    if references != (4, 4, 2):
+        return False
+    if torch._C._current_graph_task_id() == _NO_BACKWARD:
+        return second.dim() == 1 < first.dim()
+    return not torch.is_grad_enabled() and is_non_overlapping_and_dense_or_false(first)
 
 
 def tensors(tree: object) -> Iterator[Tensor]:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch._C import DispatchKey
 from torch._ops import OpOverload
 from torch._prims_common import is_non_overlapping_and_dense_or_false
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -30,7 +31,7 @@ class Observer(Protocol):
 
 
 KERNELS_OF = "CPU"
-"""The device whose kernels are taken, for real and for fake tensors: the only one that every build of torch has."""
+"""The device whose kernels are taken, on real and on fake tensors: every build of torch has them."""
 
 
 class Watch(TorchDispatchMode):
@@ -58,11 +59,9 @@ class Watch(TorchDispatchMode):
         if func.namespace == "prim":
             return self.query(func, args, kwargs)
         if func not in self._elementary:
-            if not torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), KERNELS_OF):
+            if _is_composite(func):
                 with self:
-                    parts = func.decompose(*args, **kwargs)
-                if parts is not NotImplemented:
-                    return parts
+                    return func._op_dk(DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
             self._elementary.add(func)
         seen = _ADD_IN_PLACE if func is _ADD and _in_place_without_watch(args) else func
         out = self.run(func, args, kwargs)
@@ -81,6 +80,18 @@ class Watch(TorchDispatchMode):
     ) -> object:
         """The result of one elementary operation."""
         return func(*args, **kwargs)
+
+
+def _is_composite(func: OpOverload[..., object]) -> bool:
+    """Whether the device has nothing for the operation but torch's code that makes it of others.
+
+    That code is C++; torch's copies of it in Python (`OpOverload.decompose`) choose otherwise in places.
+    """
+    own, composite = (
+        torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key)
+        for key in (KERNELS_OF, "CompositeImplicitAutograd")
+    )
+    return composite and not own
 
 
 _ADD = torch.ops.aten.add.Tensor

@@ -115,7 +115,8 @@ def _in_place_without_watch(args: tuple[object, ...]) -> bool:
     # and the layer that records gradients one more to the tensor.
     references = (
         sys.getrefcount(first),
-        first._use_count() + torch.is_inference_mode_enabled(),
+        # Known to torch, not to its stubs.
+        first._use_count() + torch.is_inference_mode_enabled(),  # type: ignore[attr-defined]
         torch._C._storage_Use_Count(first.untyped_storage()._cdata),
     )
     if references != (4, 4, 2):

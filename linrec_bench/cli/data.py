@@ -79,26 +79,43 @@ def prepare(name: Name, settings: Params = None) -> None:
 
 @command.command()
 def describe(
-    name: Name,
+    name: Annotated[
+        str, typer.Argument(help="Name of a data set, or path of your log.", metavar="NAME|PATH")
+    ],
     settings: Params = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the history lengths to this PNG file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print size and history lengths of a data set.
+    """Print size and history lengths of a data set, or of a log in a file of yours.
 
-    Example: `linrec-bench data describe csv --set path=events.csv --plot lengths.png`
+    Of a file, the separator, the columns and the form of times are found out, and printed as the lines of
+    `dataset:` that a suite needs; `--set` overrides them.
+
+    Example: `linrec-bench data describe events.csv --set min_interactions=1 --plot lengths.png`
     """
     from linrec_bench import data, terminal
+    from linrec_bench.commands.describe_log import dataset_lines, is_path
 
     if plot is not None and plot.suffix != ".png":
         raise ValueError(f"--plot {plot}: expected a name that ends in .png")
-    sequences = data.load(name, **_params(settings))
+    params = _params(settings)
+    sniffed = data.sniff(name, params) if is_path(name) else None
+    if sniffed and not as_json:
+        terminal.show_first_rows(sniffed)
+    source, params = (sniffed.source, sniffed.params) if sniffed else (name, params)
+    sequences = data.load(source, **params)
     found = data.describe(sequences)
     bins = data.length_bins(sequences.lengths)
     if as_json:
-        print(json.dumps(found | {"lengths": [asdict(part) for part in bins]}, indent=2))
+        content = found | {"dropped": sequences.dropped, "lengths": [asdict(part) for part in bins]}
+        log: dict[str, object] = (
+            {"first_rows": sniffed.rows, "dataset": {"name": source, **params}} if sniffed else {}
+        )
+        print(json.dumps({**log, **content}, indent=2))
     else:
-        terminal.show_data(found, bins)
+        terminal.show_data(found, bins, dropped=sequences.dropped)
+    if sniffed and not as_json:
+        terminal.out.print(f"\n{dataset_lines(source, params)}", soft_wrap=True)
     if plot is not None:
         from linrec_bench.figures import lengths
 

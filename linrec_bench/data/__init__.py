@@ -12,6 +12,7 @@ from linrec_bench.data.description import Bin, describe, length_bins
 from linrec_bench.data.events import Events
 from linrec_bench.data.prepared import Prepared
 from linrec_bench.data.sequences import Sequences
+from linrec_bench.data.sniff import Sniffed, sniff
 from linrec_bench.data.source import Progress, Source
 from linrec_bench.registry import Registry
 
@@ -19,6 +20,7 @@ __all__ = [
     "Bin",
     "Prepared",
     "Progress",
+    "Sniffed",
     "Source",
     "describe",
     "fetch",
@@ -27,6 +29,7 @@ __all__ = [
     "load",
     "prepare",
     "registry",
+    "sniff",
 ]
 
 

@@ -6,6 +6,7 @@ expected archive.
 
 from __future__ import annotations
 
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -24,7 +25,17 @@ class NoMember(ArchiveError):
     """The archive is valid but does not contain the file."""
 
 
-DAMAGES = (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
+DAMAGES = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    # An encrypted zip, and one of a method of compression that is not known.
+    RuntimeError,
+    NotImplementedError,
+)
 """Exceptions that reading a damaged archive raises."""
 
 
@@ -35,7 +46,7 @@ def opened(path: Path, member: str) -> Iterator[IO[bytes]]:
     Raises `NoMember` for an archive without it, `ArchiveError` for one with unsafe members or damage.
     """
     try:
-        if path.suffix == ".zip":
+        if path.suffix == ".zip" or zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 for entry in archive.infolist():
                     check_name(entry.filename)

@@ -2,126 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from linrec_bench.data.bad_rows import LISTED, BadRows
+from linrec_bench.data.bad_rows import BadRows
+from linrec_bench.data.times import EXACT_FLOATS, Unit, expected, guesses, whole_times
 from linrec_bench.registry import did_you_mean
 
-Times = Literal["integer", "iso"]
-"""How times are written: whole numbers of any unit, or as in 2010-10-19T23:55:27Z, which become seconds."""
+_SAMPLE = 100
+"""Bad times from which a setting that reads them is guessed."""
 
 EVENT_COLUMNS = ("user", "item", "time")
 
-_EXACT_FLOAT = 2**53
-"""The largest whole number up to which float64 is exact."""
 
-_ISO = "%Y-%m-%dT%H:%M:%SZ"
-
-
-def check_columns(columns: Sequence[str | int], available: Sequence[str | int], where: str) -> None:
-    """Raise `ValueError` unless `columns` are three different ones among `available`."""
+def check_columns(columns: Sequence[str], available: Sequence[str], where: str) -> None:
+    """Raise `ValueError` unless `columns` are different ones that `available` has, and each only once."""
     for column in columns:
         if column not in available:
-            names = [str(name) for name in available]
-            hint = did_you_mean(str(column), names)
             raise ValueError(
-                f"{where}: no column {column!r}; it has: {', '.join(names)}.{hint} "
-                "Set the parameters user, item and time to the names of the columns"
+                f"{where}: no column {column!r}; it has: {', '.join(available)}."
+                f"{did_you_mean(column, available)} Set user, item and time to names of columns, or, "
+                "where line 1 is no header, to positions from 1"
             )
+        if available.count(column) > 1:
+            raise ValueError(f"{where}: two columns are named {column!r}; rename one, or set their positions")
     if len(set(columns)) < len(columns):
-        raise ValueError(
-            f"{where}: user, item and time are {', '.join(map(str, columns))}; expected three columns"
-        )
+        raise ValueError(f"{where}: the columns {', '.join(columns)} repeat; expected each once")
 
 
 def checked(
-    part: pa.Table, *, names: Sequence[str], number: Callable[[int], int], bad_rows: BadRows, times: Times
+    part: pa.Table,
+    *,
+    names: Sequence[str],
+    numbers: np.ndarray,
+    bad_rows: BadRows,
+    times: str = "integer",
+    unit: Unit = "s",
 ) -> pa.Table:
-    """The complete rows of `part` (user, item, time, in this order), with times as int64.
+    """The complete rows of `part` (user, item and, unless there is none, time) with times as int64.
 
-    `names`: the columns' names in the file. `number` maps the index of a row in the part to its number in the
-    file. Rows without a value, or whose time is not a whole number, are added to `bad_rows`.
+    `names`: the columns' names in the file. `numbers`: the number of each row in the file. Rows without a
+    value, with an id that is no whole number though a float, or whose time is not exact, are added to
+    `bad_rows`. Without a time column all times are 0.
     """
-    user, item, time = (part.column(column).combine_chunks() for column in range(3))
-    moments, good = _whole_numbers(time, times)
-    complete = pc.and_(pc.is_valid(user), pc.is_valid(item)).to_numpy(zero_copy_only=False)
-    good &= complete
-    bad = np.flatnonzero(~good)
-    bad_rows.count += len(bad[LISTED:])
-    for row in bad[:LISTED].tolist():
-        values = [column[row].as_py() for column in (user, item, time)]
-        lacking = [name for name, value in zip(names, values, strict=True) if value is None]
-        expected = "a whole number" if times == "integer" else "a time such as 2010-10-19T23:55:27Z"
-        fault = f"no {lacking[0]}" if lacking else f"{names[2]} is {str(values[2])!r}, not {expected}"
-        bad_rows.add(number(row), fault)
-    whole = pa.table([_ids(user), _ids(item), pa.array(moments)], names=list(EVENT_COLUMNS))
+    bad_rows.rows += len(part)
+    good = np.ones(len(part), dtype=bool)
+    columns = [_plain(column.combine_chunks()) for column in part.columns]
+
+    def leave_out(column: pa.Array, fits: np.ndarray, kind: str, reason: str, hint: bool = False) -> None:
+        bad = np.flatnonzero(good & ~fits)
+        values = column.take(pa.array(bad[:_SAMPLE]))
+        bad_rows.add(
+            kind,
+            numbers[bad],
+            lambda row: reason.format(repr(values[row].as_py())),
+            hint=_hint(values, times, unit) if hint else "",
+        )
+        good[bad] = False
+
+    for name, column in zip(names, columns, strict=True):
+        there = pc.is_valid(column).to_numpy(zero_copy_only=False)
+        leave_out(column, there, f"no {name}", f"no {_literal(name)}")
+    ids = list[pa.Array]()
+    for name, column in zip(names[:2], columns, strict=False):
+        values, exact = _ids(column, name, bad_rows.where)
+        ids.append(values)
+        leave_out(column, exact, name, f"{_literal(name)} is {{}}, not a whole number or text")
+    moments = np.zeros(len(part), dtype=np.int64)
+    if len(names) > 2:
+        moments, exact = whole_times(columns[2], times, unit)
+        reason = f"{_literal(names[2])} is {{}}, not {_literal(expected(times, unit))}"
+        leave_out(columns[2], exact, "time", reason, hint=True)
+    whole = pa.table([*ids, pa.array(moments)], names=list(EVENT_COLUMNS))
     return whole if good.all() else whole.filter(pa.array(good))
 
 
-def _ids(column: pa.Array) -> pa.Array:
-    """Whole numbers as int64, all else as text, where a different spelling is a different id."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_integer(column.type) and column.type != pa.uint64():
-        return column.cast(pa.int64())
-    return column.cast(pa.large_string())
+def _hint(values: pa.Array, times: str, unit: Unit) -> str:
+    """The settings that read these times; empty if none does."""
+    if not len(values):
+        return ""
+    kind = values.type
+    if pa.types.is_floating(kind) and EXACT_FLOATS[kind] < 2**31:
+        return f"{kind} keeps whole numbers up to {EXACT_FLOATS[kind]:,} only; store times as int64"
+    fits = [guess for guess in guesses(values) if guess != {"times": times, "unit": unit}]
+    written = (", ".join(f"{key}: {_quoted(value)}" for key, value in guess.items()) for guess in fits)
+    return f"Set {' or '.join(written)}" if fits else ""
 
 
-def _whole_numbers(column: pa.Array, times: Times) -> tuple[np.ndarray, np.ndarray]:
-    """The column as int64 (0 where not exact), and a mask of exact values."""
-    if times == "iso":
-        parsed = pc.strptime(column.cast(pa.string()), format=_ISO, unit="s", error_is_null=True)
-        return _filled(parsed.cast(pa.int64()))
+def _literal(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _quoted(value: str) -> str:
+    return f"'{value}'" if "%" in value else value
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _ids(column: pa.Array, name: str, where: str) -> tuple[pa.Array, np.ndarray]:
+    """Whole numbers as int64, all else as text, where a different spelling is a different id; and a mask of
+    what is an id: floats are where they are exact whole numbers."""
     kind = column.type
-    if pa.types.is_timestamp(kind):
-        return _filled(column.cast(pa.int64()))
-    if pa.types.is_integer(kind):
-        # An unsigned number beyond int64 is no time that can be kept.
-        fits = pc.less_equal(column, 2**63 - 1) if kind == pa.uint64() else pc.is_valid(column)
-        return _filled(pc.if_else(fits, column, None).cast(pa.int64()))
+    fits = np.ones(len(column), dtype=bool)
     if pa.types.is_floating(kind):
-        return _whole_floats(column.to_numpy(zero_copy_only=False).astype(np.float64))
-    return _whole_texts(column)
-
-
-def _whole_texts(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Casts whole numbers, also with a fraction of zeros, at once; parses other texts one by one."""
-    texts = pc.replace_substring_regex(column.cast(pa.large_string()), r"^(-?[0-9]+)\.0*$", r"\1")
-    plain = pc.fill_null(pc.match_substring_regex(texts, r"^-?[0-9]{1,18}$"), False)
-    values, good = _filled(pc.if_else(plain, texts, None).cast(pa.int64()))
-    others = pc.invert(plain)
-    if pc.any(others).as_py():
-        rows = np.flatnonzero(others.to_numpy(zero_copy_only=False))
-        for row, text in zip(rows.tolist(), texts.filter(others).to_pylist(), strict=True):
-            exact = _exact(text)
-            if exact is not None:
-                values[row], good[row] = exact, True
-    return values, good
-
-
-def _exact(text: str | None) -> int | None:
-    """The exact whole number of a text such as +7 or 1e3; None if there is none."""
-    if text is None or "_" in text:
-        return None
-    try:
-        value = int(text) if text.strip().lstrip("+-").isdecimal() else float(text)
-    except ValueError:
-        return None
-    if isinstance(value, int):
-        return value if -(2**63) <= value < 2**63 else None
-    return int(value) if value.is_integer() and abs(value) <= _EXACT_FLOAT else None
-
-
-def _whole_floats(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    whole = np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) <= _EXACT_FLOAT)
-    return np.where(whole, values, 0).astype(np.int64), whole
-
-
-def _filled(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    good = pc.is_valid(column).to_numpy(zero_copy_only=False)
-    return pc.fill_null(column, 0).to_numpy(zero_copy_only=False).copy(), good.copy()
+        values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+        fits = np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) <= EXACT_FLOATS[kind])
+        return pa.array(np.where(fits, values, 0).astype(np.int64)), fits
+    if pa.types.is_integer(kind) and kind != pa.uint64():
+        return column.cast(pa.int64()), fits
+    if pa.types.is_nested(kind) or pa.types.is_boolean(kind):
+        raise ValueError(f"{where}: {name} is of type {kind}; expected ids: text or whole numbers")
+    return column.cast(pa.large_string()), fits

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import metadata
 
+import numpy as np
 import pyarrow as pa
 
 from linrec_bench.data.bad_rows import BadRows
@@ -49,9 +50,8 @@ def _parts(bad_rows: list[BadRows]) -> Iterator[pa.Table]:
         yield checked(
             table.slice(start, _BLOCK_ROWS),
             names=_COLUMNS,
-            number=(start + 1).__add__,
+            numbers=start + 1 + np.arange(min(_BLOCK_ROWS, len(table) - start)),
             bad_rows=bad_rows[0],
-            times="integer",
         )
 
 

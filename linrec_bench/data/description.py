@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Int64
 
-from linrec_bench.data.sequences import Sequences
+from linrec_bench.data.sequences import Counts, Sequences
 
 BLOCK_EVENTS = 2**22
 
@@ -16,17 +16,23 @@ BLOCK_EVENTS = 2**22
 def describe(sequences: Sequences) -> dict[str, int | float]:
     """Counts, the lengths of the histories in events, and the share of user-item pairs that occur.
 
+    Removed users, items and events are those that `min_interactions` left out.
+
     Raises `ValueError` if there is no user.
     """
     if not sequences.n_users:
         raise ValueError("there are no users to describe")
     lengths = sequences.lengths
+    log = sequences.log or Counts(sequences.n_users, sequences.n_items, sequences.n_events)
     median, p90, p99 = np.percentile(lengths, [50, 90, 99])
     return {
         "users": sequences.n_users,
         "items": sequences.n_items,
         "events": sequences.n_events,
         "dropped_rows": sequences.dropped_rows,
+        "removed_users": log.users - sequences.n_users,
+        "removed_items": log.items - sequences.n_items,
+        "removed_events": log.events - sequences.n_events,
         "min_length": int(lengths.min()),
         "mean_length": float(lengths.mean()),
         "median_length": float(median),

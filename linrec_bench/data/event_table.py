@@ -1,65 +1,88 @@
 """`csv`, `parquet` and `amazon`: a file of events with a column each for the user, the item and the time.
 
-Ids are text or numbers; in a csv they are text, so that 007 and 7 differ. Times are whole numbers of any unit
-(1700000000 equals 1700000000.0), or, in parquet, timestamps in their unit. Fractions are an error, because
-rounding would change the order of events: scale them to a smaller unit. Only these columns are read, a block
-of rows at a time.
+Ids are text or whole numbers; in a text file they are text, so that 007 and 7 differ. Only these columns are
+read, a block of rows at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Literal
 
 import pyarrow as pa
-from pyarrow import parquet
 
 from linrec_bench.data import item_features
 from linrec_bench.data.bad_rows import BadRows
-from linrec_bench.data.columns import Times, check_columns, checked
+from linrec_bench.data.columns import EVENT_COLUMNS, checked
 from linrec_bench.data.events import Events, OnBadRows, identity_of, with_features
 from linrec_bench.data.folders import existing
+from linrec_bench.data.parquet_files import files_of, parquet_parts
 from linrec_bench.data.source import Source
-from linrec_bench.data.text_files import Form, read_text
+from linrec_bench.data.text_files import SEPARATORS, WHITESPACE, Form, Quotes, read_text
+from linrec_bench.data.times import Unit, check_times
 
-_BLOCK_ROWS = 2**19
+NO_TIME = "none"
 
 
 def read_csv(
     *,
     path: str,
-    user: str = "user_id",
-    item: str = "item_id",
-    time: str = "timestamp",
-    times: Times = "integer",
+    user: str | int = "user_id",
+    item: str | int = "item_id",
+    time: str | int | None = "timestamp",
+    times: str = "integer",
+    unit: Unit = "s",
     separator: str = ",",
+    header: bool | None = None,
+    quotes: Quotes = "line",
     min_interactions: int = 5,
     on_bad_rows: OnBadRows = "refuse",
     features: str | None = None,
-    feature: str = "features",
+    feature: str | int = "features",
 ) -> Events:
-    """The histories of a text file with a header line; a file that ends in .gz is decompressed.
+    """The histories of a text file, plain or compressed by gzip, bzip2, xz or zip.
 
-    A relative path is also searched in the folder LINREC_BENCH_DATA. `times: iso` reads times such as
-    2010-10-19T23:55:27Z, in seconds. `features` is a file of the same form with one line per item: the column
-    `item`, and the column `feature` with its features separated by |.
+    Columns are named, or given by position from 1: then line 1 is an event, unless `header: true`. `time:
+    none`: the lines are in the order of time. A relative path is also searched in the folder
+    LINREC_BENCH_DATA.
 
-    Raises `ValueError` with the file and line of the first missing or damaged values. `on_bad_rows: drop`
-    skips and counts lines without a value or with a time that is not a whole number.
+    `times`: `integer` keeps whole numbers of any unit; `seconds` (with a fraction), `iso` (a date, or with a
+    time after T or a blank, and an offset; UTC where it has none) or a format such as `%d/%m/%Y %H:%M` are
+    counted in `unit` (s, ms, us or ns), and a time that is finer is refused, not rounded.
+
+    `separator`: one or several characters, or a word: tab, space, comma, semicolon, pipe, or whitespace for
+    any run of blanks and tabs. `quotes`: fields in double quotes end on their `line`, may hold `lines`, or
+    `none`: a quote is an ordinary character.
+
+    `features` is a file of the same form with one line per item: the column `item`, and the column `feature`
+    with its features separated by |.
+
+    Raises `ValueError` with the file and line of the first rows that cannot be read. `on_bad_rows: drop`
+    skips and counts them.
     """
-    form = Form(columns=(user, item, time), separator=_one_character("csv", separator), times=times)
+    check_times("csv", times)
+    columns = [_column("user", user), _column("item", item)]
+    if time is not None and time != NO_TIME:
+        columns.append(_column("time", time))
+    form = partial(Form, separator=_separator(separator), header=header, quotes=quotes)
+    _check_kinds(columns, header)
     file = existing(path)
-    events = text_events(file, form, where=path, min_interactions=min_interactions, on_bad_rows=on_bad_rows)
+    events = text_events(
+        file,
+        form(columns=tuple(columns)),
+        where=path,
+        times=times,
+        unit=unit,
+        min_interactions=min_interactions,
+        on_bad_rows=on_bad_rows,
+    )
     if features is None:
         return events
     table = existing(features)
-    read = partial(
-        item_features.read_csv, table, where=features, item=item, column=feature, separator=separator
-    )
-    return with_features(events, table, read)
+    of_items = form(columns=(_column("item", item), _column("feature", feature)))
+    return with_features(events, table, partial(item_features.read, table, where=features, form=of_items))
 
 
 def read_amazon(
@@ -69,7 +92,7 @@ def read_amazon(
     min_interactions: int = 5,
     on_bad_rows: OnBadRows = "refuse",
 ) -> Events:
-    """The histories of a file of Amazon ratings, plain or .gz, without a header line.
+    """The histories of a file of Amazon ratings, plain or compressed, without a header line.
 
     Its fields are user, item, rating and time; every rating is an event. Use `first: item` for editions that
     begin with the item.
@@ -87,80 +110,102 @@ def read_parquet(
     path: str,
     user: str = "user_id",
     item: str = "item_id",
-    time: str = "timestamp",
+    time: str | None = "timestamp",
+    times: str = "integer",
+    unit: Unit = "s",
     min_interactions: int = 5,
     on_bad_rows: OnBadRows = "refuse",
 ) -> Events:
-    """The histories of a parquet file; rows are counted from 1.
+    """The histories of a parquet file, or of a folder of such files in the order of their names.
 
-    Raises `ValueError` with the file and row of missing or damaged values; `on_bad_rows` as in csv.
+    Timestamps keep their unit, dates are in seconds; `times` and `unit` are for other types, as in csv, and
+    so are `time: none` and `on_bad_rows`. Rows are counted from 1. Raises `ValueError` with the file and row
+    of missing or damaged values.
     """
-    file = existing(path)
+    check_times("parquet", times)
+    columns = [user, item] if time in (None, NO_TIME) else [user, item, str(time)]
+    files = files_of(existing(path, folder=True))
     return Events(
-        parts=partial(_parquet_parts, file, path, [user, item, time]),
-        identity=(identity_of(file),),
+        parts=partial(parquet_parts, files, path, columns, times, unit),
+        identity=tuple(map(identity_of, files)),
         min_interactions=min_interactions,
         on_bad_rows=on_bad_rows,
+        has_times=len(columns) > 2,
     )
 
 
 def text_events(
-    file: Path, form: Form, *, where: str, min_interactions: int, on_bad_rows: OnBadRows
+    file: Path,
+    form: Form,
+    *,
+    where: str,
+    times: str = "integer",
+    unit: Unit = "s",
+    min_interactions: int,
+    on_bad_rows: OnBadRows,
 ) -> Events:
-    """The log in one text file; `where` is its name in messages."""
+    """The log in one text file, in time order if it has no third column; `where` is its name in messages."""
 
     def parts(bad_rows: list[BadRows]) -> Iterator[pa.Table]:
         bad_rows.append(BadRows(where, "line"))
-        return read_text(file, form, bad_rows=bad_rows[-1])
+        yield from read_events(file, form, bad_rows[-1], times=times, unit=unit)
 
     return Events(
         parts=parts,
         identity=(identity_of(file),),
         min_interactions=min_interactions,
         on_bad_rows=on_bad_rows,
+        has_times=len(form.columns) > 2,
     )
 
 
-def _one_character(source: str, separator: str) -> str:
-    if len(separator) != 1:
-        raise ValueError(f"data {source}: separator is {separator!r}; expected one character")
+def read_events(
+    file: Path | IO[bytes], form: Form, bad_rows: BadRows, *, times: str = "integer", unit: Unit = "s"
+) -> Iterator[pa.Table]:
+    """The events of one text file, part by part; rows that are none are added to `bad_rows`."""
+    names = list(map(str, form.columns)) if form.named else EVENT_COLUMNS[: len(form.columns)]
+    for rows in read_text(file, form, bad_rows=bad_rows):
+        yield checked(
+            rows.columns, names=names, numbers=rows.numbers, bad_rows=bad_rows, times=times, unit=unit
+        )
+
+
+def _column(role: str, given: str | int) -> str | int:
+    """A name, or a position from 0."""
+    if isinstance(given, int) and given < 1:
+        raise ValueError(f"data csv: {role} is {given}; expected a name, or a position from 1")
+    return given - 1 if isinstance(given, int) else given
+
+
+def _check_kinds(columns: list[str | int], header: bool | None) -> None:
+    kinds = {type(column) for column in columns}
+    if len(kinds) > 1:
+        raise ValueError("data csv: user, item and time are names and positions; expected all of one kind")
+    if kinds == {str} and header is False:
+        raise ValueError("data csv: columns have names although header is false; set their positions from 1")
+
+
+def _separator(given: str) -> str:
+    separator = SEPARATORS.get(given, given)
+    is_word = separator.isalnum() and separator != WHITESPACE
+    if not separator or "\n" in separator or '"' in separator or is_word:
+        raise ValueError(
+            f"data csv: separator is {given!r}; expected characters such as ',' or '::', or one of: "
+            f"{', '.join(SEPARATORS)}, {WHITESPACE}"
+        )
     return separator
-
-
-def _parquet_parts(file: Path, where: str, columns: list[str], bad_rows: list[BadRows]) -> Iterator[pa.Table]:
-    bad_rows.append(BadRows(where, "row"))
-    try:
-        # Any: pyarrow's own types are not declared.
-        table: Any = parquet.ParquetFile(file)
-        check_columns(columns, table.schema_arrow.names, where)
-        rows = 0
-        groups = range(table.num_row_groups)
-        # One group at a time: a reader of all groups keeps the earlier ones in memory.
-        batches = (table.iter_batches(_BLOCK_ROWS, row_groups=[group], columns=columns) for group in groups)
-        for batch in chain.from_iterable(batches):
-            part = pa.Table.from_batches([batch]).select(columns)
-            yield checked(
-                part,
-                names=columns,
-                number=(rows + 1).__add__,
-                bad_rows=bad_rows[-1],
-                times="integer",
-            )
-            rows += len(part)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{where}: cannot be read as parquet; {' '.join(str(error).split())}") from None
 
 
 SOURCES = (
     Source(
         name="csv",
-        title="any text file of user, item and time, plain or .gz",
+        title="any text file of user, item and time, plain or compressed",
         licence="yours",
         read=read_csv,
     ),
     Source(
         name="parquet",
-        title="any parquet file of user, item and time",
+        title="any parquet file, or folder of them, of user, item and time",
         licence="yours",
         read=read_parquet,
     ),

@@ -13,7 +13,7 @@ import pyarrow as pa
 from linrec_bench.data.bad_rows import BadRows
 
 OnBadRows = Literal["refuse", "drop"]
-"""What to do with rows without a value, or with a time that is not a whole number."""
+"""What to do with rows that cannot be read."""
 
 Parts = Callable[[list[BadRows]], Iterator[pa.Table]]
 """Reads the log from its start: tables of user, item (int64 or large_string) and time (int64), a bounded
@@ -25,7 +25,8 @@ class Events:
     """A log of events and how to prepare it.
 
     `identity` changes when the files change; it is part of the cache key. `features` returns the features of
-    items (names joined by |), indexed by the text of their ids; None for no features.
+    items (names joined by |), indexed by the text of their ids; None for no features. A log without times is
+    in the order of time.
     """
 
     parts: Parts
@@ -33,6 +34,7 @@ class Events:
     min_interactions: int
     on_bad_rows: OnBadRows
     features: Callable[[], pd.Series | None] | None = None
+    has_times: bool = True
 
 
 def identity_of(path: Path) -> str:

@@ -23,12 +23,14 @@ def data_folders() -> list[Path]:
     return [*([Path(named).expanduser()] if named else []), cache_folder()]
 
 
-def existing(path: str) -> Path:
-    """The file `path`, searched also in the data folders; `ValueError` if there is none."""
+def existing(path: str, *, folder: bool = False) -> Path:
+    """The file `path`, or also a folder, searched also in the data folders; `ValueError` if there is none."""
     given = Path(path).expanduser()
     folders = [] if given.is_absolute() else data_folders()
     for place in (given, *(folder / given for folder in folders)):
-        if place.is_file():
+        if place.is_file() or (folder and place.is_dir()):
             return place
+        if place.is_dir():
+            raise ValueError(f"{path}: is a folder; expected a file (of parquet files, set name: parquet)")
     also = f", nor in {', '.join(map(str, folders))}" if folders else ""
     raise ValueError(f"{path}: no such file{also}; expected the path of a table")

@@ -16,7 +16,8 @@ GOWALLA = Published(
         known_hash="md5:8ebd5ed2dd376d8982987c49429cb9f9",
     ),
     # User, time, latitude, longitude, place.
-    form=Form(columns=(0, 4, 1), separator="\t", times="iso"),
+    form=Form(columns=(0, 4, 1), separator="\t", quotes="none"),
+    times="iso",
 )
 
 SOURCES = (source(GOWALLA),)

@@ -21,6 +21,10 @@ class Ids:
         """The number of each id, from 0 in order of first occurrence."""
         encoded = column.combine_chunks().dictionary_encode()
         names = encoded.dictionary
+        if self.known is not None and self.known.type != names.type:
+            raise ValueError(
+                f"ids are {self.known.type} in one file and {names.type} in another; expected one type"
+            )
         if self.known is None:
             self.known = names.slice(0, 0)
         numbers = pc.index_in(names, value_set=self.known)

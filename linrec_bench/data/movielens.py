@@ -22,11 +22,14 @@ ML_100K = Published(
     remote=Remote(
         url=f"{_HOME}/ml-100k.zip", file="ml-100k.zip", known_hash="md5:0e33842e24a9c977be4e0107933c0723"
     ),
-    form=Form(columns=(0, 1, 3), separator="\t"),
+    form=Form(columns=(0, 1, 3), separator="\t", quotes="none"),
     members=("ml-100k/u.data",),
     items="ml-100k/u.item",
-    # After id, title, two dates and an address.
-    features=partial(item_features.read_flags, first_flag=5),
+    # The flags of 19 genres follow id, title, two dates and an address.
+    features=partial(
+        item_features.read_flags,
+        form=Form(columns=(0, *range(5, 24)), separator="|", quotes="none"),
+    ),
 )
 ML_1M = Published(
     name="ml-1m",
@@ -37,11 +40,10 @@ ML_1M = Published(
         file="ml-1m.zip",
         known_hash="sha256:a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
     ),
-    # The file has two colons between fields; cut at one, every other field is empty.
-    form=Form(columns=(0, 2, 6), separator=":"),
+    form=Form(columns=(0, 1, 3), separator="::"),
     members=("ml-1m/ratings.dat",),
     items="ml-1m/movies.dat",
-    features=partial(item_features.read_dat, columns=(0, 2)),
+    features=partial(item_features.read, form=Form(columns=(0, 2), separator="::")),
 )
 ML_20M = Published(
     name="ml-20m",
@@ -53,7 +55,7 @@ ML_20M = Published(
     form=Form(columns=("userId", "movieId", "timestamp")),
     members=("ml-20m/ratings.csv",),
     items="ml-20m/movies.csv",
-    features=partial(item_features.read_csv, item="movieId", column="genres"),
+    features=partial(item_features.read, form=Form(columns=("movieId", "genres"))),
 )
 
 SOURCES = (source(ML_100K), source(ML_1M), source(ML_20M))

@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +24,9 @@ from jaxtyping import Int64
 from linrec_bench.data import item_features, streaming
 from linrec_bench.data.events import Events
 from linrec_bench.data.folders import CACHE_VARIABLE, cache_folder
-from linrec_bench.data.sequences import Sequences
+from linrec_bench.data.sequences import Counts, Sequences
 
-FORMAT = 1
+FORMAT = 2
 """Increased when the arrays change for equal events, so that older folders are not used."""
 
 _META = "meta.json"
@@ -85,8 +85,10 @@ def load(folder: Path) -> Sequences:
             ordinal=meta["ordinal"],
             item_features=table,
             dropped_rows=meta["dropped_rows"],
+            dropped=tuple(meta["dropped"]),
+            log=Counts(**meta["log"]),
         )
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError) as error:
         raise ValueError(
             f"{folder}: damaged ({error}); remove it, and the next run prepares it again"
         ) from None
@@ -104,6 +106,8 @@ def _fill(folder: Path, events: Events, origin: Mapping[str, object]) -> None:
         "n_items": len(built.item_ids),
         "ordinal": built.ordinal,
         "dropped_rows": built.dropped_rows,
+        "dropped": built.dropped,
+        "log": asdict(built.log),
         "featured": names is not None,
         "origin": origin,
     }

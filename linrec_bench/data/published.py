@@ -19,10 +19,11 @@ import pyarrow as pa
 from linrec_bench.data import event_table
 from linrec_bench.data.archives import ArchiveError, NoMember, opened
 from linrec_bench.data.bad_rows import BadRows
+from linrec_bench.data.event_table import read_events
 from linrec_bench.data.events import Events, OnBadRows, identity_of, with_features
 from linrec_bench.data.folders import data_folders
 from linrec_bench.data.source import Remote, Source
-from linrec_bench.data.text_files import Form, read_text
+from linrec_bench.data.text_files import Form
 
 ReadFeatures = Callable[..., pd.Series]
 """`(file, *, where)` -> the features of each item by the text of its id."""
@@ -41,6 +42,7 @@ class Published:
     licence: str
     remote: Remote
     form: Form
+    times: str = "integer"
     members: tuple[str, ...] = ()
     items: str = ""
     features: ReadFeatures | None = None
@@ -116,7 +118,7 @@ def _of_files(
     def parts(bad_rows: list[BadRows]) -> Iterator[pa.Table]:
         for file in files:
             bad_rows.append(BadRows(str(file), "line"))
-            yield from read_text(file, published.form, bad_rows=bad_rows[-1])
+            yield from read_events(file, published.form, bad_rows[-1], times=published.times)
 
     events = Events(
         parts=parts,
@@ -135,7 +137,7 @@ def _of_archive(published: Published, archive: Path, min_interactions: int, on_b
         for member in published.members:
             bad_rows.append(BadRows(f"{archive}:{member}", "line"))
             with _opened(published, archive, member) as file:
-                yield from read_text(file, published.form, bad_rows=bad_rows[-1])
+                yield from read_events(file, published.form, bad_rows[-1], times=published.times)
 
     def features() -> pd.Series | None:
         if published.features is None:

@@ -9,6 +9,15 @@ from jaxtyping import Int32, Int64, Shaped
 
 
 @dataclass(frozen=True)
+class Counts:
+    """How many users, items and events a log has."""
+
+    users: int
+    items: int
+    events: int
+
+
+@dataclass(frozen=True)
 class Sequences:
     """U histories of E events in all, each in time order.
 
@@ -16,7 +25,8 @@ class Sequences:
     + 1] int64, user u has the events offsets[u]:offsets[u + 1]. `ordinal`: timestamps are positions in each
     history, so that those of two users cannot be compared. item_features: row i holds the features of item i,
     numbered from 1 and padded with 0; None for a source without features. dropped_rows: number of bad rows
-    skipped with `on_bad_rows: drop`.
+    skipped with `on_bad_rows: drop`; `dropped` says which. log: what was read before `min_interactions`
+    removed some; None for a source that is generated.
     """
 
     items: Int32[np.ndarray, " E"]
@@ -26,6 +36,8 @@ class Sequences:
     ordinal: bool = False
     item_features: Int64[np.ndarray, "V_plus_1 F"] | None = None
     dropped_rows: int = 0
+    log: Counts | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def n_users(self) -> int:

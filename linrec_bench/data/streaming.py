@@ -23,6 +23,7 @@ from jaxtyping import Bool, Int32, Int64
 from linrec_bench.data.bad_rows import BadRows
 from linrec_bench.data.events import Events
 from linrec_bench.data.ids import Ids
+from linrec_bench.data.sequences import Counts
 
 BUCKET_EVENTS = 2**21
 BLOCK_EVENTS = 2**20
@@ -34,12 +35,15 @@ _RECORD = np.dtype([("user", np.int32), ("item", np.int32), ("time", np.int64)])
 class Built:
     """Results of `build` that are not in items.npy, timestamps.npy and offsets.npy.
 
-    item_ids: of the items 1..n_items, as in the log.
+    item_ids: of the items 1..n_items, as in the log. log: what was read, before the core.
+    dropped: the rows that were skipped, in words.
     """
 
     item_ids: pa.Array
     ordinal: bool
     dropped_rows: int
+    log: Counts
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,23 +71,22 @@ def build(events: Events, folder: Path) -> Built:
     users, items, bad_rows = Ids(), Ids(), list[BadRows]()
     total = _spill(events, log, users, items, bad_rows)
     _refuse(events, bad_rows)
+    log_counts = Counts(len(users), len(items), total)
     core = _core(log, len(users), len(items), events.min_interactions)
     if not core.lengths.any():
-        raise ValueError(
-            f"none of {total} events is left when every user and item must have {events.min_interactions}; "
-            "lower min_interactions"
-        )
+        raise ValueError(_nothing_left(log_counts, events.min_interactions, bad_rows))
     user_ranks, item_ranks = users.ranks(), items.ranks()
     kept_users, kept_items = _by_rank(core.users, user_ranks), _by_rank(core.items, item_ranks)
     numbers = np.where(core.items, np.cumsum(kept_items, dtype=np.int32)[item_ranks], 0)
     buckets = _spread(log, _by_rank(core.events, user_ranks), user_ranks, numbers, folder)
     log.unlink()
     lengths = _by_rank(core.lengths, user_ranks)[kept_users]
-    ordinal = sort_events(buckets, kept_users, int(lengths.sum()), folder)
+    ordinal = sort_events(buckets, kept_users, int(lengths.sum()), folder, has_times=events.has_times)
     np.save(folder / "offsets.npy", np.concatenate(([0], np.cumsum(lengths))))
     assert items.known is not None
+    dropped = tuple(rows.told() for rows in bad_rows if rows.count)
     ids = items.known.take(pa.array(np.argsort(item_ranks)[kept_items]))
-    return Built(ids, ordinal, sum(rows.count for rows in bad_rows))
+    return Built(ids, ordinal, sum(rows.count for rows in bad_rows), log_counts, dropped)
 
 
 def _spill(events: Events, log: Path, users: Ids, items: Ids, bad_rows: list[BadRows]) -> int:
@@ -105,7 +108,19 @@ def _spill(events: Events, log: Path, users: Ids, items: Ids, bad_rows: list[Bad
 def _refuse(events: Events, bad_rows: list[BadRows]) -> None:
     summaries = [rows.summary() for rows in bad_rows if rows.count]
     if summaries and events.on_bad_rows == "refuse":
-        raise ValueError(f"{'; '.join(summaries)}. Correct or remove such rows, or set on_bad_rows: drop")
+        raise ValueError("; ".join(summaries))
+
+
+def _nothing_left(log: Counts, least: int, bad_rows: list[BadRows]) -> str:
+    where = ", ".join(rows.where for rows in bad_rows)
+    if not log.events:
+        dropped = sum(rows.count for rows in bad_rows)
+        why = f"all {dropped:,} rows were dropped" if dropped else "it has no rows"
+        return f"{where}: no event: {why}"
+    return (
+        f"{where}: none of {log.events:,} events of {log.users:,} users and {log.items:,} items is left when "
+        f"every user and item must have {least}; lower min_interactions"
+    )
 
 
 def _blocks(log: Path) -> Iterator[np.ndarray]:
@@ -163,8 +178,15 @@ def _spread(
     return paths
 
 
-def sort_events(buckets: list[Path], kept_users: Bool[np.ndarray, " U"], left: int, folder: Path) -> bool:
-    """Sort each bucket, write out what is kept, remove the bucket.
+def sort_events(
+    buckets: list[Path],
+    kept_users: Bool[np.ndarray, " U"],
+    left: int,
+    folder: Path,
+    *,
+    has_times: bool = True,
+) -> bool:
+    """Sort each bucket, write out what is kept, remove the bucket. Without times, an event's is its position.
 
     Returns whether the times of all users, the dropped ones too, run on by ones from one and the same number.
     """
@@ -174,7 +196,7 @@ def sort_events(buckets: list[Path], kept_users: Bool[np.ndarray, " U"], left: i
             header = {"descr": descr, "fortran_order": False, "shape": (left,)}
             np.lib.format.write_array_header_1_0(file, header)
         for path in buckets:
-            kept = _sorted(path, kept_users, starts)
+            kept = _sorted(path, kept_users, starts, has_times=has_times)
             path.unlink()
             kept["item"].astype("<i4").tofile(items)
             kept["time"].astype("<i8").tofile(times)
@@ -183,12 +205,16 @@ def sort_events(buckets: list[Path], kept_users: Bool[np.ndarray, " U"], left: i
     return len(starts) == 1
 
 
-def _sorted(path: Path, kept_users: Bool[np.ndarray, " U"], starts: set[int]) -> np.ndarray:
+def _sorted(
+    path: Path, kept_users: Bool[np.ndarray, " U"], starts: set[int], *, has_times: bool
+) -> np.ndarray:
     """The records of a bucket that are kept, in order; adds to `starts` where the times of all begin, if not
     known to differ."""
     records = np.fromfile(path, dtype=_RECORD)
     # lexsort is stable: events of one user at one time stay in the order of the log.
     records = records[np.lexsort((records["time"], records["user"]))]
+    if not has_times:
+        records["time"] = _positions(records["user"])
     if len(starts) < 2:
         starts.update(np.unique(records["time"] - _positions(records["user"]))[:2].tolist())
     kept: np.ndarray = records[kept_users[records["user"]] & (records["item"] > 0)]

@@ -1,136 +1,283 @@
-"""Text files of events: reads the three columns only, a block of lines at a time."""
+"""Text files of events or items: reads some of their columns, a block of lines at a time.
+
+A row is a line. A field of a file whose separator is one character may stand in double quotes, which close on
+its line (`quotes: line`) or on a later one (`quotes: lines`); `quotes: none` takes a quote as it is. What is
+not exactly of that form is a bad row, never read as something else.
+"""
 
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Literal
 
+import numpy as np
 import pyarrow as pa
-from pyarrow import csv as arrow_csv
+import pyarrow.compute as pc
 
-from linrec_bench.data.archives import DAMAGES
-from linrec_bench.data.bad_rows import LISTED, BadRows
-from linrec_bench.data.columns import EVENT_COLUMNS, Times, check_columns, checked
+from linrec_bench.data.archives import DAMAGES, ArchiveError
+from linrec_bench.data.bad_rows import BadRows
+from linrec_bench.data.column_roles import role_columns
+from linrec_bench.data.columns import check_columns
+from linrec_bench.data.opening import opened_log
 
-BLOCK_BYTES = 2**24
-_BUFFER_BYTES = 2**20
+Quotes = Literal["line", "lines", "none"]
+
+BLOCK_BYTES = 2**23
+LONGEST_ROW_BYTES = 2**26
+WHITESPACE = "whitespace"
+SEPARATORS = {"tab": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
+"""Words for separators, beside `whitespace`: any run of blanks and tabs."""
+
+_QUOTES = "Set quotes: none if quotes are ordinary characters, or quotes: lines if fields hold line breaks"
+
+_ATOMIC = re.compile(r":(token|float)(_seq)?$")
+"""What RecBole writes behind the names of columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """Layout of a text file: the columns of user, item and time, by name if there is a header line, else by
-    number (from 0)."""
+    """Layout of a text file: the columns to read, by name or by position (from 0).
 
-    columns: tuple[str, str, str] | tuple[int, int, int]
+    header: whether line 1 names the columns; None: whether `columns` are names.
+    """
+
+    columns: tuple[str | int, ...]
     separator: str = ","
-    times: Times = "integer"
+    header: bool | None = None
+    quotes: Quotes = "line"
 
     @property
     def named(self) -> bool:
         return isinstance(self.columns[0], str)
 
+    @property
+    def headed(self) -> bool:
+        return self.named if self.header is None else self.header
 
-def read_text(file: Path | IO[bytes], form: Form, *, bad_rows: BadRows) -> Iterator[pa.Table]:
-    """The events of a file, part by part; a path that ends in .gz is decompressed.
 
-    Lines whose number of fields differs from the first line, and those that `columns.checked` refuses, are
-    added to `bad_rows`. Raises `ValueError` for an unknown column and for a damaged file.
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a file: columns as text (null where empty), and the line where each row begins."""
+
+    columns: pa.Table
+    numbers: np.ndarray
+
+
+def read_text(file: Path | IO[bytes], form: Form, *, bad_rows: BadRows) -> Iterator[Rows]:
+    """The rows of a file, part by part; a compressed file is decompressed.
+
+    Lines whose number of fields differs from that of the first line, that open a quote and do not close it,
+    or whose text is not UTF-8, are added to `bad_rows`. Raises `ValueError` for an unknown column and for a
+    damaged file.
     """
-    lines = _Lines(form, bad_rows)
     try:
-        # Any: pyarrow's files are untyped.
-        raw: Any = pa.input_stream(str(file), compression="detect") if isinstance(file, Path) else file
-        with io.BufferedReader(raw, buffer_size=_BUFFER_BYTES) as stream:
-            yield from lines.parts(stream)
-    except KeyError as error:
-        fields = max(number for number in form.columns if isinstance(number, int)) + 1
-        raise ValueError(
-            f"{bad_rows.where}: line 1: expected {fields} fields or more between {form.separator!r}; {error}"
-        ) from None
-    except (pa.ArrowException, UnicodeDecodeError, *DAMAGES) as error:
-        reason = " ".join(str(error).split())
+        with ExitStack() as stack:
+            stream = stack.enter_context(opened_log(file)) if isinstance(file, Path) else file
+            yield from _Reader(form, bad_rows).rows(stream)
+    except (pa.ArrowException, ArchiveError, *DAMAGES) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{bad_rows.where}: cannot be read as a table; {reason}") from None
 
 
-class _Lines:
-    """Reads lines and keeps their numbers right after lines that the parser skipped."""
+def fields_of(line: str, separator: str) -> list[str]:
+    """The fields of one line, quotes taken off where the separator is one character."""
+    if separator == WHITESPACE:
+        return line.split()
+    if len(separator) > 1:
+        return line.split(separator)
+    try:
+        return next(csv.reader([line], delimiter=separator, strict=True), [])
+    except csv.Error:
+        return line.split(separator)
+
+
+def column_names(line: str, separator: str) -> list[str]:
+    """The names in a header line, without blanks around them and without the types of RecBole."""
+    return [_ATOMIC.sub("", name.strip()) for name in fields_of(line, separator)]
+
+
+class _Reader:
+    """Reads one file; knows its width and its columns from the first line on."""
 
     def __init__(self, form: Form, bad_rows: BadRows) -> None:
         self.form = form
         self.bad_rows = bad_rows
-        self.first = 1
-        self.left_out: list[int] = []
+        self.quoted = form.quotes != "none" and len(form.separator) == 1
+        self.width = 0
+        self.places: list[int] = []
+        self.names: list[str] = []
 
-    def parts(self, stream: io.BufferedReader) -> Iterator[pa.Table]:
-        header = self._header(stream) if self.form.named else None
-        # pyarrow calls columns without names f0, f1, ...
-        wanted = [str(column) if header else f"f{column}" for column in self.form.columns]
-        rows = 0
-        # pyarrow refuses an empty file; here it is a log without events.
-        for batch in self._open(stream, header, wanted) if stream.peek(1) else ():
-            part = pa.Table.from_batches([batch])
-            yield checked(
-                part,
-                names=wanted if header else EVENT_COLUMNS,
-                number=self._numbering(rows),
-                bad_rows=self.bad_rows,
-                times=self.form.times,
+    def rows(self, stream: IO[bytes]) -> Iterator[Rows]:
+        number = 1
+        for block in self._blocks(stream):
+            text = np.frombuffer(block, dtype=np.uint8)
+            breaks = np.flatnonzero(text == ord("\n"))
+            ends = self._ends(text, breaks)
+            numbers = number + np.concatenate(([0], np.searchsorted(breaks, ends[:-1]) + 1))
+            number += len(breaks)
+            offsets = np.concatenate(([0], ends + 1)).astype(np.int32)
+            lines = pa.Array.from_buffers(
+                pa.binary(), len(ends), [None, pa.py_buffer(offsets), pa.py_buffer(block)]
             )
-            rows += len(part)
+            lines = pc.binary_slice(lines, 0, -1)
+            if not self.width:
+                self._read_first(lines[0].as_py())
+                if self.form.headed:
+                    lines, numbers = lines[1:], numbers[1:]
+            if len(lines):
+                yield self._parsed(lines, numbers)
+        if not self.width and self.form.headed:
+            raise ValueError(f"{self.bad_rows.where}: is empty; expected a header in line 1")
 
-    def _header(self, stream: io.BufferedReader) -> list[str]:
-        line = stream.readline().decode("utf-8-sig")
-        names = next(csv.reader([line], delimiter=self.form.separator), [])
-        if not names:
-            raise ValueError(f"{self.bad_rows.where}: cannot be read as a table; expected a header in line 1")
-        check_columns(self.form.columns, names, self.bad_rows.where)
-        self.first = 2
-        return names
+    def _blocks(self, stream: IO[bytes]) -> Iterator[bytes]:
+        """Blocks of whole rows; blank lines at the end of the file are left out."""
+        rest, first = b"", True
+        while chunk := stream.read(BLOCK_BYTES):
+            text = (rest + chunk).replace(b"\r\n", b"\n")
+            if first:
+                text, first = text.removeprefix(b"\xef\xbb\xbf"), False
+            end = self._last_end(text)
+            rest = text[end:]
+            if end:
+                yield text[:end]
+            if len(rest) > LONGEST_ROW_BYTES:
+                raise ValueError(
+                    f"{self.bad_rows.where}: a row is longer than {LONGEST_ROW_BYTES // 2**20} MiB; "
+                    "is this a text file, and does each quote close?"
+                )
+        whole = rest.split(b"\n")
+        while whole and not whole[-1].strip():
+            whole.pop()
+        rest = b"\n".join(whole)
+        if rest:
+            if self.form.quotes == "lines" and self.quoted and rest.count(b'"') % 2:
+                raise ValueError(f"{self.bad_rows.where}: a quote is open at the end of the file")
+            yield rest + b"\n"
 
-    def _open(self, stream: io.BufferedReader, header: list[str] | None, wanted: list[str]) -> Any:
-        return arrow_csv.open_csv(
-            stream,
-            # The parser numbers the lines that it leaves out only where it runs in one thread.
-            read_options=arrow_csv.ReadOptions(
-                use_threads=False,
-                block_size=BLOCK_BYTES,
-                column_names=header,
-                autogenerate_column_names=header is None,
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=self.form.separator,
-                # A line that is skipped unseen would shift the numbers of those below it.
-                ignore_empty_lines=False,
-                invalid_row_handler=self._leave_out,
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                include_columns=wanted,
-                column_types=dict.fromkeys(wanted, pa.string()),
-                # Only an empty field is missing: NA, null and nan are ids like others.
-                null_values=[""],
-                strings_can_be_null=True,
-            ),
-        )
+    def _last_end(self, text: bytes) -> int:
+        """Where the last whole row ends, of those before the blank lines at the end; 0 if there is none."""
+        filled = len(text.rstrip(b"\r\n \t"))
+        end = text.rfind(b"\n", 0, filled + 1) + 1 if filled else 0
+        if self.form.quotes != "lines" or not self.quoted or not end:
+            return end
+        ends = self._ends(np.frombuffer(text[:end], dtype=np.uint8))
+        return int(ends[-1]) + 1 if len(ends) else 0
 
-    def _leave_out(self, row: arrow_csv.InvalidRow) -> str:
-        number = row.number + self.first - 1
-        if len(self.left_out) < LISTED:
-            self.left_out.append(number)
-        self.bad_rows.add(number, f"{row.actual_columns} fields, not {row.expected_columns}")
-        return "skip"
+    def _ends(self, text: np.ndarray, breaks: np.ndarray | None = None) -> np.ndarray:
+        """The line breaks that end a row: all, or those outside of quotes."""
+        if breaks is None:
+            breaks = np.flatnonzero(text == ord("\n"))
+        if self.form.quotes != "lines" or not self.quoted:
+            return breaks
+        quotes = np.flatnonzero(text == ord('"'))
+        ends: np.ndarray = breaks[np.searchsorted(quotes, breaks) % 2 == 0]
+        return ends
 
-    def _numbering(self, rows: int) -> Callable[[int], int]:
-        def number(row: int) -> int:
-            """Line number, counting skipped lines, of which the first ten are known."""
-            place = self.first + rows + row
-            for line in self.left_out:
-                if line > place:
-                    break
-                place += 1
-            return place
+    def _read_first(self, line: bytes) -> None:
+        """Width, places and names of the columns, from the first line."""
+        where, form = self.bad_rows.where, self.form
+        fields = column_names(line.decode("utf-8", "replace"), form.separator)
+        self.width = len(fields)
+        if form.headed and isinstance(form.columns[0], str):
+            self.names = [_ATOMIC.sub("", str(column)) for column in form.columns]
+            check_columns(self.names, fields, where)
+            self.places = [fields.index(name) for name in self.names]
+            return
+        self.places = [int(column) for column in form.columns]
+        self.names = [f"field {place + 1}" for place in self.places]
+        if form.header is None and len(role_columns(fields)) > 1:
+            raise ValueError(
+                f"{where}: line 1 looks like a header: {', '.join(fields)}. Set header: true to skip it, or "
+                "header: false if it is an event"
+            )
+        if max(self.places) >= self.width:
+            raise ValueError(
+                f"{where}: line 1: {self.width} fields between {form.separator!r}; expected "
+                f"{max(self.places) + 1} or more. Set separator, or the positions of the columns"
+            )
 
-        return number
+    def _parsed(self, lines: pa.Array, numbers: np.ndarray) -> Rows:
+        """The columns of these lines; bad lines are recorded and left out."""
+        fields, opened = self._split(lines)
+        counts = pc.fill_null(pc.list_value_length(fields), self.width).to_numpy(zero_copy_only=False)
+        wrong = np.flatnonzero((counts != self.width) & ~opened)
+        bad_rows = self.bad_rows
+        blank = pc.equal(pc.binary_length(lines), 0).to_numpy(zero_copy_only=False)
+
+        def reason(row: int) -> str:
+            if blank[wrong[row]]:
+                return "an empty line"
+            return f"{counts[wrong[row]]} fields, not {self.width}"
+
+        bad_rows.add("fields", numbers[wrong], reason)
+        bad_rows.add("quote", numbers[opened], lambda _: "a quote is opened and not closed", hint=_QUOTES)
+        good = (counts == self.width) & ~opened
+        bad_rows.rows += int(np.count_nonzero(~good))
+        if not good.all():
+            fields, numbers = fields.filter(pa.array(good)), numbers[good]
+        columns = [pc.list_element(fields, place) for place in self.places]
+        texts, readable = zip(*map(_decoded, columns), strict=True)
+        for name, there in zip(self.names, readable, strict=True):
+            fault = f"{name} is not UTF-8 text"
+            bad_rows.add("text", numbers[~there], lambda _, fault=fault: fault)  # type: ignore[misc]
+        table = pa.table(list(texts), names=[str(place) for place in range(len(texts))])
+        whole = np.logical_and.reduce(readable)
+        bad_rows.rows += int(np.count_nonzero(~whole))
+        return Rows(table, numbers) if whole.all() else Rows(table.filter(pa.array(whole)), numbers[whole])
+
+    def _split(self, lines: pa.Array) -> tuple[pa.Array, np.ndarray]:
+        """The fields of each line, and a mask of the lines whose quotes do not close."""
+        separator, opened = self.form.separator, np.zeros(len(lines), dtype=bool)
+        if separator == WHITESPACE:
+            trimmed = pc.replace_substring_regex(lines, r"^[ \t]+|[ \t]+$", "")
+            return pc.split_pattern_regex(trimmed, r"[ \t]+"), opened
+        fields = pc.split_pattern(lines, separator)
+        if not self.quoted:
+            return fields, opened
+        rows = np.flatnonzero(pc.match_substring_regex(lines, rf'(^|{re.escape(separator)})"'))
+        if not len(rows):
+            return fields, opened
+        parsed = _unquoted(lines.take(pa.array(rows)).to_pylist(), separator)
+        opened[rows] = [row is None for row in parsed]
+        if self.form.quotes == "lines" and opened.any():
+            raise ValueError(f"{self.bad_rows.where}: a quote is opened and not closed before the next field")
+        order = np.arange(len(lines))
+        order[rows] = len(lines) + np.arange(len(rows))
+        both = pa.concat_arrays([fields, pa.array(parsed, fields.type)])
+        return both.take(pa.array(order)), opened
+
+
+def _unquoted(lines: list[bytes], separator: str) -> list[list[bytes] | None]:
+    """The fields of lines with quotes; None where a quote is not closed."""
+    texts = [line.decode("utf-8", "surrogateescape") for line in lines]
+    whole = _records(texts, separator)
+    if whole is None or len(whole) != len(texts):
+        records = (_records([text], separator) for text in texts)
+        whole = [record[0] if record else None for record in records]
+    return [
+        None if row is None else [field.encode("utf-8", "surrogateescape") for field in row] for row in whole
+    ]
+
+
+def _records(texts: list[str], separator: str) -> list[list[str] | None] | None:
+    try:
+        return list(csv.reader(texts, delimiter=separator, strict=True))
+    except csv.Error:
+        return None
+
+
+def _decoded(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """The bytes as text, null where empty, and a mask of what is UTF-8."""
+    readable = np.ones(len(column), dtype=bool)
+    try:
+        texts = column.cast(pa.string())
+    except pa.ArrowInvalid:
+        values = [value.decode("utf-8", "replace") for value in column.to_pylist()]
+        texts = pa.array(values, pa.string())
+        readable = pc.equal(texts.cast(pa.binary()), column).to_numpy(zero_copy_only=False)
+    return pc.if_else(pc.equal(pc.binary_length(column), 0), None, texts), readable

@@ -1,7 +1,7 @@
 """What a person sees in a terminal: progress, tables, verdicts; 80 columns are enough."""
 
 from linrec_bench.terminal.cost_formulas import show_costs
-from linrec_bench.terminal.histories import show_data
+from linrec_bench.terminal.histories import show_data, show_first_rows
 from linrec_bench.terminal.listings import show_entries, show_figures, show_files
 from linrec_bench.terminal.margin import DEFAULT_MARGIN, margin_for
 from linrec_bench.terminal.plan_tables import show_forecast, show_plan
@@ -24,6 +24,7 @@ __all__ = [
     "show_entries",
     "show_figures",
     "show_files",
+    "show_first_rows",
     "show_forecast",
     "show_plan",
     "show_summary",

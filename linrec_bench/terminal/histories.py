@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from linrec_bench.data import Sniffed
 from linrec_bench.data.description import Bin
 from linrec_bench.terminal.streams import draws_blocks, out
+from linrec_bench.terminal.tables import show_table
 
 _WIDTH = 79
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def show_data(found: Mapping[str, int | float], bins: Sequence[Bin]) -> None:
+def show_first_rows(sniffed: Sniffed) -> None:
+    """User, item and time of the first rows of a log, as they are written."""
+    roles = ("user", "item", "time")
+    columns = [str(sniffed.params[role]) for role in roles if sniffed.params[role] != "none"]
+    head = [
+        role if role == column else f"{role} ({column})" for role, column in zip(roles, columns, strict=False)
+    ]
+    show_table(head, sniffed.rows, left=head, fold=head)
+    if len(columns) < len(roles):
+        out.print("no time: the rows are taken to be in the order of time")
+    out.print()
+
+
+def show_data(found: Mapping[str, int | float], bins: Sequence[Bin], *, dropped: Sequence[str] = ()) -> None:
     """The numbers of `data.describe`, then the users of each range of lengths."""
+    optional = ("dropped_rows", "removed_users", "removed_items", "removed_events")
     for key, value in found.items():
-        if key != "dropped_rows" or value:
+        if key not in optional or value:
             out.print(f"{key:<16}{_number(value):>14}")
+    if found["removed_events"]:
+        out.print("removed: by min_interactions, users and items with too few events", soft_wrap=True)
+    for reason in dropped:
+        out.print(f"dropped: {reason}", soft_wrap=True, markup=False)
     out.print()
     out.print("\n".join(histogram(bins, blocks=draws_blocks())), soft_wrap=True)
 

@@ -64,9 +64,9 @@ def test_a_split_keeps_them(split):
     ("items", "message"),
     [
         ("item_id,genre\n1,a\n", "no column 'genres'; .*Did you mean 'genre'"),
-        ("item_id,genres\n1,a\n,b\n", "items.csv.gz: line 3 has no id"),
-        ("item_id,genres\n1,a\n2,b\n1,c\n", "items.csv.gz: line 4 repeats an id"),
-        ("item_id,genres\n1,a\n2,b,c,d\n", "items.csv.gz: cannot be read as a table"),
+        ("item_id,genres\n1,a\n,b\n", "items.csv.gz: line 3: no id. Expected one line an item"),
+        ("item_id,genres\n1,a\n2,b\n1,c\n", "items.csv.gz: line 4: repeats an id"),
+        ("item_id,genres\n1,a\n2,b,c,d\n", "items.csv.gz: line 3: 4 fields, not 2"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_place(tmp_path, items, message):
@@ -108,11 +108,13 @@ def test_movielens_reads_genres_beside_a_csv(tmp_path):
 
 def test_ml_100k_has_a_flag_a_genre(tmp_path):
     written(tmp_path, "u.data", RATINGS.replace("::", "\t"))
-    written(tmp_path, "u.item", "4|Caf\xe9|1995||http|0|1|0\n30|T|1995||http|1|0|1\n100|H|||http|0|0|0\n")
+    none = "|0" * 16
+    flags = ("4|Caf\xe9|1995||http|0|1|0", '30|"T|1995||http|1|0|1', "100|H|||http|0|0|0")
+    written(tmp_path, "u.item", "".join(f"{line}{none}\n" for line in flags))
     found = load("ml-100k", folder=str(tmp_path), min_interactions=1)
     assert found.item_features.tolist() == [[0, 0], [2, 0], [1, 3], [0, 0]]
     written(tmp_path, "u.item", "4|no flags\n")
-    with pytest.raises(ValueError, match=r"u.item: 2 fields a line; expected at least 6"):
+    with pytest.raises(ValueError, match=r"u.item: line 1: 2 fields between '[|]'; expected 24 or more"):
         load("ml-100k", folder=str(tmp_path), min_interactions=1)
 
 

@@ -57,7 +57,7 @@ def test_a_failure_leaves_nothing(log, cache, monkeypatch):
     with pytest.raises(ValueError, match="line 5: no item_id"):
         prepare(log)
 
-    def full(*arguments):
+    def full(*arguments, has_times):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(streaming, "sort_events", full)

@@ -86,7 +86,7 @@ def test_ids_keep_their_kind_and_order():
 
 
 def test_nothing_and_nonsense_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="none of 0 events"):
+    with pytest.raises(ValueError, match="no event: it has no rows"):
         built(tmp_path / "a", [])
     with pytest.raises(ValueError, match="min_interactions is 0; expected 1 or more"):
         built(tmp_path / "b", ORDINAL, least=0)

@@ -201,7 +201,7 @@ def main() -> None:
         asked.peer_python = make_peer(asked.make_peer)
     if asked.peer_python is None and asked.parts != ["ranking"]:
         sys.exit("prefixes and quality run the peer: give --peer-python or --make-peer, or --parts ranking")
-    summary: dict[str, object] = {"environment": describe(device="cpu", allocator=STEADY_ALLOCATOR)}
+    summary: dict[str, object] = {"environment": describe(device={"kind": "cpu"}, allocator=STEADY_ALLOCATOR)}
     with tempfile.TemporaryDirectory() as folder, LocalExecutor() as executor:
         bench = Benchmark(asked, executor, Path(folder))
         write_histories(bench.folder)

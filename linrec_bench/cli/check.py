@@ -108,7 +108,7 @@ def command(
                 update=update_baseline,
                 timed=timed,
                 whole=not only,
-                margin=partial(terminal.margin_for, margin, results / CALIBRATION, planned.device),
+                margin=partial(terminal.margin_for, margin, results / CALIBRATION, planned.located.facts),
             )
         measure = partial(run.measure, planned, root=results, progress=terminal.progress)
         checked = check.of_code(

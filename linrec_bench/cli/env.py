@@ -14,9 +14,10 @@ def command(device: Device = "auto") -> None:
 
     Example: `linrec-bench env`
     """
-    from linrec_bench.commands import run
+    from linrec_bench.execution.devices import locate
     from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
     from linrec_bench.results import environment
 
-    found = environment.describe(device=run.resolve_device(device), allocator=STEADY_ALLOCATOR)
+    located = locate(device)
+    found = environment.describe(device=located.facts, device_state=located.state, allocator=STEADY_ALLOCATOR)
     print(json.dumps(found, indent=2))

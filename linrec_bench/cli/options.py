@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -11,8 +11,11 @@ SuiteName = Annotated[
     str, typer.Argument(help="Suite file, or name of a suite that ships with linrec-bench.", metavar="SUITE")
 ]
 Device = Annotated[
-    Literal["auto", "cpu", "cuda"],
-    typer.Option(help="Device to measure on; `auto` is CUDA where available, else CPU."),
+    str,
+    typer.Option(
+        help="Device to measure on: `cpu`, `cuda`, `cuda:1`, or several such as `cuda:0,cuda:1`, with one "
+        "trial on each at a time; `auto` is the accelerator where there is one, else the CPU."
+    ),
 ]
 Only = Annotated[
     list[str] | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -32,8 +33,10 @@ def command(
     from linrec_bench.commands.predict import forecast, measure_ceilings, memory_limit
 
     planned = run.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
-    limit = memory_limit(memory, planned.device)
-    found = forecast(planned.jobs, memory_bytes=limit, ceilings=measure_ceilings(planned))
+    with closing(run.start_executor(planned)) as executor:
+        limit = memory_limit(memory, executor, planned.device)
+        ceilings = measure_ceilings(planned, executor)
+    found = forecast(planned.jobs, memory_bytes=limit, ceilings=ceilings)
     if as_json:
         print(json.dumps([each.as_record() for each in found], indent=2))
     else:

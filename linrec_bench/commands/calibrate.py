@@ -7,23 +7,25 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from linrec_bench.commands.run import Device, resolve_device
 from linrec_bench.execution import executors
+from linrec_bench.execution.devices import locate
 from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
 from linrec_bench.gate import calibration
 from linrec_bench.results import environment
 
 
 def calibrate(
-    path: Path, *, device: Device, rounds: int, on_trial: Callable[[int, int], None]
+    path: Path, *, device: str, rounds: int, on_trial: Callable[[int, int], None]
 ) -> calibration.Calibration:
     """Calibrate the timed gate on this machine and write the margins to `path`."""
-    kind = resolve_device(device)
-    described = environment.describe(device=kind, allocator=STEADY_ALLOCATOR)
-    with closing(executors.start()) as executor:
+    located = locate(device)
+    described = environment.describe(
+        device=located.facts, device_state=located.state, allocator=STEADY_ALLOCATOR
+    )
+    with closing(executors.start(devices=located.names)) as executor:
         measured = calibration.calibrate(
             executor,
-            device=kind,
+            device=located.kind,
             environment=described,
             now=datetime.now(),
             rounds=rounds,

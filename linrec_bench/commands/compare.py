@@ -30,6 +30,7 @@ TIMES_BELONG_TO = (
     "machine.cores",
     "device.kind",
     "device.name",
+    "device.power_limit_w",
     "torch.cpu_capability",
     "threads",
     "allocator",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ValidationError
 
 from linrec_bench.case import Case
 from linrec_bench.commands.run import Plan
-from linrec_bench.execution import schedule
+from linrec_bench.execution import devices, schedule, worker
 from linrec_bench.execution.schedule import Ceilings, Prediction
+from linrec_bench.execution.trial import Executor
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.limits import Limits
 
@@ -59,9 +61,7 @@ class Forecast:
 
 def forecast(jobs: Sequence[Job], *, memory_bytes: int, ceilings: Ceilings | None) -> list[Forecast]:
     """A forecast for each job, from exact counts on fake tensors: the numbers by which `run` skips."""
-    from linrec_bench.execution.worker import predict
-
-    return [_one(job.case, predict(job.case), memory_bytes, ceilings) for job in jobs]
+    return [_one(job.case, worker.predict(job.case), memory_bytes, ceilings) for job in jobs]
 
 
 def _one(case: Case, prediction: Prediction | None, memory_bytes: int, ceilings: Ceilings | None) -> Forecast:
@@ -76,28 +76,23 @@ def _one(case: Case, prediction: Prediction | None, memory_bytes: int, ceilings:
     return Forecast(case=case, prediction=prediction, fits=needed <= memory_bytes, least_time_s=least)
 
 
-def memory_limit(given: str | None, device: str) -> int:
+def memory_limit(given: str | None, executor: Executor, device: str) -> int:
     """Bytes of an amount such as `80GiB` or a share such as `80%` of what is free; for None all of it."""
     try:
         limit = Limits.model_validate({"memory": given or "100%"})
     except ValidationError as error:
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ValueError(f"--memory: {reason}") from None
-    from linrec_bench.measures.device.lookup import device_of
+    free = devices.ask(executor, partial(worker.free_memory, device))[0].value
+    return schedule.memory_bytes(limit.memory, int(free))
 
-    return schedule.memory_bytes(limit.memory, device_of(device).free_bytes())
 
-
-def measure_ceilings(planned: Plan) -> Ceilings:
+def measure_ceilings(planned: Plan, executor: Executor) -> Ceilings:
     """The ceilings of this device, in the type of the plan's first case."""
-    import torch
-
-    from linrec_bench.measures.instruments import ceilings
-
-    dtype = getattr(torch, planned.jobs[0].case.dtype)
-    readings = ceilings.readings(torch.device(planned.device), dtype)
+    work = partial(worker.measure_ceilings, planned.device, (planned.jobs[0].case.dtype,))
+    samples = devices.ask(executor, work)
 
     def rate(measure: str) -> float:
-        return statistics.median(reading.value for reading in readings if reading.measure == measure)
+        return statistics.median(sample.value for sample in samples if sample.measure == measure)
 
     return Ceilings(copy_bandwidth=rate("copy_bandwidth"), matmul_rate=rate("matmul_rate"))

@@ -7,12 +7,14 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from linrec_bench import attention
 from linrec_bench.execution import executors, schedule
+from linrec_bench.execution.devices import AUTO, ON_CPU, Located, locate
 from linrec_bench.execution.driver import Event, run_jobs
 from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
+from linrec_bench.execution.trial import Executor
 from linrec_bench.results import environment, store
 from linrec_bench.suite import load, select
 from linrec_bench.suite.expand import Job, expand
@@ -22,7 +24,6 @@ from linrec_bench.suite.source_map import SuiteError
 if TYPE_CHECKING:
     import pandas as pd
 
-Device = Literal["auto", "cpu", "cuda"]
 OnEvent = Callable[[Event], None]
 
 
@@ -38,6 +39,7 @@ class Plan:
     jobs: list[Job]
     device: str
     plugins: tuple[Path, ...] = ()
+    located: Located = ON_CPU
 
     @property
     def trials(self) -> list[schedule.Planned]:
@@ -47,7 +49,7 @@ class Plan:
 def prepare(
     name: str,
     *,
-    device: Device = "auto",
+    device: str = AUTO,
     only: Sequence[str] = (),
     settings: Sequence[str] = (),
     plugins: Sequence[Path] = (),
@@ -59,7 +61,8 @@ def prepare(
 
     `measured_on` is the kind of device of a stored run, which need not be here, in place of `device`.
     """
-    found = measured_on or resolve_device(device)
+    located = Located(kind=measured_on) if measured_on else locate(device, plugins=plugins)
+    found = located.kind
     loaded = {plugin: attention.load_plugin(plugin).name for plugin in plugins}
     path = load.find(name)
     suite = load.load(path, device=found, settings=settings)
@@ -77,23 +80,22 @@ def prepare(
                 "name it under attention:, or use a query such as all"
             )
     # Workers have a folder of their own.
-    return Plan(suite, selected, found, tuple(plugin.resolve() for plugin in plugins))
+    return Plan(suite, selected, found, tuple(plugin.resolve() for plugin in plugins), located)
 
 
-def resolve_device(device: Device) -> str:
-    import torch
-
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise ValueError("--device cuda: torch sees no CUDA device here; expected cpu or auto")
-    return "cuda" if device == "cuda" or (device == "auto" and available) else "cpu"
+def start_executor(planned: Plan) -> Executor:
+    """Where the trials of a plan run; to be closed."""
+    return executors.start(plugins=planned.plugins, devices=planned.located.names)
 
 
 def open_store(planned: Plan, root: Path, *, fresh: bool, now: datetime) -> tuple[store.Run, int]:
     """The run to write to, and how many of the planned trials it already holds."""
     suite_text = load.resolved_text(planned.suite)
     described = environment.describe(
-        device=planned.device, allocator=STEADY_ALLOCATOR, plugins=planned.plugins
+        device=planned.located.facts,
+        device_state=planned.located.state,
+        allocator=STEADY_ALLOCATOR,
+        plugins=planned.plugins,
     )
     keys = {trial.key for trial in planned.trials}
     # All of the suite, whichever are selected now: a later call may add others to the same run.
@@ -125,7 +127,7 @@ def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
 
     reference = planned.suite.reference_attention()
     try:
-        with store.Writer(run) as writer, closing(executors.start(plugins=planned.plugins)) as executor:
+        with store.Writer(run) as writer, closing(start_executor(planned)) as executor:
             run_jobs(
                 planned.jobs,
                 executor=executor,

@@ -14,15 +14,12 @@ import pandas as pd
 from linrec_bench import measures
 from linrec_bench.case import Case
 from linrec_bench.declarations import PREDICTED, tasks
-from linrec_bench.execution import schedule, worker
+from linrec_bench.execution import devices, schedule, worker
 from linrec_bench.execution.schedule import Ceilings, Pace, Planned, Prediction
 from linrec_bench.execution.trial import Executor, Sample, Trial, TrialResult
 from linrec_bench.results.rows import TRIAL, Row, row_of
 from linrec_bench.results.store import Writer
 from linrec_bench.suite.expand import Job
-
-DEVICE_SECONDS = 120.0
-"""The limit of trials that ask about the device."""
 
 DEVICE_TASK = "device"
 """The task of the rows that hold the ceilings of the device; they belong to no case."""
@@ -62,12 +59,12 @@ def run_jobs(
     samples = writer.run.samples()
     closing = samples[samples["measure"] == TRIAL]
     failed = closing[closing["status"] != "ok"].drop_duplicates("case_id")
-    free = executor.submit(Trial(work=partial(worker.free_memory, device), seconds=DEVICE_SECONDS))
+    free = devices.ask(executor, partial(worker.free_memory, device))
     driver = _Driver(
         executor=executor,
         writer=writer,
         suite=suite,
-        free_bytes=_free_bytes(free.result()),
+        free_bytes=int(free[0].value),
         failed=dict(zip(failed["case_id"], failed["status"], strict=True)),
     )
     ceilings = _stored_ceilings(samples) or driver.measure_ceilings(jobs, device)
@@ -75,7 +72,9 @@ def run_jobs(
     waiting = deque(schedule.remaining(schedule.order(jobs), writer.run.finished_trials()))
     running: dict[Future[TrialResult], Planned] = {}
     while waiting or running:
-        while waiting and schedule.may_start(waiting[0], running.values(), slots=executor.slots):
+        while waiting and schedule.may_start(
+            waiting[0], running.values(), slots=executor.slots, apart=executor.apart
+        ):
             trial = waiting.popleft()
             running[driver.begin(trial)] = trial
         for future in wait(running):
@@ -96,7 +95,7 @@ class _Driver:
 
     def begin(self, trial: Planned) -> Future[TrialResult]:
         """The future of its result, which is there already where it is not worth starting."""
-        limits, case = trial.job.limits, trial.job.case
+        limits = trial.job.limits
         memory_limit = schedule.memory_bytes(limits.memory, self.free_bytes)
         refused = self._refusal(trial, memory_limit)
         if refused is not None:
@@ -108,7 +107,7 @@ class _Driver:
             Trial(
                 work=partial(worker.measure, trial.job, trial.round, checkpoint=checkpoint),
                 seconds=limits.case_seconds,
-                memory_bytes=memory_limit if case.device == "cpu" else None,
+                memory_bytes=memory_limit,
             )
         )
 
@@ -156,7 +155,7 @@ class _Driver:
         """Measure what the device can do, and store it."""
         dtypes = tuple(dict.fromkeys(job.case.dtype for job in jobs))
         work = partial(worker.measure_ceilings, device, dtypes)
-        result = self.executor.submit(Trial(work=work, seconds=DEVICE_SECONDS)).result()
+        result = self.executor.submit(Trial(work=work, seconds=devices.SECONDS)).result()
         closing = Sample(measure=TRIAL, value=result.seconds, unit="s", detail=result.detail)
         rows = [
             Row(
@@ -192,15 +191,6 @@ class _Driver:
         ]
         self.writer.append(rows)
         return _stored_ceilings(self.writer.run.samples())
-
-
-def _free_bytes(result: TrialResult) -> int:
-    if result.status != "ok":
-        raise ValueError(
-            f"a worker could not start or was ended: {result.detail or result.status}; its reason is above. "
-            "Expected every plugin to be importable in a process of its own"
-        )
-    return int(result.samples[0].value)
 
 
 def predicted_samples(job: Job, prediction: Prediction) -> list[Sample]:

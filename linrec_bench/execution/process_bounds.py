@@ -10,11 +10,23 @@ import signal
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from linrec_bench.measures.device.lookup import device_of
+from linrec_bench.measures.device.names import CPU, numbered
 
-def limit_memory(memory_bytes: int | None) -> None:
-    """Allow this process `memory_bytes` beyond what it has now; any amount for None."""
+HOST_SHARE = 0.8
+"""Of the free memory of the host, for a trial that is measured on an accelerator."""
+
+
+def limit_memory(memory_bytes: int | None, *, device: str) -> None:
+    """Allow this process `memory_bytes` of the device's own memory and a share of what the host has free; on
+    a CPU `memory_bytes` beyond what it has now. Any amount for None."""
     if memory_bytes is None:
         return
+    kind = numbered(device)[0]
+    if kind != CPU:
+        # Now and not in the first call, which is timed: it creates the device's context.
+        device_of(kind).limit_memory(memory_bytes)
+        memory_bytes = int(HOST_SHARE * device_of(CPU).free_bytes())
     own = _status_bytes("VmData")
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (own + memory_bytes, hard))

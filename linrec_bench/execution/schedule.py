@@ -110,11 +110,13 @@ def remaining(trials: Sequence[Planned], stored: Collection[Trial]) -> list[Plan
     return [trial for trial in trials if trial.key not in stored]
 
 
-def may_start(trial: Planned, running: Collection[Planned], *, slots: int) -> bool:
-    """Whether a trial may begin beside those that run: some run alone, and a case one round after another."""
-    if trial.alone or any(other.alone for other in running):
-        return not running
-    return len(running) < slots and all(other.job.case != trial.job.case for other in running)
+def may_start(trial: Planned, running: Collection[Planned], *, slots: int, apart: int = 1) -> bool:
+    """Whether a trial may begin beside those that run: some run alone on one of the devices, of which there
+    are `apart`, and a case one round after another."""
+    alone = trial.alone or any(other.alone for other in running)
+    if len(running) >= (apart if alone else slots):
+        return False
+    return all(other.job.case != trial.job.case for other in running)
 
 
 def memory_bytes(limit: int | str, free_bytes: int) -> int:

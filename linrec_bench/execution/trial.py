@@ -31,8 +31,8 @@ class Sample:
 class Trial:
     """Work for a process of its own, and its limits.
 
-    `work` (it can be pickled) is handed the report that it makes. It may take `seconds`, and on a CPU
-    `memory_bytes` beyond what its process begins with; None is no limit.
+    `work` (it can be pickled) is handed the report that it makes. It may take `seconds`, and `memory_bytes`:
+    on a CPU beyond what its process begins with, else of the device's own; None is no limit.
     """
 
     work: Callable[[Report], None]
@@ -65,6 +65,10 @@ class Executor(Protocol):
     @property
     def slots(self) -> int:
         """Trials that may run at once, where they need not run alone."""
+
+    @property
+    def apart(self) -> int:
+        """Trials that may run at once even where their times matter: each has a device of its own."""
 
     def submit(self, trial: Trial) -> Future[TrialResult]:
         """Run a trial in a fresh process. The future never raises for what the work does."""

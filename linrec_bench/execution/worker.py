@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from linrec_bench.attention.ops.block_sizes import blocks_as_on
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.schedule import Prediction
+from linrec_bench.measures.device.facts import facts_and_state
 from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.instruments import ceilings
 from linrec_bench.measures.instruments.exact import exact
@@ -86,6 +88,23 @@ def predict(case: Case) -> Prediction | None:
         setup_bytes=counted.setup_bytes,
         facts=counted.facts,
     )
+
+
+def accelerator_kind() -> str | None:
+    """The kind of accelerator that this torch was built for, by its build alone; None for the CPU."""
+    found = torch.accelerator.current_accelerator()
+    return None if found is None else found.type
+
+
+def describe_device(kind: str, emit: Emit) -> None:
+    """Facts and state of the device as JSON in a detail, or why it is refused."""
+    try:
+        facts, state = facts_and_state(kind)
+    except Exception as error:  # noqa: BLE001 - whatever torch says of a device that cannot be used
+        told: dict[str, object] = {"refused": str(error)}
+    else:
+        told = {"facts": facts, "state": state}
+    emit("described", 1, "1", detail=json.dumps(told))
 
 
 def free_memory(device: str, emit: Emit) -> None:

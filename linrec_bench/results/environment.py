@@ -17,8 +17,15 @@ _MATTERS = ("linrec_bench", "python", "torch", "machine", "device", "allocator",
 """The parts whose change makes stored numbers incomparable."""
 
 
-def describe(*, device: str, allocator: Mapping[str, str], plugins: Sequence[Path] = ()) -> dict[str, object]:
-    """The environment of a run on `device`; `allocator` holds the variables that workers run with."""
+def describe(
+    *,
+    device: Mapping[str, object],
+    device_state: Mapping[str, object] | None = None,
+    allocator: Mapping[str, str],
+    plugins: Sequence[Path] = (),
+) -> dict[str, object]:
+    """The environment of a run on a device of these facts; `allocator` holds the variables that workers run
+    with. `device_state` is what makes no two runs incomparable, such as other processes there."""
     import psutil
     import torch
 
@@ -37,12 +44,14 @@ def describe(*, device: str, allocator: Mapping[str, str], plugins: Sequence[Pat
             "cores": psutil.cpu_count(logical=True),
             "memory_bytes": psutil.virtual_memory().total,
         },
-        "device": _device(device),
+        "device": dict(device),
         "allocator": dict(allocator),
         "threads": int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())),
         "plugins": {path.name: _hash(path.read_bytes()) for path in plugins},
     }
     found["fingerprint"] = fingerprint(found)
+    if device_state:
+        found["device_state"] = dict(device_state)
     found["command"] = shlex.join(["linrec-bench", *sys.argv[1:]])
     return found
 
@@ -71,21 +80,3 @@ def _processor() -> str:
         return platform.processor()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
-
-
-def _device(device: str) -> dict[str, object]:
-    if device != "cuda":
-        return {"kind": device}
-    import pynvml
-
-    pynvml.nvmlInit()
-    try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-        return {
-            "kind": "cuda",
-            "name": pynvml.nvmlDeviceGetName(handle),
-            "memory_bytes": int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
-            "driver": pynvml.nvmlSystemGetDriverVersion(),
-        }
-    finally:
-        pynvml.nvmlShutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
@@ -13,8 +14,9 @@ DEFAULT_MARGIN = 0.25
 """For timed ratios where nothing was calibrated."""
 
 
-def margin_for(given: float | None, path: Path, device: str) -> float:
-    """The margin for timed ratios: as given, as calibrated in `path`, or the default; says which."""
+def margin_for(given: float | None, path: Path, device: Mapping[str, object]) -> float:
+    """The margin for timed ratios on a device of these facts: as given, as calibrated in `path`, or the
+    default; says which."""
     if given is not None:
         return given
     if not path.is_file():

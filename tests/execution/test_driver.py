@@ -48,10 +48,10 @@ class FakeExecutor:
     driver waits: then the trial that is over first has ended. `interrupt_after` trials comes a Ctrl-C.
     """
 
-    def __init__(self, results=None, predictions=None, interrupt_after=None, slots=1):
+    def __init__(self, results=None, predictions=None, interrupt_after=None, slots=1, apart=1):
         self.results, self.predictions = results or {}, predictions or {}
         self.interrupt_after = interrupt_after
-        self.slots = slots
+        self.slots, self.apart = slots, apart
         self.ran = []
         self.memory = []
         self.most_at_once = 0

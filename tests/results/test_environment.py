@@ -18,5 +18,5 @@ def test_native_code_is_part_of_the_fingerprint(tmp_path, monkeypatch):
 def test_the_command_can_be_typed_again(monkeypatch):
     asked = ["run", "quick", "--set", "attention=[softmax, linrec]", "--only", "attention=softmax|linrec"]
     monkeypatch.setattr("sys.argv", ["/bin/linrec-bench", *asked])
-    command = str(environment.describe(device="cpu", allocator={})["command"])
+    command = str(environment.describe(device={"kind": "cpu"}, allocator={})["command"])
     assert shlex.split(command) == ["linrec-bench", *asked]

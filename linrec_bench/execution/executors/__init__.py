@@ -8,16 +8,18 @@ from functools import cache
 from pathlib import Path
 
 from linrec_bench.execution.trial import Executor
+from linrec_bench.measures.device.names import CPU
 from linrec_bench.registry import Registry, specs_in
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorSpec:
-    """One executor. `start` is given the user's own files of mechanisms, which every process loads."""
+    """One executor. `start` is given the user's own files of mechanisms, which every process loads, and the
+    devices that trials run on, one at a time each."""
 
     name: str
     title: str
-    start: Callable[[Sequence[Path]], Executor]
+    start: Callable[[Sequence[Path], Sequence[str]], Executor]
 
 
 @cache
@@ -26,6 +28,6 @@ def registry() -> Registry[ExecutorSpec]:
     return Registry("executor", [(spec.name, spec) for spec in specs_in(__name__, ExecutorSpec)])
 
 
-def start(name: str = "local", *, plugins: Sequence[Path] = ()) -> Executor:
+def start(name: str = "local", *, plugins: Sequence[Path] = (), devices: Sequence[str] = (CPU,)) -> Executor:
     """The executor of that name, ready for trials; to be closed. Raises `ValueError` for an unknown name."""
-    return registry()[name].start(plugins)
+    return registry()[name].start(plugins, devices)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,6 +24,7 @@ import numpy as np
 from linrec_bench.execution.executors import ExecutorSpec
 from linrec_bench.execution.process_bounds import end_with_the_parent, limit_memory
 from linrec_bench.execution.trial import Sample, Trial, TrialResult
+from linrec_bench.measures.device.names import CPU
 from linrec_bench.results.rows import Status
 from linrec_bench.tasks import Report
 
@@ -44,10 +46,12 @@ PRELOAD = ["linrec_bench.execution.preload", "linrec_bench.cli"]
 
 
 class LocalExecutor:
-    """Forks a worker from the server for each trial, `slots` of them at once; use it as a context.
+    """Forks a worker from the server for each trial, `slots` of them on each device at once; use it as a
+    context.
 
-    Calls run in up to `callers` workers that are kept. A thread waits for each worker; no thread does more
-    than wait while something is measured.
+    A trial sees one device only. Calls run in up to `callers` workers that are kept; they see no accelerator,
+    so that none of them holds one. A thread waits for each worker; no thread does more than wait while
+    something is measured.
     """
 
     def __init__(
@@ -56,12 +60,17 @@ class LocalExecutor:
         plugins: Sequence[Path] = (),
         allocator: Mapping[str, str] = STEADY_ALLOCATOR,
         slots: int = 1,
+        devices: Sequence[str] = (CPU,),
         callers: int | None = None,
     ) -> None:
-        self.slots = slots
+        self.slots = slots * len(devices)
+        self.apart = len(devices) if CPU not in devices else 1
+        self._free_devices: SimpleQueue[str] = SimpleQueue()
+        for device in (*devices,) * slots:
+            self._free_devices.put(device)
         self._plugins = tuple(plugins)
         self._context = multiprocessing.get_context("forkserver")
-        self._trials = ThreadPoolExecutor(slots)
+        self._trials = ThreadPoolExecutor(self.slots)
         self._calls = ThreadPoolExecutor(callers or os.cpu_count())
         self._caller = threading.local()
         # Held wherever processes are started or waited for: multiprocessing looks at all of them then.
@@ -101,8 +110,16 @@ class LocalExecutor:
             self._end(process)
 
     def _run(self, trial: Trial) -> TrialResult:
+        # There is one for every thread.
+        device = self._free_devices.get()
+        try:
+            return self._run_on(device, trial)
+        finally:
+            self._free_devices.put(device)
+
+    def _run_on(self, device: str, trial: Trial) -> TrialResult:
         started = time.monotonic()
-        receiver, process = self._start(_serve_trial, trial.work, trial.memory_bytes)
+        receiver, process = self._start(_serve_trial, device, trial.work, trial.memory_bytes)
         samples: list[Sample] = []
         artefacts: dict[str, bytes] = {}
         try:
@@ -168,7 +185,7 @@ class LocalExecutor:
 SPEC = ExecutorSpec(
     name="local",
     title="processes on this machine, one trial at a time",
-    start=lambda plugins: LocalExecutor(plugins=plugins),
+    start=lambda plugins, devices: LocalExecutor(plugins=plugins, devices=devices),
 )
 
 
@@ -253,12 +270,20 @@ class _Pipe:
 def _serve_trial(
     connection: Connection,
     plugins: Sequence[Path],
+    device: str,
     work: Callable[[Report], None],
     memory_bytes: int | None,
 ) -> None:
+    from linrec_bench.measures.device.visibility import bind
+
     _begin(plugins)
-    limit_memory(memory_bytes)
-    connection.send(_ending(work, _Pipe(connection)))
+
+    def bounded(report: Report) -> None:
+        bind(device)
+        limit_memory(memory_bytes, device=device)
+        work(report)
+
+    connection.send(_ending(bounded, _Pipe(connection)))
     connection.close()
 
 
@@ -296,6 +321,9 @@ def _begin(plugins: Sequence[Path]) -> None:
 
 
 def _serve_calls(connection: Connection, plugins: Sequence[Path]) -> None:
+    from linrec_bench.measures.device.visibility import hide_accelerators
+
+    hide_accelerators()
     _begin(plugins)
     while True:
         try:

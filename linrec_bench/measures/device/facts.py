@@ -10,22 +10,18 @@ import torch
 
 from linrec_bench.measures.device import nvml
 from linrec_bench.measures.device.lookup import device_of
-from linrec_bench.measures.device.names import CPU
 
 ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_NO_CUDA_MEMORY_CACHING")
 LIBRARIES = ("triton", "flash-linear-attention", "fla-core")
-CHANGING = ("other_processes", "untold")
-"""Facts that do not make numbers of two runs incomparable."""
 
 
-def facts(kind: str) -> dict[str, object]:
-    """Of the current device of a kind, for environment.json; `untold` are the reasons for what is missing.
+def facts_and_state(kind: str) -> tuple[dict[str, object], dict[str, object]]:
+    """Of the current device of a kind: what makes numbers comparable, and what changes between two runs, with
+    the reasons for what is missing.
 
     Creates the device's context: call it in a process of its own. Raises what torch does where the device
     cannot be used, see `refusal.refusal`.
     """
-    if kind == CPU:
-        return {"kind": kind}
     measured = device_of(kind)
     # A context, a kernel and a copy: what a trial will need.
     torch.zeros(1, device=measured.device).item()
@@ -43,15 +39,14 @@ def facts(kind: str) -> dict[str, object]:
             "driver": card.driver(),
             "power_limit_w": card.power_limit_w(),
             "compute_mode": card.compute_mode(),
-            "other_processes": card.other_processes(),
             "float32_products": torch.get_float32_matmul_precision(),
             "tf32_in_cudnn": torch.backends.cudnn.allow_tf32,
             "allocator": {name: os.environ[name] for name in ALLOCATOR_VARIABLES if name in os.environ},
             "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
             "spills_to_host": "microsoft" in platform.release().lower(),
-            "untold": card.untold,
         }
-    return found
+        state: dict[str, object] = {"other_processes": card.other_processes(), "untold": card.untold}
+    return found, state
 
 
 def _capability(properties: object) -> str | None:

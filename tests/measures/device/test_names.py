@@ -1,7 +1,11 @@
 """Devices by name, and which card a process is left with."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+import linrec_bench
 from linrec_bench.measures.device.names import ByKind, numbered, visible_devices
 
 
@@ -41,3 +45,25 @@ def test_an_index_beyond_them(listed):
 
 def test_every_accelerator_has_the_value_of_one():
     assert [ByKind(cpu=1, accelerator=2).on(kind) for kind in ("cpu", "meta", "cuda", "xpu")] == [1, 1, 2, 2]
+
+
+KERNELS = ("attention/backends/", "attention/mechanisms/flex_attention.py")
+"""Written for one kind of device."""
+
+VERSION = '"cuda": torch.version.cuda'
+"""How a build of torch was made, of whatever device."""
+
+
+def test_no_other_file_names_a_kind_of_accelerator():
+    package = Path(linrec_bench.__file__).parent
+    named = [
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if re.search(
+            r"torch\.cuda\b|[\"']cuda[\"':]|pynvml|\.is_cuda\b",
+            path.read_text(encoding="utf-8").replace(VERSION, ""),
+        )
+    ]
+    elsewhere = [name for name in named if not name.startswith(("measures/device/", *KERNELS))]
+    assert not elsewhere
+    assert named, "the search finds what it looks for"

@@ -29,7 +29,7 @@ def test_a_build_without_support(device):
     "device", ["cpu,cpu", "cpu,cuda", "cuda:0,cuda:0", "cuda:x", "", "cuda:0,", "cuda:0;cuda:1"]
 )
 def test_no_device_at_all(device):
-    with pytest.raises(ValueError, match="expected (one device|a kind and an index)"):
+    with pytest.raises(ValueError, match=r"expected (one device|a kind and an index)"):
         devices.locate(device)
 
 

@@ -78,14 +78,13 @@ def _download(exists: bool, is_available: bool) -> str:
 
 
 def _suites() -> list[Record]:
-    import yaml
-
+    from linrec_bench.suite import strict_yaml
     from linrec_bench.suite.load import shipped_suites
 
     return [
         {
             "name": name,
-            "title": str(yaml.safe_load(path.read_text(encoding="utf-8")).get("title", "")),
+            "title": str((strict_yaml.read(path.read_text(encoding="utf-8"))[1] or {}).get("title", "")),
             "file": str(path),
         }
         for name, path in shipped_suites().items()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from linrec_bench.analysis.case_pairing import Place
 from linrec_bench.analysis.compare import DEFAULT_QUALITY_MARGIN, compare_mechanisms, compare_runs
@@ -24,6 +23,7 @@ from linrec_bench.gate.check import BROKEN, HOLDS, NOTHING, UNDECIDED
 from linrec_bench.presentation import words
 from linrec_bench.presentation.case_names import case_name
 from linrec_bench.results.store import Run, open_run
+from linrec_bench.suite import strict_yaml
 
 TIMES_BELONG_TO = (
     "machine.processor",
@@ -257,9 +257,9 @@ def _differences(a: Run, b: Run) -> tuple[Difference, ...]:
 
 def _suite(run: Run) -> object:
     try:
-        return yaml.safe_load(run.suite_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{run.folder}: its suite.yaml is damaged, not valid YAML") from error
+        return strict_yaml.read(run.suite_text())[1]
+    except strict_yaml.Fault as fault:
+        raise ValueError(f"{run.folder}: its suite.yaml is damaged: {fault}") from None
 
 
 def _flat(value: object, key: str = "") -> Iterator[tuple[str, object]]:

@@ -9,14 +9,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    NonNegativeInt,
-    PositiveInt,
     field_validator,
     model_validator,
 )
 
 from linrec_bench.case import Params, freeze
-from linrec_bench.suite.base_models import Strict, as_sequence, distinct
+from linrec_bench.suite.base_models import NotNegative, Positive, Strict, Truth, as_sequence, distinct
 
 AXES = ("lengths", "seq_len", "batch_size", "hidden_size", "heads", "layers", "dtype", "causal", "seed")
 """What a grid may sweep and `fixed` may hold; the fields of a case that are not names."""
@@ -49,8 +47,8 @@ LengthsAxis = Annotated[
 class Geometric(Strict):
     """`{from: 128, to: 16384, factor: 2}`: from, from * factor, ... up to and including `to`."""
 
-    start: PositiveInt = Field(alias="from")
-    to: PositiveInt
+    start: Positive = Field(alias="from")
+    to: Positive
     factor: Annotated[int, Field(ge=2)] = 2
 
     @model_validator(mode="after")
@@ -77,20 +75,20 @@ Dtype = Literal["float32", "float64", "bfloat16", "float16"]
 # Values of an axis: one, a list, or a geometric series.
 _NOT_EMPTY = Field(min_length=1)
 Sizes = Annotated[
-    tuple[PositiveInt, ...],
-    BeforeValidator(_as_values, json_schema_input_type=PositiveInt | list[PositiveInt] | Geometric),
+    tuple[Positive, ...],
+    BeforeValidator(_as_values, json_schema_input_type=Positive | list[Positive] | Geometric),
     _NOT_EMPTY,
 ]
 Seeds = Annotated[
-    tuple[NonNegativeInt, ...],
-    BeforeValidator(_as_values, json_schema_input_type=NonNegativeInt | list[NonNegativeInt] | Geometric),
+    tuple[NotNegative, ...],
+    BeforeValidator(_as_values, json_schema_input_type=NotNegative | list[NotNegative] | Geometric),
     _NOT_EMPTY,
 ]
 Dtypes = Annotated[
     tuple[Dtype, ...], BeforeValidator(_as_values, json_schema_input_type=Dtype | list[Dtype]), _NOT_EMPTY
 ]
 Directions = Annotated[
-    tuple[bool, ...], BeforeValidator(_as_values, json_schema_input_type=bool | list[bool]), _NOT_EMPTY
+    tuple[Truth, ...], BeforeValidator(_as_values, json_schema_input_type=bool | list[bool]), _NOT_EMPTY
 ]
 
 
@@ -120,11 +118,11 @@ class Fixed(Strict):
     """Axes with one value for all cases of the sweep, and the defaults."""
 
     lengths: Lengths = FULL
-    seq_len: PositiveInt | None = None
-    batch_size: PositiveInt = 1
-    hidden_size: PositiveInt = 64
-    heads: PositiveInt = 2
-    layers: PositiveInt = 1
+    seq_len: Positive | None = None
+    batch_size: Positive = 1
+    hidden_size: Positive = 64
+    heads: Positive = 2
+    layers: Positive = 1
     dtype: Dtype = "float32"
-    causal: bool = False
-    seed: NonNegativeInt = 0
+    causal: Truth = False
+    seed: NotNegative = 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from linrec_bench.suite.base_models import Strict
+from linrec_bench.suite.base_models import Positive, Seconds, Strict
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -16,7 +16,7 @@ _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%|[KMG]i?B|B)\s*")
 
 
 def _memory(value: object) -> object:
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     match = _AMOUNT.fullmatch(str(value))
     if match is None:
@@ -26,13 +26,15 @@ def _memory(value: object) -> object:
         if not 0 < number <= 100:
             raise ValueError(f"{value!r}: expected a share above 0% and up to 100%")
         return f"{number:g}%"
+    if number * _UNITS[unit] < 1:
+        raise ValueError(f"{value!r}: expected at least a byte")
     return int(number * _UNITS[unit])
 
 
 Memory = Annotated[
     int | str,
     BeforeValidator(
-        _memory, json_schema_input_type=int | Annotated[str, Field(pattern=f"^{_AMOUNT.pattern}$")]
+        _memory, json_schema_input_type=Positive | Annotated[str, Field(pattern=f"^{_AMOUNT.pattern}$")]
     ),
 ]
 
@@ -43,9 +45,9 @@ class Limits(Strict):
     An interruption loses at most the last `checkpoint_seconds` of a training.
     """
 
-    case_seconds: PositiveFloat = 60.0
+    case_seconds: Seconds = 60.0
     memory: Memory = "80%"
-    checkpoint_seconds: PositiveFloat = 60.0
+    checkpoint_seconds: Seconds = 60.0
 
 
 class Sampling(Strict):
@@ -54,9 +56,9 @@ class Sampling(Strict):
     `cache: cold` flushes the last-level cache of the device before each sample (CUDA only).
     """
 
-    seconds: PositiveFloat = 0.5
-    min: PositiveInt = 3
-    max: PositiveInt = 200
+    seconds: Seconds = 0.5
+    min: Positive = 3
+    max: Positive = 200
     cache: Literal["cold", "warm"] = "cold"
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from linrec_bench.registry import did_you_mean
-from linrec_bench.suite.base_models import Named, Strict, as_sequence
+from linrec_bench.suite.base_models import Named, Strict, Truth, as_sequence
 from linrec_bench.suite.expectation import BoundText, bound_limits
 from linrec_bench.suite.source_map import Location
 
@@ -29,21 +29,21 @@ class MechanismQuery(Strict):
     model_config = ConfigDict(use_attribute_docstrings=True)
     alternative_keys: ClassVar = ("name",)
 
-    causal: bool | None = None
+    causal: Truth | None = None
     """Whether there is a causal form."""
-    bidirectional: bool | None = None
+    bidirectional: Truth | None = None
     """Whether there is a bidirectional form."""
-    honours_padding: bool | None = None
+    honours_padding: Truth | None = None
     """Whether a padding mask is honoured."""
-    permutation_equivariant: bool | None = None
+    permutation_equivariant: Truth | None = None
     """Whether the bidirectional form ignores the order of tokens."""
-    decodes: bool | None = None
+    decodes: Truth | None = None
     """Whether it can decode event by event."""
-    gate_module: bool | None = None
+    gate_module: Truth | None = None
     """Whether the core takes tensors besides q, k and v, such as gates."""
-    layer: bool | None = None
+    layer: Truth | None = None
     """Whether the published layer is more than projections around the core."""
-    timestamps: bool | None = None
+    timestamps: Truth | None = None
     """Whether the layer takes the times of events."""
     backend: str | None = None
     """A value that its parameter `backend` offers, such as `native`."""

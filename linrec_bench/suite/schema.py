@@ -9,7 +9,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
-    PositiveInt,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -21,7 +20,7 @@ from linrec_bench.case import label
 from linrec_bench.declarations import tasks
 from linrec_bench.registry import did_you_mean
 from linrec_bench.settings import EvaluationSettings, Settings, TrainingSettings
-from linrec_bench.suite.base_models import Named, Strict, distinct
+from linrec_bench.suite.base_models import Named, Positive, Strict, distinct
 from linrec_bench.suite.expectation import Expectation, PaperClaim
 from linrec_bench.suite.grid import FULL, Fixed, Grid
 from linrec_bench.suite.limits import Limits, Sampling
@@ -63,7 +62,7 @@ class Sweep(Strict):
     """Phases of the task to measure; by default all."""
     measures: tuple[MeasureName, ...] = ("time", "peak_memory", "flops")
     """What to measure in each phase (`linrec-bench list measures`)."""
-    rounds: PositiveInt = 3
+    rounds: Positive = 3
     """Number of fresh processes per case; intervals come from the differences between them."""
     limits: Limits = Limits()
     sampling: Sampling = Sampling()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
+
+from linrec_bench.suite import strict_yaml
 
 Location = tuple[str | int, ...]
 """Keys and indices from the top of a file down to a value."""
@@ -17,16 +17,6 @@ Location = tuple[str | int, ...]
 
 class SuiteError(ValueError):
     """A suite that cannot be run: one line that names the file, the place, what was expected, and a hint."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML whose numbers follow YAML 1.2: `1e-3` is a number, not a string."""
-
-
-_Loader.yaml_implicit_resolvers = copy.deepcopy(yaml.SafeLoader.yaml_implicit_resolvers)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
 
 
 @dataclass(frozen=True)
@@ -61,42 +51,17 @@ def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
 
 def read_yaml(text: str, name: str) -> tuple[SourceText, dict[str, Any]]:
     """The mapping that a YAML text holds, and the places of its values; `SuiteError` when it is none."""
-    loader = _Loader(text)
     try:
-        root = loader.get_single_node()
-        if root is None:
-            raise SuiteError(f"{name}: the file is empty; expected a suite (try `linrec-bench init`)")
-        for key in _repeated_keys(root):
-            mark = key.start_mark
-            raise SuiteError(
-                f"{name}:{mark.line + 1}:{mark.column + 1}: {key.value!r} stands twice in one mapping; "
-                "expected it once"
-            )
-        raw = loader.construct_document(root)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        root, raw = strict_yaml.read(text)
+    except strict_yaml.Fault as fault:
+        mark = fault.mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise SuiteError(f"{place}: not valid YAML: {error.problem}") from error
-    except yaml.reader.ReaderError as error:
-        raise SuiteError(f"{name}: not valid YAML: {error.reason} at position {error.position}") from error
-    finally:
-        loader.dispose()
+        raise SuiteError(f"{place}: {fault}") from None
+    if root is None:
+        raise SuiteError(f"{name}: the file is empty; expected a suite (try `linrec-bench init`)")
     if not isinstance(raw, dict):
         raise SuiteError(f"{name}:1:1: a suite is a mapping of keys to values, got {type(raw).__name__}")
     return SourceText(name, root), raw
-
-
-def _repeated_keys(node: yaml.Node) -> Iterator[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key
-            seen.add(key.value)
-            yield from _repeated_keys(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated_keys(item)
 
 
 def assignment(text: str, *, flag: str) -> tuple[str, Any]:
@@ -105,9 +70,9 @@ def assignment(text: str, *, flag: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise SuiteError(f"{flag} {text}: expected key=value, such as {flag} epochs=3")
     try:
-        return key.strip(), yaml.load(value, _Loader)
-    except yaml.YAMLError as error:
-        raise SuiteError(f"{flag} {text}: the value is not valid YAML") from error
+        return key.strip(), strict_yaml.read(value)[1]
+    except strict_yaml.Fault as fault:
+        raise SuiteError(f"{flag} {text}: {fault}") from None
 
 
 @dataclass(frozen=True)

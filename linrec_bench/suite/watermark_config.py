@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from linrec_bench.case import Params, freeze
-from linrec_bench.suite.base_models import Strict, as_sequence
+from linrec_bench.suite.base_models import NotNegative, Positive, Strict, as_sequence
 
 
 class Watermark(Strict):
@@ -15,11 +15,11 @@ class Watermark(Strict):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    distance: NonNegativeInt = 0
+    distance: NotNegative = 0
     """Number of ordinary events between the body of a sequence and its target."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.01
     """Share of the users whose histories get a sequence, one each."""
-    patterns: PositiveInt = 1
+    patterns: Positive = 1
     """Number of different sequences; each is given to the same number of users."""
     length: Annotated[int, Field(ge=2)] = 3
     """Items of a sequence, target included."""

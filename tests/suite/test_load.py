@@ -300,3 +300,34 @@ def test_suites_of_a_folder_are_found_by_folder_and_name(tmp_path, monkeypatch):
         assert load.find(name) == tmp_path / "suites" / "papers" / "one.yaml"
     with pytest.raises(SuiteError, match=r"no such suite; .*one of: plain, papers/one.*'papers/one'"):
         load.find("paper/one")
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "expected"),
+    [
+        ("rounds: yes", "5:9", "yes is read in different ways"),
+        ("rounds: true", "5:9", "rounds: Input should be a valid integer, got True"),
+        ("rounds: '3'", "5:9", "rounds: Input should be a valid integer, got '3'"),
+        ("limits: {memory: -5}", "5:18", "-5 is no amount of memory"),
+        ("limits: {memory: true}", "5:18", "True is no amount of memory"),
+        ("limits: {memory: 0.1B}", "5:18", "expected at least a byte"),
+        ("limits: {case_seconds: .inf}", "5:24", "less than or equal to 1000000"),
+        ("limits: {case_seconds: .nan}", "5:24", "got nan"),
+        ("limits: {case_seconds: 1e10}", "5:24", "less than or equal to 1000000"),
+        ("sampling: {min: 0100}", "5:17", "0100 is read in different ways"),
+        ("fixed: {batch_size: true}", "5:21", "should be a valid integer, got True"),
+        ("fixed: {causal: 1}", "5:17", "should be a valid boolean, got 1"),
+    ],
+)
+def test_numbers_and_booleans_are_strict_with_line_and_column(line, place, expected):
+    text = "title: T\ntask: core\nattention: [softmax]\ngrid: {seq_len: [8]}\n" + line + "\n"
+    said = message(text)
+    assert said.startswith(f"s.yaml:{place}: ")
+    assert expected in said
+
+
+def test_flags_are_as_strict_as_files():
+    assert message(GOOD, settings=["rounds=yes"]).startswith(
+        "--set rounds=yes: yes is read in different ways"
+    )
+    assert message(GOOD, settings=["rounds=[[*a"]).startswith("--set rounds=[[*a: not valid YAML")

@@ -1,5 +1,6 @@
 """Values are what they look like, and reading ends: against YAML 1.1, bombs and depth."""
 
+import contextlib
 import time
 
 import pytest
@@ -111,7 +112,6 @@ def test_an_alias_bomb_is_refused_at_once():
     )
 )
 def test_any_text_is_read_or_a_fault(text):
-    try:
+    # Any other exception fails the test.
+    with contextlib.suppress(Fault):
         read(text)
-    except Fault as fault:
-        assert str(fault)

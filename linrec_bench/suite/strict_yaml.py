@@ -48,8 +48,8 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.yaml_implicit_resolvers = {}
 for _kind, _pattern in _RESOLVED.items():
-    _Loader.add_implicit_resolver(_PLAIN + _kind, re.compile(rf"^(?:{_pattern})$"), None)  # type: ignore[arg-type]
-_Loader.add_implicit_resolver(_AMBIGUOUS, re.compile(rf"^(?:{_OLD.pattern})$", re.IGNORECASE), None)  # type: ignore[arg-type]
+    _Loader.add_implicit_resolver(_PLAIN + _kind, re.compile(rf"^(?:{_pattern})$"), None)
+_Loader.add_implicit_resolver(_AMBIGUOUS, re.compile(rf"^(?:{_OLD.pattern})$", re.IGNORECASE), None)
 
 
 def read(text: str) -> tuple[yaml.Node | None, Any]:

@@ -11,6 +11,7 @@ import pandas as pd
 from linrec_bench.analysis.intervals import Array
 from linrec_bench.analysis.naming import one_of
 from linrec_bench.analysis.samples_table import GRID_POINT
+from linrec_bench.analysis.systems import mechanisms
 
 LINE = tuple(column for column in GRID_POINT if column != "seq_len")
 """What the points of one line of a cost figure share: shape, direction, device, phase ..."""
@@ -43,9 +44,10 @@ def crossovers(
     Ordered by cost, then by name; columns as there. Mechanisms that mix nothing (`FLOORS`) take part only
     with `floors`. Empty where the reference was not measured.
     """
+    summary = mechanisms(summary)
     incumbent = one_of(summary, reference)
     kept = summary if floors else summary[~summary["attention_name"].isin(FLOORS)]
-    challengers = [label for label in sorted(map(str, kept["attention"].unique())) if label != incumbent]
+    challengers = [label for label in sorted(map(str, kept["system"].unique())) if label != incumbent]
     found = [
         crossover(summary, challenger=challenger, incumbent=incumbent, cost=cost)
         for cost in costs
@@ -73,12 +75,12 @@ def crossover(
     beyond them there is nothing to compare.
     """
     records = []
-    keys = line_of(summary)
-    both = summary[summary["attention"].isin([challenger, incumbent])]
+    keys, summary = line_of(summary), mechanisms(summary)
+    both = summary[summary["system"].isin([challenger, incumbent])]
     for line, rows in both.groupby(keys, sort=False, dropna=False):
         done = rows[(rows["status"] == "ok") & rows[cost].notna()]
-        pair = done[done["attention"] == challenger].merge(
-            done[done["attention"] == incumbent], on="seq_len", suffixes=("", "_other")
+        pair = done[done["system"] == challenger].merge(
+            done[done["system"] == incumbent], on="seq_len", suffixes=("", "_other")
         )
         if len(pair) < 2:
             continue
@@ -100,8 +102,8 @@ def crossover(
             "seq_len_high": math.nan if math.isinf(latest) else latest,
             "shortest": int(lengths[0]),
             "longest": int(lengths[-1]),
-            "challenger_stops": _stops(rows[rows["attention"] == challenger], lengths[-1]),
-            "incumbent_stops": _stops(rows[rows["attention"] == incumbent], lengths[-1]),
+            "challenger_stops": _stops(rows[rows["system"] == challenger], lengths[-1]),
+            "incumbent_stops": _stops(rows[rows["system"] == incumbent], lengths[-1]),
         }
         records.append(record)
     return pd.DataFrame.from_records(records, columns=[*keys, *_COLUMNS])

@@ -8,21 +8,22 @@ from linrec_bench.analysis.crossover import line_of
 from linrec_bench.analysis.intervals import Array
 from linrec_bench.analysis.samples_table import by_round, measured
 from linrec_bench.analysis.scaling import fit_scaling
+from linrec_bench.analysis.systems import mechanisms
 
 _COLUMNS = ("exponent", "low", "high", "floor_s", "coefficient", "form", "reason", "shortest", "longest")
 
 
 def growth(summary: pd.DataFrame, samples: pd.DataFrame, *, resamples: int = 400) -> pd.DataFrame:
-    """One row a line of a cost figure and mechanism: the columns of the line, `attention`, then the fit.
+    """One row a line of a cost figure and mechanism: the columns of the line, `system`, then the fit.
 
     `exponent`, `low`, `high`, `floor_s`, `coefficient`, `form` and `reason` are those of
     `scaling.fit_scaling`; `shortest` and `longest` the ends of the measured lengths, outside of which the fit
     says nothing. Lines with one measured length, or without raw samples of time, are left out.
     """
     times = by_round(measured(samples), "time", unit="s")
-    keys = [*line_of(summary), "attention"]
+    keys = [*line_of(summary), "system"]
     records = []
-    for line, rows in summary[summary["status"] == "ok"].groupby(keys, sort=False, dropna=False):
+    for line, rows in mechanisms(summary[summary["status"] == "ok"]).groupby(keys, sort=False, dropna=False):
         at_length: dict[int, list[Array]] = {}
         for length, run_id, case_id in zip(rows["seq_len"], rows["run_id"], rows["case_id"], strict=True):
             rounds = times.get((str(run_id), str(case_id)))

@@ -7,6 +7,7 @@ import json
 import pandas as pd
 
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
+from linrec_bench.analysis.systems import SYSTEM
 from linrec_bench.case import freeze, label
 
 _HIT = "watermark_hit@"
@@ -16,9 +17,9 @@ COLUMNS = ("k", "distance", "rank", "group", "seeds", "clean", "gain", "ndcg_los
 
 
 def memorisation(summary: pd.DataFrame, *, k: int | None = None) -> pd.DataFrame:
-    """One row a variant of task recommend that was asked for a planted run: `VARIANT` and `COLUMNS`, then
-    `quality` (hit rate at k of the model of marked histories, the mean over seeds) with the ends of its 95 %
-    t interval, empty with one seed.
+    """One row a variant that was asked for a planted run: `VARIANT`, `SYSTEM` and `COLUMNS`, then
+    `quality` (hit rate at k of the model of marked histories, the mean over seeds) with the ends of its
+    95 % t interval, empty with one seed.
 
     `dataset` is named without its watermark. `rank` orders the distances from the least, `group` is the
     distance in words; `clean` is the hit rate of the model of clean histories, `gain` what the marked one is
@@ -28,7 +29,7 @@ def memorisation(summary: pd.DataFrame, *, k: int | None = None) -> pd.DataFrame
     known = sorted(int(column.removeprefix(_HIT)) for column in summary.columns if column.startswith(_HIT))
     ends = ("quality", "quality_low", "quality_high")
     if not known:
-        return pd.DataFrame(columns=[*VARIANT, *COLUMNS, *ends])
+        return pd.DataFrame(columns=[*VARIANT, *SYSTEM, *COLUMNS, *ends])
     chosen = k if k is not None else PREFERRED_K if PREFERRED_K in known else known[-1]
     if chosen not in known:
         raise ValueError(f"no hit rate at k = {chosen} was measured; expected one of: {known}")
@@ -41,7 +42,7 @@ def memorisation(summary: pd.DataFrame, *, k: int | None = None) -> pd.DataFrame
         for name, params in zip(found["dataset_name"], found["dataset_params"], strict=True)
     ]
     order = {value: rank for rank, value in enumerate(sorted(set(distance)))}
-    return found[[*VARIANT, "seeds"]].assign(
+    return found[[*VARIANT, *SYSTEM, "seeds"]].assign(
         dataset=unmarked,
         k=chosen,
         distance=distance,
@@ -53,7 +54,7 @@ def memorisation(summary: pd.DataFrame, *, k: int | None = None) -> pd.DataFrame
         quality=found[hit],
         quality_low=found[f"{hit}_low"],
         quality_high=found[f"{hit}_high"],
-    )[[*VARIANT, *COLUMNS, *ends]]
+    )[[*VARIANT, *SYSTEM, *COLUMNS, *ends]]
 
 
 def planted(summary: pd.DataFrame) -> pd.Series[bool]:

@@ -36,9 +36,8 @@ def labels_of(cases: pd.DataFrame, typed: str) -> list[str]:
 
 
 def one_of(cases: pd.DataFrame, typed: str) -> str | None:
-    """The label of the mechanism that was typed, or that is given itself (as that of a system is); None where
-    there is not exactly one."""
-    if (cases["attention"] == typed).any():
+    """The label of the mechanism or system that was typed; None where there is not exactly one."""
+    if (cases["system" if "system" in cases else "attention"] == typed).any():
         return typed
     found = labels_of(cases, typed)
     return found[0] if len(found) == 1 else None

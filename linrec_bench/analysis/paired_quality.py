@@ -13,7 +13,7 @@ from linrec_bench.analysis.intervals import Array
 from linrec_bench.analysis.naming import is_meant
 from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.analysis.significance import holm
-from linrec_bench.analysis.systems import compared, compares_systems, reference_system
+from linrec_bench.analysis.systems import compared, compares_systems, mechanisms, reference_system
 from linrec_bench.analysis.user_bootstrap import UserDifference, crossed
 from linrec_bench.declarations import trainings
 
@@ -27,6 +27,8 @@ SETTING = tuple(c for c in VARIANT if c not in ("run_id", "suite", "attention", 
 
 COLUMNS = (
     *VARIANT,
+    "model_name",
+    "system",
     "against",
     "against_causal",
     "metric",
@@ -41,8 +43,9 @@ COLUMNS = (
     "seeds",
     "over",
 )
-"""Of the table of `differences`: a variant, what it is compared with, both means, their difference with its
-interval, p-values before and after Holm's correction over the table, and what the interval resamples."""
+"""Of the table of `differences`: a variant and its name, what it is compared with, both means, their
+difference with its interval, p-values before and after Holm's correction over the table, and what the
+interval resamples."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class _Ranked:
 
     @property
     def name(self) -> tuple[str, bool]:
-        return str(self.row["attention"]), bool(self.row["causal"])
+        return str(self.row["system"]), bool(self.row["causal"])
 
 
 def of_ranks(ranks: np.ndarray, metric: str) -> Array:
@@ -72,7 +75,7 @@ def differences(cases: pd.DataFrame, ranks: Ranks, *, reference: str, metric: st
     `cases` has a row a case (a summary). A variant is compared with the reference of its own direction, or
     with any where there is none of it; the bidirectional reference is compared with the causal one. Where
     systems are compared (`analysis.systems`), each is with the one that has the reference mechanism:
-    `attention` and `against` are their names, `model` and settings that are a system's own are empty. Users
+    `system` and `against` are their names, `model` and settings that are a system's own are empty. Users
     and seeds are those that both sides have; rounds of one seed are averaged. Raises `ValueError` for another
     metric than `of_ranks` knows.
     """
@@ -130,11 +133,11 @@ def _partners(own: tuple[str, bool], known: Sequence[tuple[str, bool]]) -> list[
 def _settings(cases: pd.DataFrame, ranks: Ranks, metric: str) -> Iterator[list[_Ranked]]:
     """The variants of each setting that have ranks."""
     with_ranks = {case_id for case_id, _ in ranks}
-    done = cases[cases["task"].isin(trainings()) & (cases["status"] == "ok")]
+    done = mechanisms(cases[cases["task"].isin(trainings()) & (cases["status"] == "ok")])
     done = done[done["case_id"].isin(with_ranks)]
     for _, setting in done.groupby(list(SETTING), dropna=False):
         group = []
-        for _, rows in setting.groupby(["attention", "causal"], dropna=False):
+        for _, rows in setting.groupby(["system", "causal"], dropna=False):
             by_seed = {
                 int(row["seed"]): _of_case(str(row["case_id"]), ranks, metric) for _, row in rows.iterrows()
             }
@@ -156,7 +159,7 @@ def _record(variant: _Ranked, other: _Ranked, metric: str) -> dict[str, object]:
         else UserDifference(math.nan, math.nan, math.nan, math.nan, 0, 0, "nothing")
     )
     return {
-        **{column: variant.row[column] for column in VARIANT},
+        **{column: variant.row[column] for column in (*VARIANT, "model_name", "system")},
         "against": other.name[0],
         "against_causal": other.row["causal"],
         "metric": metric,

@@ -48,7 +48,7 @@ class _Point:
     """Mean and interval of quality and cost of one variant."""
 
     def __init__(self, row: pd.Series, quality: str, cost: str) -> None:
-        self.label = str(row["attention"])
+        self.label = str(row["system"])
         self.quality, self.quality_low, self.quality_high = _three(row, quality)
         self.cost, self.cost_low, self.cost_high = _three(row, cost)
 

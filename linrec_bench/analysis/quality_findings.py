@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import pandas as pd
 
@@ -17,8 +17,9 @@ from linrec_bench.case import Scalar
 LEVEL = 0.05
 """A difference is shown where its p-value, after Holm's correction over the table, is below it."""
 
-_SETTING = tuple(
-    column for column in VARIANT if column not in ("run_id", "suite", "attention", "task", "phase")
+_SETTING = (
+    *(column for column in VARIANT if column not in ("run_id", "suite", "attention", "task", "phase")),
+    "model_name",
 )
 
 _PLACE = ("dataset", "seq_len", *OWN)
@@ -41,7 +42,7 @@ def quality_findings(ranked: pd.DataFrame, reference: str, differences: pd.DataF
         for _, rows in differences.groupby("model"):
             yield from rank_findings(rows)
         counting = variants[variants["attention_name"] == "no-op"]
-        yield from mean_findings(counting.assign(attention=counting["model"], model=""))
+        yield from mean_findings(counting.assign(system=counting["model"], model=""))
         yield from _time_to_quality(variants, reference)
         return
     carried: set[int] = set()
@@ -81,25 +82,31 @@ def memorisation_findings(summary: pd.DataFrame) -> Iterator[Finding]:
         for _, row in rows.sort_values("distance").iterrows():
             yield Finding(
                 kind="memorisation",
-                subject=str(row["attention"]),
+                subject=str(row["system"]),
                 value=number(row["quality"]),
                 low=number(row["quality_low"]),
                 high=number(row["quality_high"]),
                 unit="share",
-                where=scalars(row, (*_SETTING, "distance")),
+                where=_where(row, (*_SETTING, "distance")),
                 evidence=scalars(row, ("k", "clean", "gain", "ndcg_lost", "seeds")),
             )
+
+
+def _where(row: pd.Series, settings: Iterable[str]) -> dict[str, Scalar]:
+    """The settings of a row; a system, whose model is empty, is of no model."""
+    where = scalars(row, settings)
+    return where if "model" in where else {name: where[name] for name in where if name != "model_name"}
 
 
 def _difference(row: pd.Series, *, kind: Kind = "difference", **evidence: Scalar) -> Finding:
     proof = scalars(row, ("p_holm", "users", "seeds", "quality", "against_quality"))
     p = number(row["p_holm"])
-    where = scalars(row, _SETTING)
+    where = _where(row, _SETTING)
     if not pd.isna(row["against_causal"]):
         where["reference_causal"] = bool(row["against_causal"])
     return Finding(
         kind=kind,
-        subject=str(row["attention"]),
+        subject=str(row["system"]),
         reference=str(row["against"]),
         value=number(row["difference"]),
         low=number(row["low"]),
@@ -122,13 +129,13 @@ def _mean(
     settings = [name for name in _SETTING if not (counts and name in ("model", "causal"))]
     return Finding(
         kind=kind,
-        subject=str(row["model"] if counts else row["attention"]),
+        subject=str(row["model"] if counts else row["system"]),
         reference=reference,
         value=number(row[METRIC]),
         low=number(row[f"{METRIC}_low"]),
         high=number(row[f"{METRIC}_high"]),
         unit=METRIC,
-        where=scalars(row, settings),
+        where=_where(row, settings),
         evidence=scalars(row, ["seeds"]) | dict(evidence or {}),
     )
 
@@ -137,7 +144,7 @@ def _settings(variants: pd.DataFrame, reference: str) -> Iterator[tuple[dict[str
     """The variants of each setting that have a seed, by name, the reference first, and its name there."""
     settings = [column for column in VARIANT if column != "attention"]
     for _, rows in variants[variants["seeds"] > 0].groupby(settings, sort=True, dropna=False):
-        by_label = {str(row["attention"]): row for _, row in rows.iterrows()}
+        by_label = {str(row["system"]): row for _, row in rows.iterrows()}
         incumbent = one_of(rows, reference)
         yield (
             {name: by_label[name] for name in sorted(by_label, key=lambda n: (n != incumbent, n))},
@@ -204,6 +211,6 @@ def _time_to_quality(variants: pd.DataFrame, reference: str) -> Iterator[Finding
                 reference=incumbent,
                 value=number(row["to_target_s"] / other["to_target_s"]),
                 unit="ratio",
-                where=scalars(row, _SETTING),
+                where=_where(row, _SETTING),
                 evidence=scalars(row, ("reached", "seeds")) | {"target": number(other["quality_target"])},
             )

@@ -11,6 +11,7 @@ from scipy import stats
 from linrec_bench.analysis.intervals import LEVEL
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.summary import METRIC
+from linrec_bench.analysis.systems import SYSTEM, mechanisms
 from linrec_bench.declarations import trainings
 from linrec_bench.results.case_table import CASE_DATA
 
@@ -33,8 +34,8 @@ MATCHED = ("to_target_s", "to_target_j")
 
 
 def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
-    """One row a variant of task recommend: `VARIANT`, `seeds`, `failed`, mean, low and high, and the data of
-    its case (`CASE_DATA`).
+    """One row a variant of task recommend: `VARIANT`, `seeds`, `failed`, mean, low and high, the data of its
+    case (`CASE_DATA`), and its name (`systems.SYSTEM`).
 
     `ndcg@10` is the mean over the seeds that ended ok, `ndcg@10_low` and `ndcg@10_high` the ends of its 95 %
     t interval; likewise every other metric and `COSTS`. `failed` counts the seeds that did not end ok. With
@@ -44,12 +45,11 @@ def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
     metrics = [column for column in summary.columns if METRIC.fullmatch(column)]
     matched = "to_target_s" in summary
     records = []
-    recommend = summary[summary["task"].isin(trainings())]
-    for variant, rows in recommend.groupby(list(VARIANT), sort=False, dropna=False):
+    recommend = mechanisms(summary[summary["task"].isin(trainings())])
+    for _, rows in recommend.groupby([*VARIANT, "system"], sort=False, dropna=False):
         done = rows[rows["status"] == "ok"]
-        record: dict[str, object] = dict(zip(VARIANT, variant, strict=True))
-        record |= {"seeds": len(done), "failed": len(rows) - len(done)}
-        record |= {column: rows[column].iloc[0] for column in CASE_DATA}
+        record: dict[str, object] = {"seeds": len(done), "failed": len(rows) - len(done)}
+        record |= {column: rows[column].iloc[0] for column in (*VARIANT, *CASE_DATA, *SYSTEM)}
         for column in (*metrics, *COSTS):
             record |= _interval(column, done)
         if matched:
@@ -62,7 +62,7 @@ def across_seeds(summary: pd.DataFrame) -> pd.DataFrame:
     told = (*metrics, *COSTS, *(MATCHED if matched else ()))
     ends = [f"{column}{end}" for column in told for end in ("", "_low", "_high")]
     counts = ["seeds", "failed", *(("quality_target", "reached") if matched else ())]
-    return pd.DataFrame.from_records(records, columns=[*VARIANT, *counts, *ends, *CASE_DATA])
+    return pd.DataFrame.from_records(records, columns=[*VARIANT, *counts, *ends, *CASE_DATA, *SYSTEM])
 
 
 def _interval(column: str, rows: pd.DataFrame) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ from linrec_bench.analysis.samples_table import (
     outcomes,
 )
 from linrec_bench.analysis.time_to_quality import COLUMNS as MATCHED
-from linrec_bench.analysis.time_to_quality import time_to_quality
+from linrec_bench.analysis.time_to_quality import Targets, time_to_quality
 from linrec_bench.declarations import PREDICTED, Quantity, Summarised, tasks
 from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.rows import TRIAL
@@ -100,9 +99,7 @@ WHOLE = ("memory_bytes", *(quantity.column for quantity in _QUANTITIES if quanti
 METRIC = re.compile(r"[a-z_]+@\d+")
 
 
-def summarise(
-    samples: pd.DataFrame, *, reference: str, targets: Mapping[str, float] | None = None
-) -> pd.DataFrame:
+def summarise(samples: pd.DataFrame, *, reference: str, targets: Targets | None = None) -> pd.DataFrame:
     """One row a case and phase: `COLUMNS`, `EXTRAS`, `matched.COLUMNS` where something was validated, test
     metrics; missing values are empty, never 0. `targets` are those of `matched.time_to_quality`.
 

@@ -26,6 +26,13 @@ OWN = ("causal", "layers", "heads", "hidden_size", "batch_size", "dtype")
 """What may be a system's own: where systems differ in the values of one, it sets no panel apart. In the order
 in which names take them in."""
 
+SYSTEM = ("system", "system_name", "system_params")
+"""What tables and figures call a row: its name, the name without parameters and settings, and these, as they
+stand in the data; empty where nothing but the name is needed to tell it from others."""
+
+Identity = tuple[str, str]
+"""`system_name` and `system_params` of a row."""
+
 _PLACE = ["dataset", "seq_len"]
 
 
@@ -54,20 +61,38 @@ def _counting(cases: pd.DataFrame) -> pd.Series[bool]:
     return cases["model_name"].isin(FLOORS)
 
 
-def named(frame: pd.DataFrame, cases: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The rows with the words of tables for what is compared; as they are where one model learnt.
+def mechanisms(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the columns `SYSTEM` of their mechanism alone; as they are where they have them."""
+    if "system" in frame:
+        return frame
+    params = frame["attention_params"]
+    return frame.assign(
+        system=frame["attention"],
+        system_name=frame["attention_name"],
+        system_params=params.where(params != "{}", ""),
+    )
 
-    Of systems, `attention` is the name of the system, `model` is empty, and `reference` the system with the
-    reference mechanism. Of mechanisms within models, `model` goes without its parameters, and floors go by
-    their names under the model `COUNTING`. `frame` holds rows of task recommend of `cases` (by default, is
-    all of them), by `case_id`.
+
+def identities(rows: pd.DataFrame) -> dict[str, Identity]:
+    """What each mechanism or system in the rows is, by what it is called there."""
+    known = mechanisms(rows).drop_duplicates("system")
+    columns = (known[column].astype(str) for column in SYSTEM)
+    return {called: (name, params) for called, name, params in zip(*columns, strict=True)}
+
+
+def named(frame: pd.DataFrame, cases: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The rows with the columns `SYSTEM` of what is compared: the mechanism where one model learnt.
+
+    Of systems, `model` is empty, and `reference` names the system with the reference mechanism. Of mechanisms
+    within models, `model` goes without its parameters, and floors go by their names under the model
+    `COUNTING`. `frame` holds rows of task recommend of `cases` (by default, is all of them), by `case_id`.
     """
     known = _recommend(frame if cases is None else cases)
     if not several_models(known):
-        return frame
+        return mechanisms(frame)
     if compares_systems(known):
-        return _with_names(frame, known, system_names(known), pd.Series("", index=known.index))
-    return _with_names(frame, known, *_within(known))
+        return _with_names(frame, _systems(known).assign(model=""))
+    return _with_names(frame, _within(known))
 
 
 def compared(frame: pd.DataFrame, cases: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -78,29 +103,47 @@ def compared(frame: pd.DataFrame, cases: pd.DataFrame | None = None) -> pd.DataF
     """
     known = _recommend(frame if cases is None else cases)
     if not several_models(known):
-        return frame
+        return mechanisms(frame)
     if compares_systems(known):
-        own = _own(known, _PLACE)
+        own = _own(known, [*_PLACE], "attention")
         found = named(frame, known)
     else:
-        mechanisms, models = _within(known)
-        within = known.assign(attention=mechanisms, model=models)
-        own = _own(within, [*_PLACE, "model"])
-        found = _with_names(frame, known, _told_apart(within, mechanisms, [*_PLACE, "model"], own), models)
+        within = _within(known)
+        own = _own(within, [*_PLACE, "model"], "system")
+        found = _with_names(frame, _told_apart(within, [*_PLACE, "model"], own))
     return found.assign(**dict.fromkeys(own, math.nan))
 
 
 def system_names(cases: pd.DataFrame) -> pd.Series[str]:
     """The name of the system of each case: `recgrela`, or `sasrec, linrec` where a model has several
     mechanisms; with parameters or settings only where they alone tell it from another."""
+    return _systems(cases)["system"]
+
+
+def as_systems(frame: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the columns `SYSTEM` of their systems and an empty model, `reference` as in `named`."""
+    return _with_names(frame, _systems(cases).assign(model=""))
+
+
+def _systems(cases: pd.DataFrame) -> pd.DataFrame:
+    """The cases with the columns `SYSTEM` of their systems."""
     model = cases["model_name"]
     # What has no model is a mechanism alone.
-    mechanism = cases["attention"].where(cases["model"] == "", "")
-    for finer in (cases["attention_name"], cases["attention"]):
-        mechanism = mechanism.mask(_differs(finer, [model, mechanism]), finer)
-    model = model.mask(_differs(cases["model"], [model, mechanism]), cases["model"])
-    names = model.where(mechanism == "", model + ", " + mechanism).str.removeprefix(", ")
-    return _told_apart(cases, names, _PLACE, _own(cases, _PLACE))
+    mechanism = cases["attention_name"].where(cases["model"] == "", "")
+    mechanism = mechanism.mask(_differs(cases["attention_name"], [model, mechanism]), cases["attention_name"])
+    bare = _joined(model, mechanism)
+    told = _differs(cases["attention_params"], [model, mechanism])
+    named_alone = (cases["model"] == "") & (cases["attention_params"] != "{}")
+    params = cases["attention_params"].where(told | named_alone, "")
+    mechanism = mechanism.mask(told | named_alone, cases["attention"])
+    told = _differs(cases["model_params"], [model, mechanism])
+    model, params = model.mask(told, cases["model"]), params.mask(told, params + cases["model_params"])
+    found = cases.assign(system=_joined(model, mechanism), system_name=bare, system_params=params)
+    return _told_apart(found, _PLACE, _own(cases, _PLACE, "attention"))
+
+
+def _joined(model: pd.Series[str], mechanism: pd.Series[str]) -> pd.Series[str]:
+    return model.where(mechanism == "", model + ", " + mechanism).str.removeprefix(", ")
 
 
 def reference_system(cases: pd.DataFrame, reference: str) -> str | None:
@@ -117,29 +160,34 @@ def _recommend(cases: pd.DataFrame) -> pd.DataFrame:
     return cases[cases["task"].isin(trainings())]
 
 
-def _within(cases: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[str]]:
-    """Mechanism and model of each case, where mechanisms are compared within models."""
+def _within(cases: pd.DataFrame) -> pd.DataFrame:
+    """The cases with `SYSTEM` and `model` as they are called where mechanisms are compared within models."""
     counting, short = _counting(cases), cases["model_name"]
-    models = short.mask(_differs(cases["model"], [short]), cases["model"])
-    return cases["attention"].mask(counting, models), models.mask(counting, COUNTING)
+    told = _differs(cases["model_params"], [short])
+    models, found = short.mask(told, cases["model"]), mechanisms(cases)
+    params = cases["model_params"].where(told, "")
+    for column, values in zip(SYSTEM, (models, short, params), strict=True):
+        found[column] = found[column].mask(counting, values)
+    return found.assign(model=models.mask(counting, COUNTING))
 
 
-def _own(cases: pd.DataFrame, by: Sequence[str]) -> list[str]:
-    """Those of `OWN` of which not all alternatives at one place have the same values."""
-    values = cases.groupby([*dict.fromkeys((*by, "model", "attention"))])[list(OWN)].agg(frozenset)
+def _own(cases: pd.DataFrame, by: Sequence[str], name: str) -> list[str]:
+    """Those of `OWN` in which alternatives (of `model` and `name`) at one place differ."""
+    values = cases.groupby([*dict.fromkeys((*by, "model", name))])[list(OWN)].agg(frozenset)
     differ = values.groupby(list(by)).nunique().gt(1).any()
     return [column for column in OWN if differ[column]]
 
 
-def _told_apart(
-    cases: pd.DataFrame, names: pd.Series[str], by: Sequence[str], own: Sequence[str]
-) -> pd.Series[str]:
-    """The names, with the settings that alone tell one from another at the same place."""
+def _told_apart(cases: pd.DataFrame, by: Sequence[str], own: Sequence[str]) -> pd.DataFrame:
+    """The cases, their names with the settings that alone tell one from another at the same place."""
+    names, params = cases["system"], cases["system_params"]
     for column in own:
         differs = _differs(cases[column], [names, *(cases[key] for key in by)])
-        words = [setting_word(column, value) for value in cases[column]]
-        names = names.mask(differs, names + pd.Series([f" ({word})" for word in words], index=names.index))
-    return names
+        settings = pd.Series(
+            [f" ({setting_word(column, value)})" for value in cases[column]], index=names.index
+        )
+        names, params = names.mask(differs, names + settings), params.mask(differs, params + settings)
+    return cases.assign(system=names, system_params=params)
 
 
 def _differs(values: pd.Series, keys: Sequence[pd.Series]) -> pd.Series[bool]:
@@ -156,16 +204,12 @@ def setting_word(column: str, value: object) -> str:
     return f"{column.removesuffix('_size')} {value}" if column != "dtype" else str(value)
 
 
-def _with_names(
-    frame: pd.DataFrame, cases: pd.DataFrame, names: pd.Series[str], models: pd.Series[str]
-) -> pd.DataFrame:
-    """The rows under these names of mechanism and model, and of the reference where it is one of them."""
-    name, model, mechanism = (
-        dict(zip(cases["case_id"], values, strict=True)) for values in (names, models, cases["attention"])
-    )
-    found = frame.assign(attention=frame["case_id"].map(name), model=frame["case_id"].map(model))
+def _with_names(frame: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """The rows with `SYSTEM` and `model` of their case, `reference` with the name of one of them or empty."""
+    by_case = cases.drop_duplicates("case_id").set_index("case_id")
+    found = frame.assign(**{column: frame["case_id"].map(by_case[column]) for column in (*SYSTEM, "model")})
     if "reference" in frame:
-        told = set(frame["reference"].dropna()) - {""}
-        own = {name[case_id] for case_id in frame["case_id"] if mechanism[case_id] in told}
+        labels = set(frame["reference"].dropna()) - {""}
+        own = set(found.loc[frame["attention"].isin(labels), "system"].dropna())
         found["reference"] = own.pop() if len(own) == 1 else ""
     return found

@@ -18,6 +18,9 @@ from linrec_bench.declarations import trainings
 
 METRIC = "ndcg@10"
 
+Targets = Mapping[tuple[str, str], float]
+"""Data set (`dataset_name` and `dataset_params` of its rows) -> the validation NDCG@10 to reach."""
+
 COLUMNS: dict[str, str] = {
     "quality_target": "validation NDCG@10 to be reached: `evaluation.target`, else the lowest best of a case",
     "to_target_s": "seconds of training until a validation reached it; empty where none did",
@@ -52,11 +55,11 @@ def _spent(rows: pd.DataFrame, measure: str, name: str) -> pd.DataFrame:
 
 
 def time_to_quality(
-    samples: pd.DataFrame, *, target: float | None = None, targets: Mapping[str, float] | None = None
+    samples: pd.DataFrame, *, target: float | None = None, targets: Targets | None = None
 ) -> pd.DataFrame:
     """One row a case of task recommend that was validated: `CASE_COLUMNS` without the phase, and `COLUMNS`.
 
-    `target` is the validation NDCG@10 to reach; `targets` gives one for a data set (its label). Without
+    `target` is the validation NDCG@10 to reach; `targets` gives one for a data set. Without
     either it is the lowest of the best values of the cases of a run on one data set that ended ok, so that
     all of those reach it. Of several rounds the median counts; where one did not reach the target, or was
     not measured, the cell is empty. Raises `ValueError` for a target that is not between 0 and 1.
@@ -71,8 +74,10 @@ def time_to_quality(
         return pd.DataFrame(columns=[*case, *COLUMNS])
     lowest = _lowest_best(learning_curves(samples))
     curves["quality_target"] = [
-        target if target is not None else wanted.get(str(dataset), lowest.get((run, dataset), math.nan))
-        for run, dataset in zip(curves["run_id"], curves["dataset"], strict=True)
+        target if target is not None else wanted.get((name, params), lowest.get((run, dataset), math.nan))
+        for run, dataset, name, params in curves[
+            ["run_id", "dataset", "dataset_name", "dataset_params"]
+        ].itertuples(index=False)
     ]
     there = curves[curves["quality"] >= curves["quality_target"]]
     first = there.sort_values("repeat").groupby(_TRIAL)[["seconds", "joules"]].first()

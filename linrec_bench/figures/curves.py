@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
 from linrec_bench.analysis.crossover import crossovers
+from linrec_bench.analysis.systems import mechanisms
 from linrec_bench.figures import facets, failures, layout, marks
 from linrec_bench.figures.panels import LABEL_GAP, Panels, is_first_column, label_beside, name_columns
 from linrec_bench.figures.style import Look, NothingToDraw, Style
@@ -117,6 +118,7 @@ def _draw(
     fits: pd.DataFrame | None,
     crossings: pd.DataFrame | None,
 ) -> TooltipFigure:
+    rows = mechanisms(rows)
     found = layout.lay_out(rows, down=curve.down, across=curve.across, value="_value", higher=curve.higher)
     crossed = [
         marks.crossed(None if crossings is None else facets.select(crossings, cell.setting), cell.shown)
@@ -156,7 +158,7 @@ def _draw(
         for label, part in cell.behind():
             _draw_line(ax, part, curve, Look(style.quiet, ""), gid=f"behind {label}", style=style)
         for label, look in shown.items():
-            part = cell.rows[cell.rows["attention"] == label]
+            part = cell.rows[cell.rows["system"] == label]
             reference = label == cell.reference
             _draw_line(
                 ax, part, curve, look, gid=f"line {label}", style=style, span=None if reference else span
@@ -302,7 +304,7 @@ def _draw_line(
 ) -> None:
     """The line of a mechanism; with its interval as a band within `span` where that is given, else thin."""
     ordered = rows.sort_values(curve.x)
-    name = str(ordered["attention"].iloc[0])
+    name = str(ordered["system"].iloc[0])
     # A length without a value breaks the line: nothing is drawn where nothing was measured.
     ax.plot(
         ordered[curve.x],
@@ -328,11 +330,11 @@ def _tooltip(row: Mapping[Hashable, Any], curve: Curve) -> str:
     if curve.x != "seq_len":
         at = f", {curve.x_axis} {row['group']}"
     value = float(row["_value"])
-    words = f"{row['attention']}{at}: {curve.value(value)}"
+    words = f"{row['system']}{at}: {curve.value(value)}"
     if "_low" in row:
         words = f"{words} {curve.ends(value, float(row['_low']), float(row['_high']))}".rstrip()
     ratio = row.get(curve.ratio, math.nan)
-    if pd.isna(ratio) or row["reference"] == row["attention"]:
+    if pd.isna(ratio) or row["reference"] in ("", row["system"]):
         return words
     return f"{words}, {numbers.ratio(float(ratio))} {row['reference']}"
 
@@ -346,7 +348,7 @@ def _ends(ax: Axes, cell: layout.Cell, x: str, heights: Mapping[str, float]) -> 
     longest = cell.rows[x].max()
     ends = dict.fromkeys(cell.named, (0.0, False))
     for label in ends:
-        measured = cell.rows[(cell.rows["attention"] == label) & cell.rows["_value"].notna()].sort_values(x)
+        measured = cell.rows[(cell.rows["system"] == label) & cell.rows["_value"].notna()].sort_values(x)
         if len(measured):
             last = measured.iloc[-1]
             ends[label] = (marks.height(ax, float(last["_value"])), bool(last[x] == longest))

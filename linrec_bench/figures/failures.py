@@ -18,7 +18,7 @@ ROOM = 0.2
 
 def labels(part: pd.DataFrame, shown: Collection[str]) -> list[str]:
     """Those of the mechanisms shown with a case that did not end ok: each has its own row of marks."""
-    failed = part.loc[part["status"] != "ok", "attention"].unique()
+    failed = part.loc[part["status"] != "ok", "system"].unique()
     return [str(label) for label in failed if label in shown]
 
 
@@ -28,14 +28,14 @@ def draw(
     """The rows of marks of the mechanisms in `looks`, each `band` high: mechanism -> height of its row."""
     heights = {label: 1 - band * (row + 0.5) for row, label in enumerate(labels(part, looks))}
     for label, height in heights.items():
-        rows = part[(part["attention"] == label) & (part["status"] != "ok")].sort_values(x)
+        rows = part[(part["system"] == label) & (part["status"] != "ok")].sort_values(x)
         _draw_row(ax, rows, looks[label], x=x, at=height, style=style)
     return heights
 
 
 def _draw_row(ax: Axes, rows: pd.DataFrame, look: Look, *, x: str, at: float, style: Style) -> None:
     """Hollow marks where nothing was measured, and beside them why."""
-    name = str(rows["attention"].iloc[0])
+    name = str(rows["system"].iloc[0])
     ax.plot(
         rows[x],
         [at] * len(rows),
@@ -75,4 +75,4 @@ def _tooltip(row: Mapping[Hashable, Any]) -> str:
     """`linrec at N = 4,096: not measured, out of time: stopped after its limit of 8 s`."""
     detail = row.get("detail")
     reason = words.status(str(row["status"]), detail if isinstance(detail, str) else "")
-    return f"{row['attention']} at N = {row['seq_len']:,}: not measured, {reason}"
+    return f"{row['system']} at N = {row['seq_len']:,}: not measured, {reason}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
@@ -11,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 
 from linrec_bench.analysis import growth
+from linrec_bench.analysis.systems import identities
 from linrec_bench.figures import curves, facets, layout
 from linrec_bench.figures.panels import Panels, name_columns
 from linrec_bench.figures.spec import COSTS, FigureSpec
-from linrec_bench.figures.style import PAPER, NothingToDraw, Style
+from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
 from linrec_bench.figures.tooltips import TooltipFigure, add_tooltip, name_panel
 from linrec_bench.presentation import case_names, numbers
 
@@ -35,7 +37,8 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     if rows.empty:
         reasons = ", ".join(sorted(set(found["reason"]))) or "no raw samples of time at two lengths"
         raise NothingToDraw(f"no growth can be fitted: {reasons}")
-    names = _ordered(rows)
+    names, known = _ordered(rows), identities(summary)
+    looks = {name: style.look(*known[name]) for name in names}
     with matplotlib.rc_context(style.rc):
         panels = facets.settings(rows, (*curves.DOWN, *curves.ACROSS))
         lines = layout.wrapped(panels)
@@ -57,7 +60,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
         for axes, line in zip(grid, lines, strict=True):
             for ax, setting in zip(axes, line, strict=False):
                 name_panel(ax, case_names.settings(setting))
-                _draw_panel(ax, facets.select(rows, setting), names, style)
+                _draw_panel(ax, facets.select(rows, setting), looks, style)
                 ax.set_title(table.wrapped(case_names.settings(setting)), loc="left")
             for ax in axes[len(line) :]:
                 ax.set_axis_off()
@@ -67,11 +70,12 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
 
 def _ordered(rows: pd.DataFrame) -> list[str]:
     """Those that grow fastest first; exponents that differ by less than a quarter count as one, by name."""
-    middle = rows.groupby("attention")[["low", "high"]].mean().mean(axis=1).clip(*RANGE)
+    middle = rows.groupby("system")[["low", "high"]].mean().mean(axis=1).clip(*RANGE)
     return sorted(map(str, middle.index), key=lambda name: (-round(4 * float(middle[name])), name))
 
 
-def _draw_panel(ax: Axes, rows: pd.DataFrame, names: list[str], style: Style) -> None:
+def _draw_panel(ax: Axes, rows: pd.DataFrame, looks: Mapping[str, Look], style: Style) -> None:
+    names = list(looks)
     left, right = RANGE
     ax.set_xlim(left, right)
     ax.set_ylim(len(names) - 0.4, -0.6)
@@ -80,8 +84,8 @@ def _draw_panel(ax: Axes, rows: pd.DataFrame, names: list[str], style: Style) ->
     ax.xaxis.set_major_locator(MultipleLocator(1))
     ax.grid(visible=False, axis="y")
     for row in rows.to_dict("records"):
-        label = str(row["attention"])
-        look, at = style.look(label), names.index(label)
+        label = str(row["system"])
+        look, at = looks[label], names.index(label)
         known = not math.isnan(row["exponent"])
         colour = look.colour if known else style.faint
         low, high = np.clip([row["low"], row["high"]], left, right)

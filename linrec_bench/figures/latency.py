@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from linrec_bench.analysis.growth import growth
-from linrec_bench.analysis.systems import system_names
+from linrec_bench.analysis.systems import as_systems
 from linrec_bench.figures import curves
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, Style
@@ -43,17 +43,10 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
 
 
 def models_as_lines(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the name of the system in place of that of the mechanism; as they are where there are not
-    two models to tell apart."""
+    """The rows under the names of their systems; as they are where there are not two models to tell apart."""
     if "model" not in summary or summary["model"].nunique() < 2:
         return frame
-    names = system_names(summary)
-    lines = frame["case_id"].map(dict(zip(summary["case_id"], names, strict=True)))
-    renamed = frame.assign(attention=lines, model="")
-    if "reference" in frame:
-        of_mechanism = dict(zip(summary["attention"], names, strict=True))
-        renamed["reference"] = frame["reference"].map(lambda name: of_mechanism.get(name, name))
-    return renamed
+    return as_systems(frame, summary)
 
 
 SPEC = FigureSpec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from linrec_bench.analysis.systems import Identity, identities, mechanisms
 from linrec_bench.figures import facets
 from linrec_bench.figures.style import Look, Style
 from linrec_bench.presentation import case_names
@@ -40,19 +41,21 @@ class Cell:
     side: str
     shown: tuple[str, ...]
     named: tuple[str, ...]
+    identities: Mapping[str, Identity]
     reference: str | None = None
 
     def looks(self, style: Style) -> dict[str, Look]:
         """The look of each mechanism that is shown or named; the reference of groups is a dashed line."""
         names = dict.fromkeys((*self.shown, *self.named))
-        found = style.looks([name for name in names if name != self.reference])
+        found = style.looks({name: self.identities[name] for name in names if name != self.reference})
         if self.reference is not None:
-            found[self.reference] = Look(style.ink, style.look(self.reference).marker, "--")
+            marker = style.look(*self.identities[self.reference]).marker
+            found[self.reference] = Look(style.ink, marker, "--")
         return found
 
     def behind(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """The mechanisms of other panels, with their rows."""
-        for label, rows in self.rows.groupby("attention", sort=False):
+        for label, rows in self.rows.groupby("system", sort=False):
             if label not in self.shown:
                 yield str(label), rows
 
@@ -90,9 +93,10 @@ def lay_out(
     the highest), so that a panel compares what is close. The mechanism of column `reference`, if there is
     one, stands in every panel.
     """
-    if rows["attention"].nunique() > CROWD:
+    rows = mechanisms(rows)
+    if rows["system"].nunique() > CROWD:
         return Layout(_in_groups(rows, [*down, *across], value, higher=higher), crowded=True)
-    panels = facets.settings(rows, across)
+    known, panels = identities(rows), facets.settings(rows, across)
     lines: list[list[Cell]] = []
     for setting in facets.settings(rows, down):
         for beside in wrapped(panels):
@@ -109,6 +113,7 @@ def lay_out(
                         side=case_names.settings(setting) if number == 0 else "",
                         shown=tuple(_labels(part)),
                         named=tuple(names) if number == len(beside) - 1 else (),
+                        identities=known,
                     )
                     for number, (panel, part) in enumerate(zip(beside, parts, strict=True))
                 ]
@@ -117,7 +122,7 @@ def lay_out(
 
 
 def _in_groups(rows: pd.DataFrame, columns: Sequence[str], value: str, *, higher: bool) -> list[list[Cell]]:
-    reference = reference_of(rows)
+    known, reference = identities(rows), reference_of(rows)
     ranked = [name for name in _ranked(rows, value, higher=higher) if name != reference]
     count = math.ceil(len(ranked) / GROUP)
     groups = [list(map(str, group)) for group in np.array_split(np.array(ranked, dtype=object), count)]
@@ -128,7 +133,7 @@ def _in_groups(rows: pd.DataFrame, columns: Sequence[str], value: str, *, higher
             line = []
             for number, group in enumerate(beside):
                 names = tuple(name for name in (*group, reference) if name is not None)
-                here = set(part["attention"])
+                here = set(part["system"])
                 line.append(
                     Cell(
                         rows=part,
@@ -137,6 +142,7 @@ def _in_groups(rows: pd.DataFrame, columns: Sequence[str], value: str, *, higher
                         side=case_names.settings(setting) if number == 0 else "",
                         shown=tuple(name for name in names if name in here),
                         named=names,
+                        identities=known,
                         reference=reference,
                     )
                 )
@@ -155,17 +161,18 @@ def reference_of(rows: pd.DataFrame) -> str | None:
     """The mechanism that ratios refer to, where the rows name exactly one that is there."""
     if "reference" not in rows:
         return None
+    rows = mechanisms(rows)
     named = [str(name) for name in rows["reference"].unique() if name and not pd.isna(name)]
-    return named[0] if len(named) == 1 and named[0] in set(rows["attention"]) else None
+    return named[0] if len(named) == 1 and named[0] in set(rows["system"]) else None
 
 
 def _ranked(rows: pd.DataFrame, value: str, *, higher: bool) -> list[str]:
     """Mechanisms by their mean rank among those measured at the same point; those without come last."""
     point = [c for c in ("phase", "causal", "seq_len", "batch_size", "hidden_size", "rank") if c in rows]
     ranks = rows.groupby(point)[value].rank(ascending=not higher, pct=True)
-    means = ranks.groupby(rows["attention"]).mean()
+    means = ranks.groupby(rows["system"]).mean()
     return [str(name) for name in means.sort_values(kind="stable", na_position="last").index]
 
 
 def _labels(rows: pd.DataFrame) -> list[str]:
-    return [str(name) for name in rows["attention"].unique()]
+    return [str(name) for name in rows["system"].unique()]

@@ -60,7 +60,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
             for label, part in cell.behind():
                 _draw_runs(ax, part, Look(style.quiet, ""), gid=f"behind {label}", style=style)
             for label in cell.shown:
-                part = cell.rows[cell.rows["attention"] == label]
+                part = cell.rows[cell.rows["system"] == label]
                 _draw_runs(ax, part, looks[label], gid=f"line {label}", style=style)
             if is_first_column(ax):
                 ax.set_ylabel(facets.beside(cell.side, "validation NDCG@10"))
@@ -95,7 +95,7 @@ def _best(curves: pd.DataFrame) -> pd.Series:
 
 
 def _draw_runs(ax: Axes, part: pd.DataFrame, look: Look, *, gid: str, style: Style) -> None:
-    name = str(part["attention"].iloc[0])
+    name = str(part["system"].iloc[0])
     for _, curve in part.groupby(["case_id", "round"], sort=False):
         ordered = curve.sort_values("seconds")
         ax.plot(
@@ -122,8 +122,8 @@ def _draw_runs(ax: Axes, part: pd.DataFrame, look: Look, *, gid: str, style: Sty
 def _heights(ax: Axes, cell: layout.Cell) -> dict[str, tuple[float, bool]]:
     """The height of each mechanism's label: that of the best epoch, the mean over seeds."""
     low, high = ax.get_ylim()
-    best = cell.rows.groupby(["attention", "case_id", "round"], sort=False)["quality"].max()
-    means = best.groupby("attention", sort=False).mean()
+    best = cell.rows.groupby(["system", "case_id", "round"], sort=False)["quality"].max()
+    means = best.groupby("system", sort=False).mean()
     heights = {str(label): float((mean - low) / (high - low)) for label, mean in means.items()}
     return {label: (heights.get(label, 0.0), False) for label in cell.named}
 

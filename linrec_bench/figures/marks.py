@@ -62,7 +62,7 @@ def draw_band(
 def draw_fits(ax: Axes, fits: pd.DataFrame, looks: Mapping[str, Look], *, style: Style) -> None:
     """The fitted a + b N^p as dotted lines, between the measured lengths and where p is determined."""
     for fit in fits[fits["exponent"].notna()].to_dict("records"):
-        label = str(fit["attention"])
+        label = str(fit["system"])
         if label not in looks:
             continue
         lengths = np.geomspace(fit["shortest"], fit["longest"], 50)

@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from linrec_bench.analysis.pareto import STANDINGS, pareto
 from linrec_bench.analysis.seeds import across_seeds
-from linrec_bench.analysis.systems import compared, compares_systems
+from linrec_bench.analysis.systems import compared, compares_systems, identities
 from linrec_bench.figures import facets
 from linrec_bench.figures.layout import CROWD
 from linrec_bench.figures.panels import Panels
@@ -72,12 +72,12 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     if not prices:
         raise NothingToDraw(f"no case that ended ok has test {METRIC} and a training time or peak memory")
     with matplotlib.rc_context(style.rc):
-        crowded = rows["attention"].nunique() > CROWD
-        names = [str(name) for name in rows["attention"].unique()]
-        looks = {name: style.look(name) for name in names}
+        crowded = rows["system"].nunique() > CROWD
+        shown = identities(rows)
+        looks = {name: style.look(*identity) for name, identity in shown.items()}
         if compares_systems(summary):
             # A mechanism looks the same in every figure; systems have to be told apart in this one.
-            looks = style.looks(names)
+            looks = style.looks(shown)
         layout = facets.settings(rows, ROWS)
         sides = [facets.beside(case_names.settings(setting), "test NDCG@10") for setting in layout]
         figure, grid = Panels(
@@ -125,7 +125,7 @@ def _small_print(rows: pd.DataFrame, variants: pd.DataFrame) -> str:
     seeds = f"{least} seeds" if least == most else f"{least} to {most} seeds"
     text = "one seed, no interval" if most == 1 else f"mean and 95 % t interval over {seeds}"
     lost = variants[variants["failed"] > 0]
-    unfinished = ", ".join(f"{row['attention']} {row['failed']}" for _, row in lost.iterrows())
+    unfinished = ", ".join(f"{row['system']} {row['failed']}" for _, row in lost.iterrows())
     grey = "" if most == 1 else " Grey: another is better and cheaper, as the intervals say."
     told = f"{same}; {text}. Line: no other mean is better and cheaper.{grey}"
     return told + (f" Seeds that did not end ok: {unfinished}." if unfinished else "")
@@ -136,9 +136,9 @@ def _draw_panel(ax: Axes, rows: pd.DataFrame, price: Price, looks: Mapping[str, 
     ordered = rows.sort_values("standing", key=lambda found: found.map(STANDINGS.index), kind="stable")
     names = []
     for _, row in ordered.iterrows():
-        look, dominated = looks[str(row["attention"])], row["standing"] == "dominated"
+        look, dominated = looks[str(row["system"])], row["standing"] == "dominated"
         colour = style.quiet if dominated else look.colour
-        name = str(row["attention"])
+        name = str(row["system"])
         drawn = ax.errorbar(
             row[price.column],
             row[METRIC],
@@ -169,7 +169,7 @@ def _tooltip(row: pd.Series, price: Price) -> str:
     ends = numbers.interval(float(row[f"{METRIC}_low"]), float(row[f"{METRIC}_high"]), numbers.metric)
     quality = f"{words.metric(METRIC)} {numbers.metric(float(row[METRIC]))} {ends}".rstrip()
     cost = f"{price.axis} {price.value(float(row[price.column]))}"
-    return f"{row['attention']}: {quality}, {cost} ({numbers.counted(int(row['seeds']), 'seed')})"
+    return f"{row['system']}: {quality}, {cost} ({numbers.counted(int(row['seeds']), 'seed')})"
 
 
 def _draw_front(ax: Axes, rows: pd.DataFrame, price: Price, style: Style) -> list[Segment]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from linrec_bench.analysis.systems import mechanisms
 from linrec_bench.figures import curves
 from linrec_bench.figures.latency import LATENCY, models_as_lines
 from linrec_bench.figures.spec import FigureSpec
@@ -27,11 +28,11 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     del samples
     if "state_bytes" not in summary:
         raise NothingToDraw("no case has state_bytes")
-    summary = models_as_lines(summary, summary)
+    summary = mechanisms(models_as_lines(summary, summary))
     state = summary["state_bytes"].astype("float64")
-    stateless = sorted(set(summary.loc[state == 0, "attention"]) - set(summary.loc[state > 0, "attention"]))
+    stateless = sorted(set(summary.loc[state == 0, "system"]) - set(summary.loc[state > 0, "system"]))
     said = f"No state at all: {', '.join(stateless)}." if stateless else ""
-    rows = summary.assign(state_bytes=state.where(state > 0))[~summary["attention"].isin(stateless)]
+    rows = summary.assign(state_bytes=state.where(state > 0))[~summary["system"].isin(stateless)]
     if rows.empty:
         raise NothingToDraw("no mechanism carries a state")
     return curves.draw(rows, STATE, style=style, said=said)

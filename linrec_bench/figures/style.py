@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from linrec_bench.figures.contrast import legible
+
+if TYPE_CHECKING:
+    from linrec_bench.analysis.systems import Identity
 
 Theme = Literal["light", "dark"]
 Medium = Literal["paper", "slides"]
@@ -46,13 +49,11 @@ _OTHER_DASHES = ("--", "-.", ":")
 _FREE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#999933", "#882255")
 
 
-def look(label: str) -> Look:
+def look(name: str, params: str = "") -> Look:
     """The look of a mechanism: fixed by its name, so that it is the same wherever it appears.
 
-    Parameters in the label (`linrec(padding=ignore)`) change the dashes only.
+    Parameters change the dashes only.
     """
-    name, _, params = label.partition("(")
-    name = name.rstrip()
     code = zlib.crc32(name.encode())
     known = LOOKS.get(
         name,
@@ -92,18 +93,19 @@ class Style:
         """A size of words or lines on paper, in points, as it is in this style."""
         return size * self.scale
 
-    def look(self, label: str) -> Look:
+    def look(self, name: str, params: str = "") -> Look:
         """`style.look` of a mechanism, as bright as a dark ground needs."""
-        found = look(label)
+        found = look(name, params)
         return replace(found, colour=self._bright(found.colour))
 
-    def looks(self, labels: Iterable[str]) -> dict[str, Look]:
+    def looks(self, shown: Mapping[str, Identity]) -> dict[str, Look]:
         """The look of each mechanism of one panel; where two share a colour, the later takes a free one."""
         found: dict[str, Look] = {}
         taken: set[str] = set()
+        fixed = [(name, "") for name in LOOKS]
         # Those whose look is fixed keep it, wherever they stand.
-        for label in sorted(dict.fromkeys(labels), key=lambda label: label not in LOOKS):
-            own = look(label)
+        for label in sorted(shown, key=lambda label: shown[label] not in fixed):
+            own = look(*shown[label])
             colour = own.colour
             if colour in taken:
                 colour = next((free for free in _FREE if free not in taken), own.colour)

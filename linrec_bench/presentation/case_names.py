@@ -70,11 +70,6 @@ def setting(column: str, value: object) -> str:
     return f"{axis(column)} {number}"
 
 
-def without_parameters(label: str) -> str:
-    """`sasrec` of `sasrec(dropout=0.2)`: for a text that is too long with them."""
-    return label.partition("(")[0]
-
-
 def axis(column: str) -> str:
     """The name of a setting: `batch` of `batch_size`, `N` of `seq_len`, `type` of `dtype`."""
     return {"seq_len": "N", "dtype": "type"}.get(column, column.removesuffix("_size"))

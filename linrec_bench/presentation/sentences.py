@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from linrec_bench.analysis.findings import Finding
 from linrec_bench.analysis.headline import findings as findings_of
-from linrec_bench.presentation import case_names, numbers, words
+from linrec_bench.presentation import numbers, words
 from linrec_bench.presentation.case_names import setting
 from linrec_bench.presentation.numbers import counted, metric, signed_metric
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LONGEST = 160
-"""Characters of a sentence; one that is longer goes without its last clause, then with labels cut short."""
+"""Characters of a sentence; one that is longer goes without its last clause."""
 
 _JOINED = ("rank", "mean", "time_to_quality", "memorisation")
 """Kinds of which one sentence tells all findings of the same place."""
@@ -155,7 +155,7 @@ def _place(proof: str, finding: Finding, differ: Iterable[str]) -> str:
     """` (3 seeds, sasrec, causal, ml-1m, N = 200)`, of model and direction those that differ."""
     where = finding.where
     named = [name for name in ("model", "causal") if name in differ and name in where]
-    own = [case_names.without_parameters(setting(name, where[name])) for name in named]
+    own = [setting(name, where.get("model_name") if name == "model" else where[name]) for name in named]
     return f" ({', '.join([proof, *own, str(where['dataset']), setting('seq_len', where['seq_len'])])})"
 
 
@@ -209,7 +209,7 @@ def _rank(group: Sequence[Finding], varying: Varying) -> str:
     counts = [_range(paired, name) for name in ("seeds", "users")]
     where = ", ".join(filter(None, [_ranked_place(first, differ), *counts]))
     _, reference = _names(first, both=across or "reference_causal" in differ)
-    model = f"{case_names.without_parameters(str(first.where['model']))}, " if "model" in first.where else ""
+    model = f"{first.where['model_name']}, " if "model" in first.where else ""
     quality = metric(_number(first.evidence["reference_value"]))
     return f"{model}{reference}: test {words.metric(first.unit)} {quality} ({where}). {told}"
 
@@ -255,21 +255,9 @@ def _memorisation(group: Sequence[Finding], varying: Varying) -> str:
 
 
 def _fitted(text: str, names: Sequence[str], optional: str = "", end: str = "") -> str:
-    """The text with its `{}` filled by `names`, within `LONGEST` characters as far as that goes.
-
-    First the optional clause is left out, then the parameters of the names.
-    """
-    choices = [
-        f"{text.format(*filled)}{clause}{end}"
-        for filled in (names, [_short(name) for name in names])
-        for clause in dict.fromkeys((optional, ""))
-    ]
-    return next((choice for choice in choices if len(choice) <= LONGEST), choices[-1])
-
-
-def _short(name: str) -> str:
-    """A label cut short: `linrec(...)`."""
-    return name if "(" not in name else f"{case_names.without_parameters(name)}(...)"
+    """The text with its `{}` filled by `names`; beyond `LONGEST` characters without the optional clause."""
+    whole, short = (f"{text.format(*names)}{clause}{end}" for clause in (optional, ""))
+    return whole if len(whole) <= LONGEST else short
 
 
 def _with_interval(value: object, low: object, high: object) -> str:

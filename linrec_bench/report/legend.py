@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from matplotlib.markers import MarkerStyle
 from matplotlib.transforms import Affine2D
 
+from linrec_bench.analysis.systems import Identity
 from linrec_bench.figures import style_of
 from linrec_bench.figures.contrast import legible
 from linrec_bench.figures.style import Look, look
@@ -37,13 +38,17 @@ class Key:
 class Legend(dict[str, Key]):
     """A key for each name; one that is met for the first time gets its own."""
 
-    def __init__(self, names: Iterable[str], *, together: Iterable[str] = ()) -> None:
+    def __init__(
+        self, names: Mapping[str, Identity], *, together: Mapping[str, Identity] | None = None
+    ) -> None:
         """Those of `together` stand in one figure of systems and have colours that are apart there."""
         super().__init__()
-        plain = dict.fromkeys(names)
-        for name in plain:
-            self.add(name)
-        apart = LIGHT.looks(sorted(together, key=lambda name: name not in plain))
+        for name, identity in names.items():
+            self.add(name, look(*identity))
+        others = together or {}
+        apart = LIGHT.looks(
+            {name: others[name] for name in sorted(others, key=lambda name: name not in names)}
+        )
         for name, own in apart.items():
             if name not in self:
                 self.add(name, own)

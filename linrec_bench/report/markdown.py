@@ -144,7 +144,7 @@ def _quality(summary: pd.DataFrame) -> Iterator[str]:
     for row in records(variants):
         cells.append(
             [
-                _text(str(row["attention"])),
+                _text(str(row["system"])),
                 *(words.direction(row[name]) for name in directions),
                 f"{row['seq_len']:,}",
                 *(_text(str(row[name])) for name in settings),

@@ -13,7 +13,8 @@ import pandas as pd
 
 import linrec_bench
 from linrec_bench.analysis.headline import findings
-from linrec_bench.analysis.systems import compared, named
+from linrec_bench.analysis.systems import Identity, compared, identities, named
+from linrec_bench.declarations import trainings
 from linrec_bench.figures import FigureSpec, NothingToDraw, parts
 from linrec_bench.figures.page_svg import PageFigure, StyleSheet, page_figure
 from linrec_bench.presentation.sentences import sentences
@@ -111,18 +112,22 @@ def drawings(source: Source, *, id: str, sheet: StyleSheet, legend: Legend) -> l
     return found
 
 
-def _compared_names(summary: pd.DataFrame) -> list[str]:
-    """What figures and tables of quality call mechanisms or systems."""
-    rows = summary[summary["task"] == "recommend"]
-    return [str(name) for told in (compared(rows), named(rows)) for name in told["attention"].unique()]
+def _compared(summary: pd.DataFrame) -> dict[str, Identity]:
+    """What figures and tables of quality call mechanisms or systems, with what their looks depend on."""
+    rows = summary[summary["task"].isin(trainings())]
+    return identities(compared(rows)) | identities(named(rows))
 
 
 def html(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
     """The page of some runs; `notes` tell of those that were left out."""
     sections = [section(source, id=f"r{number}") for number, source in enumerate(sources, start=1)]
-    names = [str(name) for source in sources for name in source.summary["attention"].unique()]
-    names += [card.name for source in sources for card in source.cards or ()]
-    together = [name for source in sources for name in _compared_names(source.summary)]
+    names: dict[str, Identity] = {}
+    together: dict[str, Identity] = {}
+    for source in sources:
+        names |= identities(source.summary)
+        together |= _compared(source.summary)
+    for card in (card for source in sources for card in source.cards or ()):
+        names.setdefault(card.name, (card.name, ""))
     legend, sheet = Legend(names, together=together), StyleSheet()
     drawn = {
         run.id: drawings(source, id=run.id, sheet=sheet, legend=legend)

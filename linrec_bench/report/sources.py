@@ -14,6 +14,7 @@ from linrec_bench.analysis.paired_quality import COLUMNS as QUALITY_COLUMNS
 from linrec_bench.analysis.summary import COLUMNS, summarise
 from linrec_bench.case import label
 from linrec_bench.report.cards import CardRow, CardsError, read_cards
+from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.rows import COLUMNS as ROW_COLUMNS
 from linrec_bench.results.rows import STATUSES
 from linrec_bench.results.store import CARDS, QUALITY, SAMPLES, SUMMARY, Run, StoreError
@@ -45,7 +46,7 @@ class Source:
     @property
     def rows(self) -> pd.DataFrame:
         """The samples; none of them where they are not stored."""
-        return pd.DataFrame(columns=list(ROW_COLUMNS)) if self.samples is None else self.samples
+        return pd.DataFrame(columns=[*ROW_COLUMNS, *CASE_DATA]) if self.samples is None else self.samples
 
     @property
     def title(self) -> str:
@@ -201,6 +202,9 @@ def _quality(run: Run, notes: list[str]) -> pd.DataFrame | None:
     except (ValueError, KeyError) as reason:
         notes.append(f"{QUALITY}: left out: {' '.join(str(reason).split())}")
         return None
+    if found is not None and "system" not in found and "attention" in found:
+        # Versions before 2026-11-28 stored the name of a system in `attention`.
+        found = found.assign(system=found["attention"], model_name=found["model"])
     lacking = [name for name in QUALITY_COLUMNS if found is not None and name not in found]
     if lacking:
         notes.append(f"{QUALITY}: left out: it lacks {', '.join(lacking)}")

@@ -231,7 +231,7 @@ def _direction(column: str) -> Callable[[Row], Cell]:
 
 
 def _mechanism(row: Row) -> Cell:
-    name = str(row["attention"])
+    name = str(row.get("system", row["attention"]))
     return Cell(name, sort=name, key=name)
 
 

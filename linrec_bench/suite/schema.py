@@ -16,9 +16,9 @@ from pydantic import (
 )
 
 from linrec_bench import measures
-from linrec_bench.case import label
 from linrec_bench.declarations import tasks
 from linrec_bench.registry import did_you_mean
+from linrec_bench.results.case_table import canonical
 from linrec_bench.settings import EvaluationSettings, Settings, TrainingSettings
 from linrec_bench.suite.base_models import Named, Positive, Strict, distinct
 from linrec_bench.suite.expectation import Expectation, PaperClaim
@@ -163,10 +163,10 @@ class Suite(Strict):
         names = [entry.name for sweep in self.sweeps for entry in sweep.attention]
         return self.reference or ("softmax" if "softmax" in names else names[0])
 
-    def quality_targets(self) -> dict[str, float]:
-        """Data set (its label) -> the validation NDCG@10 of `evaluation.target`, where there is one."""
+    def quality_targets(self) -> dict[tuple[str, str], float]:
+        """Data set (name and parameters, as in its rows) -> `evaluation.target`, where there is one."""
         return {
-            label(sweep.dataset.name, sweep.dataset.params): sweep.evaluation.target
+            (sweep.dataset.name, canonical(sweep.dataset.params)): sweep.evaluation.target
             for sweep in self.sweeps
             if sweep.dataset is not None and sweep.evaluation.target is not None
         }

@@ -40,9 +40,9 @@ def show_quality(quality: pd.DataFrame, candidates: Mapping[str, str]) -> None:
         elif together:
             order = list(dict.fromkeys(part["model"]))
             ordered = part.sort_values("model", key=lambda names: names.map(order.index), kind="stable")
-            _show_cases(f"{among}{names[0]}", ordered)
+            show_cases(f"{among}{names[0]}", ordered)
         else:
-            _show_cases(f"{among}{names[1]} on {names[0]}", part)
+            show_cases(f"{among}{names[1]} on {names[0]}", part)
 
 
 def _failures(part: pd.DataFrame) -> dict[tuple[str, int], str]:
@@ -50,7 +50,7 @@ def _failures(part: pd.DataFrame) -> dict[tuple[str, int], str]:
     failed = part[part["status"] != "ok"]
     return {
         (str(name), int(length)): str(status)
-        for name, length, status in failed[["attention", "seq_len", "status"]].itertuples(index=False)
+        for name, length, status in failed[["system", "seq_len", "status"]].itertuples(index=False)
     }
 
 
@@ -62,7 +62,7 @@ def _show_systems(what: str, variants: pd.DataFrame, failures: Mapping[tuple[str
     best = ["seq_len", columns[0]] if columns else ["seq_len"]
     rows = []
     for _, row in variants.sort_values(best, ascending=[True, False][: len(best)], kind="stable").iterrows():
-        name, seeds = str(row["attention"]), str(row["seeds"])
+        name, seeds = str(row["system"]), str(row["seeds"])
         values = [say.metric(row[column]) for column in columns]
         if not row["seeds"]:
             values = [words.SHORT_STATUS[failures[name, row["seq_len"]]]] * len(columns)
@@ -100,7 +100,7 @@ def numbers(column: pd.Series) -> list[float]:
     return [float(value) for value in column.to_numpy(dtype=float, na_value=math.nan)]
 
 
-def _show_cases(what: str, quality: pd.DataFrame) -> None:
+def show_cases(what: str, quality: pd.DataFrame) -> None:
     """A row a case; mechanisms stand under their model where there are several."""
     where, length = _lengths(quality)
     columns = [name for name in _METRICS if name in quality]
@@ -118,7 +118,7 @@ def _show_cases(what: str, quality: pd.DataFrame) -> None:
         training = say.duration(row["train_time_s"]) if known else say.MISSING
         rows.append(
             [
-                f"{'  ' if several_models else ''}{row['attention']}",
+                f"{'  ' if several_models else ''}{row['system']}",
                 *([words.direction(row["causal"])] if direction else []),
                 *([str(row["seq_len"])] if length else []),
                 str(row["seed"]),

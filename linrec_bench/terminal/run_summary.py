@@ -36,19 +36,19 @@ def show_summary(summary: pd.DataFrame, suite: Suite, differences: pd.DataFrame 
     """
     from linrec_bench.analysis.memorisation import memorisation, planted
     from linrec_bench.analysis.padding import lengths_from, padding_cost
-    from linrec_bench.analysis.systems import system_names
+    from linrec_bench.analysis.systems import as_systems, mechanisms
     from linrec_bench.presentation.sentences import headline
 
     costs = summary[~summary["task"].isin(trainings())]
     keys = ["task", "phase", "causal", lengths_from(costs)]
     for (*_, lengths), part in costs.groupby(keys, sort=False):
         if part["model"].nunique() > 1:
-            part = part.assign(attention=system_names(part))
-        panel, panels = _largest_panel(part)
+            part = as_systems(part, part)
+        panel, panels = _largest_panel(mechanisms(part))
         name = _name(
             panel.assign(dataset=str(lengths)), ("task", "causal", "batch_size", "hidden_size", "dataset")
         )
-        _show_panel(name, panel, _attention_order(suite))
+        show_panel(name, panel, _attention_order(suite))
         if panels > 1:
             out.print(f"One of {panels} shapes; all of them stand in summary.csv.\n")
     _show_padding(padding_cost(costs))
@@ -83,8 +83,9 @@ def _attention_order(suite: Suite) -> list[str]:
     return [label(entry.name, entry.params) for sweep in suite.sweeps for entry in sweep.attention]
 
 
-def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
-    names = [name for name in dict.fromkeys([*order, *panel["attention"]]) if name in set(panel["attention"])]
+def show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
+    """Tables of time and of memory: a row a mechanism (those of `order` first), a column a length."""
+    names = [name for name in dict.fromkeys([*order, *panel["system"]]) if name in set(panel["system"])]
     lengths = sorted(int(length) for length in panel["seq_len"].unique())
     for column, meaning, formatted in (
         ("time_s", f"median {words.COST['time_s']}", say.duration),
@@ -95,7 +96,7 @@ def _show_panel(title: str, panel: pd.DataFrame, order: Sequence[str]) -> None:
         cells = {
             (str(name), int(length)): _cell(value, str(status), formatted)
             for name, length, value, status in zip(
-                panel["attention"], panel["seq_len"], numbers(panel[column]), panel["status"], strict=True
+                panel["system"], panel["seq_len"], numbers(panel[column]), panel["status"], strict=True
             )
         }
         growth = _growth(panel, column, names, lengths)
@@ -142,7 +143,7 @@ def _growth(panel: pd.DataFrame, column: str, names: Sequence[str], lengths: Seq
     """A sparkline a name; none where one length is all there is, or the terminal has no blocks."""
     if len(lengths) < 2 or not draws_blocks():
         return []
-    values = panel.groupby(["attention", "seq_len"])[column].first()
+    values = panel.groupby(["system", "seq_len"])[column].first()
     rows = [numbers(values.loc[name].reindex(lengths)) for name in names]
     return sparklines(lengths, rows)
 
@@ -170,7 +171,7 @@ def _show_planted(found: pd.DataFrame) -> None:
     for (model, dataset), part in found.groupby(["model", "dataset"], sort=False):
         seeds = int(part["seeds"].max())
         distances = sorted(part["distance"].unique())
-        rates = part.groupby(["attention", "distance"], sort=False)["quality"].mean().unstack()
+        rates = part.groupby(["system", "distance"], sort=False)["quality"].mean().unstack()
         clean = part.groupby("distance")["clean"].max()
         rows = [[str(name), *(say.percent(row[at]) for at in distances)] for name, row in rates.iterrows()]
         rows.append(["clean, at most", *(say.percent(clean[at]) for at in distances)])

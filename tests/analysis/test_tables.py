@@ -143,7 +143,7 @@ def test_growth_of_every_line_is_fitted_inside_its_range(planted, layer_case):
     planted.cost(layer_case("copy", 128), 1e-4)
     planted.close(layer_case("softmax", 128), status="oom")
     frame = planted.frame()
-    found = growth(summarise(frame, reference="sdpa"), frame).set_index("attention")
+    found = growth(summarise(frame, reference="sdpa"), frame).set_index("system")
     assert set(found.index) == {"sdpa", "linrec"}
     assert found.loc["sdpa", "exponent"] == pytest.approx(2, abs=0.1)
     assert found.loc["linrec", "exponent"] == pytest.approx(1, abs=0.1)

@@ -85,7 +85,8 @@ def test_by_default_the_lowest_best_which_all_reach(planted, train):
         },
         nan_ok=True,
     )
-    by_name = time_to_quality(planted.frame(), targets={"toy": 0.1}).set_index(["dataset", "attention"])
+    targets = {("toy", "{}"): 0.1}
+    by_name = time_to_quality(planted.frame(), targets=targets).set_index(["dataset", "attention"])
     assert by_name["quality_target"].to_dict()["toy", "linrec"] == 0.1
     assert by_name["quality_target"].to_dict()["other", "softmax"] == 0.01
 
@@ -110,7 +111,7 @@ def test_an_impossible_target_is_refused(planted, train, target):
     with pytest.raises(ValueError, match="expected a validation NDCG@10 between 0 and 1"):
         time_to_quality(planted.frame(), target=target)
     with pytest.raises(ValueError, match="between 0 and 1"):
-        time_to_quality(planted.frame(), targets={"toy": target})
+        time_to_quality(planted.frame(), targets={("toy", "{}"): target})
 
 
 def test_nothing_validated_gives_an_empty_table(planted, layer_case):
@@ -124,7 +125,7 @@ def test_the_mean_over_seeds_and_none_where_one_seed_never_got_there(planted, tr
     for seed, epoch_s in enumerate((1.0, 2.0, 3.0)):
         train("softmax", [0.1, 0.2], epoch_s=epoch_s, seed=seed)
         train("linrec", [0.1, 0.2 if seed else 0.1], epoch_s=epoch_s, seed=seed)
-    summary = summarise(planted.frame(), reference="softmax", targets={"toy": 0.2})
+    summary = summarise(planted.frame(), reference="softmax", targets={("toy", "{}"): 0.2})
     found = across_seeds(summary).set_index("attention")
     assert found["to_target_s"].to_dict() == pytest.approx({"softmax": 4.0, "linrec": math.nan}, nan_ok=True)
     # The t interval of 2, 4, 6.
@@ -150,6 +151,8 @@ def test_the_finding_names_direction_and_model_where_there_are_several(planted, 
     bidirectional = replace(recommend_case("softmax"), causal=False)
     planted.add(bidirectional, "ndcg@10", 0.2, "1", phase="test")
     planted.close(bidirectional)
-    sentences = headline(summarise(planted.frame(), reference="softmax", targets={"toy": 0.2}), "softmax")
+    sentences = headline(
+        summarise(planted.frame(), reference="softmax", targets={("toy", "{}"): 0.2}), "softmax"
+    )
     (sentence,) = [text for text in sentences if "training time of" in text]
     assert ", causal, toy, N = " in sentence

@@ -16,6 +16,7 @@ from linrec_bench.figures import (
     save,
     style_of,
 )
+from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.rows import COLUMNS as ROW_COLUMNS
 
 STYLES = [PAPER, style_of("slides", "dark")]
@@ -480,7 +481,9 @@ def test_files_are_small_and_the_same_rows_give_the_same_bytes(cost_summary, cos
 @pytest.mark.parametrize("source", ["cost", "step", "decode", "quality"])
 def test_a_run_whose_samples_are_not_stored_is_drawn_from_its_summary(source, request, tmp_path):
     summary = request.getfixturevalue(f"{source}_summary")
-    drawn = draw_all(pd.DataFrame(columns=list(ROW_COLUMNS)), summary.query("batch_size != 16"), tmp_path)
+    drawn = draw_all(
+        pd.DataFrame(columns=[*ROW_COLUMNS, *CASE_DATA]), summary.query("batch_size != 16"), tmp_path
+    )
     found = {name.partition("_layer")[0] for name, files in drawn.items() if not isinstance(files, str)}
     assert (
         found

@@ -21,7 +21,7 @@ def test_a_mechanism_looks_the_same_everywhere_and_unlike_the_others():
 
 
 def test_parameters_change_the_dashes_only():
-    plain, ignore = look("linrec"), look("linrec(padding=ignore)")
+    plain, ignore = look("linrec"), look("linrec", '{"padding":"ignore"}')
     assert (plain.colour, plain.marker) == (ignore.colour, ignore.marker)
     assert plain.dashes != ignore.dashes
 
@@ -68,11 +68,11 @@ def test_colours_stand_out_from_a_dark_ground_and_words_from_both(theme):
 def test_within_a_panel_no_two_mechanisms_share_a_colour():
     style = style_of()
     names = ["linrec", "softmax", *(f"mechanism-{k}" for k in range(5))]
-    found = style.looks(names)
+    found = style.looks({name: (name, "") for name in names})
     assert set(found) == set(names)
     assert len({each.colour for each in found.values()}) == len(names)
     # Those whose look is fixed keep it, also when others come first.
-    assert style.looks(names[::-1])["linrec"] == look("linrec")
+    assert style.looks({name: (name, "") for name in names[::-1]})["linrec"] == look("linrec")
 
 
 def test_slides_have_larger_words_and_files_say_their_style():

@@ -47,11 +47,11 @@ def ran(planted, recommend_case):
 def test_each_system_is_paired_with_the_one_that_has_the_reference_mechanism(ran):
     table = differences(*ran, reference="softmax")
     assert list(table.columns) == list(COLUMNS)
-    assert sorted(table["attention"]) == ["gru4rec", "recgrela", "sasrec, linrec"]
+    assert sorted(table["system"]) == ["gru4rec", "recgrela", "sasrec, linrec"]
     assert set(table["against"]) == {"sasrec, softmax"}
     assert set(table["model"]) == {""}
     assert table["layers"].isna().all(), "it is a system's own"
-    own = table.set_index("attention")["difference"]
+    own = table.set_index("system")["difference"]
     assert own["recgrela"] > 0 > own["gru4rec"]
     assert own["sasrec, linrec"] == 0
     means = across_seeds(ran[0]).set_index(["model", "attention"])["ndcg@10"]
@@ -95,7 +95,7 @@ def test_what_cannot_be_paired_is_said_to_be_so(ran):
     table = differences(summary, kept, reference="softmax")
     (said,) = ranking(table)
     assert "1 to 2 seeds" in said
-    lost = table.assign(users=table["users"].where(table["attention"] != "gru4rec", 0))
+    lost = table.assign(users=table["users"].where(table["system"] != "gru4rec", 0))
     assert ranking(lost)[0].endswith("With no seed and user in common: gru4rec")
     one = table.assign(low=math.nan, high=math.nan, p_holm=math.nan)
     assert "[" not in ranking(one)[0]

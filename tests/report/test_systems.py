@@ -1,5 +1,6 @@
 """The report of a run that compares systems."""
 
+from linrec_bench.analysis.systems import identities, named
 from linrec_bench.figures.page_svg import StyleSheet
 from linrec_bench.report import html
 from linrec_bench.report.legend import Legend
@@ -15,7 +16,7 @@ def cells(table, name):
 
 
 def drawn(source):
-    legend = Legend([])
+    legend = Legend({})
     return {each.id: each for each in drawings(source, id="r1", sheet=StyleSheet(), legend=legend)}, legend
 
 
@@ -57,8 +58,9 @@ def test_the_summary_for_a_pull_request_has_a_row_a_system(of_systems):
 
 
 def test_systems_of_one_figure_have_colours_of_their_own(of_systems):
-    names = [str(name) for name in of_systems.summary["attention"].unique()]
-    found = Legend(names, together=NAMES)
+    systems = identities(named(of_systems.summary.query("task == 'recommend'")))
+    assert set(systems) == set(NAMES)
+    found = Legend(identities(of_systems.summary), together=systems)
     assert len({found[name].line for name in NAMES}) == len(NAMES)
     # What other figures show keeps its look.
-    assert found["softmax"].line == Legend(["softmax"])["softmax"].line
+    assert found["softmax"].line == Legend({"softmax": ("softmax", "")})["softmax"].line

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 import pytest
 
+from linrec_bench.analysis.systems import mechanisms
 from linrec_bench.terminal import quality_table
 from linrec_bench.terminal import run_summary as module
 from linrec_bench.terminal.block_chart import BLOCKS
@@ -19,7 +20,7 @@ NAMES = ["softmax", "linrec", "a-mechanism-with-a-long-name(features=elu,scale=1
 def panel(names, lengths):
     rows = [
         {
-            "attention": name,
+            "system": name,
             "seq_len": length,
             "time_s": math.nan if name == "softmax" and length > 4096 else 1.234e-7 * length**power,
             "status": "oom" if name == "softmax" and length > 4096 else "ok",
@@ -37,7 +38,7 @@ def narrow(monkeypatch):
 
 @pytest.mark.parametrize("names", [NAMES[:2], NAMES])
 def test_a_table_fits_with_the_first_and_the_last_length(names, capsys):
-    module._show_panel("core forward", panel(names, LENGTHS), order=["linrec"])
+    module.show_panel("core forward", panel(names, LENGTHS), order=["linrec"])
     title, head, *rows = capsys.readouterr().out.rstrip().splitlines()
     assert title == "core forward: median time of one call"
     assert head.split()[0::1][1] == "128"
@@ -53,7 +54,7 @@ def test_a_table_fits_with_the_first_and_the_last_length(names, capsys):
 
 def test_without_utf_8_there_are_no_blocks(capsys, monkeypatch):
     monkeypatch.setattr(module, "draws_blocks", lambda: False)
-    module._show_panel("core forward", panel(NAMES[:2], LENGTHS), order=[])
+    module.show_panel("core forward", panel(NAMES[:2], LENGTHS), order=[])
     printed = capsys.readouterr().out
     assert "growth" not in printed
     assert not set(BLOCKS) & set(printed)
@@ -77,18 +78,20 @@ def test_findings_hang_under_a_dash_and_break_between_words(capsys):
 
 def ranked(**fields):
     row = {"attention": "softmax", "causal": True, "seq_len": 50, "seed": 0, "ndcg@10": 0.25, "status": "ok"}
-    return row | {"epochs": 7, "train_time_s": 2.0} | fields
+    return with_case_data(row | {"epochs": 7, "train_time_s": 2.0, "model": ""} | fields)
 
 
 def test_quality_tells_directions_where_there_are_both_and_epochs_where_there_are_some(capsys):
-    quality_table._show_cases("a title", pd.DataFrame([ranked(), ranked(causal=False, status="error")]))
+    quality_table.show_cases(
+        "a title", mechanisms(pd.DataFrame([ranked(), ranked(causal=False, status="error")]))
+    )
     title, head, first, second = capsys.readouterr().out.rstrip().splitlines()
     assert title == "Ranking quality on test, a title, N = 50"
     assert head.split()[:3] == ["attention", "direction", "seed"]
     assert first.split() == ["softmax", "causal", "0", "0.2500", "7", "2.00", "s"]
     assert second.split()[:4] == ["softmax", "bidirectional", "0", "err"]
     counted = pd.DataFrame([ranked(attention="no-op", epochs=pd.NA)]).astype({"epochs": "Int64"})
-    quality_table._show_cases("a title", counted)
+    quality_table.show_cases("a title", mechanisms(counted))
     _, head, row = capsys.readouterr().out.rstrip().splitlines()
     assert "direction" not in head
     assert row.split() == ["no-op", "0", "0.2500", "-", "2.00", "s"]
@@ -103,13 +106,13 @@ def test_names_of_mechanisms_stay_whole_beside_all_columns(capsys):
         "to_target_s": 730.0,
     }
     rows = [ranked(attention="linrec-column", seq_len=200, **full), ranked(seq_len=200, **full)]
-    quality_table._show_cases("a title", pd.DataFrame(rows))
+    quality_table.show_cases("a title", mechanisms(pd.DataFrame(rows)))
     _, head, first, *_ = capsys.readouterr().out.splitlines()
     assert head.split()[:2] == ["attention", "seed"]
     assert first.split()[:2] == ["linrec-column", "0"]
     assert len(first) <= 80
     rows[1]["seq_len"] = 100
-    quality_table._show_cases("a title", pd.DataFrame(rows))
+    quality_table.show_cases("a title", mechanisms(pd.DataFrame(rows)))
     title, head, *_ = capsys.readouterr().out.splitlines()
     assert title == "Ranking quality on test, a title"
     assert head.split()[:3] == ["attention", "N", "seed"]
@@ -122,8 +125,7 @@ def learnt(model, attention, ndcg, **fields):
     costs = dict.fromkeys(
         ("events_per_s", "best_epoch", "memory_bytes", "peak_process_bytes", "energy_j"), 1.0
     )
-    row = ranked(attention=attention, **{"ndcg@10": ndcg, "reference": ""}) | case | costs | fields
-    return with_case_data(row)
+    return ranked(attention=attention, **{"ndcg@10": ndcg, "reference": ""}, **case | costs | fields)
 
 
 def test_systems_stand_in_one_table_the_best_first(capsys):

@@ -133,7 +133,12 @@ def _settings_values(value: object) -> dict[str, object]:
 
 
 def label(name: str, params: Params) -> str:
-    """`name` alone, or `name(key=value,...)` when parameters were set."""
+    """What people read: `name` alone, or `name(key=value,...)` when parameters were set."""
+    return as_typed(name, params)
+
+
+def as_typed(name: str, params: Params) -> str:
+    """What a person types for it, which `read_name` reads."""
     if not params:
         return name
     return f"{name}({','.join(f'{key}={text}' for key, text in parameter_texts(dict(params)).items())})"

@@ -64,7 +64,8 @@ class Task:
 
     `phases` maps each phase to what one call of it is called. `quantities` are those that the task itself
     reports, beside those of the measures. `whole_training`: it trains and ranks, once, instead of being
-    called again and again. `order` sorts tables.
+    called again and again. `carries_state`: a call takes the next event to the state that decoding carries,
+    whose size grows as a mechanism declares. `order` sorts tables.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Task:
     needs_dataset: bool = False
     takes_lengths: bool = False
     whole_training: bool = False
+    carries_state: bool = False
     order: int = 100
 
     @property

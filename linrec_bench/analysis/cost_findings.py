@@ -12,10 +12,7 @@ from linrec_bench.analysis.crossover import FLOORS, crossover, line_of
 from linrec_bench.analysis.findings import Finding, number, scalars
 from linrec_bench.analysis.naming import one_of
 from linrec_bench.case import Scalar
-
-TASKS = ("core", "layer", "train_step", "decode")
-
-_LIGHTEST_FIRST = ("forward", "forward_backward", "step")
+from linrec_bench.declarations import tasks
 
 _WHERE = (
     "task",
@@ -37,10 +34,9 @@ _FAILURES = ("oom", "timeout", "killed", "error", "skipped")
 def cost_findings(summary: pd.DataFrame, reference: str) -> Iterator[Finding]:
     """Findings of the largest batch and width of each task and direction at which the reference was measured,
     in the phase with the most work; in the order of tasks, bidirectional before causal, and of names."""
-    costs = summary[summary["task"].isin(TASKS)]
-    for task in TASKS:
+    for task in (name for name, task in tasks().items() if not task.whole_training):
         for causal in (False, True):
-            part = costs[(costs["task"] == task) & (costs["causal"] == causal)]
+            part = summary[(summary["task"] == task) & (summary["causal"] == causal)]
             if len(part):
                 yield from _of_line(_heaviest_line(part, reference), reference)
 
@@ -50,12 +46,12 @@ def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:
 
     Lines in which the reference was measured at two lengths come first: only there something can be found.
     """
-    keys = line_of(part)
+    keys, lightest_first = line_of(part), list(tasks()[part["task"].iloc[0]].phases)
     order = [column for column in ("batch_size", "hidden_size", "layers", "catalogue_size") if column in part]
     incumbent = one_of(part, reference)
     known = (part["attention"] == incumbent) & (part["status"] == "ok")
     counts = known.groupby([part[key] for key in keys], dropna=False).transform("sum")
-    ranked = part.assign(_phase=part["phase"].map(_LIGHTEST_FIRST.index), _known=counts >= 2)
+    ranked = part.assign(_phase=part["phase"].map(lightest_first.index), _known=counts >= 2)
     others = [key for key in keys if key not in order]
     by = ["_known", *order, "_phase", *others]
     heaviest = ranked.sort_values(by, kind="stable", na_position="first").iloc[-1]

@@ -8,6 +8,7 @@ from linrec_bench.analysis import memorisation, paired_quality
 from linrec_bench.analysis.cost_findings import cost_findings
 from linrec_bench.analysis.findings import Finding
 from linrec_bench.analysis.quality_findings import memorisation_findings, quality_findings
+from linrec_bench.declarations import trainings
 
 
 def findings(summary: pd.DataFrame, reference: str, differences: pd.DataFrame | None = None) -> list[Finding]:
@@ -19,7 +20,7 @@ def findings(summary: pd.DataFrame, reference: str, differences: pd.DataFrame | 
     those of quality, paired by user and seed (`paired_quality.differences` of the run).
     """
     planted = memorisation.planted(summary)
-    ranked = summary[(summary["task"] == "recommend") & ~planted]
+    ranked = summary[summary["task"].isin(trainings()) & ~planted]
     pairs = pd.DataFrame(columns=list(paired_quality.COLUMNS)) if differences is None else differences
     return [
         *cost_findings(summary, reference),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from linrec_bench.declarations import tasks
 from linrec_bench.presentation import case_names, words
 
 HEIGHT = 34
@@ -46,7 +47,7 @@ def subject(rows: pd.DataFrame, columns: Iterable[str]) -> str:
     """What all rows share: `Layer: causal, batch 1, hidden 64`; never a phase that is all of the task."""
     task = str(rows["task"].iloc[0])
     same = {key: value for key, value in fixed(rows, columns).items() if key != "seed"}
-    if same.get("phase") in ("step", "train_and_rank"):
+    if len(tasks()[task].phases) == 1 and "phase" in same:
         del same["phase"]
     return ": ".join(filter(None, (words.TASK.get(task, task).capitalize(), case_names.settings(same))))
 

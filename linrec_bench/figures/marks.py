@@ -34,7 +34,7 @@ def draw_band(
 ) -> None:
     """The interval (`_low`, `_high`) of a line as a band. What lies beyond `span` is cut off there, and an
     arrowhead at the edge says so."""
-    label = str(rows["attention"].iloc[0])
+    label = str(rows["system"].iloc[0])
     low, high = span
     ax.fill_between(
         rows[x],

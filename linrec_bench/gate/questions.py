@@ -10,6 +10,8 @@ from linrec_bench.analysis.claim_quantities import EXACT_MEASURES
 from linrec_bench.analysis.claim_verdicts import judge
 from linrec_bench.analysis.measurements import Measurements
 from linrec_bench.analysis.verdict import SPEC, Bound, Claim, Verdict
+from linrec_bench.case import as_typed
+from linrec_bench.declarations import tasks
 from linrec_bench.suite.expand import Job, expand
 from linrec_bench.suite.expectation import Expectation, bound_limits
 from linrec_bench.suite.schema import Suite
@@ -60,15 +62,16 @@ def contracts(jobs: Sequence[Job]) -> list[Question]:
 
     every: list[Question] = []
     for decoding in (False, True):
-        chosen = [job for job in jobs if (job.case.task == "decode") == decoding]
+        chosen = [job for job in jobs if tasks()[job.case.task].carries_state == decoding]
         if len({job.case.seq_len for job in chosen}) < 2:
             continue
         case_ids = frozenset(job.case.id for job in chosen)
-        for name, label in dict.fromkeys((job.case.attention, job.case.attention_label) for job in chosen):
+        for name, params in dict.fromkeys((job.case.attention, job.case.attention_params) for job in chosen):
+            typed = as_typed(name, params)
             for measure, exponent in _declared(attention.registry()[name], decoding=decoding):
                 low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
                 bound = Bound(low, high, f"{exponent:g} as declared")
-                claim = Claim(attention=label, measure=measure, quantity="exponent", bound=bound, source=SPEC)
+                claim = Claim(attention=typed, measure=measure, quantity="exponent", bound=bound, source=SPEC)
                 every.append(Question(claim, case_ids))
     return every
 

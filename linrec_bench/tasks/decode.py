@@ -16,6 +16,7 @@ def build(case: Case) -> Measurable:
 
 SPEC = TaskSpec(
     name="decode",
+    carries_state=True,
     title="one more event after a history, with what is remembered of it",
     phases={"step": "decoding step"},
     reads_training=True,

@@ -253,7 +253,7 @@ def test_padding_has_a_line_a_mechanism_and_says_how_much_is_real(artists, asser
         place
         | {"attention": name, "seq_len": length, "dataset": dataset, "padded_tokens": 4 * length}
         | {"effective_tokens": 4 * length // (2 if dataset else 1), "time_per_token_s": cost}
-        | {"lengths_of": "ml-1m" if dataset else "", "attention_name": name}
+        | {"lengths_of": "ml-1m" if dataset else "", "attention_name": name, "attention_params": "{}"}
         for name in ("softmax", "linrec")
         for length in (64, 128, 256)
         for dataset, cost in (("", 1e-6), ("lengths of ml-1m", 3e-6))

@@ -48,7 +48,7 @@ def elements(page):
 
 def test_the_table_matches_its_golden_file(source):
     part = cost_parts(source.summary)[0]
-    found = table_html(cost_tables(part)[0], Legend(["softmax", "linrec"]))
+    found = table_html(cost_tables(part)[0], Legend({name: (name, "") for name in ("softmax", "linrec")}))
     assert found == (GOLDEN / "table.html").read_text(encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from linrec_bench.measures.device.lookup import kept_random_state
 from linrec_bench.parameters import check_parameters, parameters_of
 
 Tokens = Float[Tensor, "B H N d"]
@@ -277,7 +278,7 @@ class Spec:
         """
         if self.gate_module is None:
             return {}
-        with torch.random.fork_rng(devices=[]), factories(x.device, x.dtype):
+        with torch.random.fork_rng(devices=[]), kept_random_state(x.device), factories(x.device, x.dtype):
             torch.manual_seed(seed)
             module = make_gates(self, x.shape[-1], heads, seq_len=seq_len, params=params)
         tensors: dict[str, Tensor] = module(x)

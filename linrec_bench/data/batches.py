@@ -15,6 +15,7 @@ from jaxtyping import Bool, Int32, Int64
 from torch import Tensor
 
 from linrec_bench.data.sequences import Queries, Sequences
+from linrec_bench.measures.device.lookup import device_of
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,15 @@ class Batch:
     timestamps: Int64[Tensor, "B N_plus_1"] | None = None
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch with its tensors on `device`."""
+        """The same batch with its tensors on `device`, without waiting for them to arrive."""
+        sent = device_of(device).sent
         return replace(
             self,
-            items=self.items.to(device),
-            targets=self.targets.to(device),
-            padding_mask=self.padding_mask.to(device),
-            lengths=self.lengths.to(device),
-            timestamps=None if self.timestamps is None else self.timestamps.to(device),
+            items=sent(self.items),
+            targets=sent(self.targets),
+            padding_mask=sent(self.padding_mask),
+            lengths=sent(self.lengths),
+            timestamps=None if self.timestamps is None else sent(self.timestamps),
         )
 
 

@@ -12,14 +12,14 @@ from typing import TypedDict, cast
 import torch
 from torch import Tensor
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 class State(TypedDict):
     """All that the rest of a training depends on, between two steps; plain values and tensors.
 
     `rows_rng` is the generator of the row order as it was before the epoch at hand, of which `batches` lie
-    behind; `torch_rng` (and `device_rng` on CUDA) drive dropout, `draws_rng` negatives and masks.
+    behind; `torch_rng` (and `device_rng` on CUDA) drive dropout, `draws_rng` negatives and `masks_rng` masks.
     """
 
     model: Mapping[str, Tensor]
@@ -38,6 +38,7 @@ class State(TypedDict):
     torch_rng: Tensor
     device_rng: Tensor | None
     draws_rng: Tensor
+    masks_rng: Tensor
     best_weights: Mapping[str, Tensor]
     best_value: float
     best_epoch: int

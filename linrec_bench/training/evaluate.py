@@ -11,6 +11,7 @@ from torch import Tensor
 
 from linrec_bench.data import batches
 from linrec_bench.data.sequences import Queries
+from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.device.names import ByKind
 from linrec_bench.measures.instruments import ranking_metrics
 from linrec_bench.models.spec import Baseline, Recommender
@@ -66,7 +67,8 @@ def all_states(
     order = np.argsort(rows.lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         batch = rows.batch(order[start : start + batch_size]).to(table.device)
-        states[torch.as_tensor(batch.rows, device=table.device)] = query_states(model, batch)
+        places = device_of(table.device).sent(torch.from_numpy(batch.rows))
+        states.index_copy_(0, places, query_states(model, batch))
     return states
 
 

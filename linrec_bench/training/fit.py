@@ -138,14 +138,15 @@ class _Course:
 
     def epoch(self, validate: Callable[[], Mapping[str, float]]) -> None:
         run, settings = self.run, self.run.settings
-        passed = run.epoch(self._keep)
+        passed = run.epoch(self._due, self._keep)
         due = run.over() or run.number % settings.validate_every == 0 or run.number == settings.epochs
         validation = dict(validate()) if due else {}
         self.epochs.append(Epoch(number=run.number, validation=validation, **asdict(passed)))
         if due:
             self.best.offer(run.model, run.number, validation[CHOSEN_BY])
         run.next_epoch()
-        self._keep()
+        if self._due():
+            self._keep()
         self._tell(self.epochs[-1])
 
     def stopped(self) -> StoppedBy | None:
@@ -158,9 +159,13 @@ class _Course:
             return "patience"
         return "epochs" if self.run.number > self.run.settings.epochs else None
 
+    def _due(self) -> bool:
+        run, checkpoint = self.run, self.checkpoint
+        return checkpoint is not None and run.clock() - run.kept_at >= checkpoint.every_s
+
     def _keep(self) -> None:
         run, checkpoint = self.run, self.checkpoint
-        if checkpoint is not None and run.clock() - run.kept_at >= checkpoint.every_s:
+        if checkpoint is not None:
             epochs = [asdict(epoch) for epoch in self.epochs]
             checkpoint.save(cast(State, {**run.state(), **self.best.state(), "epochs": epochs}))
             run.kept_at = run.clock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from linrec_bench.data.batches import Batch, Prefixes, Spans, Windows, prefixes, spans, windows
 from linrec_bench.data.sequences import Sequences
+from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import Objective, TrainingSettings, check_objective
 from linrec_bench.training.losses import cross_entropy
@@ -38,33 +39,40 @@ def rows_of(
 class Criterion:
     """The loss of a batch under an objective.
 
-    `generator`, on the device of the model, draws negatives and cloze masks and nothing else, so that they
-    are the same for every mechanism that is trained with the same seed.
+    `generator`, on the device of the model, draws negatives, and `host_generator` cloze masks; they draw
+    nothing else, so that both are the same for every mechanism that is trained with the same seed. On a CPU
+    they are one.
     """
 
     objective: Objective
     loss: Loss
     mask_share: float
     generator: torch.Generator
+    host_generator: torch.Generator
 
     def __call__(self, model: Recommender, batch: Batch) -> tuple[Float[Tensor, ""], int]:
-        """Mean loss over the targets of a batch, which lies on the device of the model, and their number.
+        """Mean loss over the targets of a batch, and their number. The batch lies on the host, where what is
+        predicted is known: the host never waits for the device.
 
         `all_positions`: batch.targets is [B, N], 0 where nothing is predicted; the model must be causal.
         `last_position`: batch.targets is [B], predicted from the state that answers the row's query.
         `cloze`: hidden are about `mask_share` of the real items of each row, and one at least.
         """
+        device = self.generator.device
         if self.objective == "last_position":
-            hidden, targets = query_states(model, batch), batch.targets
+            sent = batch.to(device)
+            hidden, targets = query_states(model, sent), sent.targets
         else:
             items, targets = batch.items, batch.targets
             if self.objective == "cloze":
-                hidden_items = cloze_mask(batch.padding_mask, self.mask_share, self.generator)
+                hidden_items = cloze_mask(batch.padding_mask, self.mask_share, self.host_generator)
                 items = masked(model, items, hidden_items)
                 targets = targets * hidden_items
-            predicted = targets > 0
-            hidden = model(items, batch.padding_mask, batch.timestamps)[predicted]
-            targets = targets[predicted]
+            places = targets.flatten().nonzero()[:, 0]
+            targets = device_of(device).sent(targets.flatten()[places])
+            sent = replace(batch, items=items).to(device)
+            states = model(sent.items, sent.padding_mask, sent.timestamps)
+            hidden = states.flatten(0, 1).index_select(0, device_of(device).sent(places))
         return self.loss(hidden, model.item_embeddings(), targets), len(targets)
 
 
@@ -85,11 +93,12 @@ def criterion(
         raise ValueError("objective cloze needs a model with a mask token, such as bert4rec")
     device = next(model.parameters()).device
     generator = torch.Generator(device=device).manual_seed(seed)
+    on_host = generator if device.type == "cpu" else torch.Generator().manual_seed(seed)
     if settings.negative_sampling == "uniform":
         items = uniform(len(counts) - 1)
     else:
         items = by_popularity(counts, device)
-    return Criterion(objective, _loss(settings, items, generator), settings.mask_share, generator)
+    return Criterion(objective, _loss(settings, items, generator), settings.mask_share, generator, on_host)
 
 
 def _loss(settings: TrainingSettings, items: ItemDistribution, generator: torch.Generator) -> Loss:

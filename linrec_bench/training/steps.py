@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from linrec_bench.data.batches import Batch, shuffled
 from linrec_bench.measures.device.lookup import device_of
+from linrec_bench.measures.device.names import ByKind
 from linrec_bench.measures.instruments.energy_meter import Meter
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import TrainingSettings
@@ -23,6 +24,9 @@ from linrec_bench.training.architecture_search import ArchitectureSteps
 from linrec_bench.training.checkpoint import State
 from linrec_bench.training.objectives import Criterion
 from linrec_bench.training.optimizer import learning_rate, make_optimizer, set_learning_rate
+
+LOSSES_READ_AT_ONCE = ByKind(cpu=1, accelerator=64)
+"""Steps after which the host waits for the device to read its losses, and sees one that is not finite."""
 
 
 @runtime_checkable
@@ -68,6 +72,8 @@ class Run:
         self.architecture = ArchitectureSteps(model, learning_rate=settings.learning_rate)
         self.device = next(model.parameters()).device
         self.steps = 0
+        self._unread: list[tuple[Tensor, int]] = []
+        self._reads_after = LOSSES_READ_AT_ONCE.on(self.device.type)
         self.began = self.kept_at = clock()
         self.number = 1
         self._begin_epoch()
@@ -89,8 +95,9 @@ class Run:
     def over(self) -> bool:
         return self.spent() >= 1
 
-    def epoch(self, keep: Callable[[], None]) -> Passed:
-        """Train until the rows or the budget end, one step at least; `keep` is called between steps."""
+    def epoch(self, due: Callable[[], bool], keep: Callable[[], None]) -> Passed:
+        """Train until the rows or the budget end, one step at least; `keep` is called between steps where it
+        is `due`."""
         self.model.train()
         since = self.clock()
         self.meter.start()
@@ -105,36 +112,54 @@ class Run:
                 progress=max(self.spent(), epochs_done / self.settings.epochs),
             )
             set_learning_rate(self.optimizer, rate)
-            loss, targets = self._step(self.rows.batch(rows).to(self.device))
-            self.loss_sum += loss * targets
-            self.events += targets
+            self._step(self.rows.batch(rows))
             self.rows_done += len(rows)
             self.batches += 1
             if self.over():
                 break
-            self.train_s += self.clock() - since
-            keep()
-            since = self.clock()
+            if due():
+                self._settle()
+                self.train_s += self.clock() - since
+                keep()
+                since = self.clock()
+        self._settle()
         train_j = self.meter.stop()
         self.train_s += self.clock() - since
         return Passed(self.loss_sum / self.events, self.events, self.train_s, train_j)
 
-    def _step(self, batch: Batch) -> tuple[float, int]:
-        """One step of the optimiser; returns the loss before it and its number of targets."""
+    def _step(self, batch: Batch) -> None:
+        """One step of the optimiser; the loss before it is read later, see `_settle`."""
         self.model.zero_grad()
         loss, targets = self.criterion(self.model, batch)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} at step {self.steps}; expected a finite number. "
-                "Try a lower learning_rate, warmup_steps or gradient_clip"
-            )
+        self._unread.append((loss.detach(), targets))
+        if len(self._unread) >= self._reads_after:
+            self._read_losses()
         torch.autograd.backward(self.architecture.total(loss))
         if self.settings.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
         self.architecture.after(self.steps, lambda: self.criterion(self.model, batch)[0])
-        return value, targets
+
+    def _settle(self) -> None:
+        """Wait for the device, and read the losses of the steps that it has done."""
+        self._read_losses()
+        device_of(self.device).synchronize()
+
+    def _read_losses(self) -> None:
+        """Add up the losses that were not read; each reading has the host wait for the device."""
+        if not self._unread:
+            return
+        first = self.steps - len(self._unread) + 1
+        losses = torch.stack([loss for loss, _ in self._unread]).tolist()
+        for step, (value, (_, targets)) in enumerate(zip(losses, self._unread, strict=True), first):
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"the loss is {value} at step {step}; expected a finite number. "
+                    "Try a lower learning_rate, warmup_steps or gradient_clip"
+                )
+            self.loss_sum += value * targets
+            self.events += targets
+        self._unread.clear()
 
     def state(self) -> dict[str, object]:
         """Its part of a checkpoint's `State`."""
@@ -155,6 +180,7 @@ class Run:
             "torch_rng": torch.get_rng_state(),
             "device_rng": device_of(self.device).random_state(),
             "draws_rng": self.criterion.generator.get_state(),
+            "masks_rng": self.criterion.host_generator.get_state(),
         }
 
     def restore(self, state: State) -> None:
@@ -171,6 +197,7 @@ class Run:
         if state["device_rng"] is not None:
             device_of(self.device).restore_random_state(state["device_rng"])
         self.criterion.generator.set_state(state["draws_rng"])
+        self.criterion.host_generator.set_state(state["masks_rng"])
 
 
 class Best:

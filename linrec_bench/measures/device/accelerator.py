@@ -64,6 +64,17 @@ class Accelerator:
     def restore_random_state(self, state: Tensor) -> None:
         torch.get_device_module(self.device).set_rng_state(state, self.device)
 
+    def sent(self, tensor: Tensor) -> Tensor:
+        # From pageable memory the host would wait for the copy.
+        pinned = tensor.pin_memory() if tensor.is_cpu else tensor
+        return pinned.to(self.device, non_blocking=True)
+
+    def warm_libraries(self) -> None:
+        # A thread of autograd has workspaces of its own.
+        a = torch.ones(64, 64, device=self.device, requires_grad=True)
+        torch.autograd.backward((a @ a).sum())
+        self.synchronize()
+
     def total_bytes(self) -> int:
         return int(torch.accelerator.get_memory_info(self.device)[1])
 

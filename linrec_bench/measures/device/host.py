@@ -53,6 +53,12 @@ class Device(Protocol):
     def free_bytes(self) -> int:
         """Memory of the device that nobody uses now."""
 
+    def sent(self, tensor: Tensor) -> Tensor:
+        """The tensor of the host on the device, without waiting for it to arrive."""
+
+    def warm_libraries(self) -> None:
+        """Have libraries take the workspaces that they keep, forward and backward."""
+
     def total_bytes(self) -> int:
         """Memory of the device."""
 
@@ -74,7 +80,7 @@ class Device(Protocol):
 
 @dataclass(frozen=True)
 class Host:
-    """The CPU; see `Device`."""
+    """The CPU, and tensors without data; see `Device`."""
 
     device: torch.device
     queues: bool = False
@@ -98,6 +104,12 @@ class Host:
         import psutil
 
         return int(psutil.virtual_memory().available)
+
+    def sent(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device)
+
+    def warm_libraries(self) -> None:
+        return None
 
     def total_bytes(self) -> int:
         import psutil

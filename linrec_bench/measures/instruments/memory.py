@@ -178,11 +178,17 @@ def whole_peak(device: torch.device) -> Iterator[list[Reading]]:
     readings: list[Reading] = []
     measured = device_of(device)
     if measured.memory() is not None:
+        measured.warm_libraries()
         measured.reset_peaks()
+        at_start = measured.memory()
         yield readings
-        counted = measured.memory()
-        assert counted is not None, "it was counted before"
-        readings.append(Reading("peak_allocated_bytes", counted.peak_allocated, "B", "caching allocator"))
+        measured.synchronize()
+        at_end = measured.memory()
+        assert at_start is not None, "the device counts"
+        assert at_end is not None, "the device counts"
+        peak = at_end.peak_allocated - at_start.allocated
+        detail = "caching allocator, without kept workspaces"
+        readings.append(Reading("peak_allocated_bytes", peak, "B", detail))
         return
     _return_free_memory()
     try:

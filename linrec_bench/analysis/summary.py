@@ -23,25 +23,13 @@ from linrec_bench.analysis.time_to_quality import COLUMNS as MATCHED
 from linrec_bench.analysis.time_to_quality import Targets, time_to_quality
 from linrec_bench.declarations import PREDICTED, Quantity, Summarised, tasks
 from linrec_bench.results.case_table import CASE_DATA
+from linrec_bench.results.load_results import SAMPLE_COLUMNS
 from linrec_bench.results.rows import TRIAL
 
-_CASE_MEANINGS = {
-    "run_id": "the run",
-    "suite": "the suite",
+_OF_SAMPLES = ("host", "measure", "group_by", "group", "unit", "round", "repeat", "value", "status", "detail")
+_CASE_MEANINGS = {name: text for name, text in SAMPLE_COLUMNS.items() if name not in _OF_SAMPLES} | {
     "case_id": "hash of all fields of the case",
     "task": "core, layer, train_step, decode or recommend",
-    "attention": "mechanism, with the parameters that were set",
-    "model": "recommender; empty for core and layer",
-    "dataset": "source of sequences, or of their lengths alone; empty where inputs are random and full",
-    "seq_len": "N, events in a sequence",
-    "batch_size": "B, sequences in a batch",
-    "hidden_size": "D, width of a token",
-    "heads": "H, attention heads",
-    "layers": "blocks of the model",
-    "dtype": "data type of the inputs",
-    "device": "cpu or cuda",
-    "causal": "whether a token sees earlier tokens only",
-    "seed": "seed of weights, inputs and order",
     "phase": "what was measured: forward, forward_backward, step or train_and_rank",
 }
 

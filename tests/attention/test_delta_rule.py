@@ -8,14 +8,13 @@ from torch import Tensor
 
 from linrec_bench import attention
 from linrec_bench.attention import Unsupported, contract, make_layer
-from linrec_bench.attention.mechanisms import deltanet, gated_deltanet
+from linrec_bench.attention.mechanisms import gated_deltanet
 from linrec_bench.attention.ops import block_sizes
 from linrec_bench.attention.ops.delta_rule import affine_states, delta_product
 from linrec_bench.measures.device.names import ByKind
 from linrec_bench.measures.instruments import work
 
 NAMES = ["deltanet", "gated-deltanet"]
-STEPS = {"deltanet": deltanet.step, "gated-deltanet": gated_deltanet.step}
 
 
 def rows(*numbers: list[float]) -> Tensor:
@@ -205,7 +204,7 @@ def test_one_event_costs_a_few_products_of_the_state(name: str) -> None:
     like = torch.zeros(1, 1, 1, 16)
     state = attention.init_state(name, like, seq_len=8)
     given = {key: x.float() for key, x in gates(name, 1).items()}
-    found = work.count(lambda: STEPS[name](state, like, like, like, **given))
+    found = work.count(lambda: attention.registry()[name].step(state, like, like, like, **given))
     # What the state answers to k and to q; the update is an outer product.
     assert found <= 6 * 16**2
 

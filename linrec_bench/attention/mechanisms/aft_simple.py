@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
+from linrec_bench.attention.ops.blockwise import decoder, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.ops.running_max import RADIX, Running, largest, lowest, prefixes
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens
 
 
 def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
@@ -34,11 +34,6 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     batch, heads, _, d = like.shape
     sums = like.new_zeros(batch, heads, 1, 2, d, dtype=state_dtype(like))
     return torch.full_like(sums[..., :1, :], lowest(sums)), sums
-
-
-def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
-    """The average after each event, gated."""
-    return advance(_step, state, (q, k, v))
 
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None, top: Tensor) -> State:
@@ -101,5 +96,5 @@ SPEC = Spec(
     complexity="no product; O(N d) elements a head",
     decode_state="3 d numbers a head (two sums and a maximum)",
     init_state=init_state,
-    step=step,
+    step=decoder(_step, core),
 )

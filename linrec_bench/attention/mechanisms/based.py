@@ -26,7 +26,7 @@ from linrec_bench.attention.ops.causal_product import Kernel
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
 from linrec_bench.attention.ops.feature_maps import squares
 from linrec_bench.attention.ops.row_normalise import weigh_plainly
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens, Unsupported
 
 
 class Projections(nn.Module):
@@ -70,44 +70,20 @@ def core(
     eps: float = 1e-12,
 ) -> Tokens:
     """o [B, H, N, d] in O(N f^2 d) operations; see the module for the equation."""
+    weights, count = (query_projection, key_projection), _feature_count(query_projection.shape[-1])
     return feature_map_attention.attend(
-        _maps(query_projection.shape[-1]),
-        q,
-        k,
-        v,
-        weights=(query_projection, key_projection),
-        padding_mask=padding_mask,
-        causal=causal,
-        eps=eps,
+        MAPS, (q, k, v), padding_mask, weights=weights, features=count, causal=causal, eps=eps
     )
 
 
 def init_state(like: Float[Tensor, "B H _ d"], *, feature_dim: int = 0) -> State:
     """Both sums = 0: [B, H, 1 + f + f (f + 1) / 2, d + 1]."""
-    maps = _maps(projected_size(feature_dim, like.shape[-1]))
-    return feature_map_attention.init_state(like, features=maps.count)
+    f = projected_size(feature_dim, like.shape[-1])
+    return feature_map_attention.init_state(like, features=_feature_count(f))
 
 
-def step(
-    state: State,
-    q: Events,
-    k: Events,
-    v: Events,
-    *,
-    query_projection: Float[Tensor, "H d f"],
-    key_projection: Float[Tensor, "H d f"],
-    eps: float = 1e-12,
-) -> tuple[State, Events]:
-    """The sums after each event, and the quotient that its query reads."""
-    weights = (query_projection, key_projection)
-    return feature_map_attention.decode(
-        _maps(query_projection.shape[-1]), state, q, k, v, weights=weights, eps=eps
-    )
-
-
-def _maps(feature_dim: int) -> FeatureMaps:
-    count = 1 + feature_dim + feature_dim * (feature_dim + 1) // 2
-    return FeatureMaps(queries=_queries, keys=_keys, count=count, kernel=TAYLOR)
+def _feature_count(feature_dim: int) -> int:
+    return 1 + feature_dim + feature_dim * (feature_dim + 1) // 2
 
 
 def _by_kernel(
@@ -148,6 +124,8 @@ def _monomials(x: Tensor) -> Tensor:
 TAYLOR = Kernel(_polynomial, _monomials)
 """1 + x . y + (x . y)^2 / 2."""
 
+MAPS = FeatureMaps(queries=_queries, keys=_keys, kernel=TAYLOR)
+
 
 def reference(
     q: Tokens,
@@ -187,5 +165,5 @@ SPEC = Spec(
     decode_state="(d + 1) D numbers a head, D = 1 + f + f(f+1)/2 (f = 16: 153)",
     gate_module=Projections,
     init_state=init_state,
-    step=step,
+    step=feature_map_attention.step_of(MAPS, core, "query_projection", "key_projection"),
 )

@@ -23,12 +23,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from linrec_bench.attention.ops.block_sizes import real_counts
-from linrec_bench.attention.ops.blockwise import advance, at_once, pads, scan, state_dtype, sum_then_read
+from linrec_bench.attention.ops.blockwise import at_once, decoder, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product, chunk_length
 from linrec_bench.attention.ops.feature_map_attention import with_ones
 from linrec_bench.attention.ops.row_normalise import is_short, weigh
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens, Unsupported
 
 
 class LengthScale(nn.Module):
@@ -91,13 +91,6 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     batch, heads, _, d = like.shape
     zeros = partial(like.new_zeros, dtype=state_dtype(like))
     return zeros(batch, heads, 2 * d, d + 1), zeros(batch, 1, 1, 1)
-
-
-def step(
-    state: State, q: Events, k: Events, v: Events, *, longest: Int[Tensor, ""], eps: float = 1e-6
-) -> tuple[State, Events]:
-    """The sums after each event, and the quotient that its query reads."""
-    return advance(partial(_step, eps=eps), state, (q, k, v), weights=(longest,))
 
 
 def _features(x: Tensor, positions: Tensor, longest: Tensor) -> Tensor:
@@ -178,5 +171,5 @@ SPEC = Spec(
     decode_state="2 d^2 + 2 d numbers a head and a position",
     gate_module=LengthScale,
     init_state=init_state,
-    step=step,
+    step=decoder(_step, core, weights=("longest",)),
 )

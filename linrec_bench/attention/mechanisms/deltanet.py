@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
 from linrec_bench.attention.layer import join_heads, split_heads
-from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
+from linrec_bench.attention.ops.blockwise import decoder, scan, zero_state
 from linrec_bench.attention.ops.delta_rule import delta_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, unit_rows
 from linrec_bench.attention.published_layers import ConvolvedLayer, ShortConvolution, norm_of_unscaled
@@ -43,13 +43,6 @@ def core(
     SPEC.check_direction(causal=causal)
     # The solution of a block is a row of 2 d numbers for each token.
     return scan(_step, zero_state(q), (q, k, v, beta), padding_mask, width=2 * q.shape[-1])
-
-
-def step(
-    state: State, q: Events, k: Events, v: Events, *, beta: Float[Tensor, "B H n 1"]
-) -> tuple[State, Events]:
-    """S with the value at k' replaced, and S^T q' of it, for each event."""
-    return advance(_step, state, (q, k, v, beta))
 
 
 def _by_kernel(q: Tensor, k: Tensor, v: Tensor, beta: Tensor) -> Tensor:
@@ -148,5 +141,5 @@ SPEC = Spec(
     gate_module=Beta,
     layer=DeltaNetLayer,
     init_state=zero_state,
-    step=step,
+    step=decoder(_step, core, tokens=("beta",)),
 )

@@ -19,12 +19,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
+from linrec_bench.attention.ops.blockwise import decoder, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.ops.running_max import RADIX, Running, largest, lowest, prefixes
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens
 
 
 def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
@@ -39,11 +39,6 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     batch, heads, _, d = like.shape
     total = like.new_zeros(batch, heads, 1, d, dtype=state_dtype(like))
     return torch.full_like(total, lowest(total)), total, total.new_zeros(batch, heads, d, d)
-
-
-def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
-    """m, z and S after each event, and the row that its query reads."""
-    return advance(_step, state, (q, k, v))
 
 
 def _summarise(k: Tensor, v: Tensor, pad: Tensor | None, top: Tensor) -> State:
@@ -114,5 +109,5 @@ SPEC = Spec(
     complexity="4 N d^2 a head",
     decode_state="d^2 + 2 d numbers a head (sums and a maximum)",
     init_state=init_state,
-    step=step,
+    step=decoder(_step, core),
 )

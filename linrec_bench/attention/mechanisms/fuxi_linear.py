@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from linrec_bench.attention.layer import AttentionOp, join_heads, split_heads
 from linrec_bench.attention.mechanisms.fuxi_positional import PositionalChannel
 from linrec_bench.attention.mechanisms.fuxi_temporal import TemporalChannel
-from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
+from linrec_bench.attention.ops.blockwise import decoder, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens
 
 
 def core(
@@ -43,13 +43,6 @@ def core(
     """o [B, H, N, d] in O(N d^2) operations; `rate` is g > 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
     return scan(_step, zero_state(q), (q, k, v), padding_mask, weights=(rate,))
-
-
-def step(
-    state: State, q: Events, k: Events, v: Events, *, rate: Float[Tensor, "H 1 1"]
-) -> tuple[State, Events]:
-    """S_t = exp(-g) S_(t-1) + k_t v_t^T and exp(-g) S_t^T q_t, for each event."""
-    return advance(_step, state, (q, k, v), weights=(rate,))
 
 
 def _step(
@@ -185,5 +178,5 @@ SPEC = Spec(
     layer=FuXiLinearLayer,
     timestamps=True,
     init_state=zero_state,
-    step=step,
+    step=decoder(_step, core, weights=("rate",)),
 )

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
 from linrec_bench.attention.layer import split_heads
-from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
+from linrec_bench.attention.ops.blockwise import decoder, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.published_layers import GatedLayer, norm_of_unscaled
-from linrec_bench.attention.spec import EAGER, Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import EAGER, Mask, Spec, State, Tokens
 
 
 def core(
@@ -31,11 +31,6 @@ def core(
     """o [B, H, N, d] in O(N d^2) operations; log_decay <= 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
     return scan(_step, zero_state(q), (q, k, v, log_decay), padding_mask)
-
-
-def step(state: State, q: Events, k: Events, v: Events, *, log_decay: Events) -> tuple[State, Events]:
-    """The recurrence, for each event."""
-    return advance(_step, state, (q, k, v, log_decay))
 
 
 def _step(
@@ -125,5 +120,5 @@ SPEC = Spec(
     gate_module=LowRankGate,
     layer=GlaLayer,
     init_state=zero_state,
-    step=step,
+    step=decoder(_step, core, tokens=("log_decay",)),
 )

@@ -20,7 +20,7 @@ from linrec_bench.attention.backends import fla
 from linrec_bench.attention.ops import feature_map_attention
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
 from linrec_bench.attention.ops.row_normalise import weigh_plainly
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens
 
 
 class LearntMaps(nn.Module):
@@ -49,41 +49,15 @@ def core(
     eps: float = 1e-12,
 ) -> Tokens:
     """o [B, H, N, d] in O(N d^2) operations; see the module for the equation."""
+    weights = (query_map, key_map)
     return feature_map_attention.attend(
-        _maps(q.shape[-1]),
-        q,
-        k,
-        v,
-        weights=(query_map, key_map),
-        padding_mask=padding_mask,
-        causal=causal,
-        eps=eps,
+        MAPS, (q, k, v), padding_mask, weights=weights, features=2 * q.shape[-1], causal=causal, eps=eps
     )
 
 
 def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     """Both sums = 0: [B, H, 2 d, d + 1]."""
     return feature_map_attention.init_state(like, features=2 * like.shape[-1])
-
-
-def step(
-    state: State,
-    q: Events,
-    k: Events,
-    v: Events,
-    *,
-    query_map: Float[Tensor, "H d d"],
-    key_map: Float[Tensor, "H d d"],
-    eps: float = 1e-12,
-) -> tuple[State, Events]:
-    """The sums after each event, and the quotient that its query reads."""
-    return feature_map_attention.decode(
-        _maps(q.shape[-1]), state, q, k, v, weights=(query_map, key_map), eps=eps
-    )
-
-
-def _maps(head_size: int) -> FeatureMaps:
-    return FeatureMaps(queries=_queries, keys=_keys, count=2 * head_size)
 
 
 def _queries(q: Tensor, query_map: Tensor, key_map: Tensor) -> Tensor:
@@ -94,6 +68,9 @@ def _queries(q: Tensor, query_map: Tensor, key_map: Tensor) -> Tensor:
 def _keys(k: Tensor, query_map: Tensor, key_map: Tensor) -> Tensor:
     del query_map
     return _spikes(k @ key_map)
+
+
+MAPS = FeatureMaps(queries=_queries, keys=_keys)
 
 
 def _by_kernel(
@@ -145,5 +122,5 @@ SPEC = Spec(
     decode_state="2 d^2 + 2 d numbers a head",
     gate_module=LearntMaps,
     init_state=init_state,
-    step=step,
+    step=feature_map_attention.step_of(MAPS, core, "query_map", "key_map"),
 )

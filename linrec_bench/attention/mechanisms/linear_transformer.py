@@ -17,12 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
+from linrec_bench.attention.ops.blockwise import decoder, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu_plus_one
 from linrec_bench.attention.ops.row_normalise import weigh_plainly
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens
 
 
 def core(
@@ -38,11 +38,6 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     """S and z = 0, side by side: [B, H, d, d + 1]."""
     batch, heads, _, d = like.shape
     return (like.new_zeros(batch, heads, d, d + 1, dtype=state_dtype(like)),)
-
-
-def step(state: State, q: Events, k: Events, v: Events, *, eps: float = 1e-6) -> tuple[State, Events]:
-    """Equations 16 to 20 of the paper, for each event."""
-    return advance(partial(_step, eps=eps), state, (q, k, v))
 
 
 def _by_kernel(q: Tensor, k: Tensor, v: Tensor, *, eps: float = 1e-6) -> Tensor:
@@ -94,5 +89,5 @@ SPEC = Spec(
     complexity="4 N d^2 a head",
     decode_state="d^2 + d numbers a head",
     init_state=init_state,
-    step=step,
+    step=decoder(_step, core),
 )

@@ -24,11 +24,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from linrec_bench.attention.backends import compiled, fla, native, native_linrec
-from linrec_bench.attention.ops.blockwise import advance, scan, sum_then_read, zero_state
+from linrec_bench.attention.ops.blockwise import decoder, scan, sum_then_read, zero_state
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu, unit_rows
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Backend, Core, Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Backend, Core, Mask, Spec, State, Tokens
 
 
 def core(
@@ -45,11 +45,6 @@ def core(
     if causal:
         return scan(_step, zero_state(q), (q, k, v), mask, backward_step=partial(_step, backward_only=True))
     return sum_then_read(_summarise, _read, (q,), (k, v), mask)
-
-
-def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
-    """S + k'^T v, and S^T q' / sqrt(d) of it, for each event."""
-    return advance(_step, state, (q, k, v))
 
 
 def _formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
@@ -148,5 +143,5 @@ SPEC = Spec(
     complexity="4 N d^2 a head",
     decode_state="d^2 numbers a head",
     init_state=zero_state,
-    step=step,
+    step=decoder(_step, core),
 )

@@ -30,12 +30,12 @@ from torch.autograd.function import once_differentiable
 
 from linrec_bench.attention.backends import compiled, fla, native, native_linrec
 from linrec_bench.attention.ops.autograd import Context
-from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype, sum_then_read
+from linrec_bench.attention.ops.blockwise import decoder, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu, hold, reciprocal_root, unit_rows
 from linrec_bench.attention.ops.prefix_sums import sums_beyond
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens
 
 
 def core(q: Tokens, k: Tokens, v: Tokens, *, padding_mask: Mask = None, causal: bool = False) -> Tokens:
@@ -54,11 +54,6 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     batch, heads, _, d = like.shape
     zeros = partial(like.new_zeros, dtype=state_dtype(like))
     return zeros(batch, heads, d, d), zeros(batch, heads, 1, d), zeros(batch, 1, 1, 1)
-
-
-def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
-    """The prefix that ends with each event, from S, c^2 and t."""
-    return advance(_step, state, (q, k, v))
 
 
 def _formula(q: Tensor, k: Tensor, v: Tensor, pad: Tensor | None) -> Tensor:
@@ -186,5 +181,5 @@ SPEC = Spec(
     complexity="4 N d^2 a head",
     decode_state="d^2 + d numbers a head and a count",
     init_state=init_state,
-    step=step,
+    step=decoder(_step, core),
 )

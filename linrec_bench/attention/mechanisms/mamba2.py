@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
 from linrec_bench.attention.layer import join_heads
-from linrec_bench.attention.ops.blockwise import advance, scan, zero_state
+from linrec_bench.attention.ops.blockwise import decoder, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.published_layers import ConvolvedLayer, ShortConvolution
@@ -43,20 +43,6 @@ def core(
     """o [B, H, N, d] in O(N d^2) operations; dt >= 0, a < 0. Raises `Unsupported` unless `causal`."""
     SPEC.check_direction(causal=causal)
     return scan(_step, zero_state(q), (q, k, v, dt), padding_mask, weights=(a, skip))
-
-
-def step(
-    state: State,
-    q: Events,
-    k: Events,
-    v: Events,
-    *,
-    dt: Float[Tensor, "B H n 1"],
-    a: Float[Tensor, "H 1 1"],
-    skip: Float[Tensor, "H 1 1"],
-) -> tuple[State, Events]:
-    """The recurrence, for each event."""
-    return advance(_step, state, (q, k, v, dt), weights=(a, skip))
 
 
 def _by_kernel(q: Tensor, k: Tensor, v: Tensor, dt: Tensor, *, a: Tensor, skip: Tensor) -> Tensor:
@@ -175,5 +161,5 @@ SPEC = Spec(
     gate_module=StepSizes,
     layer=Mamba2Layer,
     init_state=zero_state,
-    step=step,
+    step=decoder(_step, core, tokens=("dt",), weights=("a", "skip")),
 )

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from linrec_bench.attention.ops import feature_map_attention
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
 from linrec_bench.attention.ops.row_normalise import weigh_plainly
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens
 
 
 class RandomFeatures(nn.Module):
@@ -76,32 +76,15 @@ def core(
     eps: float = 1e-6,
 ) -> Tokens:
     """o [B, H, N, d] in O(N m d) operations; see the module for the equation."""
+    weights = (projection,)
     return feature_map_attention.attend(
-        _maps(projection),
-        q,
-        k,
-        v,
-        weights=(projection,),
-        padding_mask=padding_mask,
-        causal=causal,
-        eps=eps,
+        MAPS, (q, k, v), padding_mask, weights=weights, features=len(projection), causal=causal, eps=eps
     )
 
 
 def init_state(like: Float[Tensor, "B H _ d"], *, features: int = 0) -> State:
     """Both sums = 0: [B, H, m, d + 1]."""
     return feature_map_attention.init_state(like, features=feature_count(features, like.shape[-1]))
-
-
-def step(
-    state: State, q: Events, k: Events, v: Events, *, projection: Float[Tensor, "m d"], eps: float = 1e-6
-) -> tuple[State, Events]:
-    """The sums after each event, and the quotient that its query reads."""
-    return feature_map_attention.decode(_maps(projection), state, q, k, v, weights=(projection,), eps=eps)
-
-
-def _maps(projection: Tensor) -> FeatureMaps:
-    return FeatureMaps(queries=_queries, keys=_keys, count=projection.shape[0])
 
 
 def _scaled(x: Tensor) -> Tensor:
@@ -118,6 +101,9 @@ def _queries(q: Tensor, projection: Tensor) -> Tensor:
 def _keys(k: Tensor, projection: Tensor) -> Tensor:
     k = _scaled(k)
     return (k @ projection.mT - k.square().sum(dim=-1, keepdim=True) / 2).exp()
+
+
+MAPS = FeatureMaps(queries=_queries, keys=_keys)
 
 
 def reference(
@@ -162,5 +148,5 @@ SPEC = Spec(
     decode_state="m (d + 1) numbers a head (m = 4 d: 4 d^2 + 4 d)",
     gate_module=RandomFeatures,
     init_state=init_state,
-    step=step,
+    step=feature_map_attention.step_of(MAPS, core, "projection"),
 )

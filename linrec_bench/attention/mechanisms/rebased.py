@@ -26,7 +26,7 @@ from linrec_bench.attention.ops import feature_map_attention
 from linrec_bench.attention.ops.causal_product import Kernel
 from linrec_bench.attention.ops.feature_map_attention import FeatureMaps
 from linrec_bench.attention.ops.feature_maps import squares
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens
 
 
 class LearnableKernel(nn.Module):
@@ -67,48 +67,21 @@ def core(
     eps: float = 1e-12,
 ) -> Tokens:
     """o [B, H, N, d] in O(N f^2 d) operations; see the module for the equation."""
+    weights = (query_projection, query_gamma, query_beta, key_projection, key_gamma, key_beta)
+    count = _feature_count(query_projection.shape[-1])
     return feature_map_attention.attend(
-        _maps(query_projection.shape[-1]),
-        q,
-        k,
-        v,
-        weights=(query_projection, query_gamma, query_beta, key_projection, key_gamma, key_beta),
-        padding_mask=padding_mask,
-        causal=causal,
-        eps=eps,
+        MAPS, (q, k, v), padding_mask, weights=weights, features=count, causal=causal, eps=eps
     )
 
 
 def init_state(like: Float[Tensor, "B H _ d"], *, feature_dim: int = 0) -> State:
     """Both sums = 0: [B, H, f (f + 1) / 2, d + 1]."""
-    maps = _maps(projected_size(feature_dim, like.shape[-1]))
-    return feature_map_attention.init_state(like, features=maps.count)
+    f = projected_size(feature_dim, like.shape[-1])
+    return feature_map_attention.init_state(like, features=_feature_count(f))
 
 
-def step(
-    state: State,
-    q: Events,
-    k: Events,
-    v: Events,
-    *,
-    query_projection: Float[Tensor, "H d f"],
-    query_gamma: Float[Tensor, "H 1 f"],
-    query_beta: Float[Tensor, "H 1 f"],
-    key_projection: Float[Tensor, "H d f"],
-    key_gamma: Float[Tensor, "H 1 f"],
-    key_beta: Float[Tensor, "H 1 f"],
-    eps: float = 1e-12,
-) -> tuple[State, Events]:
-    """The sums after each event, and the quotient that its query reads."""
-    weights = (query_projection, query_gamma, query_beta, key_projection, key_gamma, key_beta)
-    return feature_map_attention.decode(
-        _maps(query_projection.shape[-1]), state, q, k, v, weights=weights, eps=eps
-    )
-
-
-def _maps(feature_dim: int) -> FeatureMaps:
-    count = feature_dim * (feature_dim + 1) // 2
-    return FeatureMaps(queries=_queries, keys=_keys, count=count, kernel=SQUARE, vanishing=True)
+def _feature_count(feature_dim: int) -> int:
+    return feature_dim * (feature_dim + 1) // 2
 
 
 SQUARE = Kernel(torch.square, squares)
@@ -128,6 +101,9 @@ def _affine(x: Tensor, weight: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     # Squares of inner products are then divided by f.
     root: float = x.shape[-1] ** -0.25
     return (F.layer_norm(x, x.shape[-1:]) * gamma + beta) * root
+
+
+MAPS = FeatureMaps(queries=_queries, keys=_keys, kernel=SQUARE, vanishing=True)
 
 
 def reference(
@@ -189,5 +165,7 @@ SPEC = Spec(
     decode_state="(d + 1) D numbers a head, D = f(f+1)/2 (f = 16: 136)",
     gate_module=LearnableKernel,
     init_state=init_state,
-    step=step,
+    step=feature_map_attention.step_of(
+        MAPS, core, "query_projection", "query_gamma", "query_beta", "key_projection", "key_gamma", "key_beta"
+    ),
 )

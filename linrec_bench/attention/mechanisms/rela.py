@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.layer import MechanismLayer, join_heads, split_heads
 from linrec_bench.attention.ops.block_sizes import real_counts
-from linrec_bench.attention.ops.blockwise import advance, pads, scan, state_dtype, sum_then_read
+from linrec_bench.attention.ops.blockwise import decoder, pads, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu_plus_one
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
@@ -55,11 +55,6 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     batch, heads, _, d = like.shape
     zeros = partial(like.new_zeros, dtype=state_dtype(like))
     return zeros(batch, heads, d, d), zeros(batch, heads, 1, d), zeros(batch, 1, 1, 1)
-
-
-def step(state: State, q: Events, k: Events, v: Events, *, eps: float = 1e-6) -> tuple[State, Events]:
-    """Both sums after each event, and the quotient that its query reads."""
-    return advance(partial(_step, eps=eps), state, (q, k, v))
 
 
 def rotate(x: Events, positions: Real[Tensor, "#B 1 n 1"]) -> Events:
@@ -201,5 +196,5 @@ SPEC = Spec(
     decode_state="d^2 + d numbers a head and a position; the layer's convolution 3 d more",
     layer=RELALayer,
     init_state=init_state,
-    step=step,
+    step=decoder(_step, core),
 )

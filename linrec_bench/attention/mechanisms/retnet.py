@@ -22,7 +22,7 @@ from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from linrec_bench.attention.backends import fla
-from linrec_bench.attention.ops.blockwise import advance, scan, state_dtype
+from linrec_bench.attention.ops.blockwise import decoder, scan, state_dtype
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.published_layers import GatedLayer
@@ -43,11 +43,6 @@ def init_state(like: Float[Tensor, "B H _ d"]) -> State:
     batch, heads, _, d = like.shape
     zeros = partial(like.new_zeros, dtype=state_dtype(like))
     return zeros(batch, heads, d, d), zeros(batch, 1, 1, 1)
-
-
-def step(state: State, q: Events, k: Events, v: Events) -> tuple[State, Events]:
-    """Equation 6 of the paper, for each event."""
-    return advance(_step, state, (q, k, v))
 
 
 def log_rates(like: Float[Tensor, "B H _ d"]) -> Float[Tensor, "1 H 1 1"]:
@@ -138,5 +133,5 @@ SPEC = Spec(
     decode_state="d^2 numbers a head and a count",
     layer=RetNetLayer,
     init_state=init_state,
-    step=step,
+    step=decoder(_step, core),
 )

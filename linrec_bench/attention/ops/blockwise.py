@@ -19,9 +19,10 @@ Half types are computed and summed in float32, a block at a time: a bfloat16 sta
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -313,3 +314,25 @@ def advance(
         raised = [x.to(state_dtype(x)) for x in (*tokens, *weights)]
         after, out = step(state, *raised[: len(tokens)], None, *raised[len(tokens) :])
     return after, out.to(tokens[2].dtype)
+
+
+def decoder(
+    step: Step, core: Callable[..., Tensor], *, tokens: Sequence[str] = (), weights: Sequence[str] = ()
+) -> Step:
+    """The `step` of a SPEC, from what a mechanism does with one block: `advance` by `step`, called by name.
+
+    tokens, weights: the tensors of `core` besides q, k, v that have a row for each token, and the others, in
+    the order in which `step` takes them; its keyword-only parameters are the settings of `core`.
+    """
+    own, known = inspect.signature(step).parameters, inspect.signature(core).parameters.values()
+    others = [p for p in known if p.kind is p.KEYWORD_ONLY and p.name in (*tokens, *weights, *own)]
+    defaults = {p.name: p.default for p in others if p.default is not p.empty}
+
+    def decode(state: State, q: Tensor, k: Tensor, v: Tensor, **given: Any) -> tuple[State, Tensor]:
+        rows, fixed = ([given.pop(name) for name in names] for names in (tokens, weights))
+        return advance(partial(step, **{**defaults, **given}), state, (q, k, v, *rows), weights=fixed)
+
+    first = list(inspect.signature(decode).parameters.values())[:4]
+    # By their signatures SPECs are checked, and settings find the functions that take them.
+    decode.__signature__ = inspect.Signature([*first, *others])  # type: ignore[attr-defined]
+    return decode

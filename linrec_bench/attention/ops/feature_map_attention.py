@@ -19,12 +19,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.ops.blockwise import advance, at_once, scan, state_dtype, sum_then_read
+from linrec_bench.attention.ops.blockwise import Step, at_once, decoder, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import INNER_PRODUCT, Kernel, causal_product, chunk_length
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.ops.row_normalise import is_short, weigh
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
-from linrec_bench.attention.spec import State
+from linrec_bench.attention.spec import Mask, State, Tokens
 
 Map = Callable[..., Tensor]
 """(x [B, H, n, d], *weights) -> [B, H, n, g]; both maps are given all the weights."""
@@ -32,8 +32,8 @@ Map = Callable[..., Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureMaps:
-    """What becomes of queries and of keys before `kernel` weighs them; `count` is the number of its features,
-    which are the mapped queries and keys themselves where nothing else is said.
+    """What becomes of queries and of keys before `kernel` weighs them, whose features are the mapped queries
+    and keys themselves where nothing else is said.
 
     `vanishing` says that a weight can be far smaller than its gradient: (x . y)^2, but no exponential. The
     gradient of a first token, whose weight is all there is, would then be the rounding of two large numbers.
@@ -43,40 +43,39 @@ class FeatureMaps:
 
     queries: Map
     keys: Map
-    count: int
     kernel: Kernel = INNER_PRODUCT
     vanishing: bool = False
 
 
 def attend(
     maps: FeatureMaps,
-    q: Float[Tensor, "B H N d"],
-    k: Float[Tensor, "B H N d"],
-    v: Float[Tensor, "B H N d"],
+    tokens: tuple[Tokens, Tokens, Tokens],
+    padding_mask: Mask,
     *,
     weights: Sequence[Tensor],
-    padding_mask: Bool[Tensor, "B N"] | None,
+    features: int,
     causal: bool,
     eps: float,
-) -> Float[Tensor, "B H N d"]:
-    """o [B, H, N, d] in 4 N d f operations a head for f features, and the making of the features."""
+) -> Tokens:
+    """o of q, k, v in 4 N d f operations a head for f `features`, and the making of the features."""
+    q, _, v = tokens
     if is_short(q):
         direct = partial(_direct, maps=maps, causal=causal, eps=eps)
-        return at_once(direct, (q, k, v), padding_mask, weights=weights)
+        return at_once(direct, tokens, padding_mask, weights=weights)
     if causal:
         centred = maps.vanishing
         step = partial(_step, maps=maps, eps=eps, centred=centred)
-        start = init_state(q, features=maps.count)
+        start = init_state(q, features=features)
         more = (_first_real(v, padding_mask),) if centred else ()
-        return scan(step, start, (q, k, v), padding_mask, weights=(*weights, *more), width=maps.count)
+        return scan(step, start, tokens, padding_mask, weights=(*weights, *more), width=features)
     return sum_then_read(
         partial(_summarise, maps=maps),
         partial(_read, maps=maps, eps=eps),
         (q,),
-        (k, v),
+        tokens[1:],
         padding_mask,
         weights=weights,
-        width=maps.count,
+        width=features,
     )
 
 
@@ -86,18 +85,9 @@ def init_state(like: Float[Tensor, "B H _ d"], *, features: int) -> State:
     return (like.new_zeros(batch, heads, features, d + 1, dtype=state_dtype(like)),)
 
 
-def decode(
-    maps: FeatureMaps,
-    state: State,
-    q: Float[Tensor, "B H n d"],
-    k: Float[Tensor, "B H n d"],
-    v: Float[Tensor, "B H n d"],
-    *,
-    weights: Sequence[Tensor],
-    eps: float,
-) -> tuple[State, Float[Tensor, "B H n d"]]:
-    """S and z after each event, and the quotient that it reads."""
-    return advance(partial(_step, maps=maps, eps=eps), state, (q, k, v), weights=weights)
+def step_of(maps: FeatureMaps, core: Callable[..., Tensor], *weights: str) -> Step:
+    """The `step` of a SPEC: S and z after each event, and the quotient that it reads; names of `weights`."""
+    return decoder(partial(_step, maps=maps), core, weights=weights)
 
 
 def with_ones(

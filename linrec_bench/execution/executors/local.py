@@ -236,30 +236,9 @@ class _Pipe:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def __call__(
-        self,
-        measure: str,
-        value: float,
-        unit: str,
-        *,
-        phase: str = "",
-        repeat: int = 0,
-        detail: str = "",
-        group_by: str = "",
-        group: str = "",
-    ) -> None:
-        self._connection.send(
-            Sample(
-                measure=measure,
-                value=value,
-                unit=unit,
-                phase=phase,
-                repeat=repeat,
-                detail=detail,
-                group_by=group_by,
-                group=group,
-            )
-        )
+    # Any: the keywords of `Report`, which are the fields of a sample.
+    def __call__(self, measure: str, value: float, unit: str, **others: Any) -> None:
+        self._connection.send(Sample(measure=measure, value=value, unit=unit, **others))
 
     def keep(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         file = io.BytesIO()

@@ -107,15 +107,5 @@ def _plant(case: Case, split: Split) -> tuple[watermark.Watermark, Split, int]:
     return mark, replace(split, train=marked), users
 
 
-def _silent(
-    measure: str,
-    value: float,
-    unit: str,
-    *,
-    phase: str = "",
-    repeat: int = 0,
-    detail: str = "",
-    group_by: str = "",
-    group: str = "",
-) -> None:
+def _silent(*_: object, **__: object) -> None:
     """The clean model is the yardstick; its epochs are not reported."""

@@ -80,3 +80,12 @@ def _check_shape(what: str, name: str, tensor: Tensor, annotation: Any, sizes: d
     if dtypes and str(tensor.dtype).removeprefix("torch.") not in dtypes:
         kind = next((kind for family, kind in _KINDS.items() if dtypes[0].startswith(family)), "another")
         raise ValueError(f"{what}: {name} has dtype {tensor.dtype}; expected {kind}")
+
+
+def check_alike(q: Tensor, k: Tensor, v: Tensor) -> None:
+    """Raise `ValueError` unless they are of one shape and type: kernels read memory by those of q."""
+    for name, x in (("k", k), ("v", v)):
+        if (x.shape, x.dtype) != (q.shape, q.dtype):
+            raise ValueError(
+                f"{name} is {list(x.shape)} of {x.dtype}; expected {list(q.shape)} of {q.dtype}, as q is"
+            )

@@ -61,15 +61,6 @@ def backend(attend: Core) -> Backend:
     return Backend(attend=attend, refusal=refusal)
 
 
-def check_alike(q: Tensor, k: Tensor, v: Tensor) -> None:
-    """Raise `ValueError` unless they are of one shape and type: a library reads memory by those of q."""
-    for name, x in (("k", k), ("v", v)):
-        if (x.shape, x.dtype) != (q.shape, q.dtype):
-            raise ValueError(
-                f"{name} is {list(x.shape)} of {x.dtype}; expected {list(q.shape)} of {q.dtype}, as q is"
-            )
-
-
 class Passes:
     """The library's passes over tokens such as `like`; `parts` is the shape of what they sum for each part.
 

@@ -20,9 +20,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from linrec_bench.attention.backends.native import Passes, check_alike, empty, rows, state
+from linrec_bench.attention.backends.native import Passes, empty, rows, state
 from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.blockwise import refuse_second_derivatives
+from linrec_bench.attention.validation import check_alike
 
 
 def attend(

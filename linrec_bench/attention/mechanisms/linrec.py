@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from linrec_bench.attention.backends import compiled, fla, native, native_linrec
+from linrec_bench.attention.backends.triton import linrec as triton_linrec
 from linrec_bench.attention.ops.blockwise import decoder, scan, sum_then_read, zero_state
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu, unit_rows
@@ -138,6 +139,7 @@ SPEC = Spec(
     backends={
         "compile": _as_padding_says(compiled.backend(_formula, _causal_formula)),
         "native": _as_padding_says(native.backend(partial(native_linrec.attend, column=False))),
+        "triton": _as_padding_says(triton_linrec.backend(column=False)),
         "fla": _as_padding_says(fla.backend(_by_kernel)),
     },
     complexity="4 N d^2 a head",

@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from linrec_bench.attention.backends import compiled, fla, native, native_linrec
+from linrec_bench.attention.backends.triton import linrec as triton_linrec
 from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.blockwise import decoder, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
@@ -176,6 +177,7 @@ SPEC = Spec(
     backends={
         "compile": compiled.backend(_formula, _causal_formula),
         "native": native.backend(partial(native_linrec.attend, column=True)),
+        "triton": triton_linrec.backend(column=True),
         "fla": fla.backend(_by_kernel),
     },
     complexity="4 N d^2 a head",

@@ -1,0 +1,1 @@
+"""The backend `triton`: kernels of our own for GPUs."""

@@ -6,6 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from functools import cache
 from typing import Any
 
@@ -16,8 +17,9 @@ from linrec_bench.registry import did_you_mean
 
 def parameters_of(function: Callable[..., object]) -> dict[str, inspect.Parameter]:
     """The parameters of a function or class, in order, with their annotations resolved to types."""
-    constructor = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
-    hints = typing.get_type_hints(constructor, include_extras=True)
+    # Fields of a dataclass have the types of the module that declares them, its constructor has text.
+    hinted = function.__init__ if isinstance(function, type) and not is_dataclass(function) else function  # type: ignore[misc]
+    hints = typing.get_type_hints(hinted, include_extras=True)
     return {
         name: parameter.replace(annotation=hints.get(name, parameter.empty))
         for name, parameter in inspect.signature(function).parameters.items()

@@ -51,13 +51,13 @@ def build(
     if not spec.needs_features:
         if item_features is not None:
             raise ValueError(f"model {name} has no use for item_features; leave them out")
-        return spec.build(n_items=n_items, **params)
+        return spec.make(n_items=n_items, **params)
     if item_features is None:
         raise Unsupported(
             f"model {name} needs features of the items and got none; "
             f"expected item_features, integers of [{n_items + 1}, F], from a data set that has them"
         )
-    return spec.build(n_items=n_items, item_features=item_features, **params)
+    return spec.make(n_items=n_items, item_features=item_features, **params)
 
 
 def of_case(case: Case, *, n_items: int, item_features: Features | None = None) -> Recommender:

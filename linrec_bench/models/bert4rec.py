@@ -15,61 +15,43 @@ products of states and item embeddings here too. Upstream: FeiSun/BERT4Rec.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
-from linrec_bench.models.parameter_checks import check_sizes
+from linrec_bench.models.blocks import Encoder, EncoderSettings, initialise, item_table
 from linrec_bench.models.spec import ModelSpec, Recommender
-from linrec_bench.models.stack import Mechanism
 from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
-class BERT4Rec(StackedRecommender):
-    """`hidden_size` D is a multiple of `heads`; `inner_size` of the feed-forward net is 4 D where None.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BERT4RecSettings(EncoderSettings):
+    """A row holds at most `seq_len` items and a mask token after them."""
 
-    A row holds at most `seq_len` items and a mask token after them. `attention` names the mechanism,
-    `attention_params` are its own.
-    """
+    model: ClassVar[str] = "bert4rec"
+
+    causal: bool = False
+
+    @property
+    def tokens(self) -> int:
+        return self.seq_len + 1
+
+
+class BERT4Rec(StackedRecommender):
+    """A stack of layers that restores what a mask token stands for; see the module."""
 
     mask_token: int
 
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 200,
-        hidden_size: int = 64,
-        heads: int = 2,
-        layers: int = 2,
-        inner_size: int | None = None,
-        dropout: float = 0.2,
-        activation: Activation = "gelu",
-        attention: str = "softmax",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = False,
-    ) -> None:
-        inner_size = 4 * hidden_size if inner_size is None else inner_size
-        check_sizes("bert4rec", seq_len=seq_len)
-        mechanism = Mechanism(
-            "bert4rec",
-            attention,
-            hidden_size,
-            heads,
-            causal=causal,
-            seq_len=seq_len + 1,
-            params=attention_params,
-        )
-        super().__init__(mechanism)
-        self.stack = Encoder(
-            mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation
-        )
-        self.items = item_table("bert4rec", n_items, hidden_size + 1, extra=1)
-        self.head = nn.Sequential(
-            nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.LayerNorm(hidden_size, eps=1e-12)
-        )
+    def __init__(self, settings: BERT4RecSettings) -> None:
+        super().__init__(settings)
+        n_items, size = settings.n_items, settings.hidden_size
+        self.stack = Encoder(settings)
+        self.items = item_table("bert4rec", n_items, size + 1, extra=1)
+        self.head = nn.Sequential(nn.Linear(size, size), nn.GELU(), nn.LayerNorm(size, eps=1e-12))
         self.mask_token = n_items + 1
         initialise(self)
         with torch.no_grad():
@@ -112,5 +94,6 @@ SPEC = ModelSpec(
         "position 0 is the oldest item of the row; rows are padded on the right",
     ),
     build=BERT4Rec,
+    settings=BERT4RecSettings,
     objectives=("cloze", "last_position"),
 )

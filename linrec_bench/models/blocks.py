@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -12,8 +13,8 @@ from torch import Tensor, nn
 from linrec_bench.attention.layer import AttentionLayer
 from linrec_bench.attention.spec import State
 from linrec_bench.models.dropout import Dropout
-from linrec_bench.models.parameter_checks import check_share, check_sizes
-from linrec_bench.models.stack import Mechanism, Stack, decoding
+from linrec_bench.models.parameter_checks import check_sizes
+from linrec_bench.models.stack import Settings, Stack, decoding
 
 Activation = Literal["relu", "gelu"]
 """Between the two products of a feed-forward net."""
@@ -101,6 +102,15 @@ class Block(nn.Module):
         return x
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncoderSettings(Settings):
+    """Those of an `Encoder`."""
+
+    norm: ClassVar[Norm] = "post"
+
+    activation: Activation = "gelu"
+
+
 class Encoder(Stack):
     """Embeddings -> hidden states: positions added, then `layers` blocks around one mechanism.
 
@@ -109,35 +119,23 @@ class Encoder(Stack):
     gives. Without `positions` there is no P, for a mechanism that has its own.
     """
 
-    def __init__(
-        self,
-        mechanism: Mechanism,
-        *,
-        layers: int,
-        inner_size: int,
-        dropout: float,
-        activation: Activation,
-        norm: Norm = "post",
-        positions: bool = True,
-    ) -> None:
-        check_sizes(mechanism.model, layers=layers, inner_size=inner_size)
-        check_share(mechanism.model, dropout=dropout)
-        super().__init__(mechanism)
-        size = mechanism.hidden_size
+    def __init__(self, settings: EncoderSettings, *, positions: bool = True) -> None:
+        super().__init__(settings)
+        size, norm = settings.hidden_size, settings.norm
         self.norm_first = norm == "pre"
-        self.positions = nn.Embedding(mechanism.seq_len, size) if positions else None
+        self.positions = nn.Embedding(settings.tokens, size) if positions else None
         self.norm = nn.LayerNorm(size, eps=_EPS[norm])
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(settings.dropout)
         self.blocks = nn.ModuleList(
             Block(
-                mechanism.layer(),
+                settings.layer(),
                 hidden_size=size,
-                inner_size=inner_size,
-                dropout=dropout,
-                activation=activation,
+                inner_size=settings.inner,
+                dropout=settings.dropout,
+                activation=settings.activation,
                 norm=norm,
             )
-            for _ in range(layers)
+            for _ in range(settings.layers)
         )
 
     def enter(self, x: Float[Tensor, "B n D"], start: int) -> Float[Tensor, "B n D"]:

@@ -16,6 +16,8 @@ which ends there, in one pass, so that a causal mechanism can learn from all of 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,59 +25,52 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.attention.ops.running_max import Running, prefixes
-from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
+from linrec_bench.models.blocks import Encoder, EncoderSettings, initialise, item_table
 from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.parameter_checks import check_share
 from linrec_bench.models.spec import ModelSpec, Recommender
-from linrec_bench.models.stack import Mechanism, Memory
+from linrec_bench.models.stack import Memory
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CORESettings(EncoderSettings):
+    """`dropout` is that of the transformer, `session_dropout` of the items that are summed, `item_dropout` of
+    the candidates; `temperature` divides the cosines."""
+
+    model: ClassVar[str] = "core"
+
+    seq_len: int = 50
+    hidden_size: int = 100
+    inner_size: int | None = 256
+    dropout: float = 0.5
+    session_dropout: float = 0.2
+    item_dropout: float = 0.2
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share("core", session_dropout=self.session_dropout, item_dropout=self.item_dropout)
+        if not self.temperature > 0:
+            raise ValueError(f"model core: temperature is {self.temperature}; expected more than 0")
 
 
 class CORE(Recommender):
-    """`hidden_size` D is a multiple of `heads`; `inner_size` is that of the feed-forward net.
+    """A session as a weighted mean of its items; see the module."""
 
-    `dropout` is that of the transformer, `session_dropout` of the items that are summed, `item_dropout` of
-    the candidates; `temperature` divides the cosines. A row holds at most `seq_len` items. `attention` names
-    the mechanism, `attention_params` are its own.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 50,
-        hidden_size: int = 100,
-        heads: int = 2,
-        layers: int = 2,
-        inner_size: int = 256,
-        dropout: float = 0.5,
-        session_dropout: float = 0.2,
-        item_dropout: float = 0.2,
-        temperature: float = 0.07,
-        activation: Activation = "gelu",
-        attention: str = "softmax",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = True,
-    ) -> None:
+    def __init__(self, settings: CORESettings) -> None:
         super().__init__()
-        mechanism = Mechanism(
-            "core", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
-        )
-        check_share("core", session_dropout=session_dropout, item_dropout=item_dropout)
-        if not temperature > 0:
-            raise ValueError(f"model core: temperature is {temperature}; expected more than 0")
-        self.items = item_table("core", n_items, hidden_size)
-        self.encoder = Encoder(
-            mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation
-        )
-        self.weigh = nn.Linear(hidden_size, 1)
-        self.session_dropout = Dropout(session_dropout)
-        self.item_dropout = Dropout(item_dropout)
-        self.temperature = temperature
-        self.causal, self.needs_timestamps = causal, self.encoder.needs_timestamps
+        size = settings.hidden_size
+        self.items = item_table("core", settings.n_items, size)
+        self.encoder = Encoder(settings)
+        self.weigh = nn.Linear(size, 1)
+        self.session_dropout = Dropout(settings.session_dropout)
+        self.item_dropout = Dropout(settings.item_dropout)
+        self.temperature = settings.temperature
+        self.causal, self.needs_timestamps = settings.causal, settings.needs_timestamps
         initialise(self)
         with torch.no_grad():
             # Lengths do not count in cosines; they weigh the items of a session against each other.
-            self.items.weight[1:].uniform_(-1 / math.sqrt(hidden_size), 1 / math.sqrt(hidden_size))
+            self.items.weight[1:].uniform_(-1 / math.sqrt(size), 1 / math.sqrt(size))
 
     def forward(
         self,
@@ -146,6 +141,7 @@ SPEC = ModelSpec(
         "bidirectional where the suite asks for it; the official code is causal",
     ),
     build=CORE,
+    settings=CORESettings,
     objectives=("last_position", "all_positions"),
     streams=True,
 )

@@ -23,78 +23,64 @@ attention is the mechanism `linrec`. Upstream: szhang-cityu/DNSRec, `Gowalla-sea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.models.elastic import Elastic, Sizes
+from linrec_bench.models.elastic import Elastic, ElasticSettings
 from linrec_bench.models.spec import ModelSpec, Recommender, Supernet
 
 _COOLEST, _COOLING = 0.01, 5e-5
 
 
-class EASRec(Elastic, Supernet):
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EASRecSettings(ElasticSettings):
     """`hidden_size` D and `inner_size` (4 D where None) are those of the widest option, each a multiple of
     `heads` times each of `width_divisors`, which name the options; `layers` is the largest depth.
 
-    The search takes `search_epochs` at most. A row holds at most `seq_len` items. `attention_params` are
-    those of the mechanism.
+    The search takes `search_epochs` at most.
     """
+
+    width_divisors: tuple[int, ...] = (1, 2, 4)
+    flops_weight: float = 0.01
+    search_epochs: int = 20
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(vars(self))
+
+
+class EASRec(Elastic, Supernet):
+    """A network that mixes the widths and depths on offer; see the module."""
 
     tau: Tensor
     wide_masks: Tensor
     inner_masks: Tensor
 
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 200,
-        hidden_size: int = 64,
-        heads: int = 4,
-        layers: int = 4,
-        inner_size: int | None = None,
-        width_divisors: tuple[int, ...] = (1, 2, 4),
-        dropout: float = 0.2,
-        flops_weight: float = 0.01,
-        search_epochs: int = 20,
-        attention: str = "linrec",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = False,
-    ) -> None:
-        _check(
-            {"width_divisors": width_divisors, "flops_weight": flops_weight, "search_epochs": search_epochs}
-        )
-        inner_size = 4 * hidden_size if inner_size is None else inner_size
-        params = dict(attention_params or {})
-        super().__init__(
-            Sizes(
-                n_items, seq_len, hidden_size, heads, inner_size, layers, dropout, attention, params, causal
-            )
-        )
-        self.options = tuple(self._narrowed(divisor) for divisor in width_divisors)
-        self.flops_weight, self.search_epochs = flops_weight, search_epochs
+    def __init__(self, settings: EASRecSettings) -> None:
+        super().__init__(settings)
+        hidden_size, inner_size, layers = settings.hidden_size, settings.inner, settings.layers
+        self.options = tuple(self._narrowed(divisor) for divisor in settings.width_divisors)
+        self.flops_weight, self.search_epochs = settings.flops_weight, settings.search_epochs
         self.alpha = nn.Parameter(torch.full((len(self.options),), 1 / len(self.options)))
         self.beta = nn.Parameter(torch.full((layers,), 1 / layers))
         self.register_buffer("tau", torch.ones(()))
         wide = [_first(option.hidden_size, hidden_size) for option in self.options]
-        inner = [_first(option.inner_size, inner_size) for option in self.options]
+        inner = [_first(option.inner, inner_size) for option in self.options]
         self.register_buffer("wide_masks", torch.stack(wide))
         self.register_buffer("inner_masks", torch.stack(inner))
 
-    def _narrowed(self, divisor: int) -> Sizes:
+    def _narrowed(self, divisor: int) -> ElasticSettings:
         sizes = self.sizes
-        for name, size in (("hidden_size", sizes.hidden_size), ("inner_size", sizes.inner_size)):
+        for name, size in (("hidden_size", sizes.hidden_size), ("inner_size", sizes.inner)):
             if size % divisor or (name == "hidden_size" and (size // divisor) % sizes.heads):
                 raise ValueError(
                     f"model easrec: {name} {size} cannot be divided by {divisor} among heads {sizes.heads}; "
                     f"expected other width_divisors, or a multiple of heads times {divisor}"
                 )
-        return replace(
-            sizes, hidden_size=sizes.hidden_size // divisor, inner_size=sizes.inner_size // divisor
-        )
+        return replace(sizes, hidden_size=sizes.hidden_size // divisor, inner_size=sizes.inner // divisor)
 
     def forward(
         self,
@@ -135,9 +121,9 @@ class EASRec(Elastic, Supernet):
 
     def choice(self) -> Mapping[str, int]:
         sizes = self._preferred()
-        return {"hidden_size": sizes.hidden_size, "inner_size": sizes.inner_size, "layers": sizes.layers}
+        return {"hidden_size": sizes.hidden_size, "inner_size": sizes.inner, "layers": sizes.layers}
 
-    def _preferred(self) -> Sizes:
+    def _preferred(self) -> ElasticSettings:
         return replace(self.options[int(self.alpha.argmax())], layers=int(self.beta.argmax()) + 1)
 
 
@@ -176,6 +162,7 @@ SPEC = ModelSpec(
         "that of the best epoch on validation",
     ),
     build=EASRec,
+    settings=EASRecSettings,
     objectives=("last_position", "all_positions"),
     mechanisms=("linrec",),
     streams=True,

@@ -6,6 +6,7 @@ Sizes are given; the search lays masks over them, and mixes the layers. What is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
@@ -15,43 +16,30 @@ from linrec_bench import attention
 from linrec_bench.attention.layer import AttentionOp, check_heads, join_heads, split_heads
 from linrec_bench.attention.spec import State, Unsupported
 from linrec_bench.models.blocks import initialise, item_table
-from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.spec import Recommender
-from linrec_bench.models.stack import Memory, past
+from linrec_bench.models.stack import Memory, Settings, past
 
 _EPS = 1e-12
 
 
-@dataclass(frozen=True)
-class Sizes:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ElasticSettings(Settings):
     """What both networks are built from; `inner_size` and `hidden_size` are those of the widest layer."""
 
-    n_items: int
-    seq_len: int
-    hidden_size: int
-    heads: int
-    inner_size: int
-    layers: int
-    dropout: float
-    attention: str
-    attention_params: dict[str, object]
-    causal: bool
+    model: ClassVar[str] = "easrec"
+
+    heads: int = 4
+    layers: int = 4
+    attention: str = "linrec"
+    causal: bool = False
 
     def __post_init__(self) -> None:
-        check_sizes(
-            "easrec",
-            seq_len=self.seq_len,
-            hidden_size=self.hidden_size,
-            heads=self.heads,
-            layers=self.layers,
-            inner_size=self.inner_size,
-        )
-        check_share("easrec", dropout=self.dropout)
+        super().__post_init__()
         check_heads(self.hidden_size, self.heads)
 
     def operations(self) -> int:
         """Floating-point operations of a layer on a row of `seq_len` tokens: products alone."""
-        width, inner, tokens = self.hidden_size, self.inner_size, self.seq_len
+        width, inner, tokens = self.hidden_size, self.inner, self.seq_len
         attention = 8 * width**2 + 4 * width * width // self.heads
         gates = 2 * (width * inner + inner**2) + 4 * width**2
         return tokens * (attention + 4 * width * inner + gates)
@@ -72,13 +60,13 @@ class Gate(nn.Module):
 class ElasticBlock(nn.Module):
     """One layer; see `easrec`. `wide` and `inner` are the masks, 1 where there are none."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: ElasticSettings) -> None:
         super().__init__()
-        width, inner = sizes.hidden_size, sizes.inner_size
+        width, inner = sizes.hidden_size, sizes.inner
         self.heads, self.seq_len = sizes.heads, sizes.seq_len
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         spec = attention.registry()[sizes.attention]
-        self.attention = AttentionOp(spec, causal=sizes.causal, **sizes.attention_params)
+        self.attention = AttentionOp(spec, causal=sizes.causal, **sizes.params())
         self.attention_norm, self.norm = (nn.LayerNorm(width, eps=_EPS) for _ in range(2))
         self.enter, self.leave = nn.Linear(width, inner), nn.Linear(inner, width)
         self.enter_gate, self.leave_gate = Gate(width, inner), Gate(width, width)
@@ -125,7 +113,7 @@ class ElasticBlock(nn.Module):
 class Elastic(Recommender):
     """Embeddings and blocks of one width: the network that is trained anew, and the body of the search."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: ElasticSettings) -> None:
         super().__init__()
         self.sizes = sizes
         self.items = item_table("easrec", sizes.n_items, sizes.hidden_size)
@@ -155,7 +143,7 @@ class Elastic(Recommender):
                 "expected causal: true"
             )
         like = self.items.weight.new_empty(batch_size, 1, sizes.hidden_size)
-        heads, params = split_heads(like, sizes.heads), sizes.attention_params
+        heads, params = split_heads(like, sizes.heads), sizes.params()
         states = (
             attention.init_state(sizes.attention, heads, seq_len=sizes.seq_len, **params) for _ in self.blocks
         )

@@ -12,52 +12,43 @@ the encoders are those of RecBole (`fdsa.py`); the paper's own code is not publi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
+from linrec_bench.models.blocks import Encoder, EncoderSettings, initialise, item_table
 from linrec_bench.models.feature_embeddings import WeighedFeatures
 from linrec_bench.models.spec import ModelSpec, Recommender
-from linrec_bench.models.stack import Mechanism, Memory
+from linrec_bench.models.stack import Memory
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FDSASettings(EncoderSettings):
+    """item_features: [n_items + 1, F], features numbered from 1, 0 for none."""
+
+    model: ClassVar[str] = "fdsa"
+
+    item_features: np.ndarray | Tensor
+    seq_len: int = 50
+    inner_size: int | None = 256
+    dropout: float = 0.5
 
 
 class FDSA(Recommender):
-    """`hidden_size` D is a multiple of `heads`; `inner_size` is that of the feed-forward nets.
+    """Two streams of layers around the same mechanism; see the module."""
 
-    item_features: [n_items + 1, F], features numbered from 1, 0 for none. A row holds at most `seq_len`
-    items. `attention` names the mechanism of both streams, `attention_params` are its own.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        item_features: np.ndarray | Tensor,
-        seq_len: int = 50,
-        hidden_size: int = 64,
-        heads: int = 2,
-        layers: int = 2,
-        inner_size: int = 256,
-        dropout: float = 0.5,
-        activation: Activation = "gelu",
-        attention: str = "softmax",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = True,
-    ) -> None:
+    def __init__(self, settings: FDSASettings) -> None:
         super().__init__()
-        mechanism = Mechanism(
-            "fdsa", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
-        )
-        self.items = item_table("fdsa", n_items, hidden_size)
-        self.features = WeighedFeatures("fdsa", item_features, n_items=n_items, width=hidden_size)
-        self.item_encoder, self.feature_encoder = (
-            Encoder(mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation)
-            for _ in range(2)
-        )
-        self.join = nn.Linear(2 * hidden_size, hidden_size)
-        self.causal, self.needs_timestamps = causal, self.item_encoder.needs_timestamps
+        n_items, size = settings.n_items, settings.hidden_size
+        self.items = item_table("fdsa", n_items, size)
+        self.features = WeighedFeatures("fdsa", settings.item_features, n_items=n_items, width=size)
+        self.item_encoder, self.feature_encoder = Encoder(settings), Encoder(settings)
+        self.join = nn.Linear(2 * size, size)
+        self.causal, self.needs_timestamps = settings.causal, settings.needs_timestamps
         initialise(self)
 
     def forward(
@@ -115,6 +106,7 @@ SPEC = ModelSpec(
         "trained with cross entropy over the catalogue unless the suite asks for the paper's binary one",
     ),
     build=FDSA,
+    settings=FDSASettings,
     streams=True,
     objectives=("all_positions", "last_position"),
     needs_features=True,

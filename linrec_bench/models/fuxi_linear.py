@@ -18,52 +18,45 @@ with a softmax over 128 sampled negatives.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from linrec_bench.models.parameter_checks import check_share, check_sizes
 from linrec_bench.models.spec import ModelSpec
-from linrec_bench.models.stack import Mechanism
-from linrec_bench.models.transducer import ResidualBlock, Transducer
+from linrec_bench.models.transducer import ResidualBlock, Transducer, TransducerSettings
 
 _INIT_STD = 0.02
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FuXiLinearSettings(TransducerSettings):
+    """`inner_size` of the gated net is D where None. `attention_params` are the periods (base, start, stride)
+    and the size of the places."""
+
+    model: ClassVar[str] = "fuxi-linear"
+    widening: ClassVar[int] = 1
+
+    seq_len: int = 1024
+    hidden_size: int = 128
+    heads: int = 4
+    layers: int = 4
+    dropout: float = 0.5
+    attention: str = "fuxi-linear"
+
+
 class FuXiLinear(Transducer):
-    """`hidden_size` D is a multiple of `heads`; `inner_size` of the gated net is D where None.
+    """Items and a stack of three linear channels and a gated net; see the module."""
 
-    A row holds at most `seq_len` items. `temperature` divides the cosines; `attention_params` are those of
-    the mechanism: the periods (base, start, stride) and the size of the places.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 1024,
-        hidden_size: int = 128,
-        heads: int = 4,
-        layers: int = 4,
-        inner_size: int | None = None,
-        dropout: float = 0.5,
-        temperature: float = 0.05,
-        attention: str = "fuxi-linear",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = True,
-    ) -> None:
-        inner_size = hidden_size if inner_size is None else inner_size
-        params = {"dropout": dropout, **(attention_params or {})}
-        mechanism = Mechanism(
-            "fuxi-linear", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params
-        )
-        check_sizes("fuxi-linear", layers=layers, inner_size=inner_size)
-        check_share("fuxi-linear", dropout=dropout)
+    def __init__(self, settings: FuXiLinearSettings) -> None:
+        size, inner, dropout = settings.hidden_size, settings.inner, settings.dropout
         blocks = [
-            ResidualBlock(mechanism.layer(), GatedNet(hidden_size, inner_size, dropout=dropout))
-            for _ in range(layers)
+            ResidualBlock(settings.layer(), GatedNet(size, inner, dropout=dropout))
+            for _ in range(settings.layers)
         ]
-        super().__init__(mechanism, blocks, n_items=n_items, dropout=dropout, temperature=temperature)
+        super().__init__(settings, blocks)
         for name, weight in self.stack.named_parameters():
             if name.endswith("attention.out.weight"):
                 nn.init.normal_(weight, std=_INIT_STD)
@@ -95,6 +88,7 @@ SPEC = ModelSpec(
         "the deviations of the mechanisms fuxi-linear, fuxi-temporal and fuxi-positional",
     ),
     build=FuXiLinear,
+    settings=FuXiLinearSettings,
     objectives=("all_positions", "last_position"),
     mechanisms=("fuxi-linear",),
     streams=True,

@@ -17,40 +17,31 @@ sampled_softmax, negatives: 128}`).
 
 from __future__ import annotations
 
-from linrec_bench.models.parameter_checks import check_share, check_sizes
+from dataclasses import dataclass
+from typing import ClassVar
+
 from linrec_bench.models.spec import ModelSpec
-from linrec_bench.models.stack import Mechanism
-from linrec_bench.models.transducer import ResidualBlock, Transducer
+from linrec_bench.models.transducer import ResidualBlock, Transducer, TransducerSettings
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HSTUSettings(TransducerSettings):
+    """A unit has no feed-forward net."""
+
+    model: ClassVar[str] = "hstu"
+    # No setting here.
+    inner_size: ClassVar[None] = None  # type: ignore[misc]
+
+    hidden_size: int = 50
+    heads: int = 1
+    attention: str = "hstu"
 
 
 class HSTU(Transducer):
-    """`hidden_size` D is a multiple of `heads`. A row holds at most `seq_len` items.
+    """Items and a stack of transduction units; see the module."""
 
-    `temperature` divides the cosines; `attention_params` are those of the mechanism.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 200,
-        hidden_size: int = 50,
-        heads: int = 1,
-        layers: int = 2,
-        dropout: float = 0.2,
-        temperature: float = 0.05,
-        attention: str = "hstu",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = True,
-    ) -> None:
-        params = {"dropout": dropout, **(attention_params or {})}
-        mechanism = Mechanism(
-            "hstu", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params
-        )
-        check_sizes("hstu", layers=layers)
-        check_share("hstu", dropout=dropout)
-        blocks = [ResidualBlock(mechanism.layer()) for _ in range(layers)]
-        super().__init__(mechanism, blocks, n_items=n_items, dropout=dropout, temperature=temperature)
+    def __init__(self, settings: HSTUSettings) -> None:
+        super().__init__(settings, [ResidualBlock(settings.layer()) for _ in range(settings.layers)])
 
 
 SPEC = ModelSpec(
@@ -63,6 +54,7 @@ SPEC = ModelSpec(
         "the deviations of the mechanism hstu",
     ),
     build=HSTU,
+    settings=HSTUSettings,
     objectives=("all_positions", "last_position"),
     mechanisms=("hstu",),
     streams=True,

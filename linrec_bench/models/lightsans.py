@@ -15,52 +15,34 @@ causal form. Upstream: BELIEVEfxy/LightSANs, and `lightsans.py` in RUCAIBox/RecB
 
 from __future__ import annotations
 
-from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
+from dataclasses import dataclass
+from typing import ClassVar
+
+from linrec_bench.models.blocks import Encoder, EncoderSettings, initialise, item_table
 from linrec_bench.models.spec import ModelSpec, Recommender
-from linrec_bench.models.stack import Mechanism
 from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LightSANsSettings(EncoderSettings):
+    """`attention_params` are those of the mechanism: `interests` above all."""
+
+    model: ClassVar[str] = "lightsans"
+
+    seq_len: int = 50
+    inner_size: int | None = 256
+    dropout: float = 0.5
+    attention: str = "lightsans"
+    causal: bool = False
+
+
 class LightSANs(StackedRecommender):
-    """`hidden_size` D is a multiple of `heads`; `inner_size` is that of the feed-forward net.
+    """Items and a stack of layers of few interests; see the module."""
 
-    A row holds at most `seq_len` items. `attention_params` are those of the mechanism: `interests` above all.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 50,
-        hidden_size: int = 64,
-        heads: int = 2,
-        layers: int = 2,
-        inner_size: int = 256,
-        dropout: float = 0.5,
-        activation: Activation = "gelu",
-        attention: str = "lightsans",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = False,
-    ) -> None:
-        mechanism = Mechanism(
-            "lightsans",
-            attention,
-            hidden_size,
-            heads,
-            causal=causal,
-            seq_len=seq_len,
-            params=attention_params,
-        )
-        super().__init__(mechanism)
-        self.items = item_table("lightsans", n_items, hidden_size)
-        self.stack = Encoder(
-            mechanism,
-            layers=layers,
-            inner_size=inner_size,
-            dropout=dropout,
-            activation=activation,
-            positions=attention != "lightsans",
-        )
+    def __init__(self, settings: LightSANsSettings) -> None:
+        super().__init__(settings)
+        self.items = item_table("lightsans", settings.n_items, settings.hidden_size)
+        self.stack = Encoder(settings, positions=settings.attention != "lightsans")
         initialise(self)
 
     # Interests see all tokens.
@@ -79,6 +61,7 @@ SPEC = ModelSpec(
         "15 interests unless attention_params say otherwise; the authors suggest a tenth of seq_len",
     ),
     build=LightSANs,
+    settings=LightSANsSettings,
     objectives=("last_position",),
     mechanisms=("lightsans", "lightsans-linear"),
 )

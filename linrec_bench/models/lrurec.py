@@ -15,58 +15,48 @@ scores are products of states and item embeddings here too. Upstream: yueqirex/L
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from linrec_bench.models.blocks import initialise
-from linrec_bench.models.parameter_checks import check_share, check_sizes
+from linrec_bench.models.parameter_checks import check_share
 from linrec_bench.models.recurrent import RecurrentBlock, RecurrentRecommender
 from linrec_bench.models.spec import ModelSpec
-from linrec_bench.models.stack import Mechanism
+from linrec_bench.models.stack import Settings
 
 _EPS = 1e-5
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LRURecSettings(Settings):
+    """`attention_dropout` is that of the recurrence; `attention_params` are r_min and r_max."""
+
+    model: ClassVar[str] = "lrurec"
+    # No setting here.
+    heads: ClassVar[int] = 1  # type: ignore[misc]
+
+    attention_dropout: float = 0.2
+    attention: str = "lru"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share("lrurec", attention_dropout=self.attention_dropout)
+
+
 class LRURec(RecurrentRecommender):
-    """`inner_size` of the feed-forward net is 4 D where None; `attention_dropout` is that of the recurrence.
+    """Items and a stack of linear recurrent units and feed-forward nets; see the module."""
 
-    A row holds at most `seq_len` items. `attention_params` are those of the mechanism: r_min and r_max.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 200,
-        hidden_size: int = 64,
-        layers: int = 2,
-        inner_size: int | None = None,
-        dropout: float = 0.2,
-        attention_dropout: float = 0.2,
-        attention: str = "lru",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = True,
-    ) -> None:
-        inner_size = 4 * hidden_size if inner_size is None else inner_size
-        mechanism = Mechanism(
-            "lrurec", attention, hidden_size, 1, causal=causal, seq_len=seq_len, params=attention_params
-        )
-        check_sizes("lrurec", layers=layers, inner_size=inner_size)
-        check_share("lrurec", dropout=dropout, attention_dropout=attention_dropout)
+    def __init__(self, settings: LRURecSettings) -> None:
+        dropout = settings.attention_dropout
         blocks = [
-            RecurrentBlock(
-                mechanism.layer(),
-                hidden_size=hidden_size,
-                inner_size=inner_size,
-                attention_dropout=attention_dropout,
-                dropout=dropout,
-                eps=_EPS,
-            )
-            for _ in range(layers)
+            RecurrentBlock(settings, attention_dropout=dropout, eps=_EPS) for _ in range(settings.layers)
         ]
-        super().__init__(mechanism, blocks, n_items=n_items, dropout=dropout, eps=_EPS, extra=1)
+        super().__init__(settings, blocks, eps=_EPS, extra=1)
         initialise(self)
         with torch.no_grad():
             self.items.weight[:, -1].zero_()
@@ -86,6 +76,7 @@ SPEC = ModelSpec(
         "the deviations of the mechanism lru",
     ),
     build=LRURec,
+    settings=LRURecSettings,
     objectives=("all_positions", "last_position"),
     mechanisms=("lru",),
     streams=True,

@@ -15,56 +15,47 @@ many state features, 32, as the paper has. Upstream: chengkai-liu/Mamba4Rec, `ma
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from linrec_bench.models.blocks import initialise
-from linrec_bench.models.parameter_checks import check_share, check_sizes
+from linrec_bench.models.parameter_checks import check_sizes
 from linrec_bench.models.recurrent import RecurrentBlock, RecurrentRecommender
 from linrec_bench.models.spec import ModelSpec
-from linrec_bench.models.stack import Mechanism
+from linrec_bench.models.stack import Settings
 
 _EPS = 1e-12
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mamba4RecSettings(Settings):
+    """`expand` is how many times as wide as D the state space is."""
+
+    model: ClassVar[str] = "mamba4rec"
+
+    heads: int = 4
+    layers: int = 1
+    expand: int = 2
+    attention: str = "mamba2"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sizes("mamba4rec", expand=self.expand)
+
+    def params(self) -> dict[str, object]:
+        return {"expand": self.expand, **super().params()}
+
+
 class Mamba4Rec(RecurrentRecommender):
-    """`hidden_size` D is a multiple of `heads`; `inner_size` of the feed-forward net is 4 D where None.
+    """Items and a stack of state spaces and feed-forward nets; see the module."""
 
-    `expand` is how many times as wide as D the state space is. A row holds at most `seq_len` items.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 200,
-        hidden_size: int = 64,
-        heads: int = 4,
-        layers: int = 1,
-        inner_size: int | None = None,
-        expand: int = 2,
-        dropout: float = 0.2,
-        attention: str = "mamba2",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = True,
-    ) -> None:
-        inner_size = 4 * hidden_size if inner_size is None else inner_size
-        params = {"expand": expand, **(attention_params or {})}
-        mechanism = Mechanism(
-            "mamba4rec", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=params
-        )
-        check_sizes("mamba4rec", layers=layers, inner_size=inner_size, expand=expand)
-        check_share("mamba4rec", dropout=dropout)
+    def __init__(self, settings: Mamba4RecSettings) -> None:
+        more, dropout = settings.layers > 1, settings.dropout
         blocks = [
-            RecurrentBlock(
-                mechanism.layer(),
-                hidden_size=hidden_size,
-                inner_size=inner_size,
-                attention_dropout=dropout,
-                dropout=dropout,
-                eps=_EPS,
-                residual=layers > 1,
-            )
-            for _ in range(layers)
+            RecurrentBlock(settings, attention_dropout=dropout, eps=_EPS, residual=more)
+            for _ in range(settings.layers)
         ]
-        super().__init__(mechanism, blocks, n_items=n_items, dropout=dropout, eps=_EPS)
+        super().__init__(settings, blocks, eps=_EPS)
         initialise(self)
 
 
@@ -79,6 +70,7 @@ SPEC = ModelSpec(
         "others",
     ),
     build=Mamba4Rec,
+    settings=Mamba4RecSettings,
     objectives=("last_position", "all_positions"),
     mechanisms=("mamba2",),
     streams=True,

@@ -16,6 +16,9 @@ is a state for every position.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -24,53 +27,41 @@ from torch import Tensor, nn
 from linrec_bench.attention.spec import State
 from linrec_bench.models.blocks import initialise, item_table
 from linrec_bench.models.dropout import Dropout
-from linrec_bench.models.parameter_checks import check_share, check_sizes
+from linrec_bench.models.parameter_checks import check_share
 from linrec_bench.models.spec import ModelSpec
-from linrec_bench.models.stack import Mechanism, Stack, decoding
+from linrec_bench.models.stack import Settings, Stack, decoding
 from linrec_bench.models.stacked_recommender import StackedRecommender
 
 _EPS = 1e-12
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecGRELASettings(Settings):
+    """`drop_path` is the share of rows that a block's attention leaves unchanged in training."""
+
+    model: ClassVar[str] = "recgrela"
+
+    heads: int = 4
+    layers: int = 4
+    dropout: float = 0.1
+    drop_path: float = 0.1
+    attention: str = "rela"
+    causal: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share("recgrela", drop_path=self.drop_path)
+
+
 class RecGRELA(StackedRecommender):
-    """`hidden_size` D is a multiple of `heads`; `inner_size` of the feed-forward net is 4 D where None.
+    """Items and a stack of gated blocks; see the module."""
 
-    `drop_path` is the share of rows that a block's attention leaves unchanged in training. A row holds at
-    most `seq_len` items. `attention_params` are those of the mechanism.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 200,
-        hidden_size: int = 64,
-        heads: int = 4,
-        layers: int = 4,
-        inner_size: int | None = None,
-        dropout: float = 0.1,
-        drop_path: float = 0.1,
-        attention: str = "rela",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = False,
-    ) -> None:
-        inner_size = 4 * hidden_size if inner_size is None else inner_size
-        mechanism = Mechanism(
-            "recgrela", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
-        )
-        check_sizes("recgrela", layers=layers, inner_size=inner_size)
-        check_share("recgrela", dropout=dropout, drop_path=drop_path)
-        super().__init__(mechanism)
-        self.items = item_table("recgrela", n_items, hidden_size)
-        self.norm = nn.LayerNorm(hidden_size, eps=_EPS)
-        self.dropout = Dropout(dropout)
-        self.stack = Stack(
-            mechanism,
-            (
-                GatedBlock(mechanism, inner_size=inner_size, dropout=dropout, drop_path=drop_path)
-                for _ in range(layers)
-            ),
-        )
+    def __init__(self, settings: RecGRELASettings) -> None:
+        super().__init__(settings)
+        self.items = item_table("recgrela", settings.n_items, settings.hidden_size)
+        self.norm = nn.LayerNorm(settings.hidden_size, eps=_EPS)
+        self.dropout = Dropout(settings.dropout)
+        self.stack = Stack(settings, (GatedBlock(settings) for _ in range(settings.layers)))
         initialise(self)
 
     def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
@@ -81,21 +72,21 @@ class RecGRELA(StackedRecommender):
 class GatedBlock(nn.Module):
     """The gated attention and the feed-forward net of one layer; see the module."""
 
-    def __init__(self, mechanism: Mechanism, *, inner_size: int, dropout: float, drop_path: float) -> None:
+    def __init__(self, settings: RecGRELASettings) -> None:
         super().__init__()
         # Made first: that is the order of the numbers drawn.
-        layer, hidden_size = mechanism.layer(), mechanism.hidden_size
+        layer, hidden_size = settings.layer(), settings.hidden_size
         self.norm = nn.LayerNorm(hidden_size, eps=_EPS)
         self.gate, self.enter, self.leave = (nn.Linear(hidden_size, hidden_size) for _ in range(3))
         self.attention = layer
-        self.drop_path = drop_path
+        self.drop_path = settings.drop_path
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(hidden_size, eps=_EPS),
-            nn.Linear(hidden_size, inner_size),
+            nn.Linear(hidden_size, settings.inner),
             nn.GELU(),
-            Dropout(dropout),
-            nn.Linear(inner_size, hidden_size),
-            Dropout(dropout),
+            Dropout(settings.dropout),
+            nn.Linear(settings.inner, hidden_size),
+            Dropout(settings.dropout),
         )
 
     def forward(self, x: Float[Tensor, "B N D"], *tokens: Tensor | None) -> Float[Tensor, "B N D"]:
@@ -138,6 +129,7 @@ SPEC = ModelSpec(
         "causal where the suite asks for it, which the official code is not",
     ),
     build=RecGRELA,
+    settings=RecGRELASettings,
     objectives=("last_position", "all_positions"),
     mechanisms=("rela",),
     streams=True,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from linrec_bench.attention.spec import State
 from linrec_bench.models.blocks import item_table
-from linrec_bench.models.stack import Mechanism, Stack, decoding
+from linrec_bench.models.stack import Settings, Stack, decoding
 from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
@@ -25,28 +25,21 @@ class RecurrentBlock(nn.Module):
     recurrence gives."""
 
     def __init__(
-        self,
-        attention: nn.Module,
-        *,
-        hidden_size: int,
-        inner_size: int,
-        attention_dropout: float,
-        dropout: float,
-        eps: float,
-        residual: bool = True,
+        self, settings: Settings, *, attention_dropout: float, eps: float, residual: bool = True
     ) -> None:
         super().__init__()
+        attention, size, inner = settings.layer(), settings.hidden_size, settings.inner
         self.attention, self.residual = attention, residual
         self.attention_dropout = nn.Dropout(attention_dropout)
-        self.attention_norm = nn.LayerNorm(hidden_size, eps=eps)
+        self.attention_norm = nn.LayerNorm(size, eps=eps)
         self.feed_forward = nn.Sequential(
-            nn.Linear(hidden_size, inner_size),
+            nn.Linear(size, inner),
             nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(inner_size, hidden_size),
-            nn.Dropout(dropout),
+            nn.Dropout(settings.dropout),
+            nn.Linear(inner, size),
+            nn.Dropout(settings.dropout),
         )
-        self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=eps)
+        self.feed_forward_norm = nn.LayerNorm(size, eps=eps)
 
     def forward(self, x: Float[Tensor, "B N D"], *tokens: Tensor | None) -> Float[Tensor, "B N D"]:
         """tokens: what the attention layer takes beside x."""
@@ -73,22 +66,15 @@ class RecurrentRecommender(StackedRecommender):
     table are no part of the embeddings."""
 
     def __init__(
-        self,
-        mechanism: Mechanism,
-        blocks: Iterable[nn.Module],
-        *,
-        n_items: int,
-        dropout: float,
-        eps: float,
-        extra: int = 0,
+        self, settings: Settings, blocks: Iterable[nn.Module], *, eps: float, extra: int = 0
     ) -> None:
-        super().__init__(mechanism)
-        size = mechanism.hidden_size
-        self.items = item_table(mechanism.model, n_items, size + extra)
-        self.norm, self.dropout = nn.LayerNorm(size, eps=eps), nn.Dropout(dropout)
-        self.stack = Stack(mechanism, blocks)
+        super().__init__(settings)
+        size = settings.hidden_size
+        self.items = item_table(settings.model, settings.n_items, size + extra)
+        self.norm, self.dropout = nn.LayerNorm(size, eps=eps), nn.Dropout(settings.dropout)
+        self.stack = Stack(settings, blocks)
 
     def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
-        width = self.stack.mechanism.hidden_size
+        width = self.stack.settings.hidden_size
         embedded: Tensor = self.norm(self.dropout(self.items(items)[..., :width]))
         return embedded

@@ -17,48 +17,39 @@ normalised instead, the embeddings too, nothing is scaled and nothing comes afte
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from linrec_bench.models.blocks import Activation, Encoder, Norm, initialise, item_table
+from linrec_bench.models.blocks import Activation, Encoder, EncoderSettings, Norm, initialise, item_table
 from linrec_bench.models.spec import ModelSpec
-from linrec_bench.models.stack import Mechanism
 from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SASRecSettings(EncoderSettings):
+    """`inner_size` of the feed-forward net is D where None."""
+
+    model: ClassVar[str] = "sasrec"
+    widening: ClassVar[int] = 1
+
+    hidden_size: int = 50
+    heads: int = 1
+    activation: Activation = "relu"
+    # A setting here alone.
+    norm: Norm = "pre"  # type: ignore[misc]
+
+
 class SASRec(StackedRecommender):
-    """`hidden_size` D is a multiple of `heads`; `inner_size` of the feed-forward net is D where None.
+    """Items and a stack of attention and feed-forward layers; see the module."""
 
-    A row holds at most `seq_len` items. `attention` names the mechanism, `attention_params` are its own.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        seq_len: int = 200,
-        hidden_size: int = 50,
-        heads: int = 1,
-        layers: int = 2,
-        inner_size: int | None = None,
-        dropout: float = 0.2,
-        activation: Activation = "relu",
-        norm: Norm = "pre",
-        attention: str = "softmax",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = True,
-    ) -> None:
-        inner_size = hidden_size if inner_size is None else inner_size
-        mechanism = Mechanism(
-            "sasrec", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
-        )
-        super().__init__(mechanism)
-        self.items = item_table("sasrec", n_items, hidden_size)
-        self.stack = Encoder(
-            mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation, norm=norm
-        )
-        self.scale = math.sqrt(hidden_size) if norm == "pre" else 1.0
+    def __init__(self, settings: SASRecSettings) -> None:
+        super().__init__(settings)
+        self.items = item_table("sasrec", settings.n_items, settings.hidden_size)
+        self.stack = Encoder(settings)
+        self.scale = math.sqrt(settings.hidden_size) if settings.norm == "pre" else 1.0
         initialise(self)
 
     def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
@@ -78,6 +69,7 @@ SPEC = ModelSpec(
         "trained with cross entropy over the catalogue unless the suite asks for the paper's binary one",
     ),
     build=SASRec,
+    settings=SASRecSettings,
     objectives=("all_positions", "last_position"),
     streams=True,
 )

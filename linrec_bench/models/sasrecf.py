@@ -12,51 +12,42 @@ SASRec+.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.models.blocks import Activation, Encoder, initialise, item_table
+from linrec_bench.models.blocks import Encoder, EncoderSettings, initialise, item_table
 from linrec_bench.models.feature_embeddings import SummedFeatures
 from linrec_bench.models.spec import ModelSpec
-from linrec_bench.models.stack import Mechanism
 from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SASRecFSettings(EncoderSettings):
+    """item_features: [n_items + 1, F], features numbered from 1, 0 for none."""
+
+    model: ClassVar[str] = "sasrecf"
+
+    item_features: np.ndarray | Tensor
+    seq_len: int = 50
+    inner_size: int | None = 256
+    dropout: float = 0.5
+
+
 class SASRecF(StackedRecommender):
-    """`hidden_size` D is a multiple of `heads`; `inner_size` is that of the feed-forward net.
+    """Items joined with their features, and a stack of layers; see the module."""
 
-    item_features: [n_items + 1, F], features numbered from 1, 0 for none. A row holds at most `seq_len`
-    items. `attention` names the mechanism, `attention_params` are its own.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items: int,
-        item_features: np.ndarray | Tensor,
-        seq_len: int = 50,
-        hidden_size: int = 64,
-        heads: int = 2,
-        layers: int = 2,
-        inner_size: int = 256,
-        dropout: float = 0.5,
-        activation: Activation = "gelu",
-        attention: str = "softmax",
-        attention_params: dict[str, object] | None = None,
-        causal: bool = True,
-    ) -> None:
-        mechanism = Mechanism(
-            "sasrecf", attention, hidden_size, heads, causal=causal, seq_len=seq_len, params=attention_params
-        )
-        super().__init__(mechanism)
-        self.items = item_table("sasrecf", n_items, hidden_size)
-        self.features = SummedFeatures("sasrecf", item_features, n_items=n_items, width=hidden_size)
-        self.join = nn.Linear(2 * hidden_size, hidden_size)
-        self.stack = Encoder(
-            mechanism, layers=layers, inner_size=inner_size, dropout=dropout, activation=activation
-        )
+    def __init__(self, settings: SASRecFSettings) -> None:
+        super().__init__(settings)
+        n_items, size = settings.n_items, settings.hidden_size
+        self.items = item_table("sasrecf", n_items, size)
+        self.features = SummedFeatures("sasrecf", settings.item_features, n_items=n_items, width=size)
+        self.join = nn.Linear(2 * size, size)
+        self.stack = Encoder(settings)
         initialise(self)
 
     def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
@@ -73,6 +64,7 @@ SPEC = ModelSpec(
         "no dropout on attention weights, which linear mechanisms do not have",
     ),
     build=SASRecF,
+    settings=SASRecFSettings,
     objectives=("last_position", "all_positions"),
     streams=True,
     needs_features=True,

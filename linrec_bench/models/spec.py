@@ -6,7 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from linrec_bench.attention.layer import AttentionOp
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.data.sequences import Sequences
-from linrec_bench.models.stack import Memory
+from linrec_bench.models.stack import Memory, Settings
 from linrec_bench.parameters import check_parameters, parameters_of
 
 _NOT_PARAMETERS = frozenset({"n_items", "item_features"})
@@ -199,7 +199,8 @@ class Baseline(nn.Module, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Declaration of one model: `build(*, n_items, **params)` makes it, its keywords are the parameters.
+    """Declaration of one model: `build(settings)` makes it, and the fields of `settings` are the parameters;
+    `build(*, n_items, **params)` where there are no `settings`, and its keywords are the parameters.
 
     `objectives`: those of `all_positions`, `last_position` and `cloze` that the model can be trained by, the
     paper's first; `all_positions` needs a causal mechanism besides. `mechanisms`: those that belong to the
@@ -215,6 +216,7 @@ class ModelSpec:
     paper: str
     deviations: tuple[str, ...]
     build: Callable[..., Recommender | Baseline]
+    settings: type[Settings] | None = None
     objectives: tuple[str, ...] = ()
     mechanisms: tuple[str, ...] = ()
     streams: bool = False
@@ -225,7 +227,15 @@ class ModelSpec:
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """The settings, name -> typed, defaulted parameter: the keywords of `build` beyond the data."""
-        return {name: p for name, p in parameters_of(self.build).items() if name not in _NOT_PARAMETERS}
+        return {
+            name: p
+            for name, p in parameters_of(self.settings or self.build).items()
+            if name not in _NOT_PARAMETERS
+        }
+
+    def make(self, **params: Any) -> Recommender | Baseline:
+        """The model of these parameters, the number of items and what else it is built from."""
+        return self.build(**params) if self.settings is None else self.build(self.settings(**params))
 
     def check_params(self, params: Mapping[str, object]) -> None:
         """Raise `ValueError` when a parameter is unknown or has a value that its annotation excludes."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass
-from typing import Protocol, cast, runtime_checkable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from linrec_bench import attention
 from linrec_bench.attention import make_layer
 from linrec_bench.attention.spec import State, Unsupported
-from linrec_bench.models.parameter_checks import check_sizes
+from linrec_bench.models.parameter_checks import check_share, check_sizes
 
 Memory = tuple[State, ...]
 """What a model remembers of a history: first how many events came, as the length of a tensor without
@@ -21,38 +21,64 @@ elements, so that one too many is refused without reading a number from a device
 block."""
 
 
-@dataclass(frozen=True)
-class Mechanism:
-    """The mechanism `name` in the layers of a model, which messages call `model`.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Settings:
+    """What a model of blocks around a mechanism is built from; a model has a subclass with its own defaults.
 
-    Raises `ValueError` for sizes below 1; for all else that is wrong when a layer is made.
+    `hidden_size` D is a multiple of `heads`. A row holds at most `seq_len` items. `inner_size` is that of the
+    feed-forward nets, `widening` D where None. `attention` names the mechanism, `attention_params` are its
+    own. Raises `ValueError` for sizes below 1 and shares of dropout outside [0, 1); for all else that is
+    wrong when a layer is made.
     """
 
-    model: str
-    name: str
-    hidden_size: int
-    heads: int
-    _: KW_ONLY
-    causal: bool
-    seq_len: int
-    params: dict[str, object] | None
+    model: ClassVar[str]
+    widening: ClassVar[int] = 4
+
+    n_items: int
+    seq_len: int = 200
+    hidden_size: int = 64
+    heads: int = 2
+    layers: int = 2
+    inner_size: int | None = None
+    dropout: float = 0.2
+    attention: str = "softmax"
+    attention_params: dict[str, object] | None = None
+    causal: bool = True
 
     def __post_init__(self) -> None:
-        check_sizes(self.model, seq_len=self.seq_len, hidden_size=self.hidden_size, heads=self.heads)
+        check_sizes(
+            self.model,
+            seq_len=self.seq_len,
+            hidden_size=self.hidden_size,
+            heads=self.heads,
+            layers=self.layers,
+            inner_size=self.inner,
+        )
+        check_share(self.model, dropout=self.dropout)
+
+    @property
+    def inner(self) -> int:
+        """The size of the feed-forward nets."""
+        return self.widening * self.hidden_size if self.inner_size is None else self.inner_size
+
+    @property
+    def tokens(self) -> int:
+        """The longest row that reaches the mechanism."""
+        return self.seq_len
 
     @property
     def needs_timestamps(self) -> bool:
-        return attention.registry()[self.name].timestamps
+        return attention.registry()[self.attention].timestamps
+
+    def params(self) -> dict[str, object]:
+        """The settings of the mechanism."""
+        return dict(self.attention_params or {})
 
     def layer(self) -> nn.Module:
-        """A new one; see `make_layer`."""
+        """A new layer of the mechanism; see `make_layer`."""
+        sizes = (self.hidden_size, self.heads)
         return make_layer(
-            self.name,
-            self.hidden_size,
-            self.heads,
-            causal=self.causal,
-            seq_len=self.seq_len,
-            params=self.params,
+            self.attention, *sizes, causal=self.causal, seq_len=self.tokens, params=self.params()
         )
 
 
@@ -87,9 +113,9 @@ class Stack(nn.Module):
     A subclass that has weights of its own before those of the blocks sets `blocks` itself.
     """
 
-    def __init__(self, mechanism: Mechanism, blocks: Iterable[nn.Module] | None = None) -> None:
+    def __init__(self, settings: Settings, blocks: Iterable[nn.Module] | None = None) -> None:
         super().__init__()
-        self.mechanism, self.needs_timestamps = mechanism, mechanism.needs_timestamps
+        self.settings, self.needs_timestamps = settings, settings.needs_timestamps
         if blocks is not None:
             self.blocks = nn.ModuleList(blocks)
 
@@ -135,12 +161,12 @@ class Stack(nn.Module):
 
     def init_state(self, batch_size: int) -> Memory:
         """See `Recommender.init_state`."""
-        if not self.mechanism.causal:
+        if not self.settings.causal:
             raise Unsupported(
-                f"model {self.mechanism.model} takes one event after another only where it looks back alone; "
+                f"model {self.settings.model} takes one event after another only where it looks back alone; "
                 "expected causal: true"
             )
-        like = next(self.parameters()).new_empty(batch_size, 1, self.mechanism.hidden_size)
+        like = next(self.parameters()).new_empty(batch_size, 1, self.settings.hidden_size)
         return (like.new_empty(0, 0),), *(decoding(block).init_state(like) for block in self.blocks)
 
     def step(
@@ -162,7 +188,7 @@ class Stack(nn.Module):
 
     def _check_length(self, length: int) -> None:
         """Raise `ValueError` for more tokens than the stack was built for."""
-        model, most = self.mechanism.model, self.mechanism.seq_len
+        model, most = self.settings.model, self.settings.tokens
         if length > most:
             raise ValueError(f"items hold {length} positions; model {model} was built for at most {most}")
 
@@ -172,7 +198,7 @@ class Stack(nn.Module):
         """What each block takes beside x."""
         self._check_length(x.shape[1])
         # A causal mechanism never looks at the padding on the right, so it is spared the mask.
-        return None if self.mechanism.causal else padding_mask, *self._moments(x, timestamps)
+        return None if self.settings.causal else padding_mask, *self._moments(x, timestamps)
 
     def _moments(self, x: Tensor, timestamps: Tensor | None) -> tuple[Tensor, ...]:
         """The timestamps where the mechanism asks for them, checked; nothing where it does not."""
@@ -180,7 +206,7 @@ class Stack(nn.Module):
             return ()
         expected = f"expected integers of [{x.shape[0]}, {x.shape[1] + 1}]: each event and the request after"
         if timestamps is None:
-            name, model = self.mechanism.name, self.mechanism.model
+            name, model = self.settings.attention, self.settings.model
             raise Unsupported(f"attention {name} needs timestamps and model {model} got none; {expected}")
         if timestamps.shape != (x.shape[0], x.shape[1] + 1):
             raise ValueError(f"timestamps have shape {list(timestamps.shape)}; {expected}")

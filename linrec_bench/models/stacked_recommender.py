@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.models.spec import Recommender
-from linrec_bench.models.stack import Mechanism, Memory, Stack
+from linrec_bench.models.stack import Memory, Settings, Stack
 
 
 class StackedRecommender(Recommender):
@@ -18,9 +18,9 @@ class StackedRecommender(Recommender):
     items: nn.Embedding
     stack: Stack
 
-    def __init__(self, mechanism: Mechanism) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__()
-        self.causal, self.needs_timestamps = mechanism.causal, mechanism.needs_timestamps
+        self.causal, self.needs_timestamps = settings.causal, settings.needs_timestamps
 
     def _embedded(self, items: Int64[Tensor, "B N"]) -> Float[Tensor, "B N D"]:
         embedded: Tensor = self.items(items)

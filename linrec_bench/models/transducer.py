@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from linrec_bench.attention.spec import State
 from linrec_bench.models.blocks import item_table
 from linrec_bench.models.dropout import Dropout
-from linrec_bench.models.stack import Mechanism, Stack, decoding
+from linrec_bench.models.stack import Settings, Stack, decoding
 from linrec_bench.models.stacked_recommender import StackedRecommender
 
 _EPS = 1e-6
@@ -29,10 +30,10 @@ _INIT_STD = 0.02
 class PlacedStack(Stack):
     """Its first block reads dropout(x + P)."""
 
-    def __init__(self, mechanism: Mechanism, blocks: Iterable[nn.Module], *, dropout: float) -> None:
-        super().__init__(mechanism)
-        self.positions = nn.Embedding(mechanism.seq_len, mechanism.hidden_size)
-        self.dropout = Dropout(dropout)
+    def __init__(self, settings: Settings, blocks: Iterable[nn.Module]) -> None:
+        super().__init__(settings)
+        self.positions = nn.Embedding(settings.seq_len, settings.hidden_size)
+        self.dropout = Dropout(settings.dropout)
         self.blocks = nn.ModuleList(blocks)
 
     def enter(self, x: Float[Tensor, "B n D"], start: int) -> Float[Tensor, "B n D"]:
@@ -40,26 +41,32 @@ class PlacedStack(Stack):
         return entered
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TransducerSettings(Settings):
+    """`temperature` divides the cosines; the dropout is that of the mechanism too."""
+
+    temperature: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.temperature > 0:
+            raise ValueError(f"model {self.model}: temperature is {self.temperature}; expected more than 0")
+
+    def params(self) -> dict[str, object]:
+        return {"dropout": self.dropout, **super().params()}
+
+
 class Transducer(StackedRecommender):
     """Embeddings, causal blocks, states of length 1 / `temperature` against items of length 1."""
 
-    def __init__(
-        self,
-        mechanism: Mechanism,
-        blocks: Iterable[nn.Module],
-        *,
-        n_items: int,
-        dropout: float,
-        temperature: float,
-    ) -> None:
-        super().__init__(mechanism)
-        if not temperature > 0:
-            raise ValueError(f"model {mechanism.model}: temperature is {temperature}; expected more than 0")
-        self.items = item_table(mechanism.model, n_items, mechanism.hidden_size)
-        self.stack = PlacedStack(mechanism, blocks, dropout=dropout)
+    def __init__(self, settings: TransducerSettings, blocks: Iterable[nn.Module]) -> None:
+        super().__init__(settings)
+        size = settings.hidden_size
+        self.items = item_table(settings.model, settings.n_items, size)
+        self.stack = PlacedStack(settings, blocks)
         _draw(self.items.weight[1:], _INIT_STD)
-        _draw(self.stack.positions.weight, mechanism.hidden_size**-0.5)
-        self.scale, self.temperature = math.sqrt(mechanism.hidden_size), temperature
+        _draw(self.stack.positions.weight, size**-0.5)
+        self.scale, self.temperature = math.sqrt(size), settings.temperature
 
     def item_embeddings(self) -> Float[Tensor, "V_plus_1 D"]:
         return F.normalize(self.items.weight, dim=-1, eps=_EPS)

@@ -5,7 +5,7 @@ from torch import nn
 from linrec_bench.attention import make_layer, registry
 from linrec_bench.attention.layer import AttentionLayer
 from linrec_bench.models.blocks import Block, Encoder, initialise
-from linrec_bench.models.stack import Mechanism
+from linrec_bench.models.sasrec import SASRecSettings
 
 
 def block(**params):
@@ -55,8 +55,8 @@ def test_a_block_of_softmax_is_the_transformer_layer_of_torch(norm, activation):
 
 
 def encoder(norm, layers=1):
-    mechanism = Mechanism("toy", "softmax", 12, 3, causal=True, seq_len=8, params=None)
-    return Encoder(mechanism, layers=layers, inner_size=20, dropout=0.0, activation="gelu", norm=norm)
+    sizes = {"seq_len": 8, "hidden_size": 12, "heads": 3, "layers": layers, "inner_size": 20}
+    return Encoder(SASRecSettings(n_items=5, dropout=0.0, activation="gelu", norm=norm, **sizes))
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])

@@ -2,9 +2,9 @@ import torch
 import torch.nn.functional as F
 
 from linrec_bench import attention
-from linrec_bench.models.elastic import ElasticBlock, Sizes
+from linrec_bench.models.elastic import ElasticBlock, ElasticSettings
 
-SIZES = Sizes(20, 16, 8, 2, 12, 1, 0.0, "linrec", {}, False)
+SIZES = ElasticSettings(n_items=20, seq_len=16, hidden_size=8, heads=2, inner_size=12, layers=1, dropout=0.0)
 
 
 def test_a_block_follows_its_equations():

@@ -14,7 +14,7 @@ from linrec_bench.case import Case, freeze
 from linrec_bench.data.splits import leave_one_out
 from linrec_bench.measures.instruments.energy_meter import Meter
 from linrec_bench.measures.instruments.ranking_metrics import metrics
-from linrec_bench.models.elastic import Elastic, Sizes
+from linrec_bench.models.elastic import Elastic, ElasticSettings
 from linrec_bench.results.case_table import frame_of
 from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.settings import EvaluationSettings, TrainingSettings
@@ -340,7 +340,7 @@ def test_a_search_is_reported_and_what_it_chooses_is_trained_anew():
     chosen = {row.measure: row.value for row in search if row.measure.startswith("chosen_")}
     assert chosen == {"chosen_hidden_size": 8, "chosen_inner_size": 32, "chosen_layers": 1}
     (size,) = (row.value for row in said if row.measure == "parameters")
-    sizes = Sizes(40, 16, 8, 2, 32, 1, 0.0, "linrec", {}, True)
+    sizes = ElasticSettings(n_items=40, seq_len=16, hidden_size=8, heads=2, inner_size=32, layers=1)
     assert size == sum(weight.numel() for weight in Elastic(sizes).parameters())
     assert set(final(said)) == {"recall@1", "recall@5", "ndcg@1", "ndcg@5", "mrr@1", "mrr@5"}
 

@@ -11,7 +11,7 @@ import pytest
 
 from linrec_bench import cli
 from linrec_bench.commands import verify
-from linrec_bench.results import environment, store
+from linrec_bench.results import environment, stored_runs
 
 SUITE = """\
 title: Tiny
@@ -23,6 +23,10 @@ phases: [forward]
 rounds: 2
 sampling: {seconds: 0.001, min: 2, max: 3}
 """
+
+
+def newest_runs(results):
+    return [runs[-1] for runs in stored_runs.of_root(results)[0].values()]
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def _as_in_a_terminal() -> None:
 
 def test_run_then_plot_leave_every_file_and_a_table(folder, monkeypatch, capfd):
     assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu") == 0
-    (run,) = store.latest_runs(folder / "results")
+    (run,) = newest_runs(folder / "results")
     assert {path.name for path in run.folder.iterdir()} == {
         "cases.jsonl",
         "samples.csv",
@@ -86,7 +90,7 @@ def test_a_card_is_probed_once_for_one_fingerprint(folder, monkeypatch, capfd):
     assert first
     assert call(monkeypatch, *run) == 0
     assert len(probed) == first
-    one, two = (run.folder / "cards.json" for run in store.runs(folder / "results", "tiny"))
+    one, two = (run.folder / "cards.json" for run in stored_runs.of_suite(folder / "results" / "tiny")[0])
     assert one.read_text() == two.read_text()
     # Other code has another fingerprint.
     monkeypatch.setattr(environment, "code_hash", lambda: "other")
@@ -108,7 +112,7 @@ def test_a_finished_run_is_not_resumed_and_only_selects(folder, monkeypatch):
     only = ("--only", "attention=linrec seq_len=16", "--set", "rounds=1", "--device", "cpu")
     assert call(monkeypatch, "run", "tiny.yaml", *only) == 0
     assert call(monkeypatch, "run", "tiny.yaml", *only) == 0
-    runs = store.runs(folder / "results", "tiny")
+    runs = stored_runs.of_suite(folder / "results" / "tiny")[0]
     assert [len(run.finished_trials()) for run in runs] == [2, 2]
 
 
@@ -182,7 +186,7 @@ def test_a_mechanism_of_ones_own_runs_beside_the_others(folder, monkeypatch):
         from linrec_bench import attention
 
         attention.unload_plugins()
-    (run,) = store.latest_runs(folder / "results")
+    (run,) = newest_runs(folder / "results")
     assert set(run.summary()["attention"]) == {"mine"}
     assert "mine.py" in run.environment()["plugins"]
 
@@ -238,7 +242,7 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_finishes(folder):
     )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        found = store.latest_runs(folder / "results")
+        found = newest_runs(folder / "results")
         if found and len(found[0].finished_trials()) >= 2:
             break
         time.sleep(0.05)
@@ -246,11 +250,11 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_finishes(folder):
     _, talk = process.communicate(timeout=120)
     assert process.returncode == 130, talk
     assert "resumes" in talk
-    (run,) = store.latest_runs(folder / "results")
+    (run,) = newest_runs(folder / "results")
     before = run.finished_trials()
     assert 0 < len(before) < 9
     again = subprocess.run(slow, capture_output=True, text=True, timeout=120, check=True)
     assert "resuming" in again.stderr
-    (run,) = store.latest_runs(folder / "results")
+    (run,) = newest_runs(folder / "results")
     assert before < run.finished_trials()
     assert len(run.finished_trials()) == 9

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from linrec_bench.results import store
+from linrec_bench.results import stored_runs
 
 SUITE = """\
 task: recommend
@@ -58,7 +58,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     (folder / "suite.yaml").write_text(SUITE)
     subprocess.run(command(folder, "whole"), check=True, capture_output=True)
-    (run,) = store.runs(folder / "whole", "suite")
+    (run,) = stored_runs.of_suite(folder / "whole" / "suite")[0]
     return run
 
 
@@ -78,7 +78,7 @@ def test_a_training_goes_on_after_the_run_was_ended(tmp_path, whole, how):
     wait_for(lambda: state.exists() and state.stat().st_mtime_ns > first + 300_000_000)
     os.kill(process.pid, how)
     assert process.wait() == (-how if how == signal.SIGKILL else 130)
-    (cut,) = store.runs(tmp_path / "cut", "suite")
+    (cut,) = stored_runs.of_suite(tmp_path / "cut" / "suite")[0]
     assert cut.samples().query("task == 'recommend'").empty
     # The worker has ended with the run: nobody writes to its state any more.
     time.sleep(0.2)
@@ -87,7 +87,7 @@ def test_a_training_goes_on_after_the_run_was_ended(tmp_path, whole, how):
     assert state.stat().st_mtime_ns == last
 
     subprocess.run(command(tmp_path, "cut"), check=True, capture_output=True)
-    assert [run.id for run in store.runs(tmp_path / "cut", "suite")] == [cut.id]
+    assert [run.id for run in stored_runs.of_suite(tmp_path / "cut" / "suite")[0]] == [cut.id]
     pd.testing.assert_frame_equal(decided(cut), decided(whole))
     (one,), (other,) = cut.ranks().values(), whole.ranks().values()
     for name in ("user", "rank", "history"):

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from linrec_bench.cli import app
-from linrec_bench.results import store
+from linrec_bench.results import stored_runs
 
 SUITE = """\
 task: recommend
@@ -35,7 +35,7 @@ def ran(tmp_path_factory):
     (folder / "suite.yaml").write_text(SUITE)
     done = typed("run", folder / "suite.yaml", "--device", "cpu", "--results", folder / "results")
     assert done.exit_code == 0, done.output
-    (run,) = store.runs(folder / "results", "suite")
+    (run,) = stored_runs.of_suite(folder / "results" / "suite")[0]
     return run, done
 
 

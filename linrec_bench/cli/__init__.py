@@ -11,6 +11,7 @@ from importlib import import_module
 import typer
 from typer.core import TyperGroup
 
+from linrec_bench.cli import last_resort
 from linrec_bench.cli.encoding import write_plainly_what_the_encoding_lacks
 
 VERBS = {
@@ -60,10 +61,6 @@ for _verb, _module in VERBS.items():
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one line and exit code 2."""
+    """Entry point: a user's mistake is one line and exit code 2, a fault of the program one line and 70."""
     write_plainly_what_the_encoding_lacks()
-    try:
-        app()
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(last_resort.run(app))

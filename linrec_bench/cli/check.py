@@ -110,7 +110,9 @@ def command(
                 whole=not only,
                 margin=partial(terminal.margin_for, margin, results / CALIBRATION, planned.located.facts),
             )
-        measure = partial(run.measure, planned, root=results, progress=terminal.progress)
+        measure = partial(
+            run.measure, planned, root=results, progress=terminal.progress, on_note=terminal.say
+        )
         checked = check.of_code(
             planned, baseline_use, measure=measure, results=results, budget_s=budget, say=terminal.say
         )

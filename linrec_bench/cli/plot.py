@@ -22,7 +22,9 @@ class Format(StrEnum):
 def command(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="Run folders to draw (default: the newest of every suite).", metavar="RUN"),
+        typer.Argument(
+            help="Folders of runs, suites or results (default: the newest run of every suite).", metavar="RUN"
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the figures (default: `figures` inside each run).")

@@ -14,7 +14,9 @@ from linrec_bench.cli.options import RESULTS, Json, ResultsRoot
 def command(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="Run folders to report (default: the newest of every suite).", metavar="RUN"),
+        typer.Argument(
+            help="Folders of runs, suites or results (default: the newest run of every suite).", metavar="RUN"
+        ),
     ] = None,
     out: Annotated[
         Path | None,

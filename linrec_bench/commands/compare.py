@@ -38,7 +38,7 @@ TIMES_BELONG_TO = (
 """What must be the same for times of two runs to be compared. Versions of code, Python, torch, kernel and
 driver are not in it: whether those made anything slower is what people compare runs for."""
 
-_NOT_ENVIRONMENT = ("schema_version", "run_id", "suite", "fingerprint", "command")
+_NOT_ENVIRONMENT = ("schema_version", "run_id", "suite", "number", "created_utc", "fingerprint", "command")
 
 
 @dataclass(frozen=True)

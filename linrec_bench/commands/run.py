@@ -15,7 +15,7 @@ from linrec_bench.execution.devices import AUTO, ON_CPU, Located, locate
 from linrec_bench.execution.driver import Event, run_jobs
 from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
 from linrec_bench.execution.trial import Executor
-from linrec_bench.results import environment, store
+from linrec_bench.results import environment, store, stored_runs
 from linrec_bench.suite import load, select
 from linrec_bench.suite.expand import Job, expand
 from linrec_bench.suite.schema import Suite
@@ -88,8 +88,11 @@ def start_executor(planned: Plan) -> Executor:
     return executors.start(plugins=planned.plugins, devices=planned.located.names)
 
 
-def open_store(planned: Plan, root: Path, *, fresh: bool, now: datetime) -> tuple[store.Run, int]:
-    """The run to write to, and how many of the planned trials it already holds."""
+def open_store(
+    planned: Plan, root: Path, *, fresh: bool, now: datetime, on_note: Callable[[str], None]
+) -> tuple[store.Run, int]:
+    """The run to write to, and how many of the planned trials it already holds; `on_note` is told of folders
+    among the runs that cannot be read."""
     suite_text = load.resolved_text(planned.suite)
     described = environment.describe(
         device=planned.located.facts,
@@ -102,7 +105,7 @@ def open_store(planned: Plan, root: Path, *, fresh: bool, now: datetime) -> tupl
     cases = [job.case for job in expand(planned.suite, device=planned.device)]
     name = planned.suite.name
     if not fresh:
-        found = store.unfinished(
+        found, notes = stored_runs.unfinished(
             root,
             suite=name,
             suite_text=suite_text,
@@ -110,6 +113,8 @@ def open_store(planned: Plan, root: Path, *, fresh: bool, now: datetime) -> tupl
             fingerprint=str(described["fingerprint"]),
             planned=keys,
         )
+        for note in notes:
+            on_note(note)
         if found is not None:
             return found, len(keys & found.finished_trials())
     return store.create(
@@ -145,11 +150,15 @@ def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
 
 
 def measure(
-    planned: Plan, jobs: Sequence[Job], root: Path, progress: Callable[..., AbstractContextManager[OnEvent]]
+    planned: Plan,
+    jobs: Sequence[Job],
+    root: Path,
+    progress: Callable[..., AbstractContextManager[OnEvent]],
+    on_note: Callable[[str], None],
 ) -> pd.DataFrame:
     """Samples of some jobs of the plan, at least as many rounds as they ask for; finishes an open run."""
     part = replace(planned, jobs=list(jobs))
-    run, done = open_store(part, root, fresh=False, now=datetime.now())
+    run, done = open_store(part, root, fresh=False, now=datetime.now(), on_note=on_note)
     with progress(part, run, done) as on_event:
         execute(part, run, on_event)
     return run.samples()

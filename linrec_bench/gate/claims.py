@@ -13,6 +13,7 @@ from linrec_bench.analysis.claim_verdicts import judge, named
 from linrec_bench.analysis.measurements import Measurements, of_samples, of_summary
 from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, PaperRuling, Ruling, Verdict
 from linrec_bench.gate.questions import EXACT_WORDS, claim_of
+from linrec_bench.results import stored_runs
 from linrec_bench.results.store import Run, StoreError
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.expectation import PaperClaim
@@ -54,17 +55,14 @@ def of_run(run: Run) -> Evidence:
 def of_newest(root: Path, suite: str) -> tuple[Evidence | None, list[str]]:
     """The evidence of the newest run of a suite under `root` that can be read, and what there is to say: its
     folder, and those of newer ones that were left out."""
-    notes: list[str] = []
-    folder = root / suite
-    newest_first = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
-    for path in newest_first:
-        if path.is_dir() and path.name[0] != ".":
-            try:
-                evidence = of_run(Run(path))
-            except StoreError as reason:
-                notes.append(f"{path}: left out: {reason}")
-                continue
-            return evidence, [*notes, f"claims that counts do not answer are ruled on from {path}"]
+    runs, notes = stored_runs.of_suite(root / suite)
+    for run in reversed(runs):
+        try:
+            evidence = of_run(run)
+        except StoreError as reason:
+            notes.append(f"{run.folder}: left out: {reason}")
+            continue
+        return evidence, [*notes, f"claims that counts do not answer are ruled on from {run.folder}"]
     return None, notes
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from linrec_bench.presentation import numbers
 
-_HIDDEN = ("schema_version", "command", "run_id", "suite")
+_HIDDEN = ("schema_version", "command", "run_id", "suite", "number", "created_utc")
 """Told elsewhere in a report."""
 
 

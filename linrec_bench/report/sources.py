@@ -14,6 +14,7 @@ from linrec_bench.analysis.paired_quality import COLUMNS as QUALITY_COLUMNS
 from linrec_bench.analysis.summary import COLUMNS, summarise
 from linrec_bench.case import label
 from linrec_bench.report.cards import CardRow, CardsError, read_cards
+from linrec_bench.results import stored_runs
 from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.rows import COLUMNS as ROW_COLUMNS
 from linrec_bench.results.rows import STATUSES
@@ -22,9 +23,6 @@ from linrec_bench.suite import load
 
 if TYPE_CHECKING:
     from linrec_bench.suite.schema import Suite
-
-_UNREPORTED = ("reference",)
-"""Folders of the results' root that hold no runs of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,33 +52,35 @@ class Source:
 
 
 def gather(folders: Sequence[Path]) -> tuple[list[Source], list[str]]:
-    """What can be read of the named runs, each once, and a note for each that cannot."""
+    """What can be read of the runs in the named folders (of a run, a suite or all results), each once, and a
+    note for each that cannot."""
     found: list[Source] = []
     notes: list[str] = []
-    once: dict[Path, Path] = {}
+    once: dict[Path, Run] = {}
     for folder in folders:
-        once.setdefault(folder.resolve(), folder)
-    for folder in once.values():
         try:
-            found.append(read(Run(folder)))
-        except ValueError as reason:
+            runs, said = stored_runs.at(folder)
+        except StoreError as reason:
             notes.append(f"{folder}: left out: {reason}")
+            continue
+        notes += said
+        for run in runs:
+            once.setdefault(run.folder.resolve(), run)
+    for run in once.values():
+        try:
+            found.append(read(run))
+        except (ValueError, KeyError, TypeError) as reason:
+            notes.append(f"{run.folder}: left out: {reason}")
     return found, notes
 
 
 def newest(results: Path) -> tuple[list[Source], list[str]]:
-    """The newest readable run of every suite under `results`, and a note for each newer one left out."""
+    """The newest readable run of every suite under `results`, and a note for each that was left out."""
     found: list[Source] = []
-    notes: list[str] = []
-    suites = sorted(path for path in results.iterdir() if path.is_dir()) if results.is_dir() else []
-    for suite in suites:
-        if suite.name in _UNREPORTED:
-            continue
-        runs = sorted(
-            (path for path in suite.iterdir() if path.is_dir() and path.name[0] != "."), reverse=True
-        )
-        for folder in runs:
-            sources, said = gather([folder])
+    suites, notes = stored_runs.of_root(results)
+    for runs in suites.values():
+        for run in reversed(runs):
+            sources, said = gather([run.folder])
             found += sources
             notes += said
             if sources:
@@ -191,7 +191,7 @@ def _cards(run: Run, notes: list[str]) -> tuple[CardRow, ...] | None:
     path = run.folder / CARDS
     try:
         return read_cards(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, CardsError, json.JSONDecodeError, UnicodeDecodeError) as reason:
+    except (OSError, CardsError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as reason:
         notes.append(f"{CARDS}: left out: {reason}")
         return None
 

@@ -57,15 +57,19 @@ def canonical(params: Params) -> str:
     return json.dumps(dict(params), sort_keys=True, separators=(",", ":"))
 
 
-def joined(frame: pd.DataFrame, cases: Mapping[str, Case]) -> pd.DataFrame:
+def joined(frame: pd.DataFrame, cases: Mapping[str, Case], *, where: Path = Path()) -> pd.DataFrame:
     """The rows with the columns `CASE_DATA` of their case, by `case_id`; rows of no case have empty ones.
 
     `cases` maps stored identifiers to cases. A later version may have added a field, which gives a stored
-    case another identifier: rows come back under that one. Raises `StoreError` for a row of an unknown case.
+    case another identifier: rows come back under that one. Raises `StoreError`, which names the folder
+    `where`, for a row of an unknown case.
     """
     unknown = set(frame["case_id"].unique()) - cases.keys() - {""}
     if unknown:
-        raise StoreError(f"{CASES}: case {min(unknown)} is not in it, though a row names it; left untouched")
+        lacking = min(map(str, unknown))
+        raise StoreError(
+            f"{where / CASES}: case {lacking} is not in it, though a row names it; left untouched"
+        )
     data = {stored: case_data(case) for stored, case in cases.items()}
     data[""] = dict.fromkeys(CASE_DATA, "") | {"watermark_distance": None}
     ids = frame["case_id"]
@@ -101,7 +105,7 @@ def read_cases(folder: Path) -> dict[str, Case]:
             values = json.loads(line)
             stored = values.pop("case_id")
             found[stored] = Case.from_json(json.dumps(values))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise StoreError(f"{path}:{number}: damaged, not a case ({error}); left untouched") from error
     if len(found) != len(lines):
         raise StoreError(f"{path}: damaged, a case stands there twice; left untouched")

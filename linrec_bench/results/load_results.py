@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from linrec_bench.results.store import ENVIRONMENT, SAMPLES, SUMMARY, Run, StoreError
+from linrec_bench.results import stored_runs
+from linrec_bench.results.store import SAMPLES, Run, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,9 +68,9 @@ def load_results(path: str | os.PathLike[str], *, table: Table = "samples") -> p
 
     if table not in _READERS:
         raise ValueError(f"table {table!r}; expected one of {', '.join(map(repr, _READERS))}")
-    reasons: list[str] = []
     frames: dict[str, pd.DataFrame] = {}
-    for run in find_runs(Path(path)):
+    runs, reasons = stored_runs.at(Path(path))
+    for run in runs:
         try:
             run.environment()
             frame = _READERS[table](run)
@@ -94,32 +95,6 @@ def load_results(path: str | os.PathLike[str], *, table: Table = "samples") -> p
 
 
 _READERS: dict[str, Callable[[Run], pd.DataFrame]] = {"samples": Run.samples, "summary": Run.summary}
-
-
-def find_runs(path: Path) -> list[Run]:
-    """The runs at `path`: itself, those of a suite, or those of every suite but `reference`; by name.
-
-    A folder counts as a run when it holds a file of one, so that damaged ones are found too.
-    """
-    if _is_run(path):
-        return [Run(path)]
-    runs: list[Run] = []
-    for folder in _folders(path):
-        if _is_run(folder):
-            runs.append(Run(folder))
-        elif folder.name != "reference":
-            runs += [Run(inner) for inner in _folders(folder) if _is_run(inner)]
-    return runs
-
-
-def _is_run(path: Path) -> bool:
-    return any((path / name).is_file() for name in (ENVIRONMENT, SAMPLES, SUMMARY))
-
-
-def _folders(path: Path) -> list[Path]:
-    if not path.is_dir():
-        raise StoreError(f"{path}: no such folder; expected that of a run, a suite or all results")
-    return sorted(inner for inner in path.iterdir() if inner.is_dir() and inner.name[0] != ".")
 
 
 def _warn(reasons: Iterable[str]) -> None:

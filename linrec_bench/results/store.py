@@ -21,9 +21,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
@@ -66,7 +66,7 @@ class Run:
             found = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a run's folder") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{path}: damaged, not valid JSON; move the folder away to go on") from error
         version = found.get("schema_version") if isinstance(found, dict) else None
         if version != SCHEMA_VERSION:
@@ -109,7 +109,7 @@ class Run:
     def samples(self) -> pd.DataFrame:
         """Every row of the trials that were closed, typed, with the data of its case (`CASE_DATA`); cut-off
         rows are left out."""
-        return joined(read_samples(self.folder / SAMPLES).frame, self.cases())
+        return joined(read_samples(self.folder / SAMPLES).frame, self.cases(), where=self.folder)
 
     def ranks(self) -> dict[Trial, dict[str, np.ndarray]]:
         """`user`, `rank` and `history` (events before the target) of the test queries of each closed trial
@@ -134,12 +134,18 @@ class Run:
         path = self.folder / SUMMARY
         if not path.is_file():
             raise StoreError(f"{path}: missing; the run is unfinished, finish it with `linrec-bench run`")
-        frame = pd.read_csv(path, dtype={"case_id": str})
+        try:
+            frame = pd.read_csv(path, dtype={"case_id": str})
+        except (OSError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise StoreError(f"{path}: damaged, not a table ({reason}); left untouched") from error
+        if "case_id" not in frame:
+            raise StoreError(f"{path}: damaged, it lacks the column case_id; left untouched")
         # A CSV file cannot tell an empty text from a missing value; in a summary every text is known.
         texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
         empty = {"model", "dataset", "detail", "reason", "kernel", "reference"} & set(frame.columns)
         known = frame.assign(**{c: frame[c].astype(object).fillna("") for c in {*texts, *empty}})
-        return joined(known, self.cases())
+        return joined(known, self.cases(), where=self.folder)
 
     def write_summary(self, summary: pd.DataFrame) -> Path:
         """Replace summary.csv whole; of `CASE_DATA` it holds no more than the distance of a watermark."""
@@ -251,14 +257,22 @@ def create(
         parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{parent}: cannot hold results ({error.strerror})") from error
-    run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    begun = now.astimezone(UTC)
+    run_id = f"{begun:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     temporary = parent / f".{run_id}.partial"
     temporary.mkdir()
     try:
         (temporary / SAMPLES).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
         (temporary / SUITE).write_text(suite_text, encoding="utf-8")
         (temporary / CASES).write_text(text_of(cases), encoding="utf-8")
-        content = {"schema_version": SCHEMA_VERSION, "run_id": run_id, "suite": suite, **environment}
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": run_id,
+            "suite": suite,
+            "number": _next_number(parent),
+            "created_utc": begun.isoformat(timespec="microseconds"),
+            **environment,
+        }
         (temporary / ENVIRONMENT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         final = parent / run_id
         os.rename(temporary, final)
@@ -267,33 +281,14 @@ def create(
     return Run(final)
 
 
-def runs(root: Path, suite: str) -> list[Run]:
-    """The runs of a suite, oldest first; `StoreError` when a folder there is not a run."""
-    folder = root / suite
-    if not folder.is_dir():
-        return []
-    found = [Run(path) for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
-    for run in found:
-        run.environment()
-    return found
-
-
-def unfinished(
-    root: Path, *, suite: str, suite_text: str, cases: Iterable[Case], fingerprint: str, planned: set[Trial]
-) -> Run | None:
-    """The newest run of the same resolved suite on the same environment that lacks planned trials.
-
-    Raises `StoreError` when its stored cases are not those of the suite.
-    """
-    for run in reversed(runs(root, suite)):
-        same = run.environment().get("fingerprint") == fingerprint and run.suite_text() == suite_text
-        if same:
-            if list(run.cases().values()) != list(cases):
-                raise StoreError(
-                    f"{run.folder / CASES}: not the cases of suite {suite}; move the folder away to go on"
-                )
-            return run if planned - run.finished_trials() else None
-    return None
+def _next_number(suite_folder: Path) -> int:
+    """One above the numbers of the runs that are there; those of damaged runs cannot count."""
+    numbers = [0]
+    for path in suite_folder.glob(f"*/{ENVIRONMENT}"):
+        with suppress(StoreError):
+            number = Run(path.parent).environment().get("number")
+            numbers.append(number if isinstance(number, int) else 0)
+    return max(numbers) + 1
 
 
 def cards(root: Path, *, fingerprint: str) -> list[dict[str, object]]:
@@ -314,11 +309,3 @@ def open_run(path: Path) -> Run:
     run.environment()
     read_samples(path / SAMPLES)
     return run
-
-
-def latest_runs(root: Path) -> list[Run]:
-    """The newest run of every suite under `root`; the folder `reference` is not searched."""
-    if not root.is_dir():
-        return []
-    suites = [path for path in sorted(root.iterdir()) if path.is_dir() and path.name != "reference"]
-    return [found[-1] for suite in suites if (found := runs(root, suite.name))]

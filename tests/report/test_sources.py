@@ -87,7 +87,7 @@ def test_an_empty_run_is_named(make_run):
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
-    assert "expected a run's folder" in only_note(tmp_path / "absent")
+    assert "no such folder" in only_note(tmp_path / "absent")
 
 
 def test_rows_without_a_status_are_counted_and_left_out(make_run):

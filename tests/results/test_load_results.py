@@ -10,9 +10,9 @@ import pytest
 
 import linrec_bench
 from linrec_bench.case import Case
-from linrec_bench.results import store
+from linrec_bench.results import store, stored_runs
 from linrec_bench.results.case_table import CASE_DATA
-from linrec_bench.results.load_results import SAMPLE_COLUMNS, NotLoaded, find_runs, load_results
+from linrec_bench.results.load_results import SAMPLE_COLUMNS, NotLoaded, load_results
 from linrec_bench.results.rows import COLUMNS, TRIAL, row_of
 from linrec_bench.results.store import StoreError, Writer
 
@@ -152,4 +152,6 @@ def test_hidden_and_foreign_folders_are_no_runs(tmp_path):
     (tmp_path / "s" / ".20260101.partial" / "samples.csv").write_text("")
     (tmp_path / "notes" / "deep").mkdir(parents=True)
     (tmp_path / "calibration.json").write_text("{}")
-    assert find_runs(tmp_path) == [run]
+    runs, notes = stored_runs.at(tmp_path)
+    assert runs == [run]
+    assert notes == [f"{tmp_path / 'notes' / 'deep'}: left out: not a run"]

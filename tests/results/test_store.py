@@ -106,7 +106,7 @@ def test_a_damaged_environment_is_refused(tmp_path):
     for content, expected in (("{", "not valid JSON"), ('{"schema_version": 99}', "99; expected 2")):
         path.write_text(content)
         with pytest.raises(StoreError, match=expected):
-            store.runs(tmp_path, "s")
+            store.open_run(run.folder)
     path.unlink()
     with pytest.raises(StoreError, match=r"environment\.json: cannot be read"):
         store.open_run(run.folder)
@@ -118,29 +118,6 @@ def test_only_one_process_writes_a_run(tmp_path):
         pass
 
 
-def test_a_run_is_resumed_only_for_the_same_suite_environment_and_open_trials(tmp_path):
-    run = new_run(tmp_path)
-    with Writer(run) as writer:
-        writer.append(rows(round=0))
-
-    def find(fingerprint="f", text="title: T\n", planned=((CASE.id, 0), (CASE.id, 1)), cases=(CASE,)):
-        return store.unfinished(
-            tmp_path,
-            suite="s",
-            suite_text=text,
-            cases=cases,
-            fingerprint=fingerprint,
-            planned=set(planned),
-        )
-
-    assert find() == run
-    assert find(fingerprint="g") is None
-    assert find(text="title: U\n") is None
-    assert find(planned=[(CASE.id, 0)]) is None
-    with pytest.raises(StoreError, match=r"cases\.jsonl: not the cases of suite s"):
-        find(cases=[replace(CASE, seq_len=9)])
-
-
 def test_create_leaves_nothing_half_made(tmp_path):
     with pytest.raises(TypeError):
         store.create(tmp_path, suite="s", suite_text="", cases=[], environment={"x": object()}, now=NOW)
@@ -148,17 +125,6 @@ def test_create_leaves_nothing_half_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot hold results"):
         new_run(tmp_path / "file")
-
-
-def test_the_latest_run_of_every_suite_but_not_the_references(tmp_path):
-    new_run(tmp_path, suite="a")
-    later = store.create(
-        tmp_path, suite="a", suite_text="", cases=[], environment={}, now=datetime(2027, 1, 1, 0, 0, 0)
-    )
-    other = new_run(tmp_path, suite="b")
-    (tmp_path / "reference" / "cpu").mkdir(parents=True)
-    assert store.latest_runs(tmp_path) == [later, other]
-    assert store.latest_runs(tmp_path / "none") == []
 
 
 def test_the_summary_is_replaced_whole(tmp_path):

@@ -1,0 +1,81 @@
+"""What a verb does not handle itself: one line, an exit code, and for a fault of the program a log file."""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import sys
+import tempfile
+import traceback
+import zlib
+from collections.abc import Callable
+
+USAGE, INTERNAL = 2, 70
+"""Exit codes: what was given cannot be used; a fault of the program (EX_SOFTWARE of sysexits.h)."""
+
+_OF_INPUT = (ValueError, OSError, EOFError, csv.Error, zlib.error, RecursionError, OverflowError, MemoryError)
+_LIBRARIES = ("yaml", "pyarrow", "zipfile", "tarfile", "lzma", "_lzma", "pandas", "requests", "urllib3")
+"""Libraries whose own exceptions tell of what they were given."""
+
+
+def run(verb: Callable[[], object]) -> int:
+    """Call the verb; returns the exit code that an exception means, after one line on stderr, else 0."""
+    try:
+        verb()
+    # Whatever it is, a person sees one line.
+    except Exception as error:  # noqa: BLE001
+        if _is_of_input(error):
+            print(f"error: {_sentence(error)}", file=sys.stderr)
+            return USAGE
+        print(f"error: {_internal(error)}", file=sys.stderr)
+        return INTERNAL
+    return 0
+
+
+def _is_of_input(error: Exception) -> bool:
+    return isinstance(error, _OF_INPUT) or type(error).__module__.split(".")[0] in _LIBRARIES
+
+
+def _sentence(error: Exception) -> str:
+    """The error in one line, with the file and what to do where that is known."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        files = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return f"{' -> '.join(files)}: {error.strerror}{_advice(error)}" if files else error.strerror
+    if isinstance(error, MemoryError):
+        return f"the memory of this machine or its limit does not suffice: {text or 'out of memory'}"
+    if isinstance(error, RecursionError):
+        return "a file or an argument is nested too deeply to be read"
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "; expected a file or folder that you may read, or write to"
+    if isinstance(error, FileNotFoundError):
+        return "; expected one that exists"
+    if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError):
+        return "; expected a file in place of a folder, or the reverse"
+    return ""
+
+
+def _internal(error: Exception) -> str:
+    """The fault in one line, after its traceback was written to a file."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(where.filename)}:{where.lineno}"
+    fault = f"{type(error).__name__}: {' '.join(str(error).split())} ({place})"
+    from linrec_bench import __version__
+
+    lines = [
+        f"linrec-bench {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        f"arguments: {sys.argv[1:]}",
+        "".join(traceback.format_exception(error)),
+    ]
+    try:
+        handle, path = tempfile.mkstemp(prefix="linrec-bench-", suffix=".log")
+        with open(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write("\n".join(lines))
+    except OSError as reason:
+        return f"a fault of linrec-bench: {fault}. No log could be written ({reason.strerror})"
+    return f"a fault of linrec-bench: {fault}. Please report it with the file {path}, which has the traceback"

@@ -135,6 +135,8 @@ class Run:
         if not path.is_file():
             raise StoreError(f"{path}: missing; the run is unfinished, finish it with `linrec-bench run`")
         try:
+            if not path.read_bytes().endswith(b"\n"):
+                raise ValueError("its last line is cut off")
             frame = pd.read_csv(path, dtype={"case_id": str})
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())

@@ -33,7 +33,7 @@ CASE_COLUMNS = (
 GRID_POINT = tuple(column for column in CASE_COLUMNS if column not in ("case_id", "attention"))
 """What two mechanisms must share to be compared."""
 
-SEVERITY = ("ok", "skipped", "unsupported", "timeout", "oom", "killed", "error")
+SEVERITY = ("ok", "skipped", "unsupported", "suspect", "timeout", "oom", "killed", "error")
 """Statuses from best to worst. A round skipped because an earlier one failed does not hide the failure."""
 
 DEVICE_TASK = "device"

@@ -102,10 +102,16 @@ class _Driver:
             done: Future[TrialResult] = Future()
             done.set_result(refused)
             return done
-        checkpoint = self.writer.checkpoint(trial.key)
+        work = partial(
+            worker.measure,
+            trial.job,
+            trial.round,
+            checkpoint=self.writer.checkpoint(trial.key),
+            prediction=self.predictions.get(case.id),
+        )
         return self.executor.submit(
             Trial(
-                work=partial(worker.measure, trial.job, trial.round, checkpoint=checkpoint),
+                work=work,
                 seconds=limits.case_seconds,
                 memory_bytes=memory_limit,
             )

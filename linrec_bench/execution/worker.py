@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 
 import torch
@@ -11,22 +12,43 @@ import torch
 from linrec_bench import attention, measures, tasks
 from linrec_bench.attention.backends import choice
 from linrec_bench.attention.ops.block_sizes import blocks_as_on
-from linrec_bench.attention.spec import Unsupported
+from linrec_bench.attention.spec import EAGER, Unsupported
 from linrec_bench.case import Case
+from linrec_bench.execution.audit import Auditor, Suspect, other_work, remembers
 from linrec_bench.execution.schedule import Prediction
+from linrec_bench.execution.seal import seal
 from linrec_bench.measures.device.facts import facts_and_state
 from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.instruments import ceilings
 from linrec_bench.measures.instruments.exact import exact
-from linrec_bench.measures.spec import Reading
+from linrec_bench.measures.spec import Measurable, Reading
 from linrec_bench.suite.expand import Job
 from linrec_bench.tasks import Emit, Report, TaskSpec
+from linrec_bench.tasks.workloads import Workload
+
+AUDIT_SHARE = 0.1
+"""Part of the time of sampling that references may take, in the first round for all of them."""
+
+LEAST_AUDIT_S, LATER_AUDIT_S = 0.2, 0.01
+"""The least seconds of it in the first round, and those of a later one."""
+
+# This module is imported before any plugin.
+_SEAL = seal()
 
 
-def measure(job: Job, round: int, report: Report, *, checkpoint: Path | None = None) -> None:
+def measure(
+    job: Job,
+    round: int,
+    report: Report,
+    *,
+    checkpoint: Path | None = None,
+    prediction: Prediction | None = None,
+) -> None:
     """Take every measure of the job; what does not vary between processes is taken in round 0 alone.
 
     `checkpoint` is the file that a training keeps its state in, and goes on from; without it, it keeps none.
+    `prediction` holds the counts on fake tensors. Raises `Suspect`, when all is reported, if the numbers
+    cannot be believed.
     """
     torch.manual_seed(job.case.seed)
     task = tasks.registry()[job.case.task]
@@ -34,15 +56,41 @@ def measure(job: Job, round: int, report: Report, *, checkpoint: Path | None = N
         _train(task, job, report, checkpoint)
         return
     workload = task.build(job.case)
+    auditor = _auditor(workload, job, round)
+    fastest = inf
     for spec in measures.registry().values():
         if spec.name in job.measures and spec.readings is not None and (round == 0 or not spec.once):
             for reading in spec.readings(workload, job.sampling):
                 _tell(reading, report)
+                fastest = min(fastest, reading.value) if reading.measure == "time" else fastest
     # After the times: the first call, which compiles, is one of them.
     mechanism = attention.registry()[job.case.attention]
     if used := choice.used_kernel(mechanism, dict(job.case.attention_params), workload.call):
         report("kernel", 1, "1", group_by="kernel", group=used)
         workload.reset()
+    faults = list(_SEAL.broken())
+    if auditor is not None and isinstance(workload, Workload):
+        faults += auditor.faults()
+        if round == 0:
+            faults += remembers(workload, fastest)
+        if round == 0 and _shows_operations(job.case):
+            faults += other_work(workload, prediction)
+    if faults:
+        raise Suspect("; ".join(faults))
+
+
+def _auditor(workload: Measurable, job: Job, round: int) -> Auditor | None:
+    """None where no time is measured: nothing else becomes better by cheating."""
+    if not isinstance(workload, Workload) or "time" not in job.measures:
+        return None
+    budget_s = max(LEAST_AUDIT_S, AUDIT_SHARE * job.rounds * job.sampling.seconds)
+    dtype = getattr(torch, job.case.dtype)
+    return Auditor(workload, dtype=dtype, budget_s=LATER_AUDIT_S if round else budget_s)
+
+
+def _shows_operations(case: Case) -> bool:
+    """Whether the operations of a real call are those that were counted: kernels hide theirs."""
+    return case.device == "cpu" and dict(case.attention_params).get("backend", EAGER) == EAGER
 
 
 def _train(task: TaskSpec, job: Job, report: Report, checkpoint: Path | None) -> None:

@@ -31,6 +31,9 @@ class Measurable(Protocol):
     def reset(self) -> Callable[[], None]: ...
 
     @property
+    def inspect(self) -> Callable[[object], None]: ...
+
+    @property
     def attention_modules(self) -> list[nn.Module]: ...
 
     @property

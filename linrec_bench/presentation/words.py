@@ -12,6 +12,7 @@ STATUS = {
     "error": "failed",
     "unsupported": "unsupported",
     "skipped": "skipped",
+    "suspect": "suspect",
 }
 """How a case ended."""
 
@@ -23,6 +24,7 @@ SHORT_STATUS = {
     "oom": "oom",
     "killed": "kill",
     "error": "err",
+    "suspect": "sus",
 }
 """The same for a cell of a narrow table."""
 
@@ -33,6 +35,7 @@ STATUS_VERB = {
     "error": "fails",
     "skipped": "is skipped",
     "unsupported": "is not supported",
+    "suspect": "cannot be believed",
 }
 """The same as what happens to a mechanism."""
 

@@ -9,7 +9,7 @@ from linrec_bench.case import Case
 
 SCHEMA_VERSION = 2
 
-Status = Literal["ok", "oom", "timeout", "killed", "error", "unsupported", "skipped"]
+Status = Literal["ok", "oom", "timeout", "killed", "error", "unsupported", "skipped", "suspect"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
 TRIAL = "trial"

@@ -22,7 +22,9 @@ def build(case: Case) -> Measurable:
     from linrec_bench import attention
     from linrec_bench.tasks.workloads import Workload
     from linrec_bench.tasks.workloads.batch_lengths import rows_of
-    from linrec_bench.tasks.workloads.random_inputs import gate_tensors, random_tokens
+    from linrec_bench.tasks.workloads.fresh_inputs import fresh_tokens
+    from linrec_bench.tasks.workloads.oracles import of_core
+    from linrec_bench.tasks.workloads.random_inputs import gate_tensors
 
     # Any: settings go by name to whatever mechanism is asked for.
     params: dict[str, Any] = dict(case.attention_params)
@@ -30,37 +32,45 @@ def build(case: Case) -> Measurable:
     spec.check_params(params)
     spec.check_direction(causal=case.causal)
     rows, device = rows_of(case), torch.device(case.device)
-    q, k, v, grad_output = random_tokens(case, 4, length=rows.longest)
+    *windows, last = fresh_tokens(case, 4, length=rows.longest)
     tensors = gate_tensors(replace(case, seq_len=rows.longest), spec)
     mask = rows.mask(device)
-    token_bytes = rows.of_tokens(q.nbytes)
+    token_bytes = rows.of_tokens(last.now.nbytes)
     more_bytes = sum(tensor.nbytes for tensor in tensors.values())
 
     def forward() -> torch.Tensor:
+        q, k, v = (window.now for window in windows)
         given = {**params, **tensors}
         return attention.core(case.attention, q, k, v, padding_mask=mask, causal=case.causal, **given)
 
+    def move() -> None:
+        for window in windows:
+            window.move()
+
+    oracle = of_core(case, spec, windows=windows, tensors=tensors, mask=mask, grad_output=last.now)
     if case.phase == "forward":
         # Read q, k, v of events and what comes beside them; write o.
         least = 4 * token_bytes + more_bytes
-        return Workload(torch.inference_mode()(forward), device, minimum_bytes=least, facts=rows.facts)
+        call = torch.inference_mode()(forward)
+        return Workload(call, device, least, reset=move, facts=rows.facts, oracle=oracle)
 
-    inputs = [x for x in (q, k, v, *tensors.values()) if x.is_floating_point()]
-    for tensor in inputs:
-        tensor.requires_grad_()
+    for window in windows:
+        window.differentiate()
+    gates = [x.requires_grad_() for x in tensors.values() if x.is_floating_point()]
 
     def forward_backward() -> object:
         output = forward()
-        output.backward(grad_output)
+        output.backward(last.now)
         return output
 
     def reset() -> None:
-        for tensor in inputs:
+        move()
+        for tensor in gates:
             tensor.grad = None
 
     # Forward as above; backward reads q, k, v, do and writes dq, dk, dv, likewise for the rest.
     least = 11 * token_bytes + 3 * more_bytes
-    return Workload(forward_backward, device, minimum_bytes=least, reset=reset, facts=rows.facts)
+    return Workload(forward_backward, device, least, reset=reset, facts=rows.facts, oracle=oracle)
 
 
 SPEC = TaskSpec(

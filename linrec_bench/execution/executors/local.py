@@ -268,10 +268,13 @@ def _serve_trial(
 
 def _ending(work: Callable[[Report], None], report: Report) -> _Ending:
     from linrec_bench.attention.spec import Unsupported
+    from linrec_bench.execution.audit import Suspect
     from linrec_bench.measures.device.failures import failure
 
     try:
         work(report)
+    except Suspect as reason:
+        return _Ending("suspect", str(reason))
     except Unsupported as reason:
         return _Ending("unsupported", str(reason))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: every failure becomes a row

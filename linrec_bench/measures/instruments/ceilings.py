@@ -104,6 +104,7 @@ class _Probe:
     device: torch.device
     minimum_bytes: int = 0
     reset: Callable[[], None] = lambda: None
+    inspect: Callable[[object], None] = lambda _: None
     attention_modules: list[nn.Module] = field(default_factory=list)
     state_bytes: int | None = None
     facts: Mapping[str, int] = field(default_factory=dict)

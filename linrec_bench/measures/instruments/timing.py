@@ -146,7 +146,8 @@ def _hook(
 def _one_call(
     workload: Measurable, watch: Stopwatch[T], *, before: Callable[[], None]
 ) -> Callable[[], float]:
-    """The seconds of one call; what comes before, the output's end and the reset lie outside of the span."""
+    """The seconds of one call; what comes before, what looks at the output, its end and the reset lie outside
+    of the span."""
 
     def one_call() -> float:
         before()
@@ -154,6 +155,7 @@ def _one_call(
         output = workload.call()
         end = watch.mark()
         seconds = watch.seconds(start, end)
+        workload.inspect(output)
         del output
         workload.reset()
         return seconds

@@ -113,7 +113,7 @@ BODIES = {
         return softmax(q, k, v, causal=causal)
     """,
     "harness-clock": """
-        from linrec_bench.measures.instruments.timing import WallClock
+        from linrec_bench.measures.device.clocks import WallClock
         WallClock.seconds = lambda self, start, end: (end - start) / 100
         return softmax(q, k, v, causal=causal)
     """,

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pandas as pd
@@ -17,6 +17,7 @@ from linrec_bench.declarations import PREDICTED, tasks
 from linrec_bench.execution import devices, schedule, worker
 from linrec_bench.execution.schedule import Ceilings, Pace, Planned, Prediction
 from linrec_bench.execution.trial import Executor, Sample, Trial, TrialResult
+from linrec_bench.measures.device.names import CPU
 from linrec_bench.results.rows import TRIAL, Row, row_of
 from linrec_bench.results.store import Writer
 from linrec_bench.suite.expand import Job
@@ -67,8 +68,13 @@ def run_jobs(
         free_bytes=int(free[0].value),
         failed=dict(zip(failed["case_id"], failed["status"], strict=True)),
     )
-    ceilings = _stored_ceilings(samples) or driver.measure_ceilings(jobs, device)
+    if _stored_ceilings(samples) is None:
+        driver.measure_ceilings(jobs, device)
+        samples = writer.run.samples()
+    ceilings = _stored_ceilings(samples)
     driver.pace = Pace(ceilings) if ceilings else None
+    for dtype in {job.case.dtype for job in jobs}:
+        driver.ceilings[dtype] = _stored_ceilings(samples, dtype)
     waiting = deque(schedule.remaining(schedule.order(jobs), writer.run.finished_trials()))
     running: dict[Future[TrialResult], Planned] = {}
     while waiting or running:
@@ -91,6 +97,7 @@ class _Driver:
     free_bytes: int
     failed: dict[str, str]
     pace: Pace | None = None
+    ceilings: dict[str, Ceilings | None] = field(default_factory=dict)
     predictions: dict[str, Prediction | None] = field(default_factory=dict)
 
     def begin(self, trial: Planned) -> Future[TrialResult]:
@@ -144,11 +151,26 @@ class _Driver:
                 samples += predicted_samples(trial.job, prediction)
             if self.pace and call_seconds is not None:
                 self.pace.learn(case, prediction, call_seconds)
+            result = self._believed(case, result, prediction, call_seconds)
         if result.status != "ok":
             self.failed.setdefault(case.id, result.status)
         rows = _rows(trial, samples, result, run_id=self.writer.run.id, suite=self.suite)
         self.writer.append(rows, result.artefacts)
         return Event(trial, result, call_seconds)
+
+    def _believed(
+        self, case: Case, result: TrialResult, prediction: Prediction, call_seconds: float | None
+    ) -> TrialResult:
+        """The result; suspect where it beats the ceilings of the device for its data type.
+
+        A CPU emulates products of half types, so that mechanisms which compute in float32 beat them.
+        """
+        emulated = case.device == CPU and case.dtype not in ("float32", "float64")
+        ceilings = None if emulated else self.ceilings.get(case.dtype)
+        if result.status != "ok" or call_seconds is None or ceilings is None:
+            return result
+        beaten = ceilings.beaten_by(prediction, call_seconds)
+        return replace(result, status="suspect", detail=beaten) if beaten else result
 
     def _predict(self, case: Case) -> Prediction | None:
         if case.id not in self.predictions:
@@ -157,7 +179,7 @@ class _Driver:
             self.predictions[case.id] = None if prediction is not None and prediction.error else prediction
         return self.predictions[case.id]
 
-    def measure_ceilings(self, jobs: Sequence[Job], device: str) -> Ceilings | None:
+    def measure_ceilings(self, jobs: Sequence[Job], device: str) -> None:
         """Measure what the device can do, and store it."""
         dtypes = tuple(dict.fromkeys(job.case.dtype for job in jobs))
         work = partial(worker.measure_ceilings, device, dtypes)
@@ -196,7 +218,6 @@ class _Driver:
             for sample in (*result.samples, closing)
         ]
         self.writer.append(rows)
-        return _stored_ceilings(self.writer.run.samples())
 
 
 def predicted_samples(job: Job, prediction: Prediction) -> list[Sample]:
@@ -241,8 +262,11 @@ def _rows(
     return [*rows, closing]
 
 
-def _stored_ceilings(samples: pd.DataFrame) -> Ceilings | None:
+def _stored_ceilings(samples: pd.DataFrame, dtype: str | None = None) -> Ceilings | None:
+    """Those of a data type, or the medians over all."""
     device = samples[samples["task"] == DEVICE_TASK]
+    if dtype is not None:
+        device = device[device["group"] == dtype]
     medians = device.groupby("measure")["value"].median()
     if not {"copy_bandwidth", "matmul_rate"} <= set(medians.index):
         return None

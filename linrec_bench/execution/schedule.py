@@ -18,6 +18,10 @@ _CALLS_BESIDE_SAMPLES = 4
 """Calls of a trial that yield no time sample: warm-up, the memory pass and its own warm-up."""
 
 
+FAR_BEYOND_PRODUCTS, FAR_BEYOND_COPIES = 10, 40
+"""A call that is so many times faster than the ceilings allow cannot have been made."""
+
+
 @dataclass(frozen=True)
 class Planned:
     """One trial: a job in one round, in a process of its own."""
@@ -85,6 +89,23 @@ class Ceilings:
         return max(
             prediction.flops / self.matmul_rate,
             prediction.minimum_bytes / self.copy_bandwidth,
+        )
+
+    def beaten_by(self, prediction: Prediction, call_seconds: float) -> str | None:
+        """Why a call that mixes tokens cannot have taken as little as `call_seconds`; None where it can.
+
+        The ceilings are those of one large product and of a copy through memory. Caches are faster than
+        memory, and kernels may leave out what a causal form does not need, so they are beaten by far only.
+        """
+        arithmetic = prediction.flops / self.matmul_rate / FAR_BEYOND_PRODUCTS
+        traffic = prediction.minimum_bytes / self.copy_bandwidth / FAR_BEYOND_COPIES
+        least = max(arithmetic, traffic) if prediction.flops else 0.0
+        if call_seconds >= least:
+            return None
+        return (
+            f"a call took {call_seconds:.1e} s, less than {least:.1e} s, by which it would be "
+            f"{FAR_BEYOND_PRODUCTS} times faster than the products that this device was measured to make, or "
+            f"{FAR_BEYOND_COPIES} times faster than its copies: a fault of the measurement"
         )
 
 

@@ -19,6 +19,7 @@ from linrec_bench.execution.schedule import Prediction
 from linrec_bench.execution.seal import seal
 from linrec_bench.measures.device.facts import facts_and_state
 from linrec_bench.measures.device.lookup import device_of
+from linrec_bench.measures.device.names import CPU
 from linrec_bench.measures.instruments import ceilings
 from linrec_bench.measures.instruments.exact import exact
 from linrec_bench.measures.spec import Measurable, Reading
@@ -89,8 +90,10 @@ def _auditor(workload: Measurable, job: Job, round: int) -> Auditor | None:
 
 
 def _shows_operations(case: Case) -> bool:
-    """Whether the operations of a real call are those that were counted: kernels hide theirs."""
-    return case.device == "cpu" and dict(case.attention_params).get("backend", EAGER) == EAGER
+    """Whether the operations of a real call can be watched and are those that were counted: kernels of
+    backends and of accelerators hide theirs, and so does a core that runs on some devices only."""
+    eager = dict(case.attention_params).get("backend", EAGER) == EAGER
+    return eager and case.device == CPU and attention.registry()[case.attention].refusal is None
 
 
 def _train(task: TaskSpec, job: Job, report: Report, checkpoint: Path | None) -> None:

@@ -40,7 +40,7 @@ SAMPLE_COLUMNS = {
     "round": "process that took the sample, 0 for the first",
     "repeat": "number of the sample within its process, or of the epoch",
     "value": "the raw sample; empty where the status is not ok",
-    "status": "ok oom timeout killed error unsupported skipped; of a `trial` row: how the trial ended",
+    "status": "ok oom timeout killed error unsupported skipped suspect; of a `trial` row: how it ended",
     "detail": "why, or how",
 }
 """Every column of samples.csv and its meaning."""

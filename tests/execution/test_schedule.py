@@ -78,3 +78,16 @@ def test_time_is_predicted_from_the_nearest_measured_case_of_the_same_mechanism(
         "predicted to take 56 s (from seq_len 8); the limit is 50 s",
     )
     assert skip_reason(job(seq_len=16), large, pace=pace, memory_limit_bytes=2**40) is None
+
+
+def test_only_what_is_far_beyond_the_ceilings_is_beaten():
+    ceilings = Ceilings(copy_bandwidth=1e9, matmul_rate=1e9)
+    product = Prediction(flops=10**9, minimum_bytes=1)
+    # One second at the ceiling: a tenth of it is the limit.
+    assert ceilings.beaten_by(product, 0.101) is None
+    assert "10 times faster than the products" in ceilings.beaten_by(product, 0.099)
+    moved = Prediction(flops=1, minimum_bytes=10**9)
+    assert ceilings.beaten_by(moved, 0.026) is None
+    assert "40 times faster than its copies" in ceilings.beaten_by(moved, 0.024)
+    # A view of an input costs nothing.
+    assert ceilings.beaten_by(Prediction(minimum_bytes=10**9), 1e-9) is None

@@ -89,7 +89,9 @@ def test_core_gradients_and_their_reset(recorder):
     workload.reset()
     assert q.grad is k.grad is v.grad is None
     workload.call()
-    assert torch.equal(v.grad, sent)
+    _, _, other, *_ = recorder.calls[1]
+    assert torch.equal(other.grad, sent)
+    assert not torch.equal(other, v)
 
 
 def test_layer_gradients_and_their_reset(recorder):
@@ -143,3 +145,28 @@ def test_runs_on_fake_tensors_of_any_size(recorder, task, phase, dtype):
         output = workload.call()
         assert output.shape[-2] == 2**24
         workload.reset()
+
+
+@both_tasks
+@pytest.mark.parametrize("phase", ["forward", "forward_backward"])
+def test_no_call_has_the_numbers_or_the_memory_of_another(recorder, task, phase):
+    workload = BUILDERS[task](case(task, phase))
+    # More calls than the store of a window has moves.
+    calls = 2100
+    for _ in range(calls):
+        workload.call()
+        workload.reset()
+    tokens = [(q, k, v) for q, k, v, *_ in recorder.calls]
+    assert len({tuple(x.detach().numpy().tobytes() for x in qkv) for qkv in tokens}) == calls
+    if task == "core":
+        assert len({q.data_ptr() for q, *_ in tokens}) == calls
+
+
+def test_the_oracle_can_show_the_last_inputs_again(recorder):
+    workload = core.build(case(phase="forward_backward"))
+    workload.call()
+    workload.reset()
+    workload.oracle.again()
+    workload.call()
+    (q, k, v, *_), (same_q, same_k, same_v, *_) = recorder.calls
+    assert (q is same_q, k is same_k, v is same_v) == (True, True, True)

@@ -43,7 +43,8 @@ class Window:
         self._last = self.now
 
     def move(self) -> None:
-        """Let `now` be numbers that it never was."""
+        """Let `now` be numbers that it never was; the gradient of the tensor before is dropped."""
+        self.now.grad = None
         self._last = self.now
         self._moved += 1
         if self._moved > MOVES:
@@ -52,9 +53,8 @@ class Window:
         self.now = self._cut()
 
     def back(self) -> None:
-        """Let `now` be the tensor that it was before the last move, without its gradient."""
+        """Let `now` be the tensor that it was before the last move."""
         self.now = self._last
-        self.now.grad = None
 
     def differentiate(self) -> None:
         """Let `now`, and all that come after it, take gradients."""
@@ -69,7 +69,9 @@ class Window:
     def _drawn(self) -> Tensor:
         if self._generator is None:
             seed, lines = self._seed
-            self._generator = torch.Generator(self._store.device).manual_seed(2**32 * lines + seed)
+            # Far from small numbers: a generator of the same seed elsewhere would give the same stream.
+            far = (seed + 1) * 2_654_435_761 + lines
+            self._generator = torch.Generator(self._store.device).manual_seed(far)
         size, like = self._store.shape, self._store
         return torch.randn(size, dtype=like.dtype, device=like.device, generator=self._generator)
 

@@ -114,7 +114,7 @@ class _Driver:
             trial.job,
             trial.round,
             checkpoint=self.writer.checkpoint(trial.key),
-            prediction=self.predictions.get(case.id),
+            prediction=self.predictions.get(trial.job.case.id),
         )
         return self.executor.submit(
             Trial(

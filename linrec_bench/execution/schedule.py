@@ -44,7 +44,8 @@ class Prediction:
     """What is known of a case before it runs: exact counts on fake tensors, or why there are none.
 
     `operations` are the FLOPs of products and one for each element that anything else touches; `facts` are
-    those of the workload, such as the events of its batch. `unsupported` says why the case cannot run,
+    those of the workload, such as the events of its batch. `beyond_live_bytes` is what the process may take
+    beyond live tensors: scratch of kernels and holes of the heap. `unsupported` says why the case cannot run,
     `error` what its code raised on fake tensors.
     """
 
@@ -55,6 +56,7 @@ class Prediction:
     minimum_bytes: int = 0
     state_bytes: int | None = None
     setup_bytes: int = 0
+    beyond_live_bytes: int = 0
     facts: Mapping[str, int] = field(default_factory=dict, hash=False)
     unsupported: str = ""
     error: str = ""
@@ -66,8 +68,9 @@ class Prediction:
 
     @property
     def needed_bytes(self) -> int:
-        """Inputs and outputs beside the peak of what a call holds in between, or what building them needs."""
-        return max(self.peak_live_bytes + self.minimum_bytes, self.setup_bytes)
+        """Inputs and outputs beside the peak of what a call holds in between, tensors or not, or what
+        building them needs."""
+        return max(self.peak_live_bytes + self.beyond_live_bytes + self.minimum_bytes, self.setup_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)

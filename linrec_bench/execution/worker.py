@@ -21,7 +21,8 @@ from linrec_bench.measures.device.facts import facts_and_state
 from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.device.names import CPU
 from linrec_bench.measures.instruments import ceilings
-from linrec_bench.measures.instruments.exact import exact
+from linrec_bench.measures.instruments.exact import Exact, exact
+from linrec_bench.measures.instruments.kernel_scratch import heap_holes
 from linrec_bench.measures.spec import Measurable, Reading
 from linrec_bench.suite.expand import Job
 from linrec_bench.tasks import Emit, Report, TaskSpec
@@ -137,8 +138,14 @@ def predict(case: Case) -> Prediction | None:
         minimum_bytes=counted.minimum_bytes,
         state_bytes=counted.state_bytes,
         setup_bytes=counted.setup_bytes,
+        beyond_live_bytes=_beyond_live(counted) if torch.device(case.device).type == "cpu" else 0,
         facts=counted.facts,
     )
+
+
+def _beyond_live(counted: Exact) -> int:
+    with_scratch = counted.peak_with_scratch_bytes
+    return with_scratch - counted.peak_live_bytes + heap_holes(with_scratch)
 
 
 def accelerator_kind() -> str | None:

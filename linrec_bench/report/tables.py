@@ -49,6 +49,11 @@ def _cost_columns(rows: pd.DataFrame) -> list[Column]:
             meaning="peak memory, counted before the run",
         ),
         Column("memory ratio", _plain("memory_ratio", say.ratio)),
+        Column(
+            "process peak",
+            _plain("peak_process_bytes", say.memory),
+            meaning="CPU: with what kernels take for themselves and the heap does not give back",
+        ),
         Column("of ceiling", _plain("ceiling_share", say.percent), meaning="share of what the device can do"),
         Column("energy", _plain("energy_j", say.energy)),
         Column("attention share", _plain("attention_share", say.percent), meaning="of the time of a call"),

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from linrec_bench.attention.ops.autograd import Context
+from linrec_bench.measures.instruments import kernel_scratch
 
 FEWEST = 8
 """Rows that are summed one after another, without groups."""
@@ -70,8 +71,7 @@ def sums_beyond(
     return (sums[:, :, 1:], sums[:, :, -1].clone()) if own else (sums[:, :, :-1], sums[:, :, -1])
 
 
-# One operation to whoever counts, as `cumsum` is: how the rows are grouped is no part of a mechanism. Its
-# workspace is a sum a group.
+# One operation to whoever counts, as `cumsum` is: how the rows are grouped is no part of a mechanism.
 @torch.library.custom_op("linrec_bench::sums_in_groups", mutates_args=())
 def _in_groups(parts: Tensor, first: Tensor, backwards: bool, own: bool) -> tuple[Tensor, Tensor]:
     out, last = _results(parts, first, backwards, own)
@@ -85,10 +85,29 @@ def _results(parts: Tensor, first: Tensor, backwards: bool, own: bool) -> tuple[
     return parts.new_empty(parts.shape), first.new_empty(first.shape)
 
 
+def _scratch_bytes(parts: Tensor, *_: object) -> int:
+    """The sums of groups, those before them, and one row a level to carry on with."""
+    rows = parts.shape[2]
+    return _scratch_rows(rows) * (parts.numel() // rows) * parts.element_size()
+
+
+def _scratch_rows(rows: int) -> int:
+    group = _group(rows)
+    return 1 if group == 1 else 2 * (rows // group) + _scratch_rows(rows // group) + (rows % group > 0)
+
+
+kernel_scratch.register(torch.ops.linrec_bench.sums_in_groups.default, _scratch_bytes)
+
+
+def _group(rows: int) -> int:
+    """Rows of a group."""
+    return 1 if rows <= FEWEST else min(isqrt(rows), LARGEST_GROUP)
+
+
 def _fill(out: Tensor, parts: Tensor, first: Tensor, *, backwards: bool, own: bool = False) -> Tensor:
     """Write the sums to `out`; return the last, which includes all parts."""
     length = parts.shape[2]
-    group = 1 if length <= FEWEST else min(isqrt(length), LARGEST_GROUP)
+    group = _group(length)
     chain = partial(_chain, backwards=backwards, own=own)
     # What does not fill a group comes last in the direction of the sum.
     rest = length % group

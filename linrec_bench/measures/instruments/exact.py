@@ -29,7 +29,8 @@ from linrec_bench.measures.spec import Measurable
 class Exact:
     """Counts of one call: the same on every machine, and on every run.
 
-    flops and elements as in `flops.Work`; peak_live_bytes beyond the inputs; saved_bytes the most that
+    flops and elements as in `flops.Work`; peak_live_bytes beyond the inputs, and peak_with_scratch_bytes with
+    what kernels of this machine take for themselves (by threads) besides; saved_bytes the most that
     autograd holds for the backward pass; minimum_bytes what any implementation must move; state_bytes what
     decoding carries from event to event, None where nothing is decoded; setup_bytes the peak of live bytes
     while the workload is built, 0 where that is not seen; facts are those of the workload.
@@ -42,6 +43,7 @@ class Exact:
     minimum_bytes: int
     state_bytes: int | None = None
     setup_bytes: int = field(default=0, compare=False)
+    peak_with_scratch_bytes: int = field(default=0, compare=False)
     facts: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
@@ -78,5 +80,6 @@ def tally(workload: Measurable, *, repeats: bool = False) -> Exact:
         saved.peak,
         workload.minimum_bytes,
         workload.state_bytes,
+        peak_with_scratch_bytes=live.peak_with_scratch,
         facts=workload.facts,
     )

@@ -20,6 +20,7 @@ from torch._ops import OpOverload
 from torch.autograd.graph import saved_tensors_hooks
 
 from linrec_bench.measures.device.lookup import device_of
+from linrec_bench.measures.instruments.kernel_scratch import scratch_bytes
 from linrec_bench.measures.instruments.operations import Watch, collector_paused, tensors
 from linrec_bench.measures.spec import Measurable, Reading
 
@@ -30,6 +31,8 @@ _RESET_PEAK = "5"
 class LiveBytes:
     """Bytes of the tensor storages that the operations of a `Watch` create: `current` and their `peak`.
 
+    `peak_with_scratch` adds to the storages what a kernel is known to take for itself (`kernel_scratch`).
+
     Storages count once, however many tensors share them, from the operation that made them until they
     die, also after the watch. What existed before counts nothing, even when written to. Real and fake
     tensors give the same figures. Reference cycles must not be collected meanwhile for the figures to be
@@ -39,6 +42,7 @@ class LiveBytes:
     def __init__(self) -> None:
         self.current = 0
         self.peak = 0
+        self.peak_with_scratch = 0
         self._sizes: dict[int, int] = {}
 
     def size_of(self, tensor: Tensor) -> int:
@@ -62,6 +66,7 @@ class LiveBytes:
             if address in self._sizes or address not in given:
                 self._record(address, tensor.untyped_storage())
         self.peak = max(self.peak, self.current)
+        self.peak_with_scratch = max(self.peak_with_scratch, self.current + scratch_bytes(func, args))
 
     def _record(self, address: int, storage: torch.UntypedStorage) -> None:
         if address not in self._sizes:

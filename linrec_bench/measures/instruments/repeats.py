@@ -40,6 +40,7 @@ class _Block:
     flops: int
     elements: int
     live: int
+    with_scratch: int
     saved: int
     tree: pytree.TreeSpec
     results: tuple[object, ...]
@@ -96,7 +97,8 @@ class Repeats:
         work, live, saved = self._work, self._live, self._saved
         flops, elements = work.flops, work.elements
         alive, held, peak_alive, peak_held = live.current, saved.current, live.peak, saved.peak
-        live.peak, saved.peak = alive, held
+        with_scratch = live.peak_with_scratch
+        live.peak, live.peak_with_scratch, saved.peak = alive, alive, held
         out = function(*inputs)
         leaves, tree = pytree.tree_flatten(out)
         storages: dict[int, int] = {}
@@ -104,12 +106,14 @@ class Repeats:
             flops=work.flops - flops,
             elements=work.elements - elements,
             live=live.peak - alive,
+            with_scratch=live.peak_with_scratch - alive,
             saved=saved.peak - held,
             tree=tree,
             results=tuple(_describe(leaf, storages) for leaf in leaves),
             storages=tuple(storages.values()),
         )
         live.peak, saved.peak = max(live.peak, peak_alive), max(saved.peak, peak_held)
+        live.peak_with_scratch = max(live.peak_with_scratch, with_scratch)
         # All that is left of the block must be its results, in storages of their own.
         alone = not storages.keys() & given.keys() and live.current - alive == sum(storages.values())
         self._known[form] = block if alone and saved.current == held else None
@@ -118,7 +122,9 @@ class Repeats:
     def _repeat(self, block: _Block) -> object:
         self._work.flops += block.flops
         self._work.elements += block.elements
-        self._live.peak = max(self._live.peak, self._live.current + block.live)
+        live = self._live
+        live.peak = max(live.peak, live.current + block.live)
+        live.peak_with_scratch = max(live.peak_with_scratch, live.current + block.with_scratch)
         self._saved.peak = max(self._saved.peak, self._saved.current + block.saved)
         return pytree.tree_unflatten(list(_made(block)), block.tree)
 

@@ -90,9 +90,10 @@ def account(case: Case) -> Account:
     build = tasks.registry()[case.task].build
     assert build is not None, case.task
     fake, workload = exact(case, build), build(case)
-    real = tally(workload)
+    # The first call may compile, which is not the case's work.
     workload.call()
     workload.reset()
+    real = tally(workload)
     with collector_paused():
         # What a call returns would be alive beside the first tensors of the next.
         found = allocated(lambda: (workload.call(), None)[1])

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.crossover import crossover
-from linrec_bench.analysis.intervals import Array, median_interval, ratio_interval
+from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
 from linrec_bench.analysis.polynomial import polynomial
-from linrec_bench.analysis.scaling import exact_exponent, fit_scaling
+from linrec_bench.analysis.scaling import FEWEST_LENGTHS, Scaling, exact_exponent, fit_scaling
 from linrec_bench.analysis.seeds import mean_and_half_width
 from linrec_bench.analysis.verdict import NO_BASIS, Basis, Found, no_number
 from linrec_bench.declarations import trainings
@@ -36,7 +36,8 @@ def exponent(curve: pd.DataFrame, measure: str, values: Values) -> Found:
     """The exponent of N over the cases of one curve; of counts that follow a polynomial, its degree."""
     found = {int(c["seq_len"]): values[key(c)] for _, c in curve.iterrows() if key(c) in values}
     if len(found) < 2:
-        return no_number("few_lengths", measure=measure, lengths=len(found), **_first_failure(curve))
+        ended = _first_failure(curve)
+        return no_number("few_lengths", measure=measure, lengths=len(found), needed=2, **ended)
     if measure in EXACT_MEASURES:
         counts = {n: int(np.median(_pooled(rounds))) for n, rounds in found.items()}
         if not any(counts.values()):
@@ -46,9 +47,21 @@ def exponent(curve: pd.DataFrame, measure: str, values: Values) -> Found:
             return _exact(followed.degree, Basis("polynomial", {"polynomial": str(followed)}))
         return _exact(exact_exponent(counts), Basis("two_largest"))
     fit = fit_scaling({n: list(rounds.values()) for n, rounds in found.items()})
-    if fit.exponent is None:
-        return no_number("no_fit", reason=fit.reason)
-    return Found(fit.exponent, fit.low, fit.high, Basis("fit", {"form": fit.form}))
+    if fit.reason == "few_lengths":
+        return no_number("few_lengths", measure=measure, lengths=len(found), needed=FEWEST_LENGTHS)
+    # Ends decide whether or not they leave a number to state.
+    at = math.nan if fit.exponent is None else fit.exponent
+    return Found(at, fit.low, fit.high, Basis(fit.reason or "fit", _growth(fit)))
+
+
+def _growth(fit: Scaling) -> dict[str, str | int | tuple[float, ...]]:
+    """The form that fits best, and the local slopes between the lengths, as facts of a basis."""
+    lengths = [slope.shorter for slope in fit.slopes] + [slope.longer for slope in fit.slopes[-1:]]
+    return {
+        "form": fit.form,
+        "lengths": tuple(map(float, lengths)),
+        "slopes": tuple(slope.value for slope in fit.slopes),
+    }
 
 
 def value(cases: pd.DataFrame, measure: str, values: Values) -> Found:
@@ -61,15 +74,14 @@ def value(cases: pd.DataFrame, measure: str, values: Values) -> Found:
     if len(known) > 1 or cases.iloc[0]["task"] in trainings():
         by_seed = np.array([np.median(_pooled(rounds)) for rounds in known])
         mean, half = mean_and_half_width(by_seed)
-        basis = Basis("seeds", {"seeds": len(known)})
-        return _exact(mean, basis) if len(known) == 1 else Found(mean, mean - half, mean + half, basis)
+        # The half width over one seed is unknown.
+        return Found(mean, mean - half, mean + half, Basis("seeds", {"seeds": len(known)}))
     (rounds,) = known
+    basis = Basis("rounds", {"rounds": len(rounds)})
     if min(samples.min() for samples in rounds.values()) <= 0:
-        return _exact(float(np.median(_pooled(rounds))))
-    median = median_interval(list(rounds.values()))
-    if math.isnan(median.low):
-        return _exact(median.value, Basis("one_sample"))
-    return Found(median.value, median.low, median.high, Basis("rounds", {"rounds": median.rounds}))
+        mean, half = mean_and_half_width(np.array([np.median(samples) for samples in rounds.values()]))
+        return Found(mean, mean - half, mean + half, basis)
+    return _over_rounds(median_interval(list(rounds.values())), basis)
 
 
 def ratio(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
@@ -85,14 +97,20 @@ def ratio(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) 
         return no_number("not_positive", measure=measure)
     if len(mine) == len(theirs) == 1:
         paired = ratio_interval(*(next(iter(side.values())) for side in (mine, theirs)))
-        basis = Basis("paired_rounds", {"rounds": paired.rounds})
-        return Found(paired.value, paired.low, paired.high, basis)
+        return _over_rounds(paired, Basis("paired_rounds", {"rounds": paired.rounds}))
     logs = [math.log(a / b) for a, b in _seed_pairs(mine, theirs)]
     mean, half = mean_and_half_width(np.array(logs))
     if len(logs) < 2:
         return Found(math.exp(mean), math.nan, math.nan, Basis("few_seeds", {"measure": measure}))
     at, low, high = (math.exp(end) for end in (mean, mean - half, mean + half))
     return Found(at, low, high, Basis("paired_seeds", {"seeds": len(logs)}))
+
+
+def _over_rounds(found: Interval, basis: Basis) -> Found:
+    """Without ends where they are not over processes: one does not tell how much these vary."""
+    if found.over != "rounds":
+        return Found(found.value, math.nan, math.nan, basis)
+    return Found(found.value, found.low, found.high, basis)
 
 
 def difference(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
@@ -108,26 +126,31 @@ def crossovers(summary: pd.DataFrame, measure: str, *, own: str, other: str) -> 
     """From which length on `own` costs less than `other` (both labels), for each line of a summary.
 
     A mechanism that costs less at every length does so from the shortest measured one, or from before it;
-    one that never does may still do so beyond the longest: its interval has no upper end.
+    one that costs more at the longest may still cost less beyond it: its interval has no upper end.
     """
     cost = COST_OF.get(measure, measure)
     if cost not in summary:
         return []
-    found = []
-    for _, line in crossover(summary, challenger=own, incumbent=other, cost=cost).iterrows():
-        high = math.inf if math.isnan(line["seq_len_high"]) else float(line["seq_len_high"])
-        if line["outcome"] == "never":
-            # Beyond the longest length, not at it.
-            beyond = math.nextafter(float(line["longest"]), math.inf)
-            low = beyond if math.isnan(line["seq_len_low"]) else float(line["seq_len_low"])
-            at = Found(math.inf, low, math.inf, Basis("never_crosses", {"longest": int(line["longest"])}))
-        elif line["outcome"] == "always":
-            basis = Basis("always_crosses", {"shortest": int(line["shortest"])})
-            at = Found(float(line["shortest"]), 0.0, high, basis)
-        else:
-            at = Found(round(float(line["seq_len"])), float(line["seq_len_low"]), high)
-        found.append((line, at))
-    return found
+    table = crossover(summary, challenger=own, incumbent=other, cost=cost)
+    return [(line, _crossing(line)) for _, line in table.iterrows()]
+
+
+def _crossing(line: pd.Series) -> Found:
+    """The length from which the order is that of the longest, where that is "less"."""
+    shortest, longest = int(line["shortest"]), int(line["longest"])
+    if line["last"] > 0:
+        # Beyond the longest length, not at it.
+        beyond = math.nextafter(longest, math.inf)
+        return Found(math.inf, beyond, math.inf, Basis("never_crosses", {"longest": longest}))
+    if line["outcome"] == "always":
+        return Found(shortest, 0.0, shortest, Basis("always_crosses", {"shortest": shortest}))
+    low, high = float(line["seq_len_low"]), float(line["seq_len_high"])
+    if line["last"] == 0:
+        facts = {"rounds": int(line["rounds"])}
+        return Found(math.nan, 0.0, math.inf, Basis("no_order_shown", facts))
+    if math.isnan(low):
+        return Found(round(high), 0.0, high, Basis("crosses_by", {"since": int(line["since"])}))
+    return Found(round(float(line["seq_len"])), low, high)
 
 
 def key(case: pd.Series) -> tuple[str, str]:

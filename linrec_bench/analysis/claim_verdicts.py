@@ -5,6 +5,7 @@ A claim is undecided when the interval of what was measured reaches over its bou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -81,6 +82,8 @@ def _times_of_summary(claim: Claim, summary: pd.DataFrame, column: str) -> list[
     found = []
     for _, row in rows.iterrows():
         at, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
+        if row["rounds"] < 2:
+            low = high = math.nan
         known = Found(at, low, high, Basis("rounds", {"rounds": int(row["rounds"])}))
         found.append(verdict(claim, place(row.to_frame().T), known))
     return found
@@ -155,7 +158,16 @@ def verdict(claim: Claim, where: Place, found: Found, decided: Answer | None = N
 
 def _exponent(claim: Claim, where: Place, found: Found) -> Verdict:
     """Zeros grow no faster than what is allowed. A SPEC speaks of large N: counts that follow no polynomial
-    yet may still grow up to what it declares."""
+    yet may still grow up to what it declares. Times that do not grow yet may still grow. Local slopes tell
+    what the growth is not, and not what it is: they break a bound and satisfy none."""
+    if found.basis.kind == "flat" and claim.bound.low > found.low:
+        return verdict(claim, where, found, "undecided")
+    if (
+        found.basis.kind == "no_single_power"
+        and claim.bound.low <= found.low
+        and found.high <= claim.bound.high
+    ):
+        return verdict(claim, where, found, "undecided")
     zeros = found.basis.kind == "zeros" and claim.bound.high >= 0
     short = found.basis.kind == "two_largest" and claim.source == SPEC and found.high < claim.bound.low
     return verdict(claim, where, found, "holds" if zeros or short else None)

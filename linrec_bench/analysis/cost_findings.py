@@ -1,9 +1,9 @@
-"""Findings on time and memory: overtaking lengths, ratios of memory and of state, what no longer runs."""
+"""Findings on costs: which is faster at which lengths, ratios of memory and state, what no longer runs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from linrec_bench.analysis.crossover import FLOORS, crossover, line_of
 from linrec_bench.analysis.findings import Finding, number, scalars
 from linrec_bench.analysis.naming import one_of
+from linrec_bench.analysis.risk import COSTS
 from linrec_bench.case import Scalar
 from linrec_bench.declarations import tasks
 
@@ -24,6 +25,7 @@ _WHERE = (
     "layers",
     "catalogue_size",
     "model",
+    "lengths_of",
     "dtype",
     "device",
 )
@@ -34,11 +36,28 @@ _FAILURES = ("oom", "timeout", "killed", "error", "skipped")
 def cost_findings(summary: pd.DataFrame, reference: str) -> Iterator[Finding]:
     """Findings of the largest batch and width of each task and direction at which the reference was measured,
     in the phase with the most work; in the order of tasks, bidirectional before causal, and of names."""
+    lines = list(_told_lines(summary, reference))
+    risk = _shared(lines, reference)
+    for line in lines:
+        yield from _of_line(line, reference, risk)
+
+
+def comparison_risk(summary: pd.DataFrame, reference: str) -> float:
+    """The risk of a false statement that each of the comparisons has of which findings are told: all of a run
+    share `risk.COSTS`."""
+    return _shared(list(_told_lines(summary, reference)), reference)
+
+
+def _shared(lines: Sequence[pd.DataFrame], reference: str) -> float:
+    return COSTS / max(sum(len(_challengers(line, reference)) for line in lines), 1)
+
+
+def _told_lines(summary: pd.DataFrame, reference: str) -> Iterator[pd.DataFrame]:
     for task in (name for name, task in tasks().items() if not task.whole_training):
         for causal in (False, True):
             part = summary[(summary["task"] == task) & (summary["causal"] == causal)]
             if len(part):
-                yield from _of_line(_heaviest_line(part, reference), reference)
+                yield _heaviest_line(part, reference)
 
 
 def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -59,26 +78,29 @@ def _heaviest_line(part: pd.DataFrame, reference: str) -> pd.DataFrame:
     return part[np.logical_and.reduce(same)]
 
 
-def _of_line(line: pd.DataFrame, reference: str) -> Iterator[Finding]:
+def _of_line(line: pd.DataFrame, reference: str, risk: float) -> Iterator[Finding]:
     where = scalars(line.iloc[0], _WHERE)
-    labels = sorted(map(str, line["attention"].unique()))
     incumbent = one_of(line, reference)
-    for label in labels:
-        rows = line[line["attention"] == label]
-        if incumbent is not None and label != incumbent and not rows["attention_name"].isin(FLOORS).all():
-            yield from _crossover(line, label, incumbent, where)
-        yield from _stops(rows, label, where)
+    challengers = _challengers(line, reference)
+    for label in sorted(map(str, line["attention"].unique())):
+        if incumbent is not None and label in challengers:
+            for _, row in crossover(line, challenger=label, incumbent=incumbent, risk=risk).iterrows():
+                yield order_finding(row, where=where, **_memory_ratio(line, label, incumbent))
+        yield from _stops(line[line["attention"] == label], label, where)
 
 
-def _crossover(line: pd.DataFrame, label: str, incumbent: str, where: dict[str, Scalar]) -> Iterator[Finding]:
-    for _, speed in crossover(line, challenger=label, incumbent=incumbent).iterrows():
-        yield crossover_finding(speed, where=where, **_memory_ratio(line, label, incumbent))
+def _challengers(line: pd.DataFrame, reference: str) -> list[str]:
+    """The mechanisms of a line that are compared with the reference."""
+    incumbent = one_of(line, reference)
+    mixing = line.loc[~line["attention_name"].isin(FLOORS), "attention"]
+    return [label for label in sorted(map(str, mixing.unique())) if label != incumbent]
 
 
-def crossover_finding(
+def order_finding(
     row: Mapping[str, object] | pd.Series, *, where: Mapping[str, Scalar], **evidence: Scalar
 ) -> Finding:
     """A row of `crossover.crossover` as a finding."""
+    names = ("outcome", "first", "until", "last", "since", "changes", "shortest", "longest", "rounds")
     return Finding(
         kind="crossover",
         subject=str(row["challenger"]),
@@ -88,7 +110,9 @@ def crossover_finding(
         high=number(row["seq_len_high"]),
         unit="events",
         where=where,
-        evidence=scalars(row, ("outcome", "shortest", "longest")) | evidence,
+        evidence=scalars(row, names)
+        | {name: number(row[name]) for name in ("first_change", "detectable")}
+        | evidence,
     )
 
 

@@ -1,16 +1,20 @@
-"""The length N* from which one mechanism costs less than another, in time and in memory."""
+"""Which of two mechanisms costs less at which lengths, and the length N* from which that changes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from linrec_bench.analysis.intervals import Array
+from linrec_bench.analysis.intervals import LEVEL, Array
 from linrec_bench.analysis.naming import one_of
+from linrec_bench.analysis.risk import NO_SPREAD, Spread, common_spread
 from linrec_bench.analysis.samples_table import GRID_POINT
+from linrec_bench.analysis.shown_order import LogRatios, first_change, latest_change, shown_order
+from linrec_bench.analysis.summary import EXACT
 from linrec_bench.analysis.systems import mechanisms
 
 LINE = tuple(column for column in GRID_POINT if column != "seq_len")
@@ -21,6 +25,15 @@ COSTS = ("time_s", "memory_bytes")
 FLOORS = ("copy", "no-op")
 """Mechanisms that mix nothing: floors to compare with, never findings."""
 
+COUNTED = ("memory_bytes", *EXACT)
+"""Costs that are exact counts. Any other is sampled, and shows nothing without an interval over processes."""
+
+MOST_LOG = 700.0
+"""Beyond it a factor is no number; two processes at a strict level come there."""
+
+RISK = 1 - LEVEL
+"""Of a false statement about one pair, where it is not one of several."""
+
 _COLUMNS = (
     "challenger",
     "incumbent",
@@ -29,15 +42,28 @@ _COLUMNS = (
     "seq_len",
     "seq_len_low",
     "seq_len_high",
+    "first",
+    "until",
+    "last",
+    "since",
+    "changes",
+    "first_change",
     "shortest",
     "longest",
+    "rounds",
+    "detectable",
     "challenger_stops",
     "incumbent_stops",
 )
 
 
 def crossovers(
-    summary: pd.DataFrame, *, reference: str, costs: Iterable[str] = COSTS, floors: bool = False
+    summary: pd.DataFrame,
+    *,
+    reference: str,
+    costs: Iterable[str] = COSTS,
+    floors: bool = False,
+    risk: float = RISK,
 ) -> pd.DataFrame:
     """`crossover` of every mechanism against `reference` (a label, or a name that one label carries).
 
@@ -49,7 +75,7 @@ def crossovers(
     kept = summary if floors else summary[~summary["attention_name"].isin(FLOORS)]
     challengers = [label for label in sorted(map(str, kept["system"].unique())) if label != incumbent]
     found = [
-        crossover(summary, challenger=challenger, incumbent=incumbent, cost=cost)
+        crossover(summary, challenger=challenger, incumbent=incumbent, cost=cost, risk=risk)
         for cost in costs
         if incumbent is not None and cost in summary
         for challenger in challengers
@@ -61,23 +87,40 @@ def crossovers(
 
 
 def crossover(
-    summary: pd.DataFrame, *, challenger: str, incumbent: str, cost: str = "time_s"
+    summary: pd.DataFrame,
+    *,
+    challenger: str,
+    incumbent: str,
+    cost: str = "time_s",
+    risk: float = RISK,
 ) -> pd.DataFrame:
-    """One row a line (`line_of`): from which length on `challenger` costs less than `incumbent`.
+    """One row a line (`line_of`) with two shared lengths: at which lengths `challenger` costs less.
 
-    `outcome` is `crosses` at `seq_len`, `always` (less at every shared length) or `never` (not less at the
-    longest). `seq_len` is interpolated in log-log between measured lengths, `seq_len_low` and `seq_len_high`
-    are where the ends of the interval of the cost ratio cross one: `seq_len_low` is the shortest shared
-    length, or `seq_len_high` empty, where an end does not cross within `shortest` .. `longest`, the shared
-    range. Of a cost without intervals (counted bytes) they are the measured lengths on either side, between
-    which the crossing is interpolated. Lines with fewer than two shared lengths are left out.
-    `challenger_stops` and `incumbent_stops` are the first longer lengths at which that side did not end ok:
-    beyond them there is nothing to compare.
+    `outcome` is that of `shown_order`: `first` and `last` (-1: less is shown, 1: more, 0: neither) hold up to
+    the length `until` and from the length `since` on, and the order changes `changes` times. `seq_len` is the
+    length from which the order is that of the longest, interpolated in log-log between measured lengths, for
+    `crosses`, `loses` and `several`; of the last also `first_change`, up to which it is that of the shortest.
+    `seq_len_low` and `seq_len_high` are where the ends of the interval of the cost ratio cross one, empty
+    where they do not within `shortest` .. `longest`. Of an exact count they are the measured lengths on
+    either side. `risk` is that of any false statement in the row; where it is one of several, they share it.
+    `detectable` is the least ratio above one that could have been shown at both ends, over `rounds`
+    processes; infinite for one process, which shows nothing. `challenger_stops` and `incumbent_stops` are the
+    first longer lengths at which that side did not end ok: beyond them there is nothing to compare.
     """
-    records = []
+    records = [
+        record | _order(ratios, risk=risk) | {"cost": cost}
+        for record, ratios in _lines(summary, challenger, incumbent, cost)
+    ]
+    return pd.DataFrame.from_records(records, columns=[*line_of(summary), *_COLUMNS])
+
+
+def _lines(
+    summary: pd.DataFrame, challenger: str, incumbent: str, cost: str
+) -> Iterator[tuple[dict[str, object], LogRatios]]:
+    """Each line, with the ratio at its shared lengths."""
     keys, summary = line_of(summary), mechanisms(summary)
-    both = summary[summary["system"].isin([challenger, incumbent])]
-    for line, rows in both.groupby(keys, sort=False, dropna=False):
+    for line, every in summary.groupby(keys, sort=False, dropna=False):
+        rows = every[every["system"].isin([challenger, incumbent])]
         done = rows[(rows["status"] == "ok") & rows[cost].notna()]
         pair = done[done["system"] == challenger].merge(
             done[done["system"] == incumbent], on="seq_len", suffixes=("", "_other")
@@ -85,28 +128,41 @@ def crossover(
         if len(pair) < 2:
             continue
         pair = pair.sort_values("seq_len")
-        lengths = pair["seq_len"].to_numpy(dtype=np.float64)
-        ratio, low, high = _ratios(pair, incumbent, cost)
-        at, earliest, latest = (crossing(lengths, values) for values in (ratio, low, high))
-        outcome = "never" if math.isinf(at) else "always" if at == lengths[0] else "crosses"
-        if outcome == "crosses" and f"{cost}_low" not in pair:
-            earliest, latest = _neighbours(lengths, at)
+        longest = float(pair["seq_len"].iloc[-1])
         record: dict[str, object] = dict(zip(keys, line, strict=True))
         record |= {
             "challenger": challenger,
             "incumbent": incumbent,
-            "cost": cost,
-            "outcome": outcome,
-            "seq_len": at if outcome == "crosses" else math.nan,
-            "seq_len_low": math.nan if math.isinf(earliest) else earliest,
-            "seq_len_high": math.nan if math.isinf(latest) else latest,
-            "shortest": int(lengths[0]),
-            "longest": int(lengths[-1]),
-            "challenger_stops": _stops(rows[rows["system"] == challenger], lengths[-1]),
-            "incumbent_stops": _stops(rows[rows["system"] == incumbent], lengths[-1]),
+            "challenger_stops": _stops(rows[rows["system"] == challenger], longest),
+            "incumbent_stops": _stops(rows[rows["system"] == incumbent], longest),
         }
-        records.append(record)
-    return pd.DataFrame.from_records(records, columns=[*keys, *_COLUMNS])
+        yield record, replace(_ratios(pair, incumbent, cost), spread=_spread(every, cost))
+
+
+def _order(ratios: LogRatios, *, risk: float) -> dict[str, object]:
+    lengths = ratios.lengths
+    order = shown_order(ratios, risk=risk)
+    at, earliest, latest = latest_change(ratios, order, risk=risk)
+    changes = order.outcome in ("crosses", "loses", "several")
+    if changes and ratios.exact:
+        earliest, latest = _neighbours(lengths, at)
+    low, high = ratios.ends(risk / 2)
+    return {
+        "outcome": order.outcome,
+        "seq_len": at if changes else math.nan,
+        "seq_len_low": earliest,
+        "seq_len_high": latest,
+        "first": order.first,
+        "until": int(lengths[order.until]),
+        "last": order.last,
+        "since": int(lengths[order.since]),
+        "changes": order.changes,
+        "first_change": first_change(ratios, order) if order.outcome == "several" else math.nan,
+        "shortest": int(lengths[0]),
+        "longest": int(lengths[-1]),
+        "rounds": int(ratios.rounds.min()),
+        "detectable": _exp(np.maximum(high - ratios.value, ratios.value - low)[[0, -1]].max()),
+    }
 
 
 def line_of(summary: pd.DataFrame) -> list[str]:
@@ -114,19 +170,8 @@ def line_of(summary: pd.DataFrame) -> list[str]:
     return [*LINE, *(column for column in ("catalogue_size",) if column in summary)]
 
 
-def crossing(lengths: Array, ratio: Array) -> float:
-    """The length from which `ratio` stays below one: interpolated in log-log, the first length when it is
-    below one everywhere, infinite when it is not at the last. A ratio of NaN counts as not below."""
-    above = np.flatnonzero(~(ratio < 1))
-    if len(above) == 0:
-        return float(lengths[0])
-    last = int(above[-1])
-    if last == len(lengths) - 1:
-        return math.inf
-    if math.isnan(ratio[last]):
-        return float(lengths[last + 1])
-    (n0, n1), (r0, r1) = np.log(lengths[last : last + 2]), np.log(ratio[last : last + 2])
-    return float(np.exp(n0 + (n1 - n0) * r0 / (r0 - r1)))
+def _exp(value: float) -> float:
+    return math.exp(value) if value < MOST_LOG else math.inf
 
 
 def _neighbours(lengths: Array, at: float) -> tuple[float, float]:
@@ -142,28 +187,41 @@ def _stops(rows: pd.DataFrame, longest: float) -> float:
     return float(failed.min()) if len(failed) else math.nan
 
 
-def _ratios(pair: pd.DataFrame, incumbent: str, cost: str) -> tuple[Array, Array, Array]:
-    """The cost ratio at each shared length and the ends of its interval (the ratio itself without one).
+def _ratios(pair: pd.DataFrame, incumbent: str, cost: str) -> LogRatios:
+    """The cost ratio at each shared length.
 
     Ratios paired by round stand in the summary when the incumbent is its reference; otherwise the intervals
     of both sides are joined as those of independent measurements.
     """
+    lengths = pair["seq_len"].to_numpy(dtype=np.float64)
+    rounds = pair[["rounds", "rounds_other"]].min(axis=1).to_numpy(dtype=np.float64)
+    value = np.log((pair[cost] / pair[f"{cost}_other"]).to_numpy(dtype=np.float64))
+    down = up = np.zeros_like(value)
     if cost == "time_s" and (pair["reference"] == incumbent).all():
-        columns = ("time_ratio", "time_ratio_low", "time_ratio_high")
-        ratio, low, high = (pair[column].to_numpy(dtype=np.float64) for column in columns)
-        return ratio, np.where(np.isnan(low), ratio, low), np.where(np.isnan(high), ratio, high)
-    ratio = (pair[cost] / pair[f"{cost}_other"]).to_numpy(dtype=np.float64)
-    if f"{cost}_low" not in pair:
-        return ratio, ratio, ratio
-    down, up = (
-        np.hypot(_reach(pair, cost, end), _reach(pair, f"{cost}_other", opposite, side="_other"))
-        for end, opposite in (("low", "high"), ("high", "low"))
-    )
-    return ratio, ratio * np.exp(-down), ratio * np.exp(up)
+        ends = (pair[f"time_ratio{end}"].to_numpy(dtype=np.float64) for end in ("", "_low", "_high"))
+        value, low, high = (np.log(end) for end in ends)
+        down, up = value - low, high - value
+    elif f"{cost}_low" in pair:
+        down, up = (
+            np.hypot(_reach(pair, cost, end), _reach(pair, f"{cost}_other", opposite, side="_other"))
+            for end, opposite in (("low", "high"), ("high", "low"))
+        )
+    elif cost not in COUNTED:
+        rounds = np.zeros_like(rounds)
+    return LogRatios(lengths=lengths, value=value, down=down, up=up, rounds=rounds, exact=cost in COUNTED)
+
+
+def _spread(line: pd.DataFrame, cost: str) -> Spread:
+    """How much processes differ in the cases of a line: in their ratios to its reference."""
+    if cost != "time_s":
+        return NO_SPREAD
+    compared = line[(line["attention"] != line["reference"]) & line["time_ratio_low"].notna()]
+    low, high = (compared[f"time_ratio_{end}"].to_numpy(dtype=np.float64) for end in ("low", "high"))
+    return common_spread(np.log(high / low) / 2, compared["rounds"].to_numpy(dtype=np.float64))
 
 
 def _reach(pair: pd.DataFrame, value: str, end: str, side: str = "") -> Array:
-    """How far an end of the interval lies from its value, in log; 0 where there is no interval."""
+    """How far an end of the interval lies from its value, in log; NaN where there is no interval."""
     bound = pair[f"{value.removesuffix(side)}_{end}{side}"]
-    reach: Array = np.log((bound / pair[value]).to_numpy(dtype=np.float64, na_value=1.0))
+    reach: Array = np.log((bound / pair[value]).to_numpy(dtype=np.float64, na_value=math.nan))
     return np.abs(reach)

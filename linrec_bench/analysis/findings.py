@@ -24,18 +24,22 @@ class Finding:
     `kind` says what `value` (in `unit`, with its 95 % interval `low` .. `high`) is of `subject`, and what
     `evidence` holds:
 
-        crossover        N from which it takes less time than `reference`. `outcome` (crosses, always, never),
-                         `shortest` and `longest` N compared, `memory_ratio` or `state_ratio` at `ratio_at`
+        crossover        N from which the order of times of `subject` and `reference` is that of the longest
+                         N, with its interval at the level of all such findings of the run; None where it
+                         does not change. `outcome`, `first`, `until`, `last`, `since`, `changes`,
+                         `first_change`, `shortest`, `longest`, `rounds` and `detectable`
+                         (`crossover.crossover`), `memory_ratio` or `state_ratio` at `ratio_at`
         stops            first N from which nothing ran any more. `status`
         quality          test metric, mean over seeds. `seeds`; with a reference also `train_time_ratio` and
                          its mean and interval (`reference_value`, ...) or, paired by user and seed, the keys
                          of a difference with `difference`, `difference_low` and `difference_high`
         difference       test metric less that of `reference`, paired by user and seed. `p_holm`, `shown`
-                         (whether that is below the level), `users`, `seeds`
+                         (whether that is below the level), `detectable` (the least difference that could
+                         have been shown), `users`, `seeds`. Of one seed nothing is shown and there is no p
         rank             the same of one of the systems that are ranked. Also `reference_value`
         mean             test metric of one of the systems that are ranked, not paired. `seeds`
         time_to_quality  training time until a validation metric, over that of `reference`. `target`,
-                         `seeds`, and how many of them `reached` it
+                         `seeds`, how many of them `reached` it, `shown`, `detectable`
         memorisation     share of planted targets among the first `k`, at `distance` (in `where`). `k`,
                          `seeds`, `clean` (the same of a model of clean histories)
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from linrec_bench.analysis.intervals import Array
 from linrec_bench.analysis.naming import is_meant
+from linrec_bench.analysis.risk import QUALITY
 from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.analysis.significance import holm
 from linrec_bench.analysis.systems import compared, compares_systems, mechanisms, reference_system
@@ -42,10 +43,11 @@ COLUMNS = (
     "users",
     "seeds",
     "over",
+    "detectable",
 )
 """Of the table of `differences`: a variant and its name, what it is compared with, both means, their
-difference with its interval, p-values before and after Holm's correction over the table, and what the
-interval resamples."""
+difference with its interval, p-values before and after Holm's correction over the table (none for one seed),
+what the interval resamples, and the least difference that could have been shown among so many."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def _of_case(case_id: str, ranks: Ranks, metric: str) -> tuple[np.ndarray, Array
     return rounds[0]["user"], np.mean([of_ranks(arrays["rank"], metric) for arrays in rounds], axis=0)
 
 
-def _record(variant: _Ranked, other: _Ranked, metric: str) -> dict[str, object]:
+def _record(variant: _Ranked, other: _Ranked, metric: str) -> tuple[dict[str, object], UserDifference]:
     own, against = _matched(variant, other)
     found = (
         crossed(own - against)
@@ -172,7 +174,7 @@ def _record(variant: _Ranked, other: _Ranked, metric: str) -> dict[str, object]:
         "users": found.users,
         "seeds": found.seeds,
         "over": found.over,
-    }
+    }, found
 
 
 def _matched(variant: _Ranked, other: _Ranked) -> tuple[Array, Array]:
@@ -188,7 +190,11 @@ def _matched(variant: _Ranked, other: _Ranked) -> tuple[Array, Array]:
     return np.array(values[0::2]), np.array(values[1::2])
 
 
-def _corrected(records: Sequence[dict[str, object]]) -> pd.DataFrame:
-    corrected = holm([float(str(record["p"])) for record in records])
-    rows = [record | {"p_holm": p} for record, p in zip(records, corrected, strict=True)]
+def _corrected(found: Sequence[tuple[dict[str, object], UserDifference]]) -> pd.DataFrame:
+    corrected = holm([difference.p for _, difference in found])
+    risk = QUALITY / max(sum(not math.isnan(p) for p in corrected), 1)
+    rows = [
+        record | {"p_holm": p, "detectable": difference.half_width(risk)}
+        for (record, difference), p in zip(found, corrected, strict=True)
+    ]
     return pd.DataFrame.from_records(rows, columns=list(COLUMNS))

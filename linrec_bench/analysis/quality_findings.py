@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.findings import Finding, Kind, number, scalars
+from linrec_bench.analysis.intervals import LEVEL
 from linrec_bench.analysis.memorisation import memorisation
 from linrec_bench.analysis.naming import one_of
 from linrec_bench.analysis.paired_quality import METRIC
+from linrec_bench.analysis.risk import QUALITY, TIME_TO_QUALITY, widened
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
 from linrec_bench.analysis.systems import OWN, compared, compares_systems, several_models
 from linrec_bench.case import Scalar
-
-LEVEL = 0.05
-"""A difference is shown where its p-value, after Holm's correction over the table, is below it."""
 
 _SETTING = (
     *(column for column in VARIANT if column not in ("run_id", "suite", "attention", "task", "phase")),
@@ -99,8 +100,9 @@ def _where(row: pd.Series, settings: Iterable[str]) -> dict[str, Scalar]:
 
 
 def _difference(row: pd.Series, *, kind: Kind = "difference", **evidence: Scalar) -> Finding:
-    proof = scalars(row, ("p_holm", "users", "seeds", "quality", "against_quality"))
-    p = number(row["p_holm"])
+    proof = scalars(row, ("users", "seeds", "quality", "against_quality"))
+    # One seed says nothing of a mechanism; a table of an older version has a p-value all the same.
+    p, detectable = (number(row.get(name)) if row["seeds"] > 1 else None for name in ("p_holm", "detectable"))
     where = _where(row, _SETTING)
     if not pd.isna(row["against_causal"]):
         where["reference_causal"] = bool(row["against_causal"])
@@ -113,7 +115,9 @@ def _difference(row: pd.Series, *, kind: Kind = "difference", **evidence: Scalar
         high=number(row["high"]),
         unit=str(row["metric"]),
         where=where,
-        evidence=proof | {"shown": p is not None and p < LEVEL} | evidence,
+        evidence=proof
+        | {"p_holm": p, "shown": p is not None and p < QUALITY, "detectable": detectable}
+        | evidence,
     )
 
 
@@ -187,7 +191,7 @@ def _paired(differences: pd.DataFrame, row: pd.Series, incumbent: str) -> tuple[
     """The difference between a variant and the reference in its direction over all its seeds, with its label
     in the table; None where there is none with an interval."""
     same = (differences["against"] == incumbent) & (differences["against_causal"] == row["causal"])
-    same &= (differences["seeds"] == row["seeds"]) & differences["p_holm"].notna()
+    same &= (differences["seeds"] == row["seeds"]) & differences["low"].notna()
     for column in VARIANT:
         same &= differences[column] == row[column]
     return next(((int(str(at)), found) for at, found in differences[same].iterrows()), None)
@@ -197,9 +201,13 @@ def _time_to_quality(variants: pd.DataFrame, reference: str) -> Iterator[Finding
     """What a given quality costs with each variant, relative to the reference."""
     if "to_target_s" not in variants:
         return
-    for by_label, incumbent in _settings(variants, reference):
-        if incumbent is None or number(by_label[incumbent]["to_target_s"]) is None:
-            continue
+    settings = [
+        (by_label, incumbent)
+        for by_label, incumbent in _settings(variants, reference)
+        if incumbent is not None and number(by_label[incumbent]["to_target_s"]) is not None
+    ]
+    risk = TIME_TO_QUALITY / max(sum(len(by_label) - 1 for by_label, _ in settings), 1)
+    for by_label, incumbent in settings:
         other = by_label[incumbent]
         there = {label: number(row["to_target_s"]) for label, row in by_label.items() if label != incumbent}
         # Those that did not all get there come first.
@@ -209,8 +217,36 @@ def _time_to_quality(variants: pd.DataFrame, reference: str) -> Iterator[Finding
                 kind="time_to_quality",
                 subject=label,
                 reference=incumbent,
-                value=number(row["to_target_s"] / other["to_target_s"]),
                 unit="ratio",
                 where=_where(row, _SETTING),
-                evidence=scalars(row, ("reached", "seeds")) | {"target": number(other["quality_target"])},
+                evidence=scalars(row, ("reached", "seeds"))
+                | {"target": number(other["quality_target"])}
+                | _shown_ratio(row, other, risk),
+                **_ratio(row, other),
             )
+
+
+def _ratio(row: pd.Series, other: pd.Series) -> dict[str, float | None]:
+    """The ratio of two means over seeds as value, low and high; the reaches of both, in log, add in
+    quadrature."""
+    value, reach = _log_ratio(row, other, risk=1 - LEVEL)
+    reach = reach if math.isfinite(reach) else math.nan
+    ends = (value, value - reach, value + reach)
+    return {name: number(math.exp(end)) for name, end in zip(("value", "low", "high"), ends, strict=True)}
+
+
+def _shown_ratio(row: pd.Series, other: pd.Series, risk: float) -> dict[str, Scalar]:
+    """Whether a ratio is shown to differ from one, and the least that could be."""
+    value, reach = _log_ratio(row, other, risk=risk)
+    return {"shown": bool(abs(value) > reach), "detectable": number(np.exp(reach))}
+
+
+def _log_ratio(row: pd.Series, other: pd.Series, *, risk: float) -> tuple[float, float]:
+    """The logarithm of the ratio of two times until a target, and its reach; NaN where it is unknown."""
+    sides = [
+        (float(side["to_target_s"]), float(side["to_target_s_high"]), float(side["seeds"]))
+        for side in (row, other)
+    ]
+    reaches = np.log([high / mean for mean, high, _ in sides])
+    reach = widened(reaches, np.array([seeds for *_, seeds in sides]), risk)
+    return math.log(sides[0][0] / sides[1][0]), float(np.hypot(*reach))

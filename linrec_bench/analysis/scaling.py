@@ -1,17 +1,21 @@
 """Growth with sequence length: t = a + b N^p with an interval for p, and exponents of exact counts.
 
 A straight line through log t against log N mistakes the constant floor a (launches, Python) for slow growth.
+A power is stated only where it fits as well as processes agree (`growth_forms.lack_of_fit`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from linrec_bench.analysis import growth_forms
+from linrec_bench.analysis.growth_forms import EXPONENTS, LACK_OF_FIT, UNKNOWNS, Replicates, Slope
 from linrec_bench.analysis.intervals import (
     LEVEL,
     Array,
@@ -20,25 +24,27 @@ from linrec_bench.analysis.intervals import (
     widening,
 )
 
-EXPONENTS = (0.05, 4.0)
-"""Exponents searched; below, N^p cannot be told from the floor."""
 WIDEST_HALF_INTERVAL = 0.25
 FEWEST_LENGTHS = 4
 
-UNKNOWNS = {"constant": 1, "linear": 2, "quadratic": 2, "power": 3}
-"""The nested forms and how many numbers each fits."""
-
-EVIDENCE = 2.0
-"""How much lower the criterion of a richer form must be (Kass and Raftery 1995, section 3.2: positive)."""
+Reason = Literal["", "few_lengths", "one_process", "short_range", "no_single_power", "flat", "n_log_n"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
     """The fit t = floor_s + coefficient N^p over the measured lengths.
 
-    `exponent` is p, None when the data do not determine it (`reason` says why); low and high are the ends of
-    its interval either way. `form` is the simplest adequate of the nested forms `constant`, `linear`
-    (p = 1), `quadratic` (p = 2) and `power` (p free) by their Bayesian information criterion (`bic`).
+    `exponent` is p, None when the data do not determine it; low and high are the ends of its interval either
+    way. `form` is the simplest adequate form (`growth_forms.UNKNOWNS`) by its Bayesian information criterion
+    (`bic`). `slopes` are the local slopes. `reason` says what else there is to know:
+
+        few_lengths      fewer than `FEWEST_LENGTHS`: nothing is fitted
+        one_process      at some length; the spread between processes is unknown: nothing is fitted
+        short_range      the interval is too wide for a number
+        no_single_power  a + b N^p does not fit; low and high are the least and the greatest end of the
+                         intervals of the local slopes
+        flat             the time does not grow: p = 0, high is that of a straight line in log-log
+        n_log_n          a + b N log N fits, of which no power is one; the interval reaches down to 1
     """
 
     exponent: float | None
@@ -48,7 +54,8 @@ class Scaling:
     coefficient: float
     form: str
     bic: Mapping[str, float] = field(default_factory=dict)
-    reason: str = ""
+    slopes: tuple[Slope, ...] = ()
+    reason: Reason = ""
 
 
 def fit_scaling(
@@ -62,30 +69,60 @@ def fit_scaling(
     lengths = sorted(samples)
     rounds = [[np.asarray(r, dtype=np.float64).ravel() for r in samples[n]] for n in lengths]
     if len(lengths) < FEWEST_LENGTHS:
-        return _undetermined(f"range too short: {len(lengths)} lengths, at least {FEWEST_LENGTHS} are needed")
+        return _undetermined("few_lengths")
     if min(map(len, rounds)) < 2:
-        return _undetermined("one process at some length: its spread between processes is unknown")
+        return _undetermined("one_process")
     x = np.asarray(lengths, dtype=np.float64)
     medians = [np.array([np.median(r) for r in at_length]) for at_length in rounds]
     times = np.array([np.median(m) for m in medians])
+    replicates = Replicates(x, [np.log(m) for m in medians])
 
     p, floor, slope = (float(values[0]) for values in _fit_power(x, times[None, :]))
     draws = _resampled_times(rounds, times, level=level, resamples=resamples, seed=seed)
     low, high = np.quantile(_fit_power(x, draws)[0], [(1 - level) / 2, (1 + level) / 2])
-    low, high = min(float(low), p), max(float(high), p)
-    bic = _criteria(np.repeat(x, [len(m) for m in medians]), np.concatenate(medians))
-
-    wide = max(high - p, p - low) > WIDEST_HALF_INTERVAL
-    return Scaling(
-        exponent=None if wide else p,
-        low=low,
-        high=high,
+    found = Scaling(
+        exponent=p,
+        low=min(float(low), p),
+        high=max(float(high), p),
         floor_s=floor,
         coefficient=slope,
-        form=_simplest(bic),
-        bic=bic,
-        reason=f"range too short: p = {p:.2f} [{low:.2f}, {high:.2f}]" if wide else "",
+        form="",
+        slopes=growth_forms.local_slopes(replicates),
     )
+    return _told(found, p, replicates)
+
+
+def _told(found: Scaling, p: float, replicates: Replicates) -> Scaling:
+    """The fit with its form, and with no number where there is none."""
+    means = np.exp(replicates.means)
+    own = float(_fit_power(replicates.lengths, means[None, :])[0][0])
+    forms = growth_forms.fitted(replicates.lengths, means, power=own)
+    bic = growth_forms.criteria(replicates, forms)
+    found = replace(found, form=growth_forms.simplest(bic), bic=bic)
+    if found.form == "constant":
+        slope, reach = growth_forms.overall_slope(replicates)
+        floor = float(forms["constant"].mean())
+        return replace(
+            found,
+            exponent=0.0,
+            low=0.0,
+            high=max(slope + reach, 0.0),
+            floor_s=floor,
+            coefficient=0.0,
+            reason="flat",
+        )
+    if found.low > 1 and _fits("n_log_n", forms, replicates):
+        return replace(found, exponent=None, low=1.0, reason="n_log_n")
+    if not _fits("power", forms, replicates):
+        low, high = (min(s.low for s in found.slopes), max(s.high for s in found.slopes))
+        return replace(found, exponent=None, low=low, high=high, reason="no_single_power")
+    if max(found.high - p, p - found.low) > WIDEST_HALF_INTERVAL:
+        return replace(found, exponent=None, reason="short_range")
+    return found
+
+
+def _fits(form: str, forms: Mapping[str, Array], replicates: Replicates) -> bool:
+    return not growth_forms.lack_of_fit(replicates, forms[form], unknowns=UNKNOWNS[form]) < LACK_OF_FIT
 
 
 def exact_exponent(counts: Mapping[int, float]) -> float:
@@ -101,7 +138,7 @@ def exact_exponent(counts: Mapping[int, float]) -> float:
     return math.log(counts[last] / counts[before]) / math.log(last / before)
 
 
-def _undetermined(reason: str) -> Scaling:
+def _undetermined(reason: Reason) -> Scaling:
     nan = math.nan
     return Scaling(exponent=None, low=nan, high=nan, floor_s=nan, coefficient=nan, form="", reason=reason)
 
@@ -151,21 +188,3 @@ def _floor_and_slope(x: Array, times: Array, p: Array) -> tuple[Array, Array, Ar
     a, b = np.where(a < 0, 0, a), np.where(a < 0, v1 / vv, b)
     loss = ((1 - a[:, :, None] * u[:, None, :] - b[:, :, None] * v) ** 2).sum(axis=2)
     return a, b / scale**p, loss
-
-
-def _simplest(bic: Mapping[str, float]) -> str:
-    """The form with the fewest unknowns that none beats by more than `EVIDENCE`."""
-    adequate = [form for form in bic if bic[form] <= min(bic.values()) + EVIDENCE]
-    return min(adequate, key=lambda form: (UNKNOWNS[form], bic[form]))
-
-
-def _criteria(x: Array, times: Array) -> dict[str, float]:
-    """The Bayesian information criterion of each nested form on all rounds, relative residuals."""
-    n = len(times)
-    u = 1 / times
-    loss = {"constant": float(((1 - u * u.sum() / (u**2).sum()) ** 2).sum())}
-    free = float(_fit_power(x, times[None, :])[0][0])
-    for form, p in (("linear", 1.0), ("quadratic", 2.0), ("power", free)):
-        loss[form] = float(_floor_and_slope(x, times[None, :], np.array([[p]]))[2][0, 0])
-    # Without noise a loss of rounding errors would decide; below 1e-12 forms count as equally exact.
-    return {form: n * math.log(max(loss[form] / n, 1e-12)) + UNKNOWNS[form] * math.log(n) for form in loss}

@@ -11,7 +11,8 @@ where V_users is the variance of the mean of the means of users, V_seeds likewis
 Student's t with n degrees of freedom. Their interaction counts twice, and each factor has a quantile of its
 own, as in the test of Cochran and Cox for unlike variances: the interval covers at least what it says, with
 two seeds too, where the degrees of Welch and Satterthwaite cover 90 % in place of 95. The p-value is the
-level at which h is the mean. One seed tells of users alone.
+level at which h is the mean. One seed has an interval over users alone, which compares two trained models,
+and no p-value: seeds of one mechanism differ as well.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ Factors = Sequence[tuple[float, int]]
 class UserDifference:
     """The mean over users and seeds, its 95 % interval and its p-value before any correction.
 
-    `over` says what the interval resamples; it is NaN over nothing, which is fewer than two users.
+    `over` says what the interval resamples; it is NaN over nothing, which is fewer than two users. The
+    p-value is NaN for one seed. `factors` are those of `half_width`.
     """
 
     mean: float
@@ -54,6 +56,11 @@ class UserDifference:
     users: int
     seeds: int
     over: Literal["users and seeds", "users", "nothing"]
+    factors: Factors = ()
+
+    def half_width(self, risk: float) -> float:
+        """Of the interval at the level 1 - `risk`; NaN for one seed."""
+        return _half_width(self.factors, 1 - risk / 2) if self.seeds > 1 and self.factors else math.nan
 
 
 def crossed(
@@ -71,14 +78,15 @@ def crossed(
     over: Literal["users and seeds", "users"] = "users and seeds" if seeds > 1 else "users"
     factors = [(of_users, users - 1)] + [(of_seeds, seeds - 1)] * (seeds > 1)
     if of_users + of_seeds == 0:
-        return UserDifference(mean, mean, mean, 1.0 if mean == 0 else 0.0, users, seeds, over)
+        p = math.nan if seeds < 2 else 1.0 if mean == 0 else 0.0
+        return UserDifference(mean, mean, mean, p, users, seeds, over, factors)
     tail = (1 + level) / 2
     deviations = _draws(differences, resamples, np.random.default_rng(seed)) - mean
     low, high = np.quantile(deviations, [1 - tail, tail])
     wider = 2 * _half_width(factors, 1 - tail) / (high - low)
     low, high = (float(mean + wider * end) for end in (low, high))
-    p = _p_value(mean, factors)
-    return UserDifference(mean, min(low, mean), max(high, mean), p, users, seeds, over)
+    p = _p_value(mean, factors) if seeds > 1 else math.nan
+    return UserDifference(mean, min(low, mean), max(high, mean), p, users, seeds, over, factors)
 
 
 def _half_width(factors: Factors, tail: float) -> float:

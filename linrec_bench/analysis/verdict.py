@@ -14,7 +14,7 @@ Ruling = Literal["reproduced", "not reproduced", "undecided", "not testable on t
 SPEC = "SPEC"
 """The source of a claim that a mechanism declares."""
 
-Facts = Mapping[str, str | int | float]
+Facts = Mapping[str, str | int | float | tuple[float, ...]]
 BasisKind = Literal[
     "",
     # What a number follows from.
@@ -24,15 +24,19 @@ BasisKind = Literal[
     "fit",
     "seeds",
     "paired_seeds",
-    "one_sample",
     "rounds",
     "paired_rounds",
     "never_crosses",
     "always_crosses",
-    "no_interval",
+    "crosses_by",
+    "no_order_shown",
     # Why there is no number, or none with an interval.
     "few_lengths",
-    "no_fit",
+    "one_process",
+    "short_range",
+    "no_single_power",
+    "flat",
+    "n_log_n",
     "missing",
     "not_positive",
     "few_seeds",

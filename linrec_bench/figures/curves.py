@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
+from linrec_bench.analysis.cost_findings import comparison_risk
 from linrec_bench.analysis.crossover import crossovers
 from linrec_bench.analysis.systems import mechanisms
 from linrec_bench.figures import facets, failures, layout, marks
@@ -106,7 +107,11 @@ def crossings(summary: pd.DataFrame, curve: Curve) -> pd.DataFrame | None:
     """From which length each mechanism costs less than the reference; None where the rows name no one
     reference."""
     reference = layout.reference_of(summary)
-    return None if reference is None else crossovers(summary, reference=reference, costs=[curve.column])
+    if reference is None:
+        return None
+    # The level of the sentences, so that both say the same.
+    risk = comparison_risk(summary, reference)
+    return crossovers(summary, reference=reference, costs=[curve.column], risk=risk)
 
 
 def _draw(
@@ -205,7 +210,7 @@ def _small_print(
         words.append("Hollow marks on top: not measured, and why.")
     if crossings is not None:
         against = " or ".join(map(str, crossings["incumbent"].unique()))
-        bar = "95 % interval" if curve.interval else "measured lengths on either side"
+        bar = "interval, 95 % over all of the run" if curve.interval else "measured lengths on either side"
         words.append(f"Marks at the foot: the length from which it costs less than {against}; bar: {bar}.")
     if found.crowded:
         order = "best" if curve.higher else "least"

@@ -18,7 +18,7 @@ from linrec_bench.figures.panels import Panels, name_columns
 from linrec_bench.figures.spec import COSTS, FigureSpec
 from linrec_bench.figures.style import PAPER, Look, NothingToDraw, Style
 from linrec_bench.figures.tooltips import TooltipFigure, add_tooltip, name_panel
-from linrec_bench.presentation import case_names, numbers
+from linrec_bench.presentation import case_names, numbers, words
 
 ROW = 0.19
 """Inches of a row."""
@@ -35,7 +35,10 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     found = growth.growth(summary, samples)
     rows = found[found["low"].notna()]
     if rows.empty:
-        reasons = ", ".join(sorted(set(found["reason"]))) or "no raw samples of time at two lengths"
+        reasons = (
+            ", ".join(sorted({words.NO_EXPONENT[reason] for reason in found["reason"]}))
+            or "no raw samples of time at two lengths"
+        )
         raise NothingToDraw(f"no growth can be fitted: {reasons}")
     names, known = _ordered(rows), identities(summary)
     looks = {name: style.look(*known[name]) for name in names}
@@ -55,7 +58,8 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
         )
         figure, grid = table.make(
             title="Growth of time with sequence length",
-            subtitle=f"{same}. Exponent p of the fit a + b N^p, 95 % interval; hollow: range too short.",
+            subtitle=f"{same}. Exponent p of the fit a + b N^p, 95 % interval; hollow: no single power, "
+            "or range too short.",
         )
         for axes, line in zip(grid, lines, strict=True):
             for ax, setting in zip(axes, line, strict=False):
@@ -102,13 +106,13 @@ def _draw_panel(ax: Axes, rows: pd.DataFrame, looks: Mapping[str, Look], style: 
                 ax.plot([end], [at], marker=arrow, color=colour, clip_on=False, gid="beyond")
         if known:
             middle, gid, fill = float(row["exponent"]), f"exponent {label}", "full"
-            words = f"{label}: exponent {numbers.three_digits(middle)}"
+            said = f"{label}: exponent {numbers.three_digits(middle)}"
         else:
             middle, gid, fill = float(low + high) / 2, f"unknown {label}", "none"
-            words = f"{label}: exponent not determined, {row['reason']},"
+            said = f"{label}: exponent not determined, {words.NO_EXPONENT[str(row['reason'])]},"
         ax.plot([middle], [at], marker=look.marker, color=colour, fillstyle=fill, gid=gid, label=label)
         ends = numbers.interval(float(row["low"]), float(row["high"]))
-        add_tooltip(ax, middle, at, f"{words} {ends}", series=label)
+        add_tooltip(ax, middle, at, f"{said} {ends}", series=label)
 
 
 SPEC = FigureSpec(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linrec_bench.analysis.claim_quantities import UNVARYING
 from linrec_bench.analysis.claim_verdicts import judge, named
 from linrec_bench.analysis.measurements import Measurements, of_samples, of_summary
 from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, PaperRuling, Ruling, Verdict
@@ -128,7 +127,7 @@ def _rule(
             continue
         measurements = each.measurements.of_cases(ids)
         verdicts = judge(claim, measurements)
-        known = [_held_to_spread(verdict, claim) for verdict in verdicts if not math.isnan(verdict.found)]
+        known = [verdict for verdict in verdicts if not math.isnan(verdict.found)]
         if known:
             decisive = min(known, key=lambda verdict: _standing(verdict, claim.bound))
             return ruled(RULING[decisive.answer], decisive.basis, decisive, len(known))
@@ -140,15 +139,6 @@ def _rule(
         elif verdicts:
             reason = verdicts[-1].basis
     return ruled("undecided", reason)
-
-
-def _held_to_spread(verdict: Verdict, claim: Claim) -> Verdict:
-    """A single training or process is no evidence for a number that varies: it decides nothing."""
-    varies = claim.measure not in (*UNVARYING, *EXACT_WORDS)
-    if varies and claim.quantity == "value" and verdict.low == verdict.high:
-        basis = Basis("no_interval", {**verdict.basis.facts, "of": verdict.basis.kind})
-        return replace(verdict, answer="undecided", basis=basis)
-    return verdict
 
 
 def _standing(verdict: Verdict, bound: Bound) -> tuple[int, float]:

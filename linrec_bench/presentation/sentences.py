@@ -73,24 +73,73 @@ Varying = Mapping[str, frozenset[str]]
 
 def _crossover(group: Sequence[Finding], varying: Varying) -> str:
     (finding,) = group
-    where = _cost_place(finding, varying)
-    outcome = finding.evidence["outcome"]
-    if outcome == "always":
-        text = f"{{}} is faster than {{}} {crossing(finding)}, {where}"
-    else:
-        text = f"{{}} overtakes {{}} {crossing(finding)}, {where}"
+    text = f"{order_text(finding)}, {_cost_place(finding, varying)}"
     return _fitted(text, (finding.subject, str(finding.reference)), _memory(finding))
 
 
-def crossing(finding: Finding) -> str:
-    """`at N = 1,230 [1,100, 1,400]`, `at every length from 128`, `at no length up to 16,384`."""
+def order_text(finding: Finding) -> str:
+    """Which of two is faster at which lengths, with `{}` for either name.
+
+    `{} overtakes {} at N = 1,230 [1,100, 1,400]`, `{} is faster than {} at every length from 128`.
+    """
     evidence = finding.evidence
-    if evidence["outcome"] == "never":
-        return f"at no length up to {evidence['longest']:,}"
-    if evidence["outcome"] == "always":
-        return f"at every length from {evidence['shortest']:,}"
+    shortest, longest = (numbers.whole(_number(evidence[end])) for end in ("shortest", "longest"))
+    match evidence["outcome"]:
+        case "always":
+            return f"{{}} is faster than {{}} at every length from {shortest}"
+        case "never":
+            return f"{{}} is slower than {{}} at every length up to {longest}"
+        case "crosses":
+            return f"{{}} overtakes {{}} {_at_length(finding)}"
+        case "loses":
+            return f"{{}} falls behind {{}} {_at_length(finding)}"
+        case "several":
+            return _several(finding)
+        case "partly":
+            return _partly(finding)
+    if evidence["rounds"] == 1:
+        return "no difference between {} and {} shown: one round (process) shows none"
+    return f"{_nothing_shown(finding)} between {{}} and {{}}, N = {shortest} to {longest}"
+
+
+def _at_length(finding: Finding) -> str:
     at, low, high = (numbers.length(_number(end)) for end in (finding.value, finding.low, finding.high))
     return f"at N = {at} [{low}, {high}]"
+
+
+def _several(finding: Finding) -> str:
+    evidence = finding.evidence
+    ends = [numbers.length(_number(end)) for end in (evidence["first_change"], finding.value)]
+    between = f"between N = {ends[0]} and {ends[1]}"
+    if evidence["changes"] == 2:
+        return f"{{}} is {_speed(evidence['first'], other=True)} than {{}} only {between}"
+    return f"{{}} and {{}} change places {evidence['changes']} times {between}"
+
+
+def _partly(finding: Finding) -> str:
+    """What is shown at either end of the range, and where nothing is."""
+    evidence = finding.evidence
+    parts = []
+    if evidence["first"]:
+        parts.append((evidence["first"], f"up to N = {numbers.whole(_number(evidence['until']))}"))
+    if evidence["last"]:
+        parts.append((evidence["last"], f"from N = {numbers.whole(_number(evidence['since']))} on"))
+    elsewhere = "between" if len(parts) > 1 else "beyond" if evidence["first"] else "below"
+    shown = " and ".join(where for _, where in parts)
+    return f"{{}} is {_speed(parts[0][0])} than {{}} {shown}, no difference shown {elsewhere}"
+
+
+def _speed(sign: object, *, other: bool = False) -> str:
+    return "faster" if (_number(sign) < 0) != other else "slower"
+
+
+def _nothing_shown(finding: Finding) -> str:
+    """`no difference shown (21% would have been)`."""
+    detectable = _number(finding.evidence.get("detectable"))
+    if not detectable > 1:
+        return "no difference shown"
+    least = numbers.percent(detectable - 1) if detectable < 2 else numbers.short_ratio(detectable)
+    return f"no difference shown ({least} would have been)"
 
 
 def _memory(finding: Finding) -> str:
@@ -119,7 +168,8 @@ def _cost_place(finding: Finding, varying: Varying) -> str:
     task, phase = str(where["task"]), str(where["phase"])
     work = words.work(task, phase) if "task" in differ else words.phase(task, phase)
     columns = [*(["causal"] if "causal" in differ else []), "batch_size", "hidden_size"]
-    return ", ".join([work, *(setting(column, where[column]) for column in columns)])
+    lengths = [f"lengths of {where['lengths_of']}"] if "lengths_of" in where else []
+    return ", ".join([work, *(setting(column, where[column]) for column in columns), *lengths])
 
 
 def _quality(group: Sequence[Finding], varying: Varying) -> str:
@@ -145,10 +195,29 @@ def _clause(finding: Finding) -> str:
     """`0.0123 [0.0090, 0.0156] below {}`."""
     evidence = finding.evidence
     difference = _number(evidence["difference"])
-    size = _size(difference, _number(evidence["difference_low"]), _number(evidence["difference_high"]))
+    low, high = (_number(evidence[f"difference_{end}"]) for end in ("low", "high"))
+    size = f"{_size(difference, low, high)} {_side(difference)}"
+    if evidence["seeds"] == 1:
+        return f"{size} {{}}{_of_models(low, high)}"
     if evidence["shown"]:
-        return f"{size} {_side(difference)} {{}}"
-    return f"no difference from {{}} shown, {size} {_side(difference)} it"
+        return f"{size} {{}}"
+    return f"no difference from {{}} shown{_would_be_shown(finding)}, {size} it"
+
+
+UNTESTED = "the mechanisms are untested"
+"""What one seed says of mechanisms."""
+
+
+def _of_models(low: float, high: float) -> str:
+    """What an interval over users says of one training of either side."""
+    differ = "these two trained models differ; " if low > 0 or high < 0 else ""
+    return f": {differ}{UNTESTED}"
+
+
+def _would_be_shown(finding: Finding) -> str:
+    """` (0.0080 would have been)`."""
+    detectable = _number(finding.evidence.get("detectable"))
+    return f" ({metric(detectable)} would have been)" if detectable > 0 else ""
 
 
 def _place(proof: str, finding: Finding, differ: Iterable[str]) -> str:
@@ -174,12 +243,16 @@ def _difference(group: Sequence[Finding], varying: Varying) -> str:
     if own == against:
         own, against = f"{own} in run B", "run A"
     difference, name = _number(finding.value), words.metric(finding.unit)
-    if evidence.get("p_holm") is None:
+    if finding.low is None:
         size = metric(abs(difference))
         return f"{place}{own} is {size} {name} {_side(difference)} {against} (one user, no interval)"
-    size = _size(difference, _number(finding.low), _number(finding.high))
+    low, high = finding.low, _number(finding.high)
+    size = _size(difference, low, high)
     text = f"{own} is {size} {name} {_side(difference)} {against} ({_proof(finding)})"
-    return f"{place}{text if evidence['shown'] else f'no difference shown: {text}'}"
+    if evidence["seeds"] == 1:
+        return f"{place}{text}{_of_models(low, high)}"
+    nothing = f"no difference shown{_would_be_shown(finding)}: "
+    return f"{place}{'' if evidence['shown'] else nothing}{text}"
 
 
 def _names(finding: Finding, *, both: bool) -> tuple[str, str]:
@@ -200,10 +273,12 @@ def _rank(group: Sequence[Finding], varying: Varying) -> str:
     for finding in paired:
         own, _ = _names(finding, both=finding.where.get("causal") != finding.where.get("reference_causal"))
         side = "no difference shown"
-        if finding.evidence["shown"]:
+        if finding.evidence["seeds"] == 1:
+            side = f"one seed, {UNTESTED}"
+        elif finding.evidence["shown"]:
             side = f"{_side(_number(finding.value))} it"
         ends = numbers.interval(_number(finding.low), _number(finding.high), signed_metric)
-        sides[side].append(f"{own} {signed_metric(_number(finding.value))} {ends}".rstrip())
+        sides.setdefault(side, []).append(f"{own} {signed_metric(_number(finding.value))} {ends}".rstrip())
     sides["with no seed and user in common"] = [f.subject for f in group if not f.evidence["users"]]
     told = ". ".join(_capital(f"{side}: {'; '.join(names)}") for side, names in sides.items() if names)
     counts = [_range(paired, name) for name in ("seeds", "users")]
@@ -235,9 +310,20 @@ def _time_to_quality(group: Sequence[Finding], varying: Varying) -> str:
         reached, seeds = first.evidence["reached"], first.evidence["seeds"]
         text = f"{{}} reaches {target} with {reached} of {seeds} seeds, {{}} with all"
         return _fitted(text, (first.subject, str(first.reference)), "", end)
-    text = f"{{}} takes {numbers.short_ratio(first.value)} the training time of {{}} to reach {target}"
-    others = "".join(f", {other.subject} {numbers.short_ratio(_number(other.value))}" for other in group[1:])
-    return _fitted(f"{text}{others}", (first.subject, str(first.reference)), "", end)
+    sides: dict[str, list[str]] = {"": [], "no difference shown: ": []}
+    for finding in group:
+        shown = finding.evidence["shown"] or finding.evidence["seeds"] == 1
+        ratio = f"{finding.subject} {_ratio_text(finding)}"
+        sides["" if shown else "no difference shown: "].append(ratio)
+    ratios = "; ".join(f"{side}{', '.join(names)}" for side, names in sides.items() if names)
+    return _fitted(f"training time to {target} over that of {{}}: {ratios}", (str(first.reference),), "", end)
+
+
+def _ratio_text(finding: Finding) -> str:
+    """`1.4x [1.2, 1.6]`."""
+    low, high = _number(finding.low), _number(finding.high)
+    ends = numbers.interval(low, high, numbers.two_digits)
+    return f"{numbers.short_ratio(_number(finding.value))} {ends}".rstrip()
 
 
 def _memorisation(group: Sequence[Finding], varying: Varying) -> str:
@@ -267,14 +353,16 @@ def _with_interval(value: object, low: object, high: object) -> str:
 
 def _seeds(finding: Finding) -> str:
     seeds = int(_number(finding.evidence["seeds"]))
-    return "1 seed, no interval" if seeds == 1 else f"{seeds} seeds"
+    return f"1 seed, {UNTESTED}" if seeds == 1 else f"{seeds} seeds"
 
 
 def _proof(finding: Finding) -> str:
-    """`3 seeds, 6,040 users, Holm-corrected p = 0.0006`."""
+    """`3 seeds, 6,040 users, Holm-corrected p = 0.0006`; one seed has no p."""
     seeds, users = (int(_number(finding.evidence[name])) for name in ("seeds", "users"))
+    if seeds == 1:
+        return f"1 seed, {users:,} users"
     p = numbers.p_equals(_number(finding.evidence["p_holm"]))
-    return f"{f'{seeds} seeds' if seeds > 1 else '1 seed only'}, {users:,} users, Holm-corrected {p}"
+    return f"{seeds} seeds, {users:,} users, Holm-corrected {p}"
 
 
 def _size(number: float, low: float, high: float) -> str:

@@ -8,23 +8,28 @@ from dataclasses import asdict
 from typing import get_args
 
 from linrec_bench.analysis.verdict import Basis, BasisKind, Claim, PaperRuling, Ruling, Verdict
-from linrec_bench.presentation import numbers, words
+from linrec_bench.presentation import case_names, numbers, words
 
 SENTENCES: dict[BasisKind, str] = {
     "": "",
     "zeros": "0 at every length",
     "polynomial": "{polynomial}",
     "two_largest": "between the two largest lengths",
-    "fit": "best form: {form}",
+    "fit": "best form: {growth}",
+    "one_process": "one process at some length decides nothing",
+    "short_range": "range too short for a number; best form: {growth}",
+    "no_single_power": "no single power; best form: {growth}; {slopes}",
+    "flat": "does not grow with N",
+    "n_log_n": "no single power: floor + N log N fits; {slopes}",
     "seeds": "{seeds} seeds",
     "paired_seeds": "{seeds} seeds, paired",
-    "one_sample": "one sample",
     "rounds": "{rounds} rounds",
     "paired_rounds": "{rounds} rounds side by side",
-    "never_crosses": "none up to {longest:,}",
+    "never_crosses": "more at {longest:,}, the longest length",
     "always_crosses": "at every length from {shortest:,}",
-    "few_lengths": "{measure} is known at {lengths} lengths; two are needed",
-    "no_fit": "{reason}",
+    "crosses_by": "shown from {since:,} on, no difference shown below",
+    "no_order_shown": "no difference shown at the longest length in {rounds} rounds",
+    "few_lengths": "{measure} is known at {lengths} lengths; {needed} are needed",
     "missing": "no {measure}",
     "not_positive": "{measure} is not positive; expected a difference, which needs no positive numbers",
     "few_seeds": "{measure}: two seeds or more are needed",
@@ -44,19 +49,17 @@ SENTENCES: dict[BasisKind, str] = {
 
 
 def basis_text(basis: Basis) -> str:
-    """What a number rests on, or why there is none: `3 rounds side by side`, `one seed: no interval`."""
+    """What a number rests on, or why there is none: `3 rounds side by side`, `one seed decides nothing`."""
     kind, facts = basis.kind, basis.facts
     if kind == "changed":
-        return _change(int(facts["accepted"]), int(facts["count"]))
-    if kind == "no_interval":
-        of = {key: value for key, value in facts.items() if key != "of"}
-        number = basis_text(Basis(facts["of"], of))  # type: ignore[arg-type]
-        return f"{number}: no interval" if number else "no interval"
-    if kind == "seeds" and facts["seeds"] == 1:
-        return "one seed"
-    text = SENTENCES[kind].format_map(facts)
-    if facts.get("rounds") == 1:
-        text = text.replace("rounds", "round", 1)
+        return _change(facts["accepted"], facts["count"])
+    if kind in ("seeds", "rounds", "paired_rounds") and 1 in facts.values():
+        return "one seed decides nothing" if kind == "seeds" else "one round (process) decides nothing"
+    told = dict(facts)
+    if "form" in facts:
+        told |= {"growth": words.GROWTH[str(facts["form"])]} if facts["form"] else {}
+        told["slopes"] = _slopes(facts["lengths"], facts["slopes"])
+    text = SENTENCES[kind].format_map(told)
     if kind == "missing" and "side" in facts:
         text += f" of {facts['side']} there"
     ending = " ".join(str(facts[key]) for key in ("status", "detail") if facts.get(key))
@@ -74,14 +77,8 @@ def claim_text(claim: Claim) -> str:
 
 
 def place_text(where: Mapping[str, str | int | bool]) -> str:
-    """`layer forward, causal, N 256, B 1, D 64`, or the name of a case in a baseline."""
-    if "case" in where or not where:
-        return str(where.get("case", ""))
-    at = f", N {where['seq_len']}" if "seq_len" in where else ""
-    task = " ".join(str(where[key]) for key in ("task", "model", "phase") if where[key])
-    return (
-        f"{task}, {words.direction(where['causal'])}{at}, B {where['batch_size']}, D {where['hidden_size']}"
-    )
+    """`layer forward, causal, N = 256, batch 1, hidden 64`, or the name of a case in a baseline."""
+    return str(where["case"]) if "case" in where else case_names.case_name(where) if where else ""
 
 
 def verdict_name(verdict: Verdict) -> str:
@@ -93,7 +90,8 @@ def found_text(verdict: Verdict) -> str:
     """What was found: `2 (16 N^2 + 128 N)`, `0.310 [0.280, 0.350]`, or why nothing was."""
     basis = basis_text(verdict.basis)
     if not math.isfinite(verdict.found):
-        return basis
+        known = verdict.low != verdict.high and math.isfinite(verdict.low) and math.isfinite(verdict.high)
+        return f"{numbers.interval(verdict.low, verdict.high)} ({basis})" if known else basis
     has_interval = verdict.low != verdict.high and not math.isnan(verdict.low)
     interval = f" {numbers.interval(verdict.low, verdict.high)}" if has_interval else ""
     if float(verdict.found).is_integer():
@@ -144,8 +142,18 @@ def ruling_counts(ledger: Sequence[PaperRuling]) -> str:
     return ", ".join(f"{rulings.count(each)} {each}" for each in get_args(Ruling) if each in rulings)
 
 
-def _change(accepted: int, count: int) -> str:
+def _slopes(lengths: object, slopes: object) -> str:
+    """`local slopes 0.98, 1.62, 1.01 between N = 256, 512, 1,024, 2,048`."""
+    assert isinstance(lengths, tuple | list)
+    assert isinstance(slopes, tuple | list)
+    between = ", ".join(map(numbers.whole, lengths))
+    return f"local slopes {', '.join(f'{slope:.2f}' for slope in slopes)} between N = {between}"
+
+
+def _change(accepted: object, count: object) -> str:
     """`accepted 10, +10.00%`: of large counts a hundredth of a percent is much; what is less is a number."""
+    assert isinstance(accepted, int)
+    assert isinstance(count, int)
     share = f"{count / accepted - 1:+.2%}" if accepted else ""
     change = f"{count - accepted:+,}" if share in ("", "+0.00%", "-0.00%") else share
     return f"accepted {accepted:,}, {change}"

@@ -86,6 +86,26 @@ MEMORY_KIND = {
 }
 """Parts of peak memory."""
 
+GROWTH = {
+    "constant": "a constant",
+    "linear": "floor + N",
+    "n_log_n": "floor + N log N",
+    "quadratic": "floor + N^2",
+    "linear_quadratic": "floor + N + N^2",
+    "power": "floor + N^p",
+}
+"""Forms of growth with sequence length."""
+
+NO_EXPONENT = {
+    "few_lengths": "fewer than four lengths",
+    "one_process": "one process at some length",
+    "short_range": "range too short",
+    "no_single_power": "no single power",
+    "flat": "no growth",
+    "n_log_n": "N log N fits",
+}
+"""Why a growth has no exponent, or what to know of it."""
+
 CHEAPER = {"time_s": "faster", "memory_bytes": "leaner"}
 """A mechanism that costs less of it is called so."""
 

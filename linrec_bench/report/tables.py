@@ -168,11 +168,21 @@ def _difference_table(differences: pd.DataFrame) -> Table:
         ),
         Column("p", _plain("p", say.p_value), meaning="before correction"),
         Column("p, Holm", _plain("p_holm", say.p_value), meaning="corrected over this table"),
+        Column(
+            "could show", _plain("detectable", say.metric), meaning="the least difference that would be shown"
+        ),
         Column("users", _plain("users", say.whole)),
         Column("seeds", _plain("seeds", say.whole)),
     ]
-    note = "95 % intervals over users and seeds, paired; with one seed over users alone."
+    note = (
+        "95 % intervals over users and seeds, paired; with one seed over users alone, which compares two "
+        "trained models and leaves the mechanisms untested: no p-value."
+    )
     renamed = differences.rename(columns={"low": "difference_low", "high": "difference_high"})
+    several = differences["seeds"] > 1
+    for column in ("p", "p_holm", "detectable"):
+        # Of an older version: p-values of one seed, and no least difference.
+        renamed[column] = differences[column].where(several) if column in differences else math.nan
     return build("Differences of NDCG@10 on test", columns, records(renamed), id="differences", note=note)
 
 

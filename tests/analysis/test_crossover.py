@@ -2,10 +2,9 @@
 
 import math
 
-import numpy as np
 import pytest
 
-from linrec_bench.analysis.crossover import crossing, crossover, crossovers
+from linrec_bench.analysis.crossover import crossover, crossovers
 from linrec_bench.analysis.summary import summarise
 from tests.planted import LENGTHS, plant_pair
 
@@ -49,13 +48,6 @@ def test_each_line_has_its_own_crossover_and_memory_has_one_too(planted, layer_c
     assert times.set_index("batch_size")["seq_len"].to_dict() == pytest.approx({1: 700, 4: 3000}, rel=0.08)
     memory = crossover(summary, challenger="linrec", incumbent="sdpa", cost="memory_bytes")
     assert set(memory["outcome"]) == {"always"}
-
-
-def test_a_crossing_is_where_the_ratio_goes_below_one_for_good():
-    lengths = np.array([100.0, 200.0, 400.0, 800.0])
-    assert crossing(lengths, np.array([0.5, 2.0, 0.5, 0.1])) == pytest.approx(math.sqrt(200 * 400))
-    assert crossing(lengths, np.array([2.0, 1.0, 0.5, 0.2])) == pytest.approx(200)
-    assert crossing(lengths, np.array([0.5, 0.5, 0.5, 1.5])) == math.inf
 
 
 def test_a_counted_cost_crosses_between_measured_lengths(planted, layer_case):

@@ -59,24 +59,64 @@ def test_the_interval_covers_the_planted_exponent(floor, slope, power):
     assert np.median([fit.high - fit.low for fit in fits]) < 0.3
 
 
-def test_times_that_do_not_grow_have_no_exponent():
-    found = fit_scaling(planted_times(np.random.default_rng(1), floor=1e-3, slope=0.0, power=1.0))
-    assert found.exponent is None
-    assert found.form == "constant"
-    assert "range too short" in found.reason
-    assert found.high - found.low > 0.5
+def of_function(function, *, seed=0, rounds=5, noise=0.02, lengths=LENGTHS):
+    rng = np.random.default_rng(seed)
+    return {
+        n: [function(n) * np.exp(rng.normal(0, noise) + rng.normal(0, noise, 9)) for _ in range(rounds)]
+        for n in lengths
+    }
+
+
+def test_times_that_do_not_grow_have_the_exponent_0():
+    found = fit_scaling(of_function(lambda n: 1e-3))
+    assert (found.form, found.reason, found.exponent) == ("constant", "flat", 0)
+    assert found.low == 0 <= found.high < 0.1
+    assert found.floor_s == pytest.approx(1e-3, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason", "form"),
+    [
+        (lambda n: 1e-8 * n * np.log(n), "n_log_n", "n_log_n"),
+        (lambda n: 1e-7 * n + 1e-11 * n**2, "no_single_power", "linear_quadratic"),
+        (lambda n: 1e-4 + 1e-7 * n * (1.5 if n > 2048 else 1), "no_single_power", None),
+    ],
+)
+def test_what_is_no_power_is_not_called_one(function, reason, form):
+    found = [fit_scaling(of_function(function, seed=seed), resamples=100) for seed in range(20)]
+    assert np.mean([fit.reason == reason for fit in found]) >= 0.9
+    assert all(fit.exponent is None for fit in found if fit.reason)
+    if form:
+        assert np.mean([fit.form == form for fit in found]) >= 0.9
+
+
+def test_a_power_is_rarely_called_none():
+    for function in (lambda n: 1e-4 + 1e-7 * n, lambda n: 1e-9 * n**2, lambda n: 1e-4 + 1e-8 * n**1.5):
+        found = [fit_scaling(of_function(function, seed=seed), resamples=50) for seed in range(40)]
+        assert np.mean([fit.reason != "" for fit in found]) <= 0.1
+
+
+def test_local_slopes_tell_where_it_bends():
+    found = fit_scaling(of_function(lambda n: 1e-7 * n * (1.5 if n > 2048 else 1), noise=0.005))
+    steep = {(slope.shorter, slope.longer): slope.value for slope in found.slopes}
+    assert steep.pop((2048, 4096)) == pytest.approx(1 + np.log2(1.5), abs=0.05)
+    assert list(steep.values()) == pytest.approx([1] * 6, abs=0.05)
+    assert (found.low, found.high) == (
+        min(slope.low for slope in found.slopes),
+        max(slope.high for slope in found.slopes),
+    )
 
 
 @pytest.mark.parametrize(
     ("lengths", "rounds", "reason"),
-    [(LENGTHS[:3], 3, "3 lengths"), (LENGTHS, 1, "one process"), (LENGTHS[:4], 3, "range too short")],
+    [(LENGTHS[:3], 3, "few_lengths"), (LENGTHS, 1, "one_process"), (LENGTHS[:4], 3, "short_range")],
 )
 def test_too_little_data_is_said(lengths, rounds, reason):
     rng = np.random.default_rng(1)
     times = planted_times(rng, floor=1e-3, slope=1e-9, power=2.0, rounds=rounds, lengths=lengths)
     found = fit_scaling(times)
     assert found.exponent is None
-    assert reason in found.reason
+    assert found.reason == reason
 
 
 def test_exact_counts_give_the_exponent_of_the_two_largest_lengths():

@@ -143,7 +143,7 @@ def decoding(mechanisms: Iterable[str] = ("softmax", "sdpa", "linrec", "copy")) 
         state = 0 if attention == "copy" else 512 * batch * n if grows else 4096 * batch * (1 + seconds * 1e4)
         for round in range(3):
             for repeat in range(5):
-                value = float(seconds * np.exp(rng.normal(0, 0.03)))
+                value = float(seconds * np.exp(rng.normal(0, 0.005)))
                 rows.add(case, "time", value, "s", round=round, repeat=repeat)
             if round == 0:
                 rows.add(case, "state_bytes", float(round_to(state)), "B")

@@ -147,7 +147,7 @@ def test_a_timed_exponent_needs_the_samples():
     ("text", "how", "ruling", "said"),
     [
         (TRUE["difference"], {"seeds": 1}, "undecided", "two seeds or more are needed"),
-        (TRUE["mean"], {"seeds": 1}, "undecided", "one seed: no interval"),
+        (TRUE["mean"], {"seeds": 1}, "undecided", "one seed decides nothing"),
         (TRUE["ratio"] + ", device: cuda", {}, "not testable on this device", "needs cuda; this is cpu"),
         (TRUE["ratio"].replace("2048", "7"), {}, "not testable on this device", "no case on cpu matches"),
         (
@@ -180,7 +180,7 @@ def test_what_cannot_be_told_says_why(text, how, ruling, said):
 def test_the_place_that_decides_is_the_worst():
     found = ruled('attention: linrec, to: softmax, measure: time, ratio: "<= 1.5"')
     assert found.ruling == "not reproduced"
-    assert "N 256" in ruling_place(found)
+    assert "N = 256" in ruling_place(found)
     assert ruling_place(found).endswith("(it decides, of 4 places)")
 
 

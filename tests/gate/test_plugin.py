@@ -72,7 +72,7 @@ def test_a_crash_of_a_plugin_is_undecided_with_its_reason(check, capfd, statemen
     assert "Traceback" not in printed.err
     words = " ".join(printed.out.split())
     assert "0 holds, 0 broken, 4 undecided" in words
-    assert words.count("found operations is known at 0 lengths; two are needed: error ") == 2
+    assert words.count("found operations is known at 0 lengths; 2 are needed: error ") == 2
 
 
 @pytest.mark.parametrize("arguments", [("long_seq",), ("complexity", "--only", "attention=linrec")])

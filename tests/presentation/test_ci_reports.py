@@ -33,7 +33,7 @@ def verdict(answer="holds", *, who="linrec", where=PLACE, basis=POLYNOMIAL, **mo
 
 WHO = "linrec: 50% | worse, again: x_y"
 BROKEN = verdict("broken", who=WHO, found=2.0, low=2.0, high=2.0)
-UNKNOWN = Basis("no_fit", {"reason": "range too short"})
+UNKNOWN = Basis("missing", {"measure": "time"})
 UNDECIDED = verdict("undecided", found=math.nan, low=math.nan, high=math.nan, basis=UNKNOWN)
 HOLDS = verdict(found=0.31, low=0.28, high=0.35, basis=Basis("paired_rounds", {"rounds": 3}))
 ALL = [HOLDS, UNDECIDED, BROKEN]
@@ -43,7 +43,20 @@ ALL = [HOLDS, UNDECIDED, BROKEN]
     ("given", "expected"),
     [
         (BROKEN, "2 (128 N + 4,096)"),
-        (UNDECIDED, "range too short"),
+        (UNDECIDED, "no time"),
+        (
+            verdict(
+                found=math.nan,
+                low=0.9,
+                high=1.6,
+                basis=Basis(
+                    "no_single_power",
+                    {"form": "n_log_n", "lengths": (256.0, 512.0, 1024.0), "slopes": (1.0, 1.504)},
+                ),
+            ),
+            "[0.900, 1.60] (no single power; best form: floor + N log N; "
+            "local slopes 1.00, 1.50 between N = 256, 512, 1,024)",
+        ),
         (HOLDS, "0.310 [0.280, 0.350] (3 rounds side by side)"),
         (verdict(found=12345678, low=12345678, high=12345678, basis=Basis()), "12,345,678"),
     ],
@@ -60,7 +73,7 @@ def test_records_are_strict_json_without_nan():
     assert records[3]["high"] is None
     assert records[2] == {
         "claim": f"{WHO}: exponent of peak_memory <= 1.05",
-        "place": "layer forward, bidirectional, B 1, D 64",
+        "place": "layer forward, bidirectional, batch 1, hidden 64",
         "answer": "broken",
         "found": 2.0,
         "low": 2.0,
@@ -97,7 +110,7 @@ def test_junit_counts_and_names_every_verdict():
     holds, undecided, broken = suite.findall("testcase")
     assert broken.get("name") == verdict_name(BROKEN)
     assert broken.find("failure").get("message") == "found 2 (128 N + 4,096)"
-    assert undecided.find("skipped").get("message") == "found range too short"
+    assert undecided.find("skipped").get("message") == "found no time"
     assert [child.tag for child in holds] == ["system-out"]
 
 
@@ -112,7 +125,7 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 
 @given(name=TEXT, reason=TEXT)
 def test_junit_is_wellformed_for_any_text(name, reason):
-    basis = Basis("no_fit", {"reason": reason})
+    basis = Basis("missing", {"measure": reason})
     text = ci_reports.junit([verdict("broken", who=name, basis=basis)], name)
     # As a file: encoded, then read by a strict parser.
     ElementTree.fromstring(text.encode())

@@ -160,7 +160,7 @@ def test_mechanisms_within_several_models_have_a_sentence_a_model_and_reference(
         "sasrec, softmax (bidirectional)",
         "sasrec, softmax (causal)",
     ]
-    assert "Below it: linrec -0." in told[0]
-    assert "Below it: softmax (bidirectional) -0." in told[1]
+    assert "One seed, the mechanisms are untested: linrec -0." in told[0]
+    assert "One seed, the mechanisms are untested: softmax (bidirectional) -0." in told[1]
     assert told[-1].startswith("test NDCG@10, the best first")
     assert "popularity 0." in told[-1]

@@ -143,7 +143,9 @@ def test_a_difference_that_chance_may_have_made_is_not_told_as_one(planted, reco
     assert ", no difference from softmax shown, 0.0100 [-0.0020, 0.0200] below it (2 seeds" in said
 
 
-@pytest.mark.parametrize("changes", [{"against": "sdpa"}, {"seeds": 1}, {"p_holm": math.nan}])
+@pytest.mark.parametrize(
+    "changes", [{"against": "sdpa"}, {"seeds": 1}, {"low": math.nan, "high": math.nan, "p_holm": math.nan}]
+)
 def test_other_differences_have_a_sentence_of_their_own(planted, recommend_case, changes):
     summary = quality_of_two(planted, recommend_case)
     said = headline(summary, "softmax", paired(summary, **changes))
@@ -152,8 +154,8 @@ def test_other_differences_have_a_sentence_of_their_own(planted, recommend_case,
     assert said[2].startswith("linrec is 0.0100 ")
 
 
-def test_one_seed_says_that_it_has_no_interval(planted, recommend_case):
+def test_one_seed_tests_no_mechanism(planted, recommend_case):
     plant_quality(planted, recommend_case, "linrec", [0.1])
     assert headline(summarise(planted.frame(), reference="linrec"), "linrec") == [
-        "linrec: test NDCG@10 0.1000 (1 seed, no interval, toy, N = 50)"
+        "linrec: test NDCG@10 0.1000 (1 seed, the mechanisms are untested, toy, N = 50)"
     ]

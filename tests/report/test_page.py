@@ -146,7 +146,7 @@ def test_the_claims_of_papers_are_ruled_on(source):
         "400 [395, 405]",
         "N = 500",
         "linrec: crossover with softmax of time <= 500",
-        "layer forward, bidirectional, B 1, D 64 (it decides, of 2 places)",
+        "layer forward, bidirectional, batch 1, hidden 64 (it decides, of 2 places)",
         "LinRec (2023), abstract",
     ]
     by_summary = section(replace(source, samples=None), id="r1")

@@ -8,8 +8,9 @@ which documents its functions:
     cost_findings, quality_findings             those on time and memory, and on ranking quality
     scaling, polynomial                         growth with sequence length: timed, and of exact counts
     monomials                                   exact counts as polynomials in B, H, N and d
-    growth                                      the timed growth of every mechanism of a run
-    crossover                                   the length from which one mechanism costs less than another
+    growth, growth_forms                        timed growth of every mechanism of a run; forms and their fit
+    crossover, shown_order                      which of two costs less at which lengths, and what is shown
+    risk                                        how the risk of a false finding is shared
     frontier                                    the longest history, and the largest N x B, that memory holds
     pareto                                      which mechanisms none other beats in quality and cost
     amdahl                                      the share of a step that is attention: what it can save

@@ -43,8 +43,10 @@ Seconds = Callable[[int], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """How often something was stated, of so many repetitions; `wanted` is what must hold of the rate. A row has
-    the ends of its Clopper and Pearson interval (95 %) as well."""
+    """How often something was stated, of so many repetitions; `wanted` is what must hold of the rate.
+
+    A row has the ends of its Clopper and Pearson interval (95 %) as well.
+    """
 
     what: str
     planted: str
@@ -121,9 +123,7 @@ def linear(n: int) -> float:
     return 1e-4 + 1e-7 * n
 
 
-def identical(
-    rng: np.random.Generator, rounds: int, *, between: Noise = alike, slow: float = 0.0
-) -> bool:
+def identical(rng: np.random.Generator, rounds: int, *, between: Noise = alike, slow: float = 0.0) -> bool:
     """Whether a run of six identical mechanisms states any difference."""
     mechanisms = dict.fromkeys(("softmax", *NAMES), linear)
     found = orders(times_of(mechanisms, rng, rounds=rounds, between=between, slow=slow))
@@ -273,7 +273,8 @@ def rates(repetitions: int, *, only: str = "", seed: int = 0) -> list[Rate]:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    head = "| planted | rounds or seeds | counted | wanted | rate [95 %] | repetitions |\n" + 6 * "|---" + "|\n"
+    names = ("planted", "rounds or seeds", "counted", "wanted", "rate [95 %]", "repetitions")
+    head = f"| {' | '.join(names)} |\n{'|---' * len(names)}|\n"
     return head + "".join(
         f"| {row.planted} | {row.rounds} | {row.what} | {row.wanted} "
         f"| {row.rate:.3f} [{row.low:.3f}, {row.high:.3f}] | {row.repetitions} |\n"

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from linrec_bench.cli.options import RESULTS, Json, ResultsRoot
+from linrec_bench.whole_file import replaced
 
 
 def command(
@@ -61,7 +62,8 @@ def command(
     if markdown is not None:
         files[markdown] = report.markdown(sources, notes)
     for path, text in files.items():
-        report.write_whole(path, text)
+        with replaced(path, make_folder=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
         if as_json:
             terminal.say(str(path))
         else:

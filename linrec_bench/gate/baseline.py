@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from linrec_bench.analysis.intervals import Interval
 from linrec_bench.case import Case
+from linrec_bench.whole_file import replaced
 
 SCHEMA_VERSION = 1
 MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "state_bytes")
@@ -97,9 +97,5 @@ def write(path: Path, baseline: Baseline) -> None:
     content = {"schema_version": SCHEMA_VERSION, "torch": baseline.torch, "counts": baseline.counts}
     if baseline.ratios:
         content["ratios"] = {name: asdict(ratio) for name, ratio in baseline.ratios.items()}
-    temporary = path.with_name(path.name + ".partial")
-    try:
+    with replaced(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be written ({error.strerror})") from error

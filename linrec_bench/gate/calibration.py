@@ -7,7 +7,6 @@ the peak of memory doubled. The margins that follow go to a file that `check` re
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +28,7 @@ from linrec_bench.gate import baseline
 from linrec_bench.gate.baseline_verdicts import compare
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.limits import Limits, Sampling
+from linrec_bench.whole_file import replaced
 
 OWN, REFERENCE = "linrec", "softmax"
 SEQ_LENS = (256, 512, 1024, 2048)
@@ -97,9 +97,8 @@ _ADAPTER = TypeAdapter(Calibration)
 
 def write(path: Path, calibration: Calibration) -> None:
     """Replace the file whole."""
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(calibration.to_json(), encoding="utf-8")
-    os.replace(temporary, path)
+    with replaced(path) as temporary:
+        temporary.write_text(calibration.to_json(), encoding="utf-8")
 
 
 def read(path: Path) -> Calibration:

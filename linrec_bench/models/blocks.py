@@ -111,6 +111,15 @@ class EncoderSettings(Settings):
     activation: Activation = "gelu"
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecBoleSettings(EncoderSettings):
+    """With the defaults of RecBole."""
+
+    seq_len: int = 50
+    inner_size: int | None = 256
+    dropout: float = 0.5
+
+
 class Encoder(Stack):
     """Embeddings -> hidden states: positions added, then `layers` blocks around one mechanism.
 

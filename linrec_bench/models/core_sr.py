@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from linrec_bench.attention.ops.running_max import Running, prefixes
-from linrec_bench.models.blocks import Encoder, EncoderSettings, initialise, item_table
+from linrec_bench.models.blocks import Encoder, RecBoleSettings, initialise, item_table
 from linrec_bench.models.dropout import Dropout
 from linrec_bench.models.parameter_checks import check_share
 from linrec_bench.models.spec import ModelSpec, Recommender
@@ -33,16 +33,13 @@ from linrec_bench.models.stack import Memory
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CORESettings(EncoderSettings):
+class CORESettings(RecBoleSettings):
     """`dropout` is that of the transformer, `session_dropout` of the items that are summed, `item_dropout` of
     the candidates; `temperature` divides the cosines."""
 
     model: ClassVar[str] = "core"
 
-    seq_len: int = 50
     hidden_size: int = 100
-    inner_size: int | None = 256
-    dropout: float = 0.5
     session_dropout: float = 0.2
     item_dropout: float = 0.2
     temperature: float = 0.07

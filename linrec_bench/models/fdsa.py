@@ -15,27 +15,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from linrec_bench.models.blocks import Encoder, EncoderSettings, initialise, item_table
-from linrec_bench.models.feature_embeddings import WeighedFeatures
+from linrec_bench.models.blocks import Encoder, initialise, item_table
+from linrec_bench.models.feature_embeddings import FeatureSettings, WeighedFeatures
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stack import Memory
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FDSASettings(EncoderSettings):
-    """item_features: [n_items + 1, F], features numbered from 1, 0 for none."""
+class FDSASettings(FeatureSettings):
+    """Those of RecBole, and the features."""
 
     model: ClassVar[str] = "fdsa"
-
-    item_features: np.ndarray | Tensor
-    seq_len: int = 50
-    inner_size: int | None = 256
-    dropout: float = 0.5
 
 
 class FDSA(Recommender):

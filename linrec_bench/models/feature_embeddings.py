@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+
+from linrec_bench.models.blocks import RecBoleSettings
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FeatureSettings(RecBoleSettings):
+    """item_features: [n_items + 1, F], features numbered from 1, 0 for none."""
+
+    item_features: np.ndarray | Tensor
 
 
 class FeatureVectors(nn.Module, ABC):

@@ -18,20 +18,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from linrec_bench.models.blocks import Encoder, EncoderSettings, initialise, item_table
+from linrec_bench.models.blocks import Encoder, RecBoleSettings, initialise, item_table
 from linrec_bench.models.spec import ModelSpec, Recommender
 from linrec_bench.models.stacked_recommender import StackedRecommender
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LightSANsSettings(EncoderSettings):
+class LightSANsSettings(RecBoleSettings):
     """`attention_params` are those of the mechanism: `interests` above all."""
 
     model: ClassVar[str] = "lightsans"
 
-    seq_len: int = 50
-    inner_size: int | None = 256
-    dropout: float = 0.5
     attention: str = "lightsans"
     causal: bool = False
 

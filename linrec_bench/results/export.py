@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from linrec_bench.whole_file import replaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,14 +20,8 @@ def export(frame: pd.DataFrame, path: Path) -> None:
     write = _WRITERS.get(path.suffix)
     if write is None:
         raise ValueError(f"{path}: unknown ending {path.suffix!r}; expected {' or '.join(_WRITERS)}")
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
+    with replaced(path) as temporary:
         write(frame, temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _parquet(frame: pd.DataFrame, path: Path) -> None:

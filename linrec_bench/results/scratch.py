@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linrec_bench.whole_file import replaced
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -30,14 +32,11 @@ def store(run: Path, case_id: str, round: int, artefacts: Mapping[str, bytes]) -
     """Keep the arrays that a trial handed over, each file whole or not at all. To be called before its
     closing row is written: those of a trial that never closed are replaced when it is measured again."""
     for name, content in artefacts.items():
-        folder = run / name
-        folder.mkdir(exist_ok=True)
-        temporary = folder / f"{case_id}-{round}.partial"
-        with temporary.open("wb") as file:
+        path = run / name / f"{case_id}-{round}.npz"
+        with replaced(path, make_folder=True) as temporary, temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, folder / f"{case_id}-{round}.npz")
 
 
 def clear(run: Path, case_id: str, round: int) -> None:

@@ -34,6 +34,7 @@ from linrec_bench.results.case_table import CASE_DATA, CASES, joined, read_cases
 from linrec_bench.results.rows import COLUMNS, SCHEMA_VERSION, TRIAL, Row
 from linrec_bench.results.samples_file import StoreError as StoreError
 from linrec_bench.results.samples_file import read_samples
+from linrec_bench.whole_file import replaced
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,10 +153,9 @@ class Run:
     def write_summary(self, summary: pd.DataFrame) -> Path:
         """Replace summary.csv whole; of `CASE_DATA` it holds no more than the distance of a watermark."""
         path = self.folder / SUMMARY
-        temporary = path.with_suffix(".csv.partial")
         beside = [name for name in CASE_DATA if name in summary and not _shown(summary, name)]
-        summary.drop(columns=beside).to_csv(temporary, index=False, float_format="%.6g")
-        os.replace(temporary, path)
+        with replaced(path) as temporary:
+            summary.drop(columns=beside).to_csv(temporary, index=False, float_format="%.6g")
         return path
 
     def write_quality(self, differences: pd.DataFrame) -> None:
@@ -164,9 +164,8 @@ class Run:
         if differences.empty:
             path.unlink(missing_ok=True)
             return
-        temporary = path.with_suffix(".csv.partial")
-        differences.to_csv(temporary, index=False, float_format="%.6g")
-        os.replace(temporary, path)
+        with replaced(path) as temporary:
+            differences.to_csv(temporary, index=False, float_format="%.6g")
 
     def quality(self) -> pd.DataFrame | None:
         """The table that `write_quality` stored; None where nothing was to be compared."""
@@ -185,9 +184,8 @@ class Run:
     def write_cards(self, cards: Sequence[Mapping[str, object]]) -> Path:
         """Store the semantics cards, in the form of `verify --json`, whole or not at all."""
         path = self.folder / CARDS
-        temporary = path.with_suffix(".json.partial")
-        temporary.write_text(json.dumps(list(cards), indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        with replaced(path) as temporary:
+            temporary.write_text(json.dumps(list(cards), indent=2) + "\n", encoding="utf-8")
         return path
 
 

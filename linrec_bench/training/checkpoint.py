@@ -12,6 +12,8 @@ from typing import TypedDict, cast
 import torch
 from torch import Tensor
 
+from linrec_bench.whole_file import replaced
+
 _FORMAT = 4
 
 
@@ -60,13 +62,10 @@ class Checkpoint:
 
     def save(self, state: State) -> None:
         """Replace the file atomically: a reader gets the previous state or this one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f"{self.path.name}.partial")
-        with temporary.open("wb") as file:
+        with replaced(self.path, make_folder=True) as temporary, temporary.open("wb") as file:
             torch.save({"format": _FORMAT, "identity": self.identity, "state": dict(state)}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, self.path)
 
     def load(self) -> State | None:
         """The state that was kept, on the CPU; None where there is none.

@@ -2,7 +2,12 @@ import stat
 
 import pytest
 
-from linrec_bench.report import write_whole
+from linrec_bench.whole_file import replaced
+
+
+def write_whole(path, text):
+    with replaced(path, make_folder=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def test_a_file_is_replaced_whole_and_nothing_stays_beside_it(tmp_path):
@@ -29,3 +34,10 @@ def test_a_place_that_cannot_hold_a_file_is_named(tmp_path):
         write_whole(tmp_path / "file" / "report.html", "x")
     with pytest.raises(ValueError, match="cannot be written"):
         write_whole(tmp_path, "x")
+
+
+def test_a_folder_is_made_only_where_that_was_asked_for(tmp_path):
+    path = tmp_path / "absent" / "rows.csv"
+    with pytest.raises(ValueError, match="cannot be written"), replaced(path) as temporary:
+        temporary.write_text("x")
+    assert not path.parent.exists()

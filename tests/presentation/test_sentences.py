@@ -9,7 +9,8 @@ from linrec_bench.analysis.crossover import crossover
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
-from linrec_bench.presentation.sentences import LONGEST, headline
+from linrec_bench.presentation.cost_sentences import LONGEST
+from linrec_bench.presentation.sentences import headline
 from tests.planted import LENGTHS, plant_pair, plant_quality
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linrec_bench import attention
 from linrec_bench.analysis.measurements import of_samples
-from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, unprobed
+from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, limits, unprobed
 from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case, Params, freeze, label, read_name
 from linrec_bench.gate.exact_counts import count
@@ -33,7 +33,8 @@ class Card:
     """One mechanism in one direction: property -> why it does not hold, None where it does.
 
     `name` is the label of `attention` with its parameters. Properties that mean nothing for it are not among
-    them, nor those that could not be probed here, for which `unprobed` says why.
+    them, nor those that could not be probed here, for which `unprobed` says why; `limits` says what else was
+    not probed, and why.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Card:
     causal: bool
     found: Mapping[str, str | None]
     unprobed: str = ""
+    limits: tuple[str, ...] = ()
 
     @property
     def contradictions(self) -> list[str]:
@@ -50,7 +52,13 @@ class Card:
     def as_record(self) -> dict[str, object]:
         """Ready for JSON."""
         direction, found = words.direction(self.causal), dict(self.found)
-        return {"name": self.name, "direction": direction, "contradicts": found, "unprobed": self.unprobed}
+        return {
+            "name": self.name,
+            "direction": direction,
+            "contradicts": found,
+            "unprobed": self.unprobed,
+            "limits": list(self.limits),
+        }
 
 
 def cards(names: Sequence[str], *, plugins: Sequence[Path] = ()) -> list[Card]:
@@ -107,7 +115,15 @@ def probe_card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
     }
     found[EXPONENTS] = _exponents(spec, params, causal)
     given = freeze(params)
-    return Card(label(spec.name, given), spec.name, given, causal, found, unprobed(spec, params) or "")
+    return Card(
+        label(spec.name, given),
+        spec.name,
+        given,
+        causal,
+        found,
+        unprobed(spec, params) or "",
+        tuple(limits(spec, causal=causal)),
+    )
 
 
 def _exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | None:

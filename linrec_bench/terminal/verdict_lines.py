@@ -86,8 +86,9 @@ def show_cards(cards: Sequence[Card]) -> None:
     out.print(names)
     out.print("\n+ holds   X contradicted   - means nothing here   ? could not be probed here")
     for card in cards:
-        if card.unprobed:
-            out.print(f"{_card_name(card)}: {card.unprobed}")
+        for reason in (card.unprobed, *card.limits):
+            if reason:
+                out.print(f"{_card_name(card)}: {reason}")
         for contradiction in card.contradictions:
             out.print(f"{_card_name(card)}: {contradiction}", style="red")
 

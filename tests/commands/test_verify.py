@@ -13,6 +13,8 @@ from linrec_bench.commands.verify import PROPERTIES, cards, cards_of
 from linrec_bench.registry import Registry
 from linrec_bench.results import store
 
+OF_LAYERS = {name for name in PROPERTIES if name.startswith("layer ")}
+
 
 def case_of(name, *, causal=False, seq_len=16, **params):
     return Case(
@@ -39,7 +41,7 @@ def test_the_parameters_of_the_run_are_probed():
     assert card["contradicts"]["pad content"]
     assert card["contradicts"]["pad length"]
     # What means nothing without causality is not on the card.
-    assert set(PROPERTIES) - set(card["contradicts"]) == {"causal", "prefix", "decode"}
+    assert set(PROPERTIES) - set(card["contradicts"]) == {"causal", "prefix", "decode"} | OF_LAYERS
     assert card["unprobed"] == ""
 
 

@@ -13,12 +13,13 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from linrec_bench.attention.backends import choice
-from linrec_bench.attention.contract import influence, values
+from linrec_bench.attention.contract import influence, layers, values
 from linrec_bench.attention.contract.probe_inputs import NONE, Params, given, inputs, masks, noise
 from linrec_bench.attention.spec import Spec
 
 __all__ = [
     "CHECKS",
+    "LAYER",
     "NONE",
     "Check",
     "Params",
@@ -27,6 +28,7 @@ __all__ = [
     "directions",
     "given",
     "inputs",
+    "limits",
     "masks",
     "noise",
     "unprobed",
@@ -55,8 +57,17 @@ CHECKS: dict[str, Check] = {
     "permutation": influence.check_permutation,
     "layout": influence.check_layout,
     "finite": values.check_finite,
+    "layer shape": layers.check_shape,
+    "layer padding": layers.check_padding,
+    "layer batch-mates": layers.check_batch_mates,
+    "layer causal": layers.check_causal,
+    "layer decode": layers.check_decode,
+    "layer gradients": layers.check_gradients,
 }
-"""Every probe by the name of its property. Those that do not apply to a direction return None."""
+"""Every probe by the name of its property, those of the layer for SPECs that bring one: `applies`."""
+
+LAYER = "layer "
+"""Names of properties of the layer begin so."""
 
 
 def directions(spec: Spec) -> tuple[bool, ...]:
@@ -66,11 +77,27 @@ def directions(spec: Spec) -> tuple[bool, ...]:
 
 def applies(name: str, spec: Spec, *, causal: bool) -> bool:
     """Whether the property means anything for the mechanism in this direction."""
-    if name in ("causal", "prefix", "decode"):
+    if name.startswith(LAYER) and spec.layer is None:
+        return False
+    if name == f"{LAYER}decode":
+        return causal and layers.has_decode(spec, causal=True)
+    if name == "decode":
+        return causal and not values.cannot_decode(spec)
+    if name in ("causal", "prefix", "layer causal"):
         return causal
     if name == "permutation":
         return not causal
-    return spec.honours_padding if name in ("pad content", "pad length") else True
+    return spec.honours_padding if name in ("pad content", "pad length", "layer padding") else True
+
+
+def limits(spec: Spec, *, causal: bool) -> list[str]:
+    """What of decoding the probes leave out in this direction, and why: one phrase each."""
+    told = []
+    if causal and values.cannot_decode(spec):
+        told.append("decode: cannot decode, it has no init_state and step")
+    if causal and spec.layer is not None and not layers.has_decode(spec, causal=True):
+        told.append("layer decode: cannot decode, the layer has no init_state and step")
+    return told
 
 
 def unprobed(spec: Spec, params: Params = NONE) -> str | None:

@@ -121,12 +121,17 @@ def check_gradients(
     return None
 
 
+def cannot_decode(spec: Spec) -> bool:
+    """Whether the SPEC has no recurrent form and declares none."""
+    return spec.init_state is None and spec.step is None and not spec.decode_state
+
+
 def check_decode(spec: Spec, *, causal: bool, params: Params = NONE) -> str | None:
     """One event after another, or a few at a time, gives what the whole sequence gives at once."""
-    if not causal:
+    if not causal or cannot_decode(spec):
         return None
     if spec.init_state is None or spec.step is None:
-        return "has a causal form, but no init_state and step to decode with"
+        return "declares a recurrent form, but has no init_state and step to decode with"
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         having = given(spec, 37, dtype, params=params)
         whole = run(spec, having, causal=True, params=params)

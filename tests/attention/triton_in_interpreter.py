@@ -34,6 +34,9 @@ def cases() -> Iterator[tuple[str, Given, Tensor | None]]:
     split.tokens["q"][:, :, ::5] = 0
     split.tokens["k"][:, :, ::5] = 0
     yield "heads split, zeros", split, None
+    # Numbers of a token that are not side by side.
+    apart = tokens((1, 2, 8, 40), torch.float32).map(lambda x: x.mT)
+    yield "features apart", apart, None
     yield "one token", tokens((1, 2, 1, 5), torch.float32), None
     yield "d = 128", tokens((1, 1, 37, 128), torch.float32), None
     yield "d = 40, bfloat16", tokens((1, 1, 90, 40), torch.bfloat16), None

@@ -176,7 +176,7 @@ class TritonPasses:
         launch, flags = Launch(q, causal=True), _flags(mask, column)
         dq, dk, dv = _empty(q), _empty(k), _empty(v)
         dsums, column_sums = launch.sums(), launch.rows()
-        dsquares = torch.empty_like(k, dtype=state_dtype(k)) if column else k
+        dsquares = torch.empty_like(dk, dtype=state_dtype(k)) if column else dk
         of_tiles = launch.numbers(launch.tiles, launch.width) if column else launch.rows()
         tokens = (_rows(q), _rows(k), _rows(v), _bytes(mask), _counts(mask))
         launch.run(

@@ -9,8 +9,10 @@ import time
 
 import pytest
 
-from linrec_bench import cli
-from linrec_bench.commands import verify
+import linrec_bench
+from linrec_bench import cli, terminal
+from linrec_bench.cli import completion
+from linrec_bench.commands import catalogue, verify
 from linrec_bench.results import environment, stored_runs
 
 SUITE = """\
@@ -123,7 +125,7 @@ def test_a_finished_run_is_not_resumed_and_only_selects(folder, monkeypatch):
         (("run", "tiny.yaml", "--only", "seq_len=7"), "none of the 4 cases"),
         (("run", "tiny.yaml", "--set", "rouns=2"), "Did you mean 'rounds'"),
         (("plot",), "no runs to draw"),
-        (("plot", "nowhere"), "cannot be read"),
+        (("plot", "nowhere"), "no such folder"),
         (("data", "fetch", "ml-2m"), "unknown data"),
     ],
 )
@@ -143,12 +145,15 @@ def test_a_usage_error_has_exit_code_2(folder, monkeypatch):
     assert call(monkeypatch, "run", "tiny.yaml", "--device", "tpu") == 2
 
 
-def test_a_damaged_results_folder_is_refused_and_left_alone(folder, monkeypatch, capfd):
+def test_damaged_and_foreign_folders_among_the_runs_are_left_out_and_left_alone(folder, monkeypatch, capfd):
     damaged = folder / "results" / "tiny" / "20260101-000000-abcd"
     damaged.mkdir(parents=True)
     (damaged / "samples.csv").write_text("mine\n")
-    assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu") == 2
-    assert "environment.json" in capfd.readouterr().err
+    (folder / "results" / "tiny" / "lost+found").mkdir()
+    assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu", "--only", "seq_len=16") == 0
+    said = capfd.readouterr().err
+    assert "20260101-000000-abcd: left out: " in said
+    assert "lost+found: left out: not a run" in said
     assert [path.name for path in damaged.iterdir()] == ["samples.csv"]
 
 
@@ -166,6 +171,47 @@ def test_every_listing_has_names(folder, monkeypatch, capfd, what):
     assert all(entry["name"] for entry in entries)
     assert call(monkeypatch, "list", what) == 0
     assert entries[0]["name"] in capfd.readouterr().out
+
+
+def test_mechanisms_are_a_line_each_at_80_columns_and_a_card_by_name(folder, monkeypatch, capfd):
+    monkeypatch.setattr(terminal.out, "width", 80)
+    assert call(monkeypatch, "list", "attention") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) == 1 + len(catalogue.entries("attention"))
+    assert call(monkeypatch, "list", "attention", "linrec") == 0
+    assert "arXiv 2411.01537" in capfd.readouterr().out
+    assert call(monkeypatch, "list", "attention", "linrek") == 2
+    assert "Did you mean 'linrec'" in capfd.readouterr().err
+
+
+def test_the_version_is_printed(monkeypatch, capfd):
+    assert call(monkeypatch, "--version") == 0
+    assert capfd.readouterr().out == f"linrec-bench {linrec_bench.__version__}\n"
+
+
+def test_a_condition_that_selects_nothing_names_the_values(folder, monkeypatch, capfd):
+    run = ("run", "tiny.yaml", "--dry-run", "--device", "cpu", "--only")
+    assert call(monkeypatch, *run, "attention=softmaks") != 0
+    assert "attention is one of: " in (said := capfd.readouterr().err)
+    assert "Did you mean 'softmax'?" in said
+    assert call(monkeypatch, *run, "seq_len=5") != 0
+    assert "seq_len is one of: " in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("complete", "start", "name"),
+    [
+        (completion.suites, "qu", "quick"),
+        (completion.mechanisms, "linrec-c", "linrec-column"),
+        (completion.data_sets, "ml-1m", "ml-1m"),
+        (completion.runs, "results/t", "results/tiny"),
+    ],
+)
+def test_names_are_completed(folder, complete, start, name):
+    (folder / "results" / "tiny").mkdir(parents=True, exist_ok=True)
+    assert name in complete(start)
+    assert complete("no such name") == []
 
 
 def test_env_is_what_a_run_records(folder, monkeypatch, capfd):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
 
+from linrec_bench import __version__
 from linrec_bench.cli import last_resort
 from linrec_bench.cli.encoding import write_plainly_what_the_encoding_lacks
 
@@ -47,11 +49,28 @@ app = typer.Typer(
     help="Measure attention for long user histories: time, peak memory and ranking quality.",
     cls=_InOrder,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"linrec-bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    del show
+
+
 for _verb, _module in VERBS.items():
     _command = import_module(f"{__name__}.{_module}").command
     if isinstance(_command, typer.Typer):

@@ -8,15 +8,31 @@ from typing import Annotated
 
 import typer
 
+from linrec_bench.cli import completion
 from linrec_bench.cli.options import CALIBRATION, Json, Margin
 
-Before = Annotated[Path, typer.Argument(help="Baseline run.", metavar="A")]
+Before = Annotated[
+    Path,
+    typer.Argument(
+        help="Baseline run, or folder of a suite, whose newest run counts.",
+        metavar="A",
+        autocompletion=completion.runs,
+    ),
+]
 After = Annotated[
     Path | None,
-    typer.Argument(help="Run to compare with A (default: compare two mechanisms of A).", metavar="B"),
+    typer.Argument(
+        help="Run to compare with A (default: compare two mechanisms of A).",
+        metavar="B",
+        autocompletion=completion.runs,
+    ),
 ]
 Mechanism = Annotated[
-    str | None, typer.Option(help="Mechanism to compare; with two runs, compare only this one.")
+    str | None,
+    typer.Option(
+        help="Mechanism to compare; with two runs, compare only this one.",
+        autocompletion=completion.mechanisms,
+    ),
 ]
 Against = Annotated[
     str | None, typer.Option(help="With one run: the mechanism to compare `--attention` with.")
@@ -59,6 +75,7 @@ def command(
     from linrec_bench.commands import compare
     from linrec_bench.terminal.comparison_table import show_comparison
 
+    a, b = compare.newest(a, terminal.say), b and compare.newest(b, terminal.say)
     allowed, source = margin, "as given"
     if allowed is None:
         allowed, source = compare.margin_of(b or a, CALIBRATION, default=terminal.DEFAULT_MARGIN)

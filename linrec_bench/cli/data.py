@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from linrec_bench.cli import completion
 from linrec_bench.cli.options import Json
 
 command = typer.Typer(
@@ -16,7 +17,9 @@ command = typer.Typer(
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(help="Name of a data set.", metavar="NAME")]
+Name = Annotated[
+    str, typer.Argument(help="Name of a data set.", metavar="NAME", autocompletion=completion.data_sets)
+]
 Params = Annotated[
     list[str] | None,
     typer.Option(
@@ -80,16 +83,21 @@ def prepare(name: Name, settings: Params = None) -> None:
 @command.command()
 def describe(
     name: Annotated[
-        str, typer.Argument(help="Name of a data set, or path of your log.", metavar="NAME|PATH")
+        str,
+        typer.Argument(
+            help="Name of a data set, or path of your log.",
+            metavar="NAME|PATH",
+            autocompletion=completion.data_sets,
+        ),
     ],
     settings: Params = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw the history lengths to this PNG file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print size and history lengths of a data set, or of a log in a file of yours.
+    """Print size and history lengths of a data set.
 
-    Of a file, the separator, the columns and the form of times are found out, and printed as the lines of
-    `dataset:` that a suite needs; `--set` overrides them.
+    For a file of your log, detects separator, columns and form of times, and prints the lines of `dataset:` that a suite
+    needs; `--set` overrides what it detects.
 
     Example: `linrec-bench data describe events.csv --set min_interactions=1 --plot lengths.png`
     """

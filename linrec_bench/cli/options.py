@@ -7,8 +7,15 @@ from typing import Annotated
 
 import typer
 
+from linrec_bench.cli import completion
+
 SuiteName = Annotated[
-    str, typer.Argument(help="Suite file, or name of a suite that ships with linrec-bench.", metavar="SUITE")
+    str,
+    typer.Argument(
+        help="Suite file, or name of a suite that ships with linrec-bench.",
+        metavar="SUITE",
+        autocompletion=completion.suites,
+    ),
 ]
 Device = Annotated[
     str,

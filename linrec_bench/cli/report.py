@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from linrec_bench.cli import completion
 from linrec_bench.cli.options import RESULTS, Json, ResultsRoot
 from linrec_bench.whole_file import replaced
 
@@ -16,7 +17,9 @@ def command(
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Folders of runs, suites or results (default: the newest run of every suite).", metavar="RUN"
+            help="Folders of runs, suites or results (default: the newest run of every suite).",
+            metavar="RUN",
+            autocompletion=completion.runs,
         ),
     ] = None,
     out: Annotated[

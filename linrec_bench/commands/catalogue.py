@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from linrec_bench.case import Case
+from linrec_bench.registry import Registry
 
 Record = dict[str, str]
 
 
-def entries(kind: str) -> list[Record]:
-    """The entries of one kind, each with its name and what a person needs to choose among them."""
+def entry(entries: Sequence[Record], name: str, *, kind: str) -> Record:
+    """The entry of this name; `UnknownName` with near misses if there is none."""
+    return Registry(kind, [(each["name"], each) for each in entries])[name]
+
+
+def entries(kind: str, *, plugins: Sequence[Path] = ()) -> list[Record]:
+    """The entries of one kind, each with its name and what a person needs to choose among them; with the
+    mechanisms of plugins."""
+    if plugins:
+        from linrec_bench import attention
+
+        for plugin in plugins:
+            attention.load_plugin(plugin)
     return {
         "attention": _attention,
         "models": _models,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from linrec_bench.gate import calibration
 from linrec_bench.gate.check import BROKEN, HOLDS, NOTHING, UNDECIDED
 from linrec_bench.presentation import words
 from linrec_bench.presentation.case_names import case_name
+from linrec_bench.results import stored_runs
 from linrec_bench.results.store import Run, open_run
 from linrec_bench.suite import strict_yaml
 
@@ -110,6 +111,24 @@ class Compared:
         plain = _plain(record)
         assert isinstance(plain, dict)
         return plain
+
+
+def newest(folder: Path, say: Callable[[str], None]) -> Path:
+    """The folder itself if it is a run, else that of the newest run of the suite in it, which `say` names.
+
+    Raises `ValueError` for a folder of several suites or without a run.
+    """
+    if not folder.is_dir() or stored_runs.is_run(folder):
+        return folder
+    found, notes = stored_runs.of_suite(folder)
+    suites = [folder / name for name in stored_runs.of_root(folder)[0]] or [run.folder for run in found]
+    if len({run.environment().get("suite") for run in found}) != 1:
+        names = ", ".join(map(str, suites))
+        said = f"holds several suites; name one of: {names}" if suites else "no run is in it"
+        raise ValueError(f"{folder}: {said}")
+    for note in [*notes, f"{folder}: its newest run, {found[-1].id}"]:
+        say(note)
+    return found[-1].folder
 
 
 def runs(

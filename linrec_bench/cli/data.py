@@ -96,8 +96,8 @@ def describe(
 ) -> None:
     """Print size and history lengths of a data set.
 
-    For a file of your log, detects separator, columns and form of times, and prints the lines of `dataset:` that a suite
-    needs; `--set` overrides what it detects.
+    For a file of your log, detects separator, columns and form of times, and prints the lines of `dataset:`
+    that a suite needs; `--set` overrides what it detects.
 
     Example: `linrec-bench data describe events.csv --set min_interactions=1 --plot lengths.png`
     """

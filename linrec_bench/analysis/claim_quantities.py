@@ -148,7 +148,7 @@ def _crossing(line: pd.Series) -> Found:
     if line["last"] == 0:
         facts = {"rounds": int(line["rounds"])}
         return Found(math.nan, 0.0, math.inf, Basis("no_order_shown", facts))
-    if math.isnan(low):
+    if line["outcome"] == "partly":
         return Found(round(high), 0.0, high, Basis("crosses_by", {"since": int(line["since"])}))
     return Found(round(float(line["seq_len"])), low, high)
 

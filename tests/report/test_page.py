@@ -19,6 +19,7 @@ from linrec_bench.report.tables import cost_tables
 from linrec_bench.results.store import Run
 
 GOLDEN = Path(__file__).with_name("golden")
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "cpu"
 
 
 class Elements(HTMLParser):
@@ -184,3 +185,10 @@ def test_the_page_of_the_quick_suite_stays_below_600_kb():
     page = html([read(Run(quick))])
     assert page.count('<figure class="chart"') > 4
     assert len(page.encode()) < 600_000
+
+
+@pytest.mark.parametrize("folder", sorted(REFERENCE.glob("*/summary.csv")), ids=lambda path: path.parent.name)
+def test_every_reference_run_is_told(folder):
+    found = section(read(Run(folder.parent)), id="r1")
+    assert found.findings
+    assert found.tables

@@ -120,6 +120,7 @@ class _Driver:
             Trial(
                 work=work,
                 seconds=limits.case_seconds,
+                compile_seconds=limits.compile_seconds if self._compiles(trial.job) else 0.0,
                 memory_bytes=memory_limit,
             )
         )
@@ -139,6 +140,11 @@ class _Driver:
         if skipped is None:
             return None
         return TrialResult(status="skipped", detail=skipped.detail, reason=skipped.reason)
+
+    def _compiles(self, job: Job) -> bool:
+        """Whether its first call may compile, and tells when it has ended."""
+        prediction = self.predictions.get(job.case.id)
+        return prediction is not None and prediction.compiles and "time" in job.measures
 
     def close(self, trial: Planned, result: TrialResult) -> Event:
         """Write the rows of a trial that has ended, and learn from it."""

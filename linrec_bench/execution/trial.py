@@ -32,12 +32,14 @@ class Trial:
     """Work for a process of its own, and its limits.
 
     `work` (it can be pickled) is handed the report that it makes. It may take `seconds`, and `memory_bytes`:
-    on a CPU beyond what its process begins with, else of the device's own; None is no limit.
+    on a CPU beyond what its process begins with, else of the device's own; None is no limit. Where
+    `compile_seconds` are allowed, `seconds` begin anew after the first call, which may take so much longer.
     """
 
     work: Callable[[Report], None]
     seconds: float
     memory_bytes: int | None = None
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

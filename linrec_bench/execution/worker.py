@@ -140,6 +140,7 @@ def predict(case: Case) -> Prediction | None:
         setup_bytes=counted.setup_bytes,
         beyond_live_bytes=_beyond_live(counted) if torch.device(case.device).type == "cpu" else 0,
         facts=counted.facts,
+        compiles=choice.compiles(attention.registry()[case.attention], dict(case.attention_params)),
     )
 
 

@@ -59,6 +59,9 @@ class Sampling(Protocol):
     @property
     def cache(self) -> Literal["cold", "warm"]: ...
 
+    @property
+    def graph(self) -> bool: ...
+
 
 @dataclass(frozen=True)
 class Reading:

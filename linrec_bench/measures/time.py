@@ -9,19 +9,18 @@ from linrec_bench.measures.spec import Measurable, MeasureSpec, Reading, Samplin
 
 
 def readings(workload: Measurable, sampling: Sampling) -> Iterator[Reading]:
-    """The first call of the process apart, then every raw sample."""
-    from linrec_bench.measures.instruments import timing
+    """The first call of the process apart, told as it ends; then every raw sample."""
+    from linrec_bench.measures.instruments.timing import Sampler
 
-    samples = timing.sample(
-        workload,
-        budget_s=sampling.seconds,
-        min_samples=sampling.min,
-        max_samples=sampling.max,
-        cache=sampling.cache,
-    )
-    yield Reading("first_call_time", samples.first_call_s, "s")
+    sampler = Sampler(workload, cache=sampling.cache, graph=sampling.graph)
+    yield Reading("first_call_time", sampler.first_call(), "s")
+    samples = sampler.sample(budget_s=sampling.seconds, min_samples=sampling.min, max_samples=sampling.max)
     for repeat, value in enumerate(samples.seconds):
         yield Reading("time", value, "s", samples.detail, repeat)
+    for repeat, value in enumerate(samples.host_seconds):
+        yield Reading("host_time", value, "s", samples.detail, repeat)
+    if samples.host_seconds:
+        yield Reading("launch_bound", float(samples.launch_bound), "1")
 
 
 SPEC = MeasureSpec(
@@ -34,6 +33,19 @@ SPEC = MeasureSpec(
             "s",
             "first call of the process, warm-up and compilation included",
             stored_as="first_call_s",
+        ),
+        Quantity(
+            "host_time",
+            "s",
+            "accelerators: until a call returned, while the device works on",
+            stored_as="host_time_s",
+            summarised="extra",
+        ),
+        Quantity(
+            "launch_bound",
+            "1",
+            "accelerators: 1 where the device waited for the host to start the kernels of a call",
+            summarised="extra",
         ),
     ),
     readings=readings,

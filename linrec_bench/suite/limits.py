@@ -42,10 +42,12 @@ Memory = Annotated[
 class Limits(Strict):
     """Limits of a trial. `memory` is an amount, or a share of the memory that is free when the run starts.
 
-    An interruption loses at most the last `checkpoint_seconds` of a training.
+    An interruption loses at most the last `checkpoint_seconds` of a training. The first call of a case whose
+    kernels are compiled may take `compile_seconds` more.
     """
 
     case_seconds: Seconds = 60.0
+    compile_seconds: Seconds = 300.0
     memory: Memory = "80%"
     checkpoint_seconds: Seconds = 60.0
 
@@ -53,13 +55,15 @@ class Limits(Strict):
 class Sampling(Strict):
     """Sampling of a trial: calls for `seconds`, at least `min` and at most `max`.
 
-    `cache: cold` flushes the last-level cache of the device before each sample (CUDA only).
+    `cache: cold` flushes the last-level cache of the device before each sample (accelerators only). `graph`
+    records the operations of one call and starts them at once, so that the host costs nothing (CUDA only).
     """
 
     seconds: Seconds = 0.5
     min: Positive = 3
     max: Positive = 200
     cache: Literal["cold", "warm"] = "cold"
+    graph: bool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> Sampling:

@@ -150,7 +150,7 @@ class Run:
         if not self._unread:
             return
         first = self.steps - len(self._unread) + 1
-        losses = torch.stack([loss for loss, _ in self._unread]).tolist()
+        losses = torch.stack([loss for loss, _ in self._unread]).cpu().tolist()
         for step, (value, (_, targets)) in enumerate(zip(losses, self._unread, strict=True), first):
             if not math.isfinite(value):
                 raise FloatingPointError(

@@ -1,11 +1,15 @@
 """Sampling on a clock that only moves when it is told to."""
 
 import gc
+from contextlib import contextmanager
 
 import pytest
 import torch
 from torch import nn
 
+from linrec_bench.measures.device.accelerator import Accelerator
+from linrec_bench.measures.device.failures import Uncapturable
+from linrec_bench.measures.device.lookup import provide
 from linrec_bench.measures.instruments.timing import attention_share, sample
 from linrec_bench.tasks.workloads import Workload
 
@@ -63,8 +67,14 @@ def test_a_call_longer_than_the_budget_still_gives_the_fewest_samples(clock):
 
 def test_the_budget_and_the_largest_number_bound_the_samples(clock):
     assert len(run(clock, workload(clock, [0.5]), max_samples=5).seconds) == 5
-    # 10 s: one first call, three of warm-up (the first sets the mark), sixteen samples.
-    assert len(run(clock, workload(clock, [0.5]), max_samples=99).seconds) == 16
+    # 10 s after the first call: three of warm-up (the first sets the mark), seventeen samples.
+    assert len(run(clock, workload(clock, [0.5]), max_samples=99).seconds) == 17
+
+
+def test_a_long_first_call_takes_nothing_of_the_budget(clock):
+    samples = run(clock, workload(clock, [100.0, 0.5]), max_samples=99)
+    assert samples.first_call_s == 100.0
+    assert len(samples.seconds) == 20
 
 
 def test_every_raw_sample_is_kept(clock):
@@ -118,6 +128,107 @@ def test_the_collector_is_off_while_sampling_and_back_on_after_a_failure(clock):
 def test_bad_numbers_of_samples(clock, min_samples, max_samples):
     with pytest.raises(ValueError, match="expected 1 <= min <= max"):
         run(clock, workload(clock, [1.0]), min_samples=min_samples, max_samples=max_samples)
+
+
+class Events:
+    """Marks of a device that begins a call when it is idle, and works for `seconds` on after it returned."""
+
+    def __init__(self, clock, rates=(1980,)):
+        self.clock, self.rates = clock, list(rates)
+        self.idle_at, self.flushed, self.flush_s = clock.now, 0, 0.0
+
+    def mark(self):
+        return max(self.idle_at, self.clock.now)
+
+    def seconds(self, start, end):
+        self.clock.now = max(self.clock.now, end)
+        return end - start
+
+    def rate(self):
+        return self.rates.pop(0) if len(self.rates) > 1 else self.rates[0]
+
+    def queue(self, seconds):
+        self.idle_at = self.mark() + seconds
+
+
+class Queueing(Accelerator):
+    """An accelerator of made-up events."""
+
+    events: Events
+
+    def stopwatch(self, clock):
+        return self.events
+
+    def flush(self):
+        def flush():
+            self.events.flushed += 1
+            self.events.queue(self.events.flush_s)
+
+        return flush
+
+    @contextmanager
+    def clock_rate(self):
+        yield self.events.rate
+
+    def captured(self, call, reset):
+        call()
+        reset()
+        return lambda: self.events.queue(0.25)
+
+
+@pytest.fixture
+def events(clock, monkeypatch):
+    found = Events(clock)
+    monkeypatch.setattr(Queueing, "events", found, raising=False)
+    provide("xpu", Queueing)
+    yield found
+    provide("xpu", Accelerator)
+
+
+def on_device(clock, events, *, host_s, device_s):
+    def call():
+        clock.advance(host_s)
+        events.queue(device_s)
+
+    return Workload(call, torch.device("xpu"), minimum_bytes=0)
+
+
+def test_a_device_that_works_on_has_times_of_its_own_and_of_the_host(clock, events):
+    samples = run(clock, on_device(clock, events, host_s=2.0**-6, device_s=0.25))
+    assert set(samples.seconds) == {0.25 + 2.0**-6}
+    assert set(samples.host_seconds) == {2.0**-6}
+    assert not samples.launch_bound
+    assert events.flushed == len(samples.seconds) + samples.warm_up_calls
+
+
+@pytest.mark.parametrize("flush_s", [0.0, 0.25])
+def test_a_call_that_is_sooner_done_than_started_is_launch_bound(clock, events, flush_s):
+    # A flush before it keeps the device busy while the host starts the call, and hides the launches.
+    events.flush_s = flush_s
+    samples = run(clock, on_device(clock, events, host_s=0.25, device_s=2.0**-6))
+    assert set(samples.seconds) == {0.25 - flush_s + 2.0**-6}
+    assert samples.launch_bound
+
+
+def test_warm_up_lasts_its_least_time_and_until_the_clock_is_steady(clock, events):
+    short = on_device(clock, events, host_s=0.0, device_s=2.0**-6)
+    # A quarter of a second in calls of 1/64 s, whatever the budget.
+    assert run(clock, short, budget_s=0.01).warm_up_calls == 1 + 16
+    events.rates = [1000, 1200, 1500, 1800, 1980]
+    assert run(clock, short, budget_s=10.0).warm_up_calls == 1 + 16 + 4
+
+
+def test_a_recorded_call_is_replayed(clock, events):
+    work = on_device(clock, events, host_s=3.0, device_s=0.5)
+    samples = sample(work, budget_s=1.0, min_samples=3, max_samples=5, graph=True, clock=clock)
+    assert set(samples.seconds) == {0.25}
+    assert set(samples.host_seconds) == {0.0}
+    assert samples.detail.endswith(" graph")
+
+
+def test_a_cpu_has_no_graphs(clock):
+    with pytest.raises(Uncapturable, match="a CPU has none"):
+        sample(workload(clock, [1.0]), budget_s=1.0, min_samples=1, max_samples=1, graph=True, clock=clock)
 
 
 class Slow(torch.autograd.Function):

@@ -45,6 +45,12 @@ def refusal(
     return None if refuse is None else refuse(device_type, dtype, backward=backward)
 
 
+def compiles(spec: Spec, settings: Mapping[str, object]) -> bool:
+    """Whether the first call may compile its kernels: those of a backend, and of a `core` that has kernels
+    for some tensors only."""
+    return _backend(spec, settings) is not None or spec.refusal is not None
+
+
 def used_kernel(spec: Spec, settings: Mapping[str, object], call: Callable[[], object]) -> str:
     """The kernel that `call` uses, which is run once; empty, and nothing is run, where none can be named."""
     backend = _backend(spec, settings)

@@ -38,6 +38,9 @@ STEADY_ALLOCATOR: Mapping[str, str] = {
     "MALLOC_TOP_PAD_": str(64 * 2**20),
 }
 
+FIRST_CALL = "first_call_time"
+"""The measure whose number says that nothing is compiled any more."""
+
 _ENDING_S = 10.0
 """A process that has closed its pipe is given this long to leave its exit code."""
 
@@ -123,7 +126,7 @@ class LocalExecutor:
         samples: list[Sample] = []
         artefacts: dict[str, bytes] = {}
         try:
-            status, detail = _listen(receiver, process, started + trial.seconds, samples, artefacts)
+            status, detail = _listen(receiver, process, trial, samples, artefacts)
         finally:
             exit_code = self._end(process)
             receiver.close()
@@ -192,11 +195,12 @@ SPEC = ExecutorSpec(
 def _listen(
     receiver: Connection,
     process: ForkServerProcess,
-    deadline: float,
+    trial: Trial,
     samples: list[Sample],
     artefacts: dict[str, bytes],
 ) -> tuple[Status, str]:
     """Take in what the worker reports until it has ended or its time is over."""
+    deadline = time.monotonic() + trial.seconds + trial.compile_seconds
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not wait([receiver, process.sentinel], left):
@@ -210,6 +214,8 @@ def _listen(
         match message:
             case Sample():
                 samples.append(message)
+                if trial.compile_seconds and message.measure == FIRST_CALL:
+                    deadline = time.monotonic() + trial.seconds
             case str(name), bytes(content):
                 artefacts[name] = content
             case _Ending(status, detail):

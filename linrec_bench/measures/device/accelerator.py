@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from linrec_bench.measures.device import nvml
 from linrec_bench.measures.device.clocks import Clock, StreamEvents
+from linrec_bench.measures.device.failures import Uncapturable, failure
 from linrec_bench.measures.device.host import Memory
 
 
@@ -25,6 +28,39 @@ class Accelerator:
     def stopwatch(self, clock: Clock) -> StreamEvents:
         del clock
         return StreamEvents(self.device)
+
+    @contextmanager
+    def clock_rate(self) -> Iterator[Callable[[], float | None]]:
+        with nvml.opened(self.uuid()) as card:
+            yield card.sm_clock_mhz
+
+    def captured(self, call: Callable[[], object], reset: Callable[[], None]) -> Callable[[], object]:
+        module = torch.get_device_module(self.device)
+        if not hasattr(module, "CUDAGraph"):
+            raise Uncapturable(f"sampling graph: true: torch has no graphs for {self.device.type}")
+        # Before it is recorded, a call must have run on a stream beside the default one.
+        stream = module.Stream()
+        stream.wait_stream(module.current_stream())
+        with module.stream(stream):
+            call()
+            reset()
+        module.current_stream().wait_stream(stream)
+        graph = module.CUDAGraph()
+        try:
+            with module.graph(graph):
+                # Its memory belongs to the graph for as long as that lives.
+                kept = call()
+        except RuntimeError as error:
+            if failure(error) is not None:
+                raise
+            first_line = str(error).strip().partition("\n")[0]
+            raise Uncapturable(f"sampling graph: true: a call cannot be recorded ({first_line})") from error
+
+        def replay() -> object:
+            graph.replay()
+            return kept
+
+        return replay
 
     def flush(self) -> Callable[[], None]:
         # Four times the size of the cache, so that nothing of before survives.

@@ -26,10 +26,16 @@ _NO_RESOURCES = re.compile(r"out of resources?: ")
 """Of a streaming multiprocessor: shared or tensor memory, threads, registers (triton.runtime.errors)."""
 
 
+class Uncapturable(RuntimeError):
+    """The operations of a call cannot be recorded; the message says why."""
+
+
 def failure(error: BaseException) -> Literal["oom", "unsupported"] | None:
     """`oom` where memory ran out, `unsupported` where a kernel needs more than the device's
-    multiprocessors have; None for everything else."""
+    multiprocessors have or a call cannot be recorded; None for everything else."""
     causes = list(_causes(error))
+    if any(isinstance(each, Uncapturable) for each in causes):
+        return "unsupported"
     if any(type(each).__name__ == "OutOfResources" or _NO_RESOURCES.search(str(each)) for each in causes):
         return "unsupported"
     if any(isinstance(each, MemoryError | torch.OutOfMemoryError) for each in causes):

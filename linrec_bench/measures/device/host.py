@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from linrec_bench.measures.device.clocks import Clock, Stopwatch, WallClock
+from linrec_bench.measures.device.failures import Uncapturable
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class Device(Protocol):
 
     def stopwatch(self, clock: Clock) -> Stopwatch[Any]:
         """Tells the seconds that the device works; `clock` is the one of the host."""
+
+    def clock_rate(self) -> AbstractContextManager[Callable[[], float | None]]:
+        """Inside, tells the rate of the device's clock in MHz; None where it does not tell."""
+
+    def captured(self, call: Callable[[], object], reset: Callable[[], None]) -> Callable[[], object]:
+        """Starts the operations of one `call` at once, on its tensors. Raises `Uncapturable`."""
 
     def flush(self) -> Callable[[], None]:
         """Overwrites the device's cache, where it has one of a known size; else does nothing."""
@@ -90,6 +98,13 @@ class Host:
 
     def stopwatch(self, clock: Clock) -> Stopwatch[float]:
         return WallClock(clock)
+
+    def clock_rate(self) -> AbstractContextManager[Callable[[], float | None]]:
+        return nullcontext(lambda: None)
+
+    def captured(self, call: Callable[[], object], reset: Callable[[], None]) -> Callable[[], object]:
+        del call, reset
+        raise Uncapturable("sampling graph: true needs an accelerator with graphs; a CPU has none")
 
     def flush(self) -> Callable[[], None]:
         return lambda: None

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import sys
 import time
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 
 SCRIPTS = Path(__file__).parent.parent / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def acceptance() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gpu_acceptance", SCRIPTS / "gpu_acceptance.py")
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up.
-    sys.modules["gpu_acceptance"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def acceptance() -> ModuleType:
+    return loaded("gpu_acceptance")
 
 
 FAKE = """\
@@ -93,6 +99,39 @@ def test_results_of_another_time_are_not_written_over(
     (tmp_path / "old").touch()
     assert acceptance.main(["--device", "cpu", "--out", str(tmp_path)]) == 2
     assert "is not empty" in capsys.readouterr().err
+
+
+def kernels(*, share: float, fla_s: float, status: str = "ok") -> pd.DataFrame:
+    """The summary of the step `linrec`: Triton takes a second."""
+    seconds = {"copy": 0.1, "linrec": 4.0, "linrec(backend=triton)": 1.0, "linrec(backend=fla)": fla_s}
+    lines = [
+        {
+            "attention": label,
+            "phase": phase,
+            "causal": causal,
+            "status": status,
+            "detail": "no such device",
+            "time_s": took if status == "ok" and (causal or "fla" not in label) else math.nan,
+            "ceiling_share": share,
+        }
+        for label, took in seconds.items()
+        for phase in ("forward", "forward_backward")
+        for causal in (False, True)
+    ]
+    return pd.DataFrame(lines)
+
+
+def test_kernels_are_judged_by_their_share_and_by_those_of_others() -> None:
+    judged = loaded("gpu_acceptance_steps").judged_kernels
+    said = "85% of the copy's rate forward, 85% with backward; 4x eager, causal 2x fla"
+    assert judged(kernels(share=0.85, fla_s=2.0), on_cpu=False) == (said, "pass")
+    assert judged(kernels(share=0.7, fla_s=2.0), on_cpu=False)[1] == "fail"
+    assert judged(kernels(share=0.85, fla_s=0.9), on_cpu=False)[1] == "fail"
+    shown, verdict = judged(kernels(share=0.85, fla_s=math.nan), on_cpu=False)
+    assert (shown.endswith("fla is not installed"), verdict) == (True, "pass")
+    refused = kernels(share=math.nan, fla_s=1.0, status="unsupported")
+    assert judged(refused, on_cpu=True) == ("triton does not run here: no such device", "not shown")
+    assert judged(refused, on_cpu=False)[1] == "fail"
 
 
 @pytest.mark.slow

@@ -11,10 +11,10 @@ torch adds. A segment has at least 16 D tokens, so that its D x D float32 number
 it reads in bfloat16. A causal pass is split to `CAUSAL_PROGRAMS` only, as splitting costs it a pass.
 
 Registers. A program has 4 warps, or 8 where sums and tiles are large. As Triton 3.6 compiles them for compute
-capability 9.0, bidirectional passes in bfloat16 keep everything in registers up to d = 128, and several
-programs fit a multiprocessor; causal ones need 255 registers a thread and spill some tens to hundreds of
-bytes from d = 64 on. Products of float32 are made of three of TF32, above d = 64 of plain multiplications,
-whose operands fit shared memory: that is slow, and not what these kernels are for.
+capability 9.0, bidirectional passes in bfloat16 keep everything in registers up to d = 128, causal ones up to
+d = 64 with the token norm; with the column norm, or wider, those spill from some bytes to a kilobyte a
+thread. Products of float32 are made of three of TF32, above d = 64 of plain multiplications, whose operands
+fit shared memory: that is slow, and not what these kernels are for.
 
 Aim: at N >= 8,192 in bfloat16, bidirectional, at least 80 % of the device's copy bandwidth forward and 60 %
 forward and backward. `benchmarks/gpu_acceptance.py` measures it; nothing is claimed here.

@@ -150,3 +150,11 @@ def test_a_damaged_run_is_left_out_by_name(damaged, tmp_path, monkeypatch, capsy
     assert [source.run.id for source in sources] == ["first"]
     assert any("second" in note for note in notes)
     assert any("lost+found" in note for note in notes)
+
+
+def test_a_folder_of_summaries_is_exported_as_such(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out.csv"
+    code, said = exit_of(monkeypatch, capsys, "export", REFERENCE, "--out", out)
+    assert code == 0
+    assert "table: summary" in said
+    assert len(out.read_text().splitlines()) == len((REFERENCE / "summary.csv").read_text().splitlines())

@@ -14,9 +14,11 @@ def command(
     ],
     out: Annotated[Path, typer.Option(help="File to write; its suffix, .parquet or .csv, sets the format.")],
     table: Annotated[
-        Literal["samples", "summary"],
-        typer.Option(help="Raw samples, or medians and intervals per case."),
-    ] = "samples",
+        Literal["samples", "summary"] | None,
+        typer.Option(
+            help="Raw samples, or medians and intervals per case (default: samples, where a run holds them)."
+        ),
+    ] = None,
 ) -> None:
     """Write stored rows to one file.
 
@@ -27,9 +29,13 @@ def command(
     import warnings
 
     from linrec_bench import terminal
+    from linrec_bench.results import stored_runs
     from linrec_bench.results.export import export
     from linrec_bench.results.load_results import NotLoaded, load_results
 
+    if table is None:
+        table = "samples" if any(run.has_samples() for run in stored_runs.at(folder)[0]) else "summary"
+        terminal.say(f"table: {table}")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NotLoaded)
         frame = load_results(folder, table=table)

@@ -25,7 +25,7 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="HTML file (default: `report.html` in the run, or in `--results` for several runs)."
+            help="HTML file (default: `report.html` in the folder that is given, or in `--results`)."
         ),
     ] = None,
     markdown: Annotated[
@@ -60,7 +60,8 @@ def command(
         print(json.dumps(records, indent=2))
     files: dict[Path, str] = {}
     if out is not None or not as_json:
-        target = out or (sources[0].run.folder if len(sources) == 1 else results) / "report.html"
+        several = folders[0] if folders and len(folders) == 1 else results
+        target = out or (sources[0].run.folder if len(sources) == 1 else several) / "report.html"
         files[target] = report.html(sources, notes)
     if markdown is not None:
         files[markdown] = report.markdown(sources, notes)

@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
+from linrec_bench import attention, cli
+from linrec_bench.commands import verify
 import linrec_bench
 from linrec_bench import cli, terminal
 from linrec_bench.cli import completion
@@ -248,6 +252,45 @@ def test_init_writes_a_suite_that_runs_and_overwrites_nothing(folder, monkeypatc
     assert call(monkeypatch, "init", "mine.yaml") == 2
     assert capfd.readouterr().err.strip() == "error: mine.yaml exists; expected the name of a new file"
     assert (folder / "mine.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("layer", [False, True])
+def test_init_writes_a_plugin_that_holds_and_catches_a_regression(folder, monkeypatch, capfd, layer):
+    more = ["--layer"] if layer else []
+    assert call(monkeypatch, "init", "--plugin", "my_own.py", *more) == 0
+    assert capfd.readouterr().out.split() == ["my_own.py", "my_own.yaml"]
+    plugin = Path("my_own.py")
+
+    def ask(*arguments):
+        try:
+            return call(monkeypatch, *arguments, "--plugin", plugin)
+        finally:
+            attention.unload_plugins()
+
+    assert ask("check", "my_own.yaml") == 0
+    assert ask("verify") == 0
+    plugin.write_text(plugin.read_text().replace("(q @ (k.mT @ v))", "((q @ k.mT) @ v)"))
+    assert ask("check", "my_own.yaml") == 1
+
+
+def test_init_writes_a_workflow_for_what_is_there_and_overwrites_nothing(folder, monkeypatch, capfd):
+    assert call(monkeypatch, "init", "--plugin", "my_own.py") == 0
+    assert call(monkeypatch, "init", "--plugin", "my_own.py", "--ci", "github") == 0
+    workflow = Path(".github/workflows/complexity.yml")
+    jobs = yaml.safe_load(workflow.read_text())["jobs"]
+    (command,) = [step["run"] for step in jobs["gate"]["steps"] if step.get("name") == "Check"]
+    assert "check my_own.yaml --plugin my_own.py" in command
+    # Nothing that only this repository has.
+    assert "constraints" not in workflow.read_text()
+    capfd.readouterr()
+    for arguments, reason in (
+        (("--plugin", "my_own.py"), "my_own.py exists"),
+        (("--plugin", "my_own.py", "--ci", "github"), "complexity.yml exists"),
+        (("--plugin", "My-Own.txt"), "expected a Python file in lower case"),
+        (("--ci", "github"), "expected --plugin FILE.py"),
+    ):
+        assert call(monkeypatch, "init", *arguments) == 2
+        assert reason in capfd.readouterr().err
 
 
 def test_init_rewrites_a_schema_and_nothing_else(folder, monkeypatch, capfd):

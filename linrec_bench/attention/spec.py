@@ -180,13 +180,13 @@ class Spec:
     """
 
     name: str
-    title: str
-    paper: str
-    formula: str
-    source: str
-    deviations: tuple[str, ...]
     core: Core
     reference: Core
+    title: str = ""
+    paper: str = "none"
+    formula: str = ""
+    source: str = "none"
+    deviations: tuple[str, ...] = ()
     backends: Mapping[str, Backend] = field(default_factory=dict)
     bidirectional: bool = True
     causal: bool = True

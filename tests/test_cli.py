@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from linrec_bench import attention, cli
-from linrec_bench.commands import verify
 import linrec_bench
-from linrec_bench import cli, terminal
+from linrec_bench import attention, cli, terminal
 from linrec_bench.cli import completion
 from linrec_bench.commands import catalogue, verify
 from linrec_bench.results import environment, stored_runs

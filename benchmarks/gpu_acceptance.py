@@ -83,13 +83,14 @@ def run_step(step: Step, arguments: Sequence[str], out: Path, *, seconds: float)
         command = [sys.executable, str(SCRIPT), step.name, "--out", str(out), *arguments]
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, start_new_session=True)
         try:
-            code = process.wait(timeout=seconds)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt) as stopped:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            if isinstance(stopped, KeyboardInterrupt):
-                raise
+            code: int | None = process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
             code = None
+        finally:
+            # Also when this process is told to end: whatever a step started goes with it.
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     took = time.monotonic() - began
     if code is None:
         return Outcome(step.name, f"stopped after {seconds:.0f} s", step.expected, "fail", took)
@@ -181,6 +182,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"--out {out} is not empty; expected a new folder", file=sys.stderr)
         return 2
     out.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     outcomes = run_all(steps, ["--device", args.device, "--form", form], out, patience=PATIENCE[form])
     rows = [
         {"step": o.step, "shown": o.shown, "expected": o.expected, "verdict": o.verdict} for o in outcomes

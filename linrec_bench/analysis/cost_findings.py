@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from linrec_bench.analysis.crossover import FLOORS, crossover, line_of
+from linrec_bench.analysis.crossover import crossover, line_of
 from linrec_bench.analysis.findings import Finding, number, scalars
-from linrec_bench.analysis.naming import one_of
+from linrec_bench.analysis.naming import FLOORS, one_of
 from linrec_bench.analysis.risk import COSTS
 from linrec_bench.case import Scalar
 from linrec_bench.declarations import tasks

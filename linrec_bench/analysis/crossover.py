@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.intervals import LEVEL, Array
-from linrec_bench.analysis.naming import one_of
+from linrec_bench.analysis.naming import FLOORS, one_of
 from linrec_bench.analysis.risk import NO_SPREAD, Spread, common_spread
 from linrec_bench.analysis.samples_table import GRID_POINT
 from linrec_bench.analysis.shown_order import LogRatios, first_change, latest_change, shown_order
@@ -21,9 +21,6 @@ LINE = tuple(column for column in GRID_POINT if column != "seq_len")
 """What the points of one line of a cost figure share: shape, direction, device, phase ..."""
 
 COSTS = ("time_s", "memory_bytes")
-
-FLOORS = ("copy", "no-op")
-"""Mechanisms that mix nothing: floors to compare with, never findings."""
 
 COUNTED = ("memory_bytes", *EXACT)
 """Costs that are exact counts. Any other is sampled, and shows nothing without an interval over processes."""

@@ -11,6 +11,9 @@ from linrec_bench.case import parameter_texts, read_name
 
 Column = Literal["attention", "model"]
 
+FLOORS = ("copy", "no-op")
+"""Mechanisms that mix nothing: floors to compare with, never findings."""
+
 
 def exactly(cases: pd.DataFrame, typed: str, of: Column = "attention") -> pd.Series[bool]:
     """The rows whose mechanism or model has the name and just the parameters that were typed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -140,8 +141,14 @@ def _mean(
         high=number(row[f"{METRIC}_high"]),
         unit=METRIC,
         where=_where(row, settings),
-        evidence=scalars(row, ["seeds"]) | dict(evidence or {}),
+        evidence=scalars(row, ["seeds"]) | _budget(row) | dict(evidence or {}),
     )
+
+
+def _budget(row: pd.Series) -> dict[str, Scalar]:
+    """The seconds that a training was given: how far it comes in them depends on the machine."""
+    seconds = json.loads(row.get("training") or "{}").get("budget_seconds")
+    return {} if seconds is None else {"budget_s": float(seconds)}
 
 
 def _settings(variants: pd.DataFrame, reference: str) -> Iterator[tuple[dict[str, pd.Series], str | None]]:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
-from linrec_bench.analysis.crossover import FLOORS
+from linrec_bench.analysis.naming import FLOORS
 from linrec_bench.figures import facets, layout
 from linrec_bench.figures.contrast import contrast, mixed
 from linrec_bench.figures.panels import Panels, name_columns

@@ -139,6 +139,10 @@ def _place(proof: str, finding: Finding, differ: Iterable[str]) -> str:
     where = finding.where
     named = [name for name in ("model", "causal") if name in differ and name in where]
     own = [setting(name, where.get("model_name") if name == "model" else where[name]) for name in named]
+    if "budget_s" in finding.evidence:
+        own.insert(
+            0, f"{numbers.duration(_number(finding.evidence['budget_s']))} of training on this machine"
+        )
     return f" ({', '.join([proof, *own, str(where['dataset']), setting('seq_len', where['seq_len'])])})"
 
 

@@ -42,6 +42,7 @@ def machine(environment: Mapping[str, object]) -> str:
         cores = hardware.get("cores")
         parts += [str(hardware.get("processor", "")), f"{cores} cores" if cores else ""]
     if isinstance(torch, dict):
+        parts.append(str(torch.get("cpu_capability") or ""))
         parts.append(f"torch {torch.get('version', '?')}")
     if environment.get("python"):
         parts.append(f"Python {environment['python']}")

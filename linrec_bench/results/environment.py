@@ -41,6 +41,7 @@ def describe(
             "system": f"{platform.system()} {platform.release()}",
             "libc": " ".join(platform.libc_ver()),
             "processor": _processor(),
+            "vector_extensions": _vector_extensions(),
             "cores": psutil.cpu_count(logical=True),
             "memory_bytes": psutil.virtual_memory().total,
         },
@@ -73,10 +74,32 @@ def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
+VECTOR_EXTENSIONS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "asimd", "sve")
+"""Those of a processor that decide which kernels libraries run, as the kernel of Linux names them."""
+
+
 def _processor() -> str:
+    """`AMD EPYC 7R13 Processor (family 25, model 1)`: names of models alone are often those of no product."""
+    found = _cpuinfo()
+    family = [f"{part} {found[key]}" for part, key in _FAMILY.items() if key in found]
+    name = found.get("model name") or platform.processor()
+    return f"{name} ({', '.join(family)})" if family else name
+
+
+_FAMILY = {"family": "cpu family", "model": "model"}
+
+
+def _vector_extensions() -> list[str]:
+    found = _cpuinfo()
+    flags = set(found.get("flags", found.get("Features", "")).split())
+    return [name for name in VECTOR_EXTENSIONS if name in flags]
+
+
+def _cpuinfo() -> dict[str, str]:
+    """Of the first processor; empty where there is no such file."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+        return {}
+    lines = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in lines}

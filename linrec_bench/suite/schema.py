@@ -62,7 +62,7 @@ class Sweep(Strict):
     """Phases of the task to measure; by default all."""
     measures: tuple[MeasureName, ...] = ("time", "peak_memory", "flops")
     """What to measure in each phase (`linrec-bench list measures`)."""
-    rounds: Positive = 3
+    rounds: Positive = 5
     """Number of fresh processes per case; intervals come from the differences between them."""
     limits: Limits = Limits()
     sampling: Sampling = Sampling()

@@ -20,7 +20,7 @@ grid:
 fixed: {{batch_size: 1, hidden_size: 64, heads: 4}}
 
 # Number of fresh processes per case; intervals come from the differences between them.
-rounds: 3
+rounds: 5
 # Limits of a trial. Cases that are predicted not to fit are skipped; the results give the reason.
 limits: {{case_seconds: 20, memory: 50%}}
 # Each trial samples for `seconds`, between `min` and `max` calls.

@@ -16,7 +16,10 @@ DEFAULT_MARGIN = 0.25
 
 def margin_for(given: float | None, path: Path, device: Mapping[str, object]) -> float:
     """The margin for timed ratios on a device of these facts: as given, as calibrated in `path`, or the
-    default; says which."""
+    default where nothing was calibrated; says which.
+
+    Raises `ValueError` where the calibration found no margin at which unchanged code holds.
+    """
     if given is not None:
         return given
     if not path.is_file():
@@ -26,4 +29,10 @@ def margin_for(given: float | None, path: Path, device: Mapping[str, object]) ->
     differs = found.differs(environment.describe(device=device, allocator=STEADY_ALLOCATOR))
     if differs:
         say(f"{path}: calibrated elsewhere ({', '.join(differs)} differ); margins may not hold here")
-    return DEFAULT_MARGIN if found.margins["time"] is None else found.margins["time"]
+    margin = found.margins["time"]
+    if margin is None:
+        raise ValueError(
+            f"{path}: unchanged code held at no margin that was tried, so that timed ratios decide nothing; "
+            "calibrate again on a quieter machine, or give --margin"
+        )
+    return margin

@@ -94,6 +94,14 @@ def test_a_margin_is_recommended_only_where_enough_draws_show_it():
     assert recommended_margin([alarms, quiet(500)]) == 0.1
 
 
+def test_a_margin_at_which_unchanged_code_stays_undecided_is_not_recommended():
+    def tried(margin, undecided):
+        return tally("none", margin, ["undecided"] * undecided + ["holds"] * (500 - undecided))
+
+    assert recommended_margin([tried(0.02, 500), tried(0.1, 51), tried(0.2, 50), tried(0.3, 0)]) == 0.2
+    assert recommended_margin([tried(0.02, 500)]) is None
+
+
 def test_a_tally_counts_and_gives_the_wilson_interval():
     counted = tally("none", 0.1, ["broken", "holds", "holds", "undecided"])
     assert (counted.broken, counted.holds, counted.undecided) == (1, 2, 1)

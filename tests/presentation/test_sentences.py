@@ -11,6 +11,7 @@ from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 from linrec_bench.presentation.cost_sentences import LONGEST
 from linrec_bench.presentation.sentences import headline
+from linrec_bench.settings import TrainingSettings
 from tests.planted import LENGTHS, plant_pair, plant_quality
 
 
@@ -160,3 +161,13 @@ def test_one_seed_tests_no_mechanism(planted, recommend_case):
     assert headline(summarise(planted.frame(), reference="linrec"), "linrec") == [
         "linrec: test NDCG@10 0.1000 (1 seed, the mechanisms are untested, toy, N = 50)"
     ]
+
+
+def test_a_training_of_so_many_seconds_says_so(planted, recommend_case):
+    for seed in (0, 1):
+        case = recommend_case("linrec", seed, training=TrainingSettings(budget_seconds=20))
+        planted.add(case, "ndcg@10", 0.2, "1", phase="test")
+        planted.add(case, "train_time", 20.0, "s")
+        planted.close(case)
+    (sentence,) = headline(summarise(planted.frame(), reference="linrec"), "linrec")
+    assert "(2 seeds, 20.0 s of training on this machine, toy, N = 50)" in sentence

@@ -33,7 +33,7 @@ def test_a_good_suite_has_every_default_and_its_axes():
     (sweep,) = suite.sweeps
     assert suite.name == "s"
     assert sweep.grid.axes() == {"seq_len": (128, 256, 512), "causal": (False, True)}
-    assert sweep.rounds == 3
+    assert sweep.rounds == 5
     assert sweep.attention[1].params == (("padding", "ignore"),)
 
 
@@ -251,7 +251,7 @@ SCALED = (
 
 def test_a_scale_is_chosen_by_name_and_names_the_runs():
     whole, small = read(SCALED), read(SCALED, settings=["scale=small"])
-    assert (whole.name, whole.sweeps[0].rounds) == ("s", 3)
+    assert (whole.name, whole.sweeps[0].rounds) == ("s", 5)
     assert (small.name, small.sweeps[0].rounds) == ("s-small", 1)
     assert small.sweeps[0].grid.axes() == {"seq_len": (128, 256), "causal": (False, True)}
     assert parse(resolved_text(small), name="r", stem="other", device="cpu") == small

@@ -140,9 +140,8 @@ def _place(proof: str, finding: Finding, differ: Iterable[str]) -> str:
     named = [name for name in ("model", "causal") if name in differ and name in where]
     own = [setting(name, where.get("model_name") if name == "model" else where[name]) for name in named]
     if "budget_s" in finding.evidence:
-        own.insert(
-            0, f"{numbers.duration(_number(finding.evidence['budget_s']))} of training on this machine"
-        )
+        budget = numbers.duration(as_number(finding.evidence["budget_s"]))
+        own.insert(0, f"{budget} of training on this machine")
     return f" ({', '.join([proof, *own, str(where['dataset']), setting('seq_len', where['seq_len'])])})"
 
 

@@ -32,8 +32,8 @@ class Finding:
         stops            first N from which nothing ran any more. `status`
         quality          test metric, mean over seeds. `seeds`, `budget_s` where training had so many seconds;
                          with a reference also `train_time_ratio` and its mean and interval
-                         (`reference_value`, ...) or, paired by user and seed, the keys of a difference with `difference`,
-                         `difference_low` and `difference_high`
+                         (`reference_value`, ...) or, paired by user and seed, the keys of a difference
+                         with `difference`, `difference_low` and `difference_high`
         difference       test metric less that of `reference`, paired by user and seed. `p_holm`, `shown`
                          (whether that is below the level), `detectable` (the least difference that could
                          have been shown), `users`, `seeds`. Of one seed nothing is shown and there is no p

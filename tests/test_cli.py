@@ -321,6 +321,7 @@ def test_help_has_the_verbs_in_the_order_of_the_work(folder, monkeypatch, capfd)
     assert [word for word in dict.fromkeys(words) if word in verbs] == verbs
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_run_that_the_same_command_finishes(folder):
     command = [sys.executable, "-m", "linrec_bench", "run", "tiny.yaml", "--device", "cpu"]
     slow = [*command, "--set", "sampling={seconds: 0.5, min: 1, max: 10000}"]

@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from linrec_bench.cli import app
 
@@ -58,3 +59,10 @@ def test_help_texts_are_sentences_in_plain_words(words):
         assert not RIDDLES.search(text), text
         assert text[0].isupper() or text[0] == "`", text
         assert re.search(r"[.`)]$", text.strip()), text
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_help_shows_no_types_of_python(words):
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "120"}).output
+    assert "Show this message and exit." in shown
+    assert not re.search(r"<(bool|str|int|float|path|list)\b|\bPath\b", shown)

@@ -62,6 +62,7 @@ def whole(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_training_goes_on_after_the_run_was_ended(tmp_path, whole, how):
     (tmp_path / "suite.yaml").write_text(SUITE)

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from linrec_bench import __version__
 from linrec_bench.cli import last_resort
 from linrec_bench.cli.encoding import write_plainly_what_the_encoding_lacks
+from linrec_bench.cli.options import Verb
 
 VERBS = {
     "run": "run",
@@ -76,7 +77,7 @@ for _verb, _module in VERBS.items():
     if isinstance(_command, typer.Typer):
         app.add_typer(_command, name=_verb)
     else:
-        app.command(_verb)(_command)
+        app.command(_verb, cls=Verb)(_command)
 
 
 def main() -> None:

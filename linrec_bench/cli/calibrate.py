@@ -10,7 +10,7 @@ from linrec_bench.cli.options import CALIBRATION, RESULTS, Device, Json, Results
 
 
 def command(
-    rounds: Annotated[int, typer.Option(help="Processes per case.", min=2)] = 30,
+    rounds: Annotated[int, typer.Option(metavar="N", help="Processes per case.", min=2)] = 30,
     device: Device = "auto",
     results: ResultsRoot = RESULTS,
     as_json: Json = False,

@@ -25,7 +25,7 @@ From = Annotated[
     Path | None, typer.Option("--from", help="Check a stored run; count and measure nothing.", metavar="RUN")
 ]
 BaselineFile = Annotated[
-    Path | None, typer.Option(help="Baseline file of exact counts; any difference fails.")
+    Path | None, typer.Option(metavar="FILE", help="Baseline file of exact counts; any difference fails.")
 ]
 UpdateBaseline = Annotated[
     bool, typer.Option("--update-baseline", help="Overwrite the baseline with the current counts.")
@@ -34,9 +34,14 @@ IsTimed = Annotated[
     bool, typer.Option("--timed", help="Also measure, and compare time ratios with the baseline.")
 ]
 Budget = Annotated[
-    float, typer.Option(help="Time budget in seconds for re-measuring undecided timed claims.", min=0)
+    float,
+    typer.Option(
+        metavar="SECONDS", help="Time budget in seconds for re-measuring undecided timed claims.", min=0
+    ),
 ]
-Junit = Annotated[Path | None, typer.Option(help="Also write the verdicts to this file as JUnit XML.")]
+Junit = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write the verdicts to this file as JUnit XML.")
+]
 StrictClaims = Annotated[
     bool,
     typer.Option("--strict-claims", help="Fail on unmet `claims:` too."),

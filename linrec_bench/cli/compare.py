@@ -30,20 +30,26 @@ After = Annotated[
 Mechanism = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
         help="Mechanism to compare; with two runs, compare only this one.",
         autocompletion=completion.mechanisms,
     ),
 ]
 Against = Annotated[
-    str | None, typer.Option(help="With one run: the mechanism to compare `--attention` with.")
+    str | None,
+    typer.Option(metavar="NAME", help="With one run: the mechanism to compare `--attention` with."),
 ]
 QualityMargin = Annotated[
-    float, typer.Option(help="Allowed absolute change of test metrics such as NDCG@10.", min=0)
+    float,
+    typer.Option(
+        metavar="DIFFERENCE", help="Allowed absolute change of test metrics such as NDCG@10.", min=0
+    ),
 ]
 Target = Annotated[
     float | None,
     typer.Option(
-        help="Report the training cost of reaching this validation NDCG@10 (default: the lowest best value)."
+        metavar="NDCG",
+        help="Report the training cost of reaching this validation NDCG@10 (default: the lowest best value).",
     ),
 ]
 

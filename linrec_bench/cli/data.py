@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from linrec_bench.cli import completion
-from linrec_bench.cli.options import Json
+from linrec_bench.cli.options import Json, Verb
 
 command = typer.Typer(
     help="List, download and describe data sets.",
@@ -30,7 +30,7 @@ Params = Annotated[
 ]
 
 
-@command.command("list")
+@command.command("list", cls=Verb)
 def list_sources(as_json: Json = False) -> None:
     """List data sets and their download state.
 
@@ -46,10 +46,12 @@ def list_sources(as_json: Json = False) -> None:
         terminal.show_entries(entries)
 
 
-@command.command()
+@command.command(cls=Verb)
 def fetch(
     name: Annotated[str, typer.Argument(help="Data set to download, such as ml-1m.", metavar="NAME")],
-    folder: Annotated[Path | None, typer.Option(help="Folder to download to (default: the cache).")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder to download to (default: the cache).")
+    ] = None,
 ) -> None:
     """Download a data set and check its hash.
 
@@ -64,7 +66,7 @@ def fetch(
     print(path)
 
 
-@command.command()
+@command.command(cls=Verb)
 def prepare(name: Name, settings: Params = None) -> None:
     """Convert a data set to arrays in the cache.
 
@@ -80,7 +82,7 @@ def prepare(name: Name, settings: Params = None) -> None:
     print(made.folder)
 
 
-@command.command()
+@command.command(cls=Verb)
 def describe(
     name: Annotated[
         str,
@@ -91,7 +93,9 @@ def describe(
         ),
     ],
     settings: Params = None,
-    plot: Annotated[Path | None, typer.Option(help="Also draw the history lengths to this PNG file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw the history lengths to this PNG file.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Print size and history lengths of a data set.

@@ -12,7 +12,10 @@ def command(
     folder: Annotated[
         Path, typer.Argument(help="Folder of one run, of a suite, or of all results.", metavar="FOLDER")
     ],
-    out: Annotated[Path, typer.Option(help="File to write; its suffix, .parquet or .csv, sets the format.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="File to write; its suffix, .parquet or .csv, sets the format."),
+    ],
     table: Annotated[
         Literal["samples", "summary"] | None,
         typer.Option(

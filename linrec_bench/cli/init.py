@@ -31,7 +31,10 @@ def command(
     ] = None,
     schema: Annotated[
         Path | None,
-        typer.Option(help="Also write the JSON Schema of suites, for completion and checks in an editor."),
+        typer.Option(
+            metavar="FILE",
+            help="Also write the JSON Schema of suites, for completion and checks in an editor.",
+        ),
     ] = None,
     plugin: Annotated[
         Path | None,

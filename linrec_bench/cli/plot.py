@@ -30,13 +30,14 @@ def command(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the figures (default: `figures` inside each run).")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder for the figures (default: `figures` inside each run)."),
     ] = None,
     style: Annotated[Literal["paper", "slides"], typer.Option(help="Text and line size.")] = "paper",
     theme: Annotated[Literal["light", "dark"], typer.Option(help="Figure background.")] = "light",
     format_: Annotated[
         list[Format] | None,
-        typer.Option("--format", help="Output format; repeatable (default: all)."),
+        typer.Option("--format", metavar="png|svg|pdf", help="Output format; repeatable (default: all)."),
     ] = None,
     results: ResultsRoot = RESULTS,
 ) -> None:

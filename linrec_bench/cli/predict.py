@@ -14,7 +14,8 @@ from linrec_bench.cli.options import Device, Json, Only, Plugins, Settings, Suit
 def command(
     suite: SuiteName,
     memory: Annotated[
-        str | None, typer.Option(help="Memory limit, such as 80GiB (default: the memory free now).")
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory limit, such as 80GiB (default: the memory free now)."),
     ] = None,
     only: Only = None,
     set_: Settings = None,

@@ -25,11 +25,13 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="HTML file (default: `report.html` in the folder that is given, or in `--results`)."
+            metavar="FILE",
+            help="HTML file (default: `report.html` in the folder that is given, or in `--results`).",
         ),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(help="Also write a short summary as Markdown, for a pull request.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write a short summary as Markdown, for a pull request."),
     ] = None,
     results: ResultsRoot = RESULTS,
     as_json: Json = False,

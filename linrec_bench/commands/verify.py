@@ -113,7 +113,7 @@ def probe_card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
         for name, probe in probes.items()
         if applies(name, spec, causal=causal)
     }
-    found[EXPONENTS] = _exponents(spec, params, causal)
+    found[EXPONENTS] = check_exponents(spec, params, causal)
     given = freeze(params)
     return Card(
         label(spec.name, given),
@@ -126,7 +126,7 @@ def probe_card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
     )
 
 
-def _exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | None:
+def check_exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | None:
     """The first declared exponent that exact counts contradict."""
     jobs = [
         Job(

@@ -134,7 +134,7 @@ def calibrate(
     """
     if rounds < 2 * rounds_a_side:
         raise ValueError(f"{rounds} rounds; expected at least {2 * rounds_a_side}, {rounds_a_side} a side")
-    jobs = _jobs(device, seq_lens, rounds)
+    jobs = pool_jobs(device, seq_lens, rounds)
     samples = collect(jobs, executor, on_trial)
     timed = tallies(_lines(jobs, samples), rounds_a_side=rounds_a_side, draws=draws)
     exact = _exact_tallies([job.case for job in jobs], executor)
@@ -175,7 +175,7 @@ def collect(
     return times_of
 
 
-def _jobs(device: str, seq_lens: Sequence[int], rounds: int) -> list[Job]:
+def pool_jobs(device: str, seq_lens: Sequence[int], rounds: int) -> list[Job]:
     return [
         Job(
             case=Case(task="layer", phase="forward", attention=attention, seq_len=seq_len, device=device),

@@ -97,8 +97,10 @@ def read_cases(folder: Path) -> dict[str, Case]:
     path = folder / CASES
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}); expected a run's folder") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a run's folder") from error
+    except UnicodeDecodeError as error:
+        raise StoreError(f"{path}: damaged, not UTF-8 text; left untouched") from error
     found: dict[str, Case] = {}
     for number, line in enumerate(lines, start=1):
         try:
@@ -106,7 +108,10 @@ def read_cases(folder: Path) -> dict[str, Case]:
             stored = values.pop("case_id")
             found[stored] = Case.from_json(json.dumps(values))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise StoreError(f"{path}:{number}: damaged, not a case ({error}); left untouched") from error
+            raise StoreError(
+                f"{path}:{number}: damaged, expected a JSON object with case_id and the fields of a case; "
+                "left untouched"
+            ) from error
     if len(found) != len(lines):
         raise StoreError(f"{path}: damaged, a case stands there twice; left untouched")
     return found

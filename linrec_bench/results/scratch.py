@@ -61,5 +61,7 @@ def ranks(run: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 found[match["case"], int(match["round"])] = dict(arrays)
         except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path}: damaged ({error}); remove the file to go on without it") from error
+            raise ValueError(
+                f"{path}: damaged, expected arrays of users and ranks; remove the file to go on without it"
+            ) from error
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from linrec_bench.suite import strict_yaml
 
@@ -105,19 +106,26 @@ class SourceMap:
         return f"{place}: {_dotted(path)}: {text}" if path else f"{place}: {text}"
 
     def describe(self, error: ValidationError, *, at: Location = ()) -> str:
-        """One line for the first mistake in the value at `at`, with the number of further ones."""
-        first, *more = error.errors()
+        """One line for the first mistake in the value at `at`, with the number of further ones.
+
+        A value that several sweeps share, such as one of `--set`, is one mistake.
+        """
+        first, *others = error.errors()
         location: Location = tuple(first["loc"])
         # An enclosing value that fails only because of the first error is no error of its own.
-        more = [other for other in more if tuple(other["loc"]) != location[: len(other["loc"])]]
-        name = first.get("ctx", {}).get("name")
+        others = [other for other in others if tuple(other["loc"]) != location[: len(other["loc"])]]
+        told, *more = dict.fromkeys(self._described(each, at) for each in (first, *others))
+        return f"{told} (and {len(more)} more)" if more else told
+
+    def _described(self, mistake: ErrorDetails, at: Location) -> str:
+        location: Location = tuple(mistake["loc"])
+        name = mistake.get("ctx", {}).get("name")
         if name is not None:
             location = (*location, name)
-        text = first["msg"].removeprefix("Value error, ")
-        if first["type"] not in ("unknown_key", "value_error", "missing"):
-            text = f"{text}, got {first.get('input')!r}"
-        also = f" (and {len(more)} more)" if more else ""
-        return self.message((*at, *location), text + also)
+        text = mistake["msg"].removeprefix("Value error, ")
+        if mistake["type"] not in ("unknown_key", "value_error", "missing"):
+            text = f"{text}, got {mistake.get('input')!r}"
+        return self.message((*at, *location), text)
 
     def _place(self, location: Location) -> tuple[str, Location]:
         """`file:line:column` of a value of the resolved suite, and its path in the file.

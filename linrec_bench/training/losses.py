@@ -59,7 +59,7 @@ class _CrossEntropy(torch.autograd.Function):
         count, classes = len(targets), embeddings[1:]
         grad_hidden = torch.empty_like(hidden)
         grad_embeddings = torch.zeros_like(embeddings, dtype=precise)
-        rows, columns = _block_shape(count, len(classes), block_bytes // precise.itemsize)
+        rows, columns = block_shape(count, len(classes), block_bytes // precise.itemsize)
         blocks = zip(
             hidden.split(rows), (targets - 1)[:, None].split(rows), grad_hidden.split(rows), strict=True
         )
@@ -82,7 +82,7 @@ class _CrossEntropy(torch.autograd.Function):
 _cross_entropy: Callable[..., Tensor] = _CrossEntropy.apply
 
 
-def _block_shape(positions: int, classes: int, entries: int) -> tuple[int, int]:
+def block_shape(positions: int, classes: int, entries: int) -> tuple[int, int]:
     """Positions and classes of a block of about so many entries."""
     fair = -(-positions // _MOST_BLOCKS)
     if classes * _LEAST_ROWS <= entries or classes <= _LEAST_COLUMNS:

@@ -69,6 +69,7 @@ def test_intervals_of_two_runs_cover_the_planted_ratio(two_runs, layer_case):
     assert covered >= 182
 
 
+@pytest.mark.slow
 def test_the_same_code_is_rarely_flagged_in_a_family(planted, layer_case):
     """Two runs of eight cases without any difference and without a margin, again and again."""
     flagged = 0

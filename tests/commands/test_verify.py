@@ -126,8 +126,8 @@ def test_what_could_not_be_probed_is_said():
 def test_a_wrong_exponent_is_caught(monkeypatch, name, changes, found):
     """The counts say how a mechanism grows, and not the declaration."""
     sound = attention.registry()[name]
-    assert verify._exponents(sound, {}, False) is None
+    assert verify.check_exponents(sound, {}, False) is None
     planted = replace(sound, **changes)
     registry = Registry("attention", [(name, planted)])
     monkeypatch.setattr(attention, "registry", lambda: registry)
-    assert verify._exponents(planted, {}, False).startswith(found)
+    assert verify.check_exponents(planted, {}, False).startswith(found)

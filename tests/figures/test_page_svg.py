@@ -117,6 +117,7 @@ def test_both_themes_are_in_the_style_sheet(embedded, cost_summary, cost_samples
     assert set(names) < set(re.findall(r"^\.(f\d+)\{", light, re.MULTILINE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["cost", "step", "decode", "quality"])
 def test_every_figure_that_is_plotted_can_be_in_a_page(source, request, embedded, tmp_path):
     summary, samples = (request.getfixturevalue(f"{source}_{part}") for part in ("summary", "samples"))

@@ -79,7 +79,7 @@ def test_every_case_is_measured_in_every_round_and_rounds_are_interleaved():
 
 
 def test_only_times_are_collected_each_under_its_case_and_round():
-    jobs = module._jobs("cpu", (16, 32), 3)
+    jobs = module.pool_jobs("cpu", (16, 32), 3)
     found = module.collect(jobs, PlantedMachine(), lambda *_: None)
     assert set(found) == {job.case.id for job in jobs}
     for job in jobs:

@@ -155,7 +155,7 @@ def test_a_row_of_an_unknown_case_and_a_damaged_case_are_refused(tmp_path):
     with pytest.raises(StoreError, match=r"cases\.jsonl: case \w{12} is not in it"):
         run.samples()
     (run.folder / "cases.jsonl").write_text("{}\n")
-    with pytest.raises(StoreError, match=r"cases\.jsonl:1: damaged, not a case"):
+    with pytest.raises(StoreError, match=r"cases\.jsonl:1: damaged, expected a JSON object"):
         run.cases()
 
 

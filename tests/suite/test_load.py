@@ -331,3 +331,9 @@ def test_flags_are_as_strict_as_files():
         "--set rounds=yes: yes is read in different ways"
     )
     assert message(GOOD, settings=["rounds=[[*a"]).startswith("--set rounds=[[*a: not valid YAML")
+
+
+def test_a_value_that_every_sweep_takes_is_one_mistake():
+    text = "task: core\nattention: [softmax]\nfixed: {seq_len: 8}\nsweeps: [{}, {rounds: 5}, {}]\n"
+    assert "more)" not in message(text, settings=["rounds=0"])
+    assert message(text, settings=["rounds=0", "fixed.heads=0"]).endswith("(and 1 more)")

@@ -38,6 +38,7 @@ def rows_of(case):
     return rows
 
 
+@pytest.mark.slow
 def test_a_planted_run_is_learnt_and_told_from_a_clean_model():
     rows = rows_of(case())
     assert rows["test", "watermark_hit@1"] == 1.0

@@ -36,11 +36,11 @@ def block_bytes(request, monkeypatch):
 
 
 def test_the_three_ways_to_cut(monkeypatch):
-    assert losses._block_shape(70, 50, 2**20) == (2**20 // 50, 50)
-    assert losses._block_shape(70, 50, 32 * 50) == (32, 50)
-    assert losses._block_shape(4096, 10**6, 2**21) == (256, 8192)
+    assert losses.block_shape(70, 50, 2**20) == (2**20 // 50, 50)
+    assert losses.block_shape(70, 50, 32 * 50) == (32, 50)
+    assert losses.block_shape(4096, 10**6, 2**21) == (256, 8192)
     # A million positions and a million classes: neither way grows without bound.
-    rows, columns = losses._block_shape(10**6, 10**6, 2**21)
+    rows, columns = losses.block_shape(10**6, 10**6, 2**21)
     assert rows * columns < 2 * 2**21
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
 
 
@@ -44,7 +44,7 @@ def ranks_among(
     return 1 + (~(candidate_scores < target_scores[:, None])).sum(dim=1)
 
 
-def metrics(ranks: Int64[np.ndarray, " Q"], ks: Sequence[int]) -> dict[str, float]:
+def metrics(ranks: Int[np.ndarray, " Q"], ks: Sequence[int]) -> dict[str, float]:
     """`{"recall@5": ..., "ndcg@5": ..., "mrr@5": ..., ...}`: means over the queries, each in [0, 1].
 
     Raises `ValueError` when there is no query to average over.

@@ -77,7 +77,7 @@ class _Answers:
 
     prepared: Prepared
     test: Ranks
-    probe: Ranks
+    probe: Int64[np.ndarray, " P"]
 
 
 def _answers(case: Case, setting: Setting, split: Split, asked: Queries, emit: Emit) -> _Answers:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -23,13 +23,14 @@ class NVMLError(Exception):
     pass
 
 
-class Library:
+class Library(ModuleType):
     """Two cards in the order of their bus addresses; `failing` maps functions to what they raise."""
 
     NVMLError = NVMLError
     NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
 
     def __init__(self, *known, failing=None):
+        super().__init__("pynvml")
         self.known, self.failing, self.open = known, failing or {}, 0
 
     def __getattr__(self, name):

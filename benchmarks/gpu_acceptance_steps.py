@@ -383,7 +383,7 @@ def training(setting: Setting) -> Shown:
     results = setting.out / "results-training"
     words = ("run", str(suite), "--device", setting.device, "--results", str(results))
     command = [sys.executable, "-m", "linrec_bench", *words]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment(), start_new_session=True)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment())
     end = time.monotonic() + 30
     while (
         time.monotonic() < end

@@ -45,8 +45,9 @@ class Prediction:
 
     `operations` are the FLOPs of products and one for each element that anything else touches; `facts` are
     those of the workload, such as the events of its batch. `beyond_live_bytes` is what the process may take
-    beyond live tensors: scratch of kernels and holes of the heap. `compiles`: whether its first call may
-    compile kernels. `unsupported` says why the case cannot run, `error` what its code raised on fake tensors.
+    beyond live tensors: scratch of kernels and holes of the heap. `opaque` are operations of unknown cost,
+    which the counts lack. `compiles`: whether its first call may compile kernels. `unsupported` says why the
+    case cannot run, `error` what its code raised on fake tensors.
     """
 
     flops: int = 0
@@ -57,6 +58,7 @@ class Prediction:
     state_bytes: int | None = None
     setup_bytes: int = 0
     beyond_live_bytes: int = 0
+    opaque: tuple[str, ...] = ()
     facts: Mapping[str, int] = field(default_factory=dict, hash=False)
     compiles: bool = False
     unsupported: str = ""

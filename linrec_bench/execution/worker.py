@@ -139,6 +139,7 @@ def predict(case: Case) -> Prediction | None:
         state_bytes=counted.state_bytes,
         setup_bytes=counted.setup_bytes,
         beyond_live_bytes=_beyond_live(counted) if torch.device(case.device).type == "cpu" else 0,
+        opaque=counted.opaque,
         facts=counted.facts,
         compiles=choice.compiles(attention.registry()[case.attention], dict(case.attention_params)),
     )

@@ -25,22 +25,32 @@ JOBS_WORTH_A_PROCESS = 24
 def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
     """Exact counts of every job but those of task `recommend`, as tidy rows; nothing is allocated.
 
-    A case that its mechanism cannot do closes as `unsupported`, one whose code fails as `error`, with the
-    reason. Many jobs are counted on all cores, in processes that load `plugins`.
+    A case that its mechanism cannot do closes as `unsupported`; one whose code fails, takes too long to count
+    or uses operations of unknown cost closes as `error`, with the reason. Many jobs are counted on all cores,
+    in processes that load `plugins`.
     """
     rows: list[Row] = []
     for job, prediction in zip(jobs, _predictions(jobs, plugins), strict=True):
         if prediction is None:
             continue
         row = partial(row_of, job.case, run_id="exact", suite="")
-        if prediction.counted:
+        if prediction.counted and not prediction.opaque:
             for name, value in baseline.counts_in(prediction).items():
                 unit = "B" if name.endswith("bytes") else "FLOP"
                 rows.append(row(measure=name, unit=unit, value=value))
-        status: Status = "unsupported" if prediction.unsupported else "error" if prediction.error else "ok"
-        reason = prediction.unsupported or prediction.error
+        error = prediction.error or _unknown_cost(prediction)
+        status: Status = "unsupported" if prediction.unsupported else "error" if error else "ok"
+        reason = prediction.unsupported or error
         rows.append(row(measure=TRIAL, unit="s", value=0.0, status=status, detail=reason))
     return frame_of(rows, [job.case for job in jobs])
+
+
+def _unknown_cost(prediction: Prediction) -> str:
+    """Why there is no count where operations cannot be looked into; empty where there are none."""
+    if not prediction.opaque:
+        return ""
+    names = ", ".join(prediction.opaque)
+    return f"opaque, cost unknown: {names}; expected operations of torch, which can be counted"
 
 
 def _predictions(jobs: Sequence[Job], plugins: Sequence[Path]) -> list[Prediction | None]:

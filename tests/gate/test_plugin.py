@@ -82,3 +82,55 @@ def test_a_plugin_that_no_case_uses_is_said_in_one_line(check, capfd, arguments)
     assert printed.err.startswith("nothing to check: --plugin mine.py: none of the ")
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+PLANTED = """
+import torch
+from dataclasses import replace
+from linrec_bench import attention
+
+LINEAR = attention.registry()["linear-transformer"]
+
+
+@torch.library.custom_op("mine::weights", mutates_args=())
+def weights(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    return (q @ k.mT)[..., :1].clone()
+
+
+@weights.register_fake
+def _(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    return q.new_empty((*q.shape[:-1], 1))
+
+
+weights.register_autograd(lambda ctx, grad: (None, None))
+
+
+def core(q, k, v, *, padding_mask=None, causal=False):
+    out = LINEAR.core(q, k, v, padding_mask=padding_mask, causal=causal)
+    N = q.shape[2]
+    if {when}:
+        out = out + 0 * {square}
+    return out
+
+
+SPEC = replace(LINEAR, name="mine", core=core)
+"""
+SQUARE = "(q @ k.mT)[..., :1]"
+
+
+@pytest.mark.parametrize(
+    ("when", "square", "code"),
+    [
+        ("q.shape[0] == 2", SQUARE, 1),
+        ("N & (N - 1)", SQUARE, 1),
+        ("q.dtype.itemsize == 2", SQUARE, 1),
+        # Its inside cannot be seen: no answer, and no pass.
+        ("True", "weights(q, k)", 3),
+        ("False", SQUARE, 0),
+    ],
+)
+def test_a_square_on_one_path_alone_does_not_pass(check, capfd, when, square, code):
+    only = ("complexity", "--only", "attention=mine", "--only", "task=core")
+    assert check(PLANTED.format(when=when, square=square), *only) == code
+    printed = capfd.readouterr().out
+    assert ("opaque, cost unknown: mine::weights" in printed) == (code == 3)

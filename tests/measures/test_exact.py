@@ -10,7 +10,7 @@ from torch import nn
 from linrec_bench import attention
 from linrec_bench.attention import contract
 from linrec_bench.case import Case
-from linrec_bench.measures.instruments.exact import count, exact, tally
+from linrec_bench.measures.instruments.exact import TooLong, count, exact, tally
 from linrec_bench.tasks import core, layer
 from linrec_bench.tasks.workloads import Workload
 
@@ -193,3 +193,8 @@ def test_a_case_for_cuda_is_counted_without_one():
     case = Case(task="core", phase="forward_backward", attention="copy", seq_len=2**20, device="cuda")
     on_cpu = Case(task="core", phase="forward_backward", attention="copy", seq_len=2**20)
     assert exact(case, core.build) == exact(on_cpu, core.build)
+
+
+def test_a_count_that_takes_too_long_ends_with_what_it_saw():
+    with pytest.raises(TooLong, match=r"after 0 s and 1 operations"):
+        count(workload_of(chunked, phase="forward", seq_len=48), limit_s=0.0)

@@ -10,9 +10,12 @@ for the layout on one side only; `elements` then differs by that copy.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from linrec_bench.block_cache import taken_by
@@ -33,7 +36,8 @@ class Exact:
     what kernels of this machine take for themselves (by threads) besides; saved_bytes the most that
     autograd holds for the backward pass; minimum_bytes what any implementation must move; state_bytes what
     decoding carries from event to event, None where nothing is decoded; setup_bytes the peak of live bytes
-    while the workload is built, 0 where that is not seen; facts are those of the workload.
+    while the workload is built, 0 where that is not seen; opaque the operations of unknown cost, which the
+    counts lack; facts are those of the workload.
     """
 
     flops: int
@@ -44,7 +48,39 @@ class Exact:
     state_bytes: int | None = None
     setup_bytes: int = field(default=0, compare=False)
     peak_with_scratch_bytes: int = field(default=0, compare=False)
+    opaque: tuple[str, ...] = ()
     facts: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+
+COUNT_LIMIT_S = 30.0
+"""CPU seconds for the count of one case: sixty times what the slowest mechanism of the package takes."""
+
+
+class TooLong(RuntimeError):
+    """Counting a case took longer than its limit, as a loop over tokens does."""
+
+
+class _Deadline:
+    """Ends a count that runs beyond its limit."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s, self.end = limit_s, time.process_time() + limit_s
+        self.operations = 0
+
+    def seen(
+        self,
+        func: OpOverload[..., object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        out: object,
+    ) -> None:
+        del func, args, kwargs, out
+        self.operations += 1
+        if time.process_time() > self.end:
+            raise TooLong(
+                f"counting was ended after {self.limit_s:g} s and {self.operations:,} operations; "
+                "expected fewer operations, as whole tensors need"
+            )
 
 
 def exact(case: Case, build: Callable[[Case], Measurable]) -> Exact:
@@ -52,17 +88,20 @@ def exact(case: Case, build: Callable[[Case], Measurable]) -> Exact:
     return count(lambda: build(replace(case, device="cpu")))
 
 
-def count(build: Callable[[], Measurable]) -> Exact:
-    """The counts of one call of the workload that `build` makes from torch's factory functions on the CPU."""
+def count(build: Callable[[], Measurable], *, limit_s: float = COUNT_LIMIT_S) -> Exact:
+    """The counts of one call of the workload that `build` makes from torch's factory functions on the CPU.
+
+    Raises `TooLong` where counting takes more CPU seconds than `limit_s`.
+    """
     setup = LiveBytes()
     with FakeTensorMode():
         with collector_paused(), FakeWatch(setup):
             workload = build()
-        return replace(tally(workload, repeats=True), setup_bytes=setup.peak)
+        return replace(tally(workload, repeats=True, limit_s=limit_s), setup_bytes=setup.peak)
 
 
-def tally(workload: Measurable, *, repeats: bool = False) -> Exact:
-    """The counts of one call of a workload on real or fake tensors.
+def tally(workload: Measurable, *, repeats: bool = False, limit_s: float = math.inf) -> Exact:
+    """The counts of one call of a workload on real or fake tensors; `TooLong` after `limit_s` of CPU time.
 
     `repeats`: what `repetition.run` is handed runs once for each form of its inputs, and the counts stay the
     same. For fake tensors only: the results of what does not run hold no numbers.
@@ -70,7 +109,7 @@ def tally(workload: Measurable, *, repeats: bool = False) -> Exact:
     work, live = Work(), LiveBytes()
     saved = SavedBytes(live)
     taker = Repeats(work, live, saved) if repeats else None
-    with collector_paused(), FakeWatch(work, live), saved.watching(), taken_by(taker):
+    with collector_paused(), FakeWatch(work, live, _Deadline(limit_s)), saved.watching(), taken_by(taker):
         workload.call()
     workload.reset()
     return Exact(
@@ -81,5 +120,6 @@ def tally(workload: Measurable, *, repeats: bool = False) -> Exact:
         workload.minimum_bytes,
         workload.state_bytes,
         peak_with_scratch_bytes=live.peak_with_scratch,
+        opaque=tuple(sorted(work.opaque)),
         facts=workload.facts,
     )

@@ -23,7 +23,7 @@ from linrec_bench.measures.device.lookup import provide
 from tests.accelerator.fake_accelerator import KIND, Generator, Module
 
 aten = torch.ops.aten
-TOTAL = 2**33
+TOTAL = 2**26
 PRODUCTS = (aten.mm.default, aten.bmm.default, aten.addmm.default)
 WAITS = (aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_select.default)
 

@@ -6,6 +6,7 @@ from a data sheet.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,12 +40,13 @@ def readings(
 
     The buffer copied has `copy_bytes`, by default 256 MiB on a CPU and 2 GiB on an accelerator, well beyond
     the caches, and at most an eighth of what is free; square matrices have `matrix_size` rows, by default
-    1024 and 8192, and 256 for half types on a CPU, which may have to emulate them. Products run at the
-    precision that torch is set to.
+    1024 and 8192, at most a quarter of that buffer each, and 256 for half types on a CPU, which may have to
+    emulate them. Products run at the precision that torch is set to.
     """
     measured = device_of(device)
     copy_bytes = copy_bytes or min(2**31 if measured.queues else 2**28, measured.free_bytes() // 8)
-    size = matrix_size or (8192 if measured.queues else 1024 if dtype.itemsize >= 4 else 256)
+    most = 8192 if measured.queues else 1024 if dtype.itemsize >= 4 else 256
+    size = matrix_size or min(most, math.isqrt(copy_bytes // dtype.itemsize // 4))
     # Drawing every number would take longer than all the copies.
     drawn = torch.randn(copy_bytes // dtype.itemsize // REPEATS, device=device, dtype=dtype)
     source = drawn.repeat(REPEATS)

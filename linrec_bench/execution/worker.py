@@ -16,10 +16,10 @@ from linrec_bench.attention.spec import EAGER, Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.audit import Auditor, Suspect, other_work, remembers
 from linrec_bench.execution.schedule import Prediction
-from linrec_bench.execution.seal import seal
 from linrec_bench.measures.device.facts import facts_and_state
 from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.device.names import CPU
+from linrec_bench.measures.device.seal import seal
 from linrec_bench.measures.instruments import ceilings
 from linrec_bench.measures.instruments.exact import Exact, exact
 from linrec_bench.measures.instruments.kernel_scratch import heap_holes

@@ -25,7 +25,7 @@ REASONS = {
     "object-replay": "on the inputs of the last one",
     "content-replay": "on the inputs of the last one",
     "hidden-replay": "on the inputs of the last one",
-    "every-other-replay": "of a timed call differs from the reference",
+    "every-other-replay": ("on the inputs of the last one", "of a timed call differs from the reference"),
     "side-work": "of a timed call differs from the reference",
     "lazy": "no plain tensor",
     "clock": "time.perf_counter was replaced",
@@ -50,7 +50,7 @@ def samples(request, tmp_path_factory):
     plugins = [cheats.write(folder, name) for name in cheats.BODIES]
     try:
         planned = run.prepare(str(suite), device="cpu", plugins=plugins)
-        stored, _ = run.open_store(planned, folder / "results", fresh=True, now=datetime.now())
+        stored, _ = run.open_store(planned, folder / "results", fresh=True, now=datetime.now(), on_note=print)
         summary = run.execute(planned, stored, lambda _: None)
     finally:
         attention.unload_plugins()
@@ -66,7 +66,9 @@ def test_it_is_suspect_with_its_reason_and_its_times_enter_nothing(samples, name
     rows, summary = samples
     ended = summary.loc[name]
     assert (ended["status"], ended["rounds"]) == ("suspect", 0)
-    assert REASONS[name] in ended["detail"]
+    # A draw decides which calls are checked, and so which of two reasons comes first.
+    reasons = REASONS[name] if isinstance(REASONS[name], tuple) else (REASONS[name],)
+    assert any(reason in ended["detail"] for reason in reasons)
     assert summary[["time_s", "time_ratio", "ceiling_share"]].loc[name].isna().all()
     # The values stay where they were measured.
     taken = rows[(rows["attention"] == name) & (rows["measure"] == "time")]

@@ -125,7 +125,7 @@ def test_only_what_is_undecided_is_measured_again_until_the_budget_is_spent():
     ]
     found = settle(timed, jobs, measure=measure, budget_s=50, clock=lambda: next(clock))
     assert [v.answer for v in found] == ["broken", "holds"]
-    assert asked == [{("softmax", 3), ("sdpa", 3)}, {("sdpa", 6)}, {("sdpa", 9)}]
+    assert asked == [{("softmax", 5), ("sdpa", 5)}, {("sdpa", 8)}, {("sdpa", 11)}]
 
 
 CLAIM = Claim(measure="time", quantity="value", bound=Bound(0, 1, "0 .. 1"))

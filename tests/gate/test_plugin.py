@@ -132,5 +132,5 @@ SQUARE = "(q @ k.mT)[..., :1]"
 def test_a_square_on_one_path_alone_does_not_pass(check, capfd, when, square, code):
     only = ("complexity", "--only", "attention=mine", "--only", "task=core")
     assert check(PLANTED.format(when=when, square=square), *only) == code
-    printed = capfd.readouterr().out
+    printed = " ".join(capfd.readouterr().out.split())
     assert ("opaque, cost unknown: mine::weights" in printed) == (code == 3)

@@ -1,7 +1,7 @@
 """Readings of an NVML that is made up: what it tells, what it does not, and where it is absent."""
 
 import sys
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -68,7 +68,8 @@ def device():
 
 @pytest.fixture
 def nvml(monkeypatch, device):
-    module = SimpleNamespace(
+    module = ModuleType("pynvml")
+    vars(module).update(
         NVMLError=NVMLError,
         NVML_CLOCK_SM=1,
         NVML_CLOCK_MEM=2,

@@ -77,7 +77,7 @@ def nvml(monkeypatch, device):
         nvmlInit=device.init,
         nvmlShutdown=device.shutdown,
         nvmlDeviceGetHandleByUUID=device.handle,
-        nvmlDeviceGetTotalEnergyConsumption=lambda _: device.now * 50_000,
+        nvmlDeviceGetTotalEnergyConsumption=lambda _: round(device.now * 50_000),
         nvmlDeviceGetClockInfo=lambda _, kind: {1: 1980, 2: 2619}[kind],
         nvmlDeviceGetTemperature=lambda _, __: 41,
         nvmlDeviceGetCurrentClocksThrottleReasons=lambda _: device.reasons,

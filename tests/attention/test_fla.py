@@ -187,7 +187,9 @@ def test_a_row_carries_the_backend_in_its_label() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_counts_are_those_of_the_eager_form(name: str) -> None:
-    assert worker.predict(case_of(name)) == worker.predict(case_of(name, attention_params=()))
+    own = worker.predict(case_of(name))
+    assert own.compiles
+    assert replace(own, compiles=False) == worker.predict(case_of(name, attention_params=()))
 
 
 @pytest.mark.usefixtures("fla")

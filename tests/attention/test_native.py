@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pooch
@@ -190,7 +191,8 @@ def test_counts_are_those_of_the_form_in_torch(name: str) -> None:
         )
         for backend in ("eager", "native")
     ]
-    assert counts[0] == counts[1]
+    assert counts[1].compiles
+    assert counts[0] == replace(counts[1], compiles=False)
 
 
 def test_types_and_devices_without_a_library_are_unsupported() -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,8 @@ def test_counts_are_those_of_the_form_in_torch(name: str) -> None:
         )
         for backend in ("eager", "triton")
     ]
-    assert counts[0] == counts[1]
+    assert counts[1].compiles
+    assert counts[0] == replace(counts[1], compiles=False)
 
 
 def test_a_head_is_split_into_segments_that_cover_it_once() -> None:

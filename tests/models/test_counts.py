@@ -92,8 +92,8 @@ def test_contracts_and_expectations_hold_for_steps_and_show_polynomials(checked)
     asked = contracts(jobs)
     found = verdicts(asked, of_samples(counted))
     assert {verdict.answer for verdict in found} == {"holds"}
-    named = {place_text(verdict.where).split(",")[0] for verdict in found}
-    assert named == {f"train_step {job.case.model} step" for job in jobs}
+    assert {verdict.where["model"] for verdict in found} == {job.case.model for job in jobs}
+    assert all(verdict.where["model"] in place_text(verdict.where) for verdict in found)
     (shown,) = (
         v
         for v in found

@@ -188,7 +188,8 @@ def _judge_times(bound: _Bound, times: Mapping[int, Sequence[Sequence[float]]]) 
     found = f"grows as N^p with p in [{fit.low:.2f}, {fit.high:.2f}], the bound allows {most:.2f}"
     if fit.low > most:
         _fail(bound, "time", medians, found)
-    if fit.high > most:
+    # NaN, where there is no fit, is undecided too.
+    if not fit.high <= most:
         warnings.warn(_said(bound, "time", medians, f"undecided: {found}"), UndecidedWarning, stacklevel=3)
 
 

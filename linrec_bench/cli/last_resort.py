@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dis
+import json
 import os
 import platform
 import sys
@@ -10,13 +12,25 @@ import tempfile
 import traceback
 import zlib
 from collections.abc import Callable
+from types import TracebackType
 
 USAGE, INTERNAL = 2, 70
 """Exit codes: what was given cannot be used; a fault of the program (EX_SOFTWARE of sysexits.h)."""
 
-_OF_INPUT = (ValueError, OSError, EOFError, csv.Error, zlib.error, RecursionError, OverflowError, MemoryError)
+_OF_READING = (
+    EOFError,
+    csv.Error,
+    zlib.error,
+    RecursionError,
+    OverflowError,
+    UnicodeError,
+    json.JSONDecodeError,
+)
 _LIBRARIES = ("yaml", "pyarrow", "zipfile", "tarfile", "lzma", "_lzma", "pandas", "requests", "urllib3")
 """Libraries whose own exceptions tell of what they were given."""
+
+_READERS = tuple(f"linrec_bench.{room}" for room in ("cli", "data", "gate", "report", "results", "suite"))
+"""Where the files and flags of a person are read."""
 
 
 def run(verb: Callable[[], object]) -> int:
@@ -34,7 +48,27 @@ def run(verb: Callable[[], object]) -> int:
 
 
 def _is_of_input(error: Exception) -> bool:
-    return isinstance(error, _OF_INPUT) or type(error).__module__.split(".")[0] in _LIBRARIES
+    """Whether it tells of what was given: this package says so itself, the system refuses it, or a library
+    cannot read what a reader of this package gave it. `int(nan)` and its like are none of these."""
+    if isinstance(error, OSError | MemoryError):
+        return True
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    own = [
+        name for frame in frames if (name := frame.f_globals.get("__name__", "")).startswith("linrec_bench")
+    ]
+    if isinstance(error, ValueError) and _is_raised_here(error.__traceback__):
+        return True
+    of_reading = isinstance(error, _OF_READING) or type(error).__module__.split(".")[0] in _LIBRARIES
+    return of_reading and bool(own) and own[-1].startswith(_READERS)
+
+
+def _is_raised_here(trace: TracebackType | None) -> bool:
+    """Whether a `raise` of this package began it, and not an operation that failed."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or not trace.tb_frame.f_globals.get("__name__", "").startswith("linrec_bench"):
+        return False
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
 
 
 def _sentence(error: Exception) -> str:

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def replaced(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
     """A path beside `path` to write to, which takes its place at the end.
 
-    A reader of `path` gets the old content or the new one, and nothing is left beside it. Raises `ValueError`
-    (one line) for what cannot be written; then, and where the block raises, `path` is as it was.
+    A reader of `path` gets the old content or the new one, and nothing is left beside it. The file to write
+    to is there, empty, under a name that nobody can know before; a link at `path` is replaced, not followed.
+    Raises `ValueError` (one line) for what cannot be written; then, and where the block raises, `path` is as
+    it was.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")
     try:
         if make_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise ValueError(f"{path}: cannot be written ({error.strerror or error})") from error
+        hint = "; make room, then repeat the command" if error.errno in _FULL else ""
+        raise ValueError(f"{path}: cannot be written ({error.strerror or error}){hint}") from error
     finally:
         if path.parent.is_dir():
             temporary.unlink(missing_ok=True)
+
+
+def inside(folder: Path, *names: str) -> Path:
+    """`folder/name/...`, none of which is a link: what is written there stays in the folder.
+
+    Raises `ValueError` for a link, which somebody else may have put there.
+    """
+    path = folder
+    for name in names:
+        path = path / name
+        if path.is_symlink():
+            raise ValueError(f"{path}: is a link; expected a folder or a file of its own, to write to")
+    return path

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from linrec_bench.whole_file import replaced
+
 DEFAULT_FILE = Path("suite.yaml")
 
 WORKFLOW_FILE = Path(".github/workflows/complexity.yml")
@@ -99,8 +101,6 @@ def _write_plugin(plugin: Path, *, layer: bool, ci: Ci | None) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be written: {error.strerror}") from error
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     print(path)

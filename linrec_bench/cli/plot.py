@@ -10,6 +10,7 @@ import typer
 
 from linrec_bench.cli import completion
 from linrec_bench.cli.options import RESULTS, ResultsRoot
+from linrec_bench.whole_file import inside
 
 
 class Format(StrEnum):
@@ -63,7 +64,7 @@ def command(
         )
     looks = figures.style_of(style, theme)
     for source in sources:
-        target = out or source.run.folder / "figures"
+        target = out or inside(source.run.folder, "figures")
         drawn = figures.draw_all(
             source.rows, source.summary, target, style=looks, formats=format_ or figures.FORMATS
         )

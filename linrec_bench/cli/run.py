@@ -46,7 +46,9 @@ def command(
     if dry_run:
         terminal.show_plan(planned)
         return
-    stored, done = run.open_store(planned, results, fresh=fresh, now=datetime.now(), on_note=terminal.say)
+    stored, done = run.open_store(
+        planned, results, fresh=fresh, now=datetime.now(), on_note=terminal.say, with_cards=True
+    )
     try:
         with terminal.progress(planned, stored, done) as on_event:
             summary = run.execute(planned, stored, on_event)

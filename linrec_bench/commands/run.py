@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -92,10 +92,17 @@ def start_executor(planned: Plan) -> Executor:
 
 
 def open_store(
-    planned: Plan, root: Path, *, fresh: bool, now: datetime, on_note: Callable[[str], None]
+    planned: Plan,
+    root: Path,
+    *,
+    fresh: bool,
+    now: datetime,
+    on_note: Callable[[str], None],
+    with_cards: bool = False,
 ) -> tuple[store.Run, int]:
     """The run to write to, and how many of the planned trials it already holds; `on_note` is told of folders
-    among the runs that cannot be read."""
+    among the runs that cannot be read. A run that lacks its summary, or `with_cards` its cards, is not done.
+    """
     suite_text = load.resolved_text(planned.suite)
     described = environment.describe(
         device=planned.located.facts,
@@ -115,6 +122,7 @@ def open_store(
             cases=cases,
             fingerprint=str(described["fingerprint"]),
             planned=keys,
+            with_cards=with_cards,
         )
         for note in notes:
             on_note(note)
@@ -128,27 +136,37 @@ def open_store(
 def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
     """Measure what the run lacks, then write and return its summary, and write its table of quality.
 
-    On a KeyboardInterrupt the summary of what was measured is written before it goes on.
+    Whatever ends it, the tables of what was measured are written before it goes on, where they can be.
     """
+    try:
+        with store.Writer(run) as writer:
+            if schedule.remaining(planned.trials, run.finished_trials()):
+                with closing(start_executor(planned)) as executor:
+                    run_jobs(
+                        planned.jobs,
+                        executor=executor,
+                        writer=writer,
+                        suite=planned.suite.name,
+                        device=planned.device,
+                        on_event=on_event,
+                    )
+    except BaseException:
+        # The first reason is the one to tell.
+        with suppress(ValueError, OSError):
+            _write_tables(planned, run)
+        raise
+    return _write_tables(planned, run)
+
+
+def _write_tables(planned: Plan, run: store.Run) -> pd.DataFrame:
+    """The summary, written last: a run that has it has all tables."""
     from linrec_bench.analysis.paired_quality import differences
     from linrec_bench.analysis.summary import summarise
 
     reference = planned.suite.reference_attention()
-    try:
-        with store.Writer(run) as writer, closing(start_executor(planned)) as executor:
-            run_jobs(
-                planned.jobs,
-                executor=executor,
-                writer=writer,
-                suite=planned.suite.name,
-                device=planned.device,
-                on_event=on_event,
-            )
-    finally:
-        targets = planned.suite.quality_targets()
-        summary = summarise(run.samples(), reference=reference, targets=targets)
-        run.write_summary(summary)
-        run.write_quality(differences(summary, run.ranks(), reference=reference))
+    summary = summarise(run.samples(), reference=reference, targets=planned.suite.quality_targets())
+    run.write_quality(differences(summary, run.ranks(), reference=reference))
+    run.write_summary(summary)
     return summary
 
 

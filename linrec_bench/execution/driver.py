@@ -38,9 +38,13 @@ class Event:
 Running = Collection[Future[TrialResult]]
 
 
+LOOK_S = 5.0
+"""While a trial runs, the driver looks so often whether its run is still there."""
+
+
 def first_completed(running: Running) -> Running:
-    """Wait until one of them is done; all that are."""
-    return wait_for(running, return_when=FIRST_COMPLETED).done
+    """Wait until one of them is done, at most `LOOK_S`; all that are."""
+    return wait_for(running, timeout=LOOK_S, return_when=FIRST_COMPLETED).done
 
 
 def run_jobs(
@@ -83,6 +87,7 @@ def run_jobs(
         ):
             trial = waiting.popleft()
             running[driver.begin(trial)] = trial
+        writer.check()
         for future in wait(running):
             on_event(driver.close(running.pop(future), future.result()))
 

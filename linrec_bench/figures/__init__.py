@@ -19,6 +19,7 @@ from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style, style_of
 from linrec_bench.figures.tooltips import TooltipFigure
 from linrec_bench.registry import Registry, specs_in
+from linrec_bench.whole_file import replaced
 
 __all__ = [
     "FIGURES",
@@ -125,22 +126,24 @@ def draw_all(
 def save(
     figure: Figure, stem: Path, *, style: Style = PAPER, dpi: int = DPI, formats: Sequence[str] = FORMATS
 ) -> tuple[Path, ...]:
-    """Write stem.png, stem.svg and stem.pdf, or those of `formats`, making the folder; the same figure gives
-    the same bytes."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    """Write stem.png, stem.svg and stem.pdf, or those of `formats`, each whole or not at all, making the
+    folder; the same figure gives the same bytes."""
     paths = tuple(stem.parent / f"{stem.name}.{ending}" for ending in formats)
     with matplotlib.rc_context(style.rc):
         for path in paths:
-            if path.suffix == ".png":
-                _save_png(figure, path, dpi)
-            else:
-                figure.savefig(path, metadata=_UNDATED[path.suffix])
+            with replaced(path, make_folder=True) as temporary:
+                temporary.write_bytes(_content(figure, path.suffix, dpi))
     return paths
 
 
-def _save_png(figure: Figure, path: Path, dpi: int) -> None:
-    """With a palette of 256 colours: a figure has no more to the eye, and the file is a third as large."""
+def _content(figure: Figure, ending: str, dpi: int) -> bytes:
+    """The bytes of a file. PNG has a palette of 256 colours: a figure has no more to the eye, and the file is
+    a third as large."""
     buffer = io.BytesIO()
+    if ending != ".png":
+        figure.savefig(buffer, format=ending[1:], metadata=_UNDATED[ending])
+        return buffer.getvalue()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    picture = Image.open(buffer).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True, dpi=(dpi, dpi))
+    picture, small = Image.open(buffer).convert("RGB"), io.BytesIO()
+    picture.quantize(256, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True, dpi=(dpi, dpi))
+    return small.getvalue()

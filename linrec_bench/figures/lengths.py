@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from linrec_bench.figures.style import PAPER, Style
 from linrec_bench.figures.ticks import formatter
 from linrec_bench.presentation import numbers
+from linrec_bench.whole_file import replaced
 
 DPI = 180
 _PER_OCTAVE = 4
@@ -26,10 +27,8 @@ def save(name: str, lengths: Int64[np.ndarray, " U"], path: Path, *, style: Styl
     """
     with matplotlib.rc_context(style.rc):
         figure = draw(name, lengths, style=style)
-        try:
-            figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
-        except OSError as error:
-            raise ValueError(f"{path}: cannot be written ({error.strerror})") from None
+        with replaced(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def draw(name: str, lengths: Int64[np.ndarray, " U"], *, style: Style = PAPER) -> Figure:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linrec_bench.whole_file import replaced
+from linrec_bench.whole_file import inside, replaced
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,14 +25,14 @@ _FILE = re.compile(r"(?P<case>[0-9a-f]+)-(?P<round>\d+)\.npz")
 
 def folder_of(run: Path, case_id: str, round: int) -> Path:
     """What an open trial works with, such as the state of a training; absent until something is written."""
-    return run.resolve() / OPEN / f"{case_id}-{round}"
+    return inside(run.resolve(), OPEN, f"{case_id}-{round}")
 
 
 def store(run: Path, case_id: str, round: int, artefacts: Mapping[str, bytes]) -> None:
     """Keep the arrays that a trial handed over, each file whole or not at all. To be called before its
     closing row is written: those of a trial that never closed are replaced when it is measured again."""
     for name, content in artefacts.items():
-        path = run / name / f"{case_id}-{round}.npz"
+        path = inside(run, name, f"{case_id}-{round}.npz")
         with replaced(path, make_folder=True) as temporary, temporary.open("wb") as file:
             file.write(content)
             file.flush()

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from linrec_bench.case import Case
 from linrec_bench.results import scratch
@@ -34,7 +34,7 @@ from linrec_bench.results.case_table import CASE_DATA, CASES, joined, read_cases
 from linrec_bench.results.rows import COLUMNS, SCHEMA_VERSION, TRIAL, Row
 from linrec_bench.results.samples_file import StoreError as StoreError
 from linrec_bench.results.samples_file import read_samples
-from linrec_bench.whole_file import replaced
+from linrec_bench.whole_file import inside, replaced
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 SAMPLES, SUMMARY, ENVIRONMENT, SUITE = "samples.csv", "summary.csv", "environment.json", "suite.yaml"
 CARDS, QUALITY = "cards.json", "quality.csv"
+
+GOES_ON = "the same command goes on with the run"
 
 OLD_VERSIONS = (1,)
 """Schema versions that `results.convert` reads."""
@@ -177,6 +179,14 @@ class Run:
         frame = pd.read_csv(path)
         return frame.assign(**{name: frame[name].astype(object).fillna("") for name in ("model", "dataset")})
 
+    def is_summarised(self) -> bool:
+        """Whether the summary tells of every trial that was closed; it is the last table that is written."""
+        try:
+            told = self.summary()["trials"]
+        except (StoreError, KeyError):
+            return False
+        return int(told.sum()) == sum(bool(case_id) for case_id, _ in self.finished_trials())
+
     def has_cards(self) -> bool:
         """Whether the semantics cards of the run's mechanisms are stored."""
         return (self.folder / CARDS).is_file()
@@ -198,12 +208,13 @@ class Writer:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._file: IO[str] | None = None
+        self._file: io.FileIO | None = None
 
     def __enter__(self) -> Writer:
-        path = self.run.folder / SAMPLES
+        path = inside(self.run.folder, SAMPLES)
         with ExitStack() as on_error:
-            self._file = on_error.enter_context(path.open("r+", encoding="utf-8", newline=""))
+            # Without a buffer: what could not be written must not be tried again when it is closed.
+            self._file = on_error.enter_context(path.open("r+b", buffering=0))
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -218,6 +229,20 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         assert self._file is not None
         self._file.close()
+
+    def check(self) -> None:
+        """Raise `StoreError` where the run is no longer there: what is measured would be lost."""
+        assert self._file is not None
+        path = self.run.folder / SAMPLES
+        try:
+            same = os.path.samestat(os.fstat(self._file.fileno()), path.lstat())
+        except OSError:
+            same = False
+        if not same:
+            raise StoreError(
+                f"{path}: was moved or removed while the run was measured, which ends here; put it back, and "
+                f"{GOES_ON}"
+            )
 
     def checkpoint(self, trial: Trial) -> Path:
         """Where a trial may keep its state until it is closed."""
@@ -236,9 +261,18 @@ class Writer:
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writerows(row.as_dict() for row in whole)
-        self._file.write(text.getvalue())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self.check()
+        end, left = self._file.tell(), text.getvalue().encode()
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(end)
+            raise StoreError(
+                f"{self.run.folder / SAMPLES}: cannot be written ({error.strerror}); the rows of this trial "
+                f"are left out. Make room, then {GOES_ON}"
+            ) from error
         scratch.clear(self.run.folder, closing.case_id, closing.round)
 
 

@@ -81,10 +81,17 @@ def _folders(folder: Path, notes: list[str]) -> list[Path]:
 
 
 def unfinished(
-    root: Path, *, suite: str, suite_text: str, cases: Iterable[Case], fingerprint: str, planned: set[Trial]
+    root: Path,
+    *,
+    suite: str,
+    suite_text: str,
+    cases: Iterable[Case],
+    fingerprint: str,
+    planned: set[Trial],
+    with_cards: bool = False,
 ) -> tuple[Run | None, list[str]]:
-    """The newest run of the same resolved suite on the same environment that lacks planned trials, and the
-    notes of `of_suite`.
+    """The newest run of the same resolved suite on the same environment that lacks planned trials, its
+    summary or, `with_cards`, its cards; and the notes of `of_suite`.
 
     Raises `StoreError` when its stored cases are not those of the suite.
     """
@@ -100,5 +107,6 @@ def unfinished(
                 raise StoreError(
                     f"{run.folder / CASES}: not the cases of suite {suite}; move the folder away to go on"
                 )
-            return (run if planned - run.finished_trials() else None), notes
+            lacks = planned - run.finished_trials() or not run.is_summarised()
+            return (run if lacks or (with_cards and not run.has_cards()) else None), notes
     return None, notes

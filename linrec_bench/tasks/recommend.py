@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from linrec_bench.case import Case
@@ -18,8 +19,16 @@ def train(case: Case, report: Report, *, checkpoint: Path | None, checkpoint_sec
         # Neither training has a state that the other could not mistake for its own.
         memorise.run(case, report, keep=report.keep)
     else:
-        state = Checkpoint(checkpoint, identity=case.id, every_s=checkpoint_seconds) if checkpoint else None
+        state = (
+            Checkpoint(checkpoint, identity=case.id, every_s=checkpoint_seconds, on_damage=_say)
+            if checkpoint
+            else None
+        )
         train_and_rank.run(case, report, keep=report.keep, checkpoint=state)
+
+
+def _say(reason: str) -> None:
+    print(reason, file=sys.stderr)
 
 
 SPEC = TaskSpec(

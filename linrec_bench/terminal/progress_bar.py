@@ -44,7 +44,11 @@ def progress(planned: Plan, run: Run, done: int) -> Iterator[Callable[[Event], N
         f"{planned.suite.title or planned.suite.name}: {len(planned.jobs)} cases, {total} trials on "
         f"{planned.device}"
     )
-    if done:
+    if done == total:
+        say(
+            f"finishing {run.folder}: all trials are stored, tables or cards are missing; --fresh starts anew"
+        )
+    elif done:
         say(f"resuming {run.folder}: {done} trials are stored; --fresh starts anew")
     counts: Counter[str] = Counter()
     bar = _bar(MofNCompleteColumn(), TextColumn("{task.fields[eta]}", markup=False))
@@ -67,7 +71,7 @@ def progress(planned: Plan, run: Run, done: int) -> Iterator[Callable[[Event], N
 
     with bar:
         yield on_event
-    if len(counts) > 1 or "ok" not in counts:
+    if counts.keys() - {"ok"}:
         say("trials: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()))
 
 

@@ -25,6 +25,7 @@ from linrec_bench.presentation.verdicts import (
 )
 from linrec_bench.terminal.streams import indented, out, say
 from linrec_bench.terminal.tables import show_table
+from linrec_bench.whole_file import replaced
 
 
 def show_verdicts(
@@ -106,10 +107,8 @@ def _mark(card: Card, name: str) -> str:
 def write_reports(verdicts: Sequence[Verdict], *, name: str, junit: Path | None) -> None:
     """JUnit XML where asked for; in GitHub Actions also annotations and the job's summary."""
     if junit is not None:
-        try:
-            junit.write_text(ci_reports.junit(verdicts, name), encoding="utf-8")
-        except OSError as error:
-            raise ValueError(f"--junit {junit}: cannot be written ({error.strerror})") from error
+        with replaced(junit) as temporary:
+            temporary.write_text(ci_reports.junit(verdicts, name), encoding="utf-8")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in ci_reports.github_annotations(verdicts):
             say(line)

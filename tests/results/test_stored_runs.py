@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
+import pandas as pd
 import pytest
 
 from linrec_bench.case import Case
@@ -41,6 +42,8 @@ def test_a_run_is_resumed_only_for_the_same_suite_environment_and_open_trials(tm
     assert find() == (run, [])
     assert find(fingerprint="g") == (None, [])
     assert find(text="title: U\n") == (None, [])
+    assert find(planned=[(CASE.id, 0)]) == (run, [])
+    run.write_summary(pd.DataFrame({"case_id": [CASE.id], "trials": [1]}))
     assert find(planned=[(CASE.id, 0)]) == (None, [])
     with pytest.raises(StoreError, match=r"cases\.jsonl: not the cases of suite s"):
         find(cases=[replace(CASE, seq_len=9)])

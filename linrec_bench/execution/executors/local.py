@@ -41,6 +41,12 @@ STEADY_ALLOCATOR: Mapping[str, str] = {
 FIRST_CALL = "first_call_time"
 """The measure whose number says that nothing is compiled any more."""
 
+_UNKNOWN = 255
+"""The exit code that multiprocessing gives a process whose server was killed; others may have it, too."""
+
+_GO_ON = "What was measured is stored; the same command goes on with it"
+_SERVER_ENDED = f"the process that starts the workers of this run was ended. {_GO_ON}"
+
 _ENDING_S = 10.0
 """A process that has closed its pipe is given this long to leave its exit code."""
 
@@ -80,6 +86,7 @@ class LocalExecutor:
         self._lock = threading.Lock()
         self._running: set[ForkServerProcess] = set()
         self._closed = False
+        self._server: int | None = None
         self._context.set_forkserver_preload(PRELOAD)
         # glibc reads these once, when a program starts: the server must be born with them.
         with _environment(allocator):
@@ -126,11 +133,15 @@ class LocalExecutor:
         samples: list[Sample] = []
         artefacts: dict[str, bytes] = {}
         try:
-            status, detail = _listen(receiver, process, trial, samples, artefacts)
+            status, detail = _listen(receiver, process, trial, samples, artefacts, self._greet)
         finally:
             exit_code = self._end(process)
             receiver.close()
         if status == "killed":
+            if exit_code == _UNKNOWN:
+                # A process that is killed closes its files some time before it is known to have ended.
+                time.sleep(0.5)
+                self._confirm_server()
             detail = _death(exit_code)
         elif status == "timeout":
             detail = f"stopped after its limit of {trial.seconds:g} s"
@@ -145,17 +156,23 @@ class LocalExecutor:
 
     def _ask(self, function: Callable[..., R], args: tuple[Any, ...]) -> R:
         """The answer of the worker that belongs to this thread."""
-        if not hasattr(self._caller, "worker"):
+        is_new = not hasattr(self._caller, "worker")
+        if is_new:
             self._caller.worker = self._start(_serve_calls)
         connection, process = self._caller.worker
         try:
+            if is_new:
+                self._greet(connection.recv())
             connection.send((function, args))
             result, error = connection.recv()
         except (EOFError, ConnectionError) as end:
             del self._caller.worker
             wait([process.sentinel], _ENDING_S)
+            exit_code = self._end(process)
+            if exit_code is not None and exit_code < 0:
+                raise ValueError(f"a helper of the run was ended: {_death(exit_code)}. {_GO_ON}") from end
             raise ValueError(
-                f"a worker could not start or was ended: {_death(self._end(process))}; its reason is above. "
+                f"a worker could not start: {_death(exit_code)}; its reason is above. "
                 "Expected every plugin to be importable in a process of its own"
             ) from end
         if error is not None:
@@ -170,10 +187,33 @@ class LocalExecutor:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the executor is closed")
-            process.start()
+            self._confirm_server()
+            try:
+                process.start()
+            except (EOFError, ConnectionError, FileNotFoundError) as error:
+                raise ValueError(_SERVER_ENDED) from error
             self._running.add(process)
         theirs.close()
         return ours, process
+
+    def _greet(self, server: int) -> None:
+        """Take in what a process says first: who forked it. Where our server was killed, multiprocessing
+        starts another one, without the allocator that this run is measured with."""
+        self._server = self._server or server
+        if server != self._server:
+            raise ValueError(_SERVER_ENDED)
+
+    def _confirm_server(self) -> None:
+        """Raise `ValueError` where the server was killed: then nobody knows how its processes end."""
+        if self._server is None:
+            return
+        try:
+            # multiprocessing itself is to learn of its end, too.
+            ended = os.waitid(os.P_PID, self._server, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            raise ValueError(_SERVER_ENDED) from None
+        if ended is not None:
+            raise ValueError(_SERVER_ENDED)
 
     def _end(self, process: ForkServerProcess) -> int | None:
         """Kill the process if it still runs; its exit code."""
@@ -198,6 +238,7 @@ def _listen(
     trial: Trial,
     samples: list[Sample],
     artefacts: dict[str, bytes],
+    greet: Callable[[int], None],
 ) -> tuple[Status, str]:
     """Take in what the worker reports until it has ended or its time is over."""
     deadline = time.monotonic() + trial.seconds + trial.compile_seconds
@@ -205,13 +246,17 @@ def _listen(
         left = deadline - time.monotonic()
         if left <= 0 or not wait([receiver, process.sentinel], left):
             return "timeout", ""
+        # The pipe first: a worker that has ended may have left messages in it.
+        if not receiver.poll():
+            return "killed", ""
         try:
-            # The pipe first: a worker that has ended may have left messages in it.
             message = receiver.recv()
         except (EOFError, ConnectionError):
             ended = wait([process.sentinel], max(0.0, deadline - time.monotonic()))
             return ("killed" if ended else "timeout"), ""
         match message:
+            case int(server):
+                greet(server)
             case Sample():
                 samples.append(message)
                 if trial.compile_seconds and message.measure == FIRST_CALL:
@@ -261,6 +306,7 @@ def _serve_trial(
 ) -> None:
     from linrec_bench.measures.device.visibility import bind
 
+    connection.send(os.getppid())
     _begin(plugins)
 
     def bounded(report: Report) -> None:
@@ -311,6 +357,7 @@ def _begin(plugins: Sequence[Path]) -> None:
 def _serve_calls(connection: Connection, plugins: Sequence[Path]) -> None:
     from linrec_bench.measures.device.visibility import hide_accelerators
 
+    connection.send(os.getppid())
     hide_accelerators()
     _begin(plugins)
     while True:

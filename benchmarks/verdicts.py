@@ -4,7 +4,7 @@
 
 Each line of the table plants runs of one kind, gives them to the code that states findings (`analysis`), and
 counts. Nothing is timed: processes are drawn with a spread of their own, calls inside them with another.
-Writes `rates.csv` and `rates.md`.
+Writes `rates.csv` and `rates.md`; lines that are left out stay as they are stored.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -21,13 +22,16 @@ from scipy import stats
 
 from linrec_bench.analysis.cost_findings import cost_findings
 from linrec_bench.analysis.findings import Finding
-from linrec_bench.analysis.intervals import ratio_interval
+from linrec_bench.analysis.intervals import Array, ratio_interval
+from linrec_bench.analysis.power import Line, Side, accepted_ratios, checked, tallies
 from linrec_bench.analysis.risk import QUALITY
 from linrec_bench.analysis.scaling import fit_scaling
 from linrec_bench.analysis.significance import holm
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.analysis.user_bootstrap import crossed
+from linrec_bench.analysis.verdict import Answer
 from linrec_bench.case import Case
+from linrec_bench.gate.remeasure import looks
 from linrec_bench.results.case_table import frame_of
 from linrec_bench.results.rows import TRIAL, row_of
 
@@ -187,6 +191,42 @@ def growth(rng: np.random.Generator, rounds: int, function: Seconds, reasons: Se
     return fit_scaling(times, resamples=50).reason in reasons
 
 
+POOLS = 5
+"""Calibrations with which checks are made in turn."""
+
+_Gated = Answer | Literal["refused"]
+
+
+def gate_lines(rng: np.random.Generator, rounds: int, *, slower: float = 1.0) -> list[Line]:
+    """Rounds of the four ratios that `calibrate` measures by itself."""
+
+    def side(seconds: float) -> dict[int, Array]:
+        processes = rng.normal(0, BETWEEN, (rounds, 1)) + rng.normal(0, WITHIN, (rounds, CALLS))
+        return dict(enumerate(seconds * np.exp(processes)))
+
+    return [Line(n, side(slower * linear(n)), side(linear(n))) for n in LENGTHS[:4]]
+
+
+@cache
+def calibrated(pool: int, rounds: int) -> float | None:
+    """The margin that a calibration of 30 rounds recommends."""
+    lines = gate_lines(np.random.default_rng([17, pool]), 30)
+    return tallies(lines, looks=looks(rounds), draws=400, effects=(), seed=pool)[0]
+
+
+def gate(rng: np.random.Generator, rounds: int, *, slower: float = 1.0) -> _Gated:
+    """The answer of a timed check whose baseline and margin were made as the gate makes them."""
+    margin = calibrated(int(rng.integers(POOLS)), rounds)
+    if margin is None:
+        return "refused"
+    old, new = (
+        Side(lines, range(looks(rounds)[-1]), RESAMPLES)
+        for lines in (gate_lines(rng, looks(rounds)[-1]), gate_lines(rng, looks(rounds)[-1], slower=slower))
+    )
+    accepted = accepted_ratios(old, looks(rounds), margin)
+    return "refused" if accepted is None else checked(new, accepted, looks(rounds), margin)
+
+
 def step(n: int) -> float:
     """Linear, and half as much again beyond a cache."""
     return 1e-4 + 1e-7 * n * (1.5 if n > 2048 else 1)
@@ -197,6 +237,11 @@ def ends_differ(n: int) -> float:
 
 
 Draw = Callable[[np.random.Generator, int], bool]
+
+
+def gated(answer: _Gated, *, slower: float = 1.0) -> Draw:
+    return lambda rng, rounds: gate(rng, rounds, slower=slower) == answer
+
 
 LINES: dict[str, tuple[str, str, tuple[int, ...], Draw]] = {
     "identical": ("any difference stated", "<= 0.05", (1, 2, 3, 5, 10), identical),
@@ -249,6 +294,10 @@ LINES: dict[str, tuple[str, str, tuple[int, ...], Draw]] = {
         (3, 5),
         lambda rng, rounds: growth(rng, rounds, linear, ("no_single_power", "n_log_n")),
     ),
+    "timed gate, unchanged": ("holds", ">= 0.9", (5,), gated("holds")),
+    "timed gate, same code": ("broken", "<= 0.01", (5,), gated("broken")),
+    "timed gate, 1.3 x slower": ("broken", ">= 0.9", (5,), gated("broken", slower=1.3)),
+    "timed gate, baseline": ("refused", "<= 0.1", (5,), gated("refused")),
 }
 """What is planted: what is counted, what is wanted of its rate, numbers of rounds (or seeds), and a draw."""
 
@@ -282,14 +331,24 @@ def markdown(table: pd.DataFrame) -> str:
     )
 
 
+def merged(stored: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """What was found, and the lines stored before that were not asked again, in the order of `LINES`."""
+    both = pd.concat([stored, found]).drop_duplicates(["planted", "rounds"], keep="last")
+    both = both[both["planted"].isin(LINES)]
+    order = both["planted"].map(list(LINES).index)
+    return both.assign(order=order).sort_values(["order", "rounds"]).drop(columns="order")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/reference/verdicts"))
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--only", default="")
     chosen = parser.parse_args()
-    table = pd.DataFrame([rate.row for rate in rates(chosen.repetitions, only=chosen.only)])
     chosen.out.mkdir(parents=True, exist_ok=True)
+    stored = chosen.out / "rates.csv"
+    found = pd.DataFrame([rate.row for rate in rates(chosen.repetitions, only=chosen.only)])
+    table = merged(pd.read_csv(stored), found) if stored.exists() else found
     table.to_csv(chosen.out / "rates.csv", index=False)
     (chosen.out / "rates.md").write_text(markdown(table), encoding="utf-8")
     print(markdown(table))

@@ -1,32 +1,36 @@
-"""False alarms and power of the timed comparison, from rounds that were measured once. Pure.
+"""False alarms and power of the timed gate, from rounds that were measured once. Pure.
 
-    A/A       two sets of rounds drawn apart from one pool, compared as a run is with its baseline. The code
-              is the same, so every "broken" is a false alarm.
-    planted   the same with a slowdown applied to the measured samples of the later side. Nothing slower is
-              run: the noise is the machine's, the effect is arithmetic.
+    A/A       a baseline and a check of the same code, so every "broken" is a false alarm.
+    planted   the same with a slowdown applied to the measured samples of the check. Nothing slower is run:
+              the noise is the machine's, the effect is arithmetic.
 
-All draws come from one session and share its rounds. What differs from one day to another, and does not
-cancel in a ratio to a reference, is not in the rates; their intervals know only the number of draws.
+Rounds of either side are drawn with replacement, and both sides look as the gate does: a baseline is measured
+until its ratios are narrow (`regression.narrow`), a check until no line is undecided, each at most as often
+as the gate looks. All rounds are from one session. What differs from one day to another, and does not cancel
+in a ratio to a reference, is not in the rates; their intervals know only the number of draws.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import stats
 
-from linrec_bench.analysis.intervals import LEVEL, Array, ratio_interval
-from linrec_bench.analysis.regression import compare_ratio
+from linrec_bench.analysis.intervals import LEVEL, Array, Interval, ratio_interval
+from linrec_bench.analysis.regression import compare_ratio, narrow
 from linrec_bench.analysis.verdict import Answer
 
-MARGINS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+MARGINS = (0.02, 0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 HIGHEST_FALSE_ALARM_RATE = 0.01
 
 LOWEST_HOLDING_RATE = 0.9
 """Of checks of unchanged code."""
+
+DRAWN_RESAMPLES = 300
+"""Of each ratio that is drawn: fewer than a check takes, so that its ends are noisier, and not narrower."""
 
 SAME = "none"
 """The effect of an A/A comparison."""
@@ -113,61 +117,106 @@ def tally(effect: str, margin: float, answers: Sequence[Answer]) -> Tally:
     )
 
 
+@dataclass
+class Side:
+    """Every line measured anew: rounds drawn from a pool, of which a look takes the first so many."""
+
+    lines: Sequence[Line]
+    drawn: Sequence[int]
+    resamples: int
+    looked: dict[int, list[Interval]] = field(default_factory=dict)
+
+    def ratios(self, look: int) -> list[Interval]:
+        """The ratio of each line to its reference after so many rounds."""
+        if look not in self.looked:
+            rounds = self.drawn[:look]
+            self.looked[look] = [
+                ratio_interval(_of(line.own, rounds), _of(line.reference, rounds), resamples=self.resamples)
+                for line in self.lines
+            ]
+        return self.looked[look]
+
+
+def accepted_ratios(side: Side, looks: Sequence[int], margin: float) -> list[Interval] | None:
+    """What a baseline holds: each ratio from the first look at which it is narrow; None where it is refused
+    because one never is."""
+    accepted: dict[int, Interval] = {}
+    for look in looks:
+        ratios = enumerate(side.ratios(look))
+        accepted = {index: ratio for index, ratio in ratios if narrow(ratio, margin)} | accepted
+        if len(accepted) == len(side.lines):
+            return [accepted[index] for index in range(len(accepted))]
+    return None
+
+
+def checked(side: Side, accepted: Sequence[Interval], looks: Sequence[int], margin: float) -> Answer:
+    """The answer of a check: broken when any line is, undecided when none is and any line stays so."""
+    answers: list[Answer] = ["undecided"] * len(accepted)
+    for look in looks:
+        for index, (ratio, old) in enumerate(zip(side.ratios(look), accepted, strict=True)):
+            if answers[index] == "undecided":
+                answers[index] = compare_ratio(ratio, old, margin=margin)
+        if "undecided" not in answers:
+            break
+    return "broken" if "broken" in answers else "undecided" if "undecided" in answers else "holds"
+
+
 def tallies(
     lines: Sequence[Line],
     *,
-    rounds_a_side: int,
+    looks: Sequence[int],
     draws: int,
     effects: Sequence[Effect] = EFFECTS,
     margins: Sequence[float] = MARGINS,
+    resamples: int = DRAWN_RESAMPLES,
     seed: int = 0,
-) -> list[Tally]:
-    """One tally for each effect and margin, over `draws` checks of `rounds_a_side` rounds against as many.
+) -> tuple[float | None, list[Tally]]:
+    """The recommended margin, and the tallies over `draws` checks that it follows from.
 
-    A check is broken when any of its lines is, and undecided when none is broken and any is undecided. Raises
-    `ValueError` when the lines share fewer rounds than both sides need.
+    Unchanged code is checked at the widest margin and down to the first that is not wide enough; effects are
+    planted at the recommended margin, at the widest where there is none. `looks` are ascending numbers of
+    rounds. A refused baseline counts as undecided. Each ratio is resampled `resamples` times.
     """
     pool = sorted(set.intersection(*(set(line.own) & set(line.reference) for line in lines)))
-    if len(pool) < 2 * rounds_a_side:
-        raise ValueError(
-            f"{len(pool)} rounds; expected at least {2 * rounds_a_side}, {rounds_a_side} for each side"
-        )
-    planted = {effect: plant(lines, effect) for effect in effects}
-    answers: dict[tuple[Effect, float], list[Answer]] = {(e, m): [] for e in effects for m in margins}
     rng = np.random.default_rng(seed)
-    for _ in range(draws):
-        drawn = [pool[i] for i in rng.permutation(len(pool))[: 2 * rounds_a_side]]
-        before, after = drawn[:rounds_a_side], drawn[rounds_a_side:]
-        old = [ratio_interval(_of(line.own, before), _of(line.reference, before)) for line in lines]
-        for effect, changed in planted.items():
-            new = [ratio_interval(_of(line.own, after), _of(line.reference, after)) for line in changed]
-            for margin in margins:
-                each = {compare_ratio(n, o, margin=margin) for n, o in zip(new, old, strict=True)}
-                answers[effect, margin].append(_of_check(each))
-    return [tally(effect.name, margin, given) for (effect, margin), given in answers.items()]
+    before, after = rng.choice(pool, (2, draws, looks[-1]))
+    old = [Side(lines, drawn, resamples) for drawn in before]
+
+    def sides(changed: Sequence[Line]) -> list[Side]:
+        return [Side(changed, drawn, resamples) for drawn in after]
+
+    def of(changed: Sequence[Line], effect: Effect, margin: float, new: Sequence[Side] = ()) -> Tally:
+        answers: list[Answer] = []
+        for baseline, check in zip(old, new or sides(changed), strict=True):
+            accepted = accepted_ratios(baseline, looks, margin)
+            answers.append("undecided" if accepted is None else checked(check, accepted, looks, margin))
+        return tally(effect.name, margin, answers)
+
+    found: list[Tally] = []
+    same = sides(lines)
+    for margin in sorted(margins, reverse=True):
+        found.append(of(lines, Effect(SAME), margin, same))
+        if not wide_enough(found[-1]):
+            break
+    recommended = recommended_margin(found)
+    shown = max(margins) if recommended is None else recommended
+    found += [of(plant(lines, effect), effect, shown) for effect in effects if effect.name != SAME]
+    return recommended, found
+
+
+def wide_enough(tally: Tally) -> bool:
+    """Whether unchanged code holds in at least 90 % of the checks and raises false alarms in at most 1 %, both
+    at the unfavourable end of their intervals (which takes 381 draws)."""
+    checks = tally.holds + tally.undecided + tally.broken
+    holding = stats.binomtest(tally.holds, checks).proportion_ci(LEVEL, method="wilson").low
+    return tally.high <= HIGHEST_FALSE_ALARM_RATE and holding >= LOWEST_HOLDING_RATE
 
 
 def recommended_margin(found: Sequence[Tally]) -> float | None:
-    """The smallest margin at which unchanged code holds in at least 90 % of checks, with false alarms in at
-    most 1 % even at the upper end of its interval.
-
-    None when no margin of the grid is wide enough (or too few draws were made to tell: 381 are needed).
-    """
-    fits = [
-        tally.margin
-        for tally in found
-        if tally.effect == SAME
-        and tally.high <= HIGHEST_FALSE_ALARM_RATE
-        and tally.holds >= LOWEST_HOLDING_RATE * (tally.holds + tally.undecided + tally.broken)
-    ]
+    """The smallest margin that is wide enough for unchanged code; None where none is."""
+    fits = [tally.margin for tally in found if tally.effect == SAME and wide_enough(tally)]
     return min(fits, default=None)
 
 
 def _of(samples: Mapping[int, Array], rounds: Sequence[int]) -> dict[int, Array]:
-    return {round: samples[round] for round in rounds}
-
-
-def _of_check(lines: set[Answer]) -> Answer:
-    if "broken" in lines:
-        return "broken"
-    return "undecided" if "undecided" in lines else "holds"
+    return {position: samples[round] for position, round in enumerate(rounds)}

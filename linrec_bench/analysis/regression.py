@@ -35,6 +35,14 @@ def unchanged(margin: float) -> Bound:
     return Bound(1 / (1 + margin), 1 + margin, f"within {margin:.1%}")
 
 
+def narrow(ratio: Interval, margin: float) -> bool:
+    """Whether a ratio is known well enough to be a baseline: the half width of its interval, in logarithms,
+    is at most half of the margin. Never over less than two rounds."""
+    if ratio.over != "rounds":
+        return False
+    return math.log(ratio.high / ratio.low) / 2 <= math.log1p(margin) / 2
+
+
 def compare_ratio(new: Interval, old: Interval, *, margin: float) -> Answer:
     """Broken when the interval of the change lies wholly outside of the margin, faster or slower.
 

@@ -113,7 +113,13 @@ def command(
                 update=update_baseline,
                 timed=timed,
                 whole=not only,
-                margin=partial(terminal.margin_for, margin, results / CALIBRATION, planned.located.facts),
+                margin=partial(
+                    terminal.margin_for,
+                    margin,
+                    results / CALIBRATION,
+                    planned.located.facts,
+                    suite=planned.suite.name,
+                ),
             )
         measure = partial(
             run.measure, planned, root=results, progress=terminal.progress, on_note=terminal.say

@@ -84,7 +84,7 @@ def command(
     a, b = compare.newest(a, terminal.say), b and compare.newest(b, terminal.say)
     allowed, source = margin, "as given"
     if allowed is None:
-        allowed, source = compare.margin_of(b or a, CALIBRATION, default=terminal.DEFAULT_MARGIN)
+        allowed, source = compare.margin_of(b or a, CALIBRATION)
     if b is not None:
         found = compare.runs(
             a, b, attention=attention, margin=allowed, quality_margin=quality_margin, target=target

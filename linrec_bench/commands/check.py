@@ -67,7 +67,15 @@ def of_code(
     counted = count(jobs, plugins=planned.plugins)
     if baseline and baseline.update:
         timer = measure if baseline.timed else None
-        baseline_verdicts.accept(baseline.path, suite, jobs, counted, measure=timer)
+        baseline_verdicts.accept(
+            baseline.path,
+            suite,
+            jobs,
+            counted,
+            measure=timer,
+            margin=baseline.margin,
+            budget_s=budget_s,
+        )
         say(f"{baseline.path}: rewritten with the current counts")
     verdicts = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
     if baseline:

@@ -26,6 +26,9 @@ from linrec_bench.results import stored_runs
 from linrec_bench.results.store import Run, open_run
 from linrec_bench.suite import strict_yaml
 
+DEFAULT_MARGIN = 0.25
+"""For ratios of times of two runs where nothing was calibrated."""
+
 TIMES_BELONG_TO = (
     "machine.processor",
     "machine.cores",
@@ -229,21 +232,21 @@ def _left_out(*runs: Run) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def margin_of(folder: Path, file_name: str, *, default: float) -> tuple[float, str]:
+def margin_of(folder: Path, file_name: str) -> tuple[float, str]:
     """The margin for ratios of times of the run in `folder`, and in words where it comes from.
 
     It is that of the file `file_name` beside the suites of the run, if it was made on the run's machine.
     """
     path = folder.resolve().parent.parent / file_name
     if not path.is_file():
-        return default, "by default; `linrec-bench calibrate` finds that of a machine"
+        return DEFAULT_MARGIN, "by default; `linrec-bench calibrate` finds that of a machine"
     found = calibration.read(path)
     differs = found.differs(open_run(folder).environment())
     if differs:
-        return default, f"by default; {path} was calibrated elsewhere ({', '.join(differs)} differ)"
+        return DEFAULT_MARGIN, f"by default; {path} was calibrated elsewhere ({', '.join(differs)} differ)"
     calibrated = found.margins["time"]
     if calibrated is None:
-        return default, f"by default; {path} found none that is wide enough"
+        return DEFAULT_MARGIN, f"by default; {path} found none that is wide enough"
     return calibrated, f"from {path}"
 
 

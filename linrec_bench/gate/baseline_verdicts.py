@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from linrec_bench.analysis.intervals import Interval, ratio_interval
-from linrec_bench.analysis.regression import change, compare_ratio, unchanged
+from linrec_bench.analysis.regression import change, compare_ratio, narrow, unchanged
 from linrec_bench.analysis.samples_table import by_round, measured
 from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, Verdict
 from linrec_bench.case import Case
@@ -25,6 +25,8 @@ from linrec_bench.suite.schema import Suite
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Answered = TypeVar("Answered")
 
 
 def against(path: Path, jobs: Sequence[Job], counted: pd.DataFrame, *, whole: bool) -> list[Verdict]:
@@ -54,39 +56,79 @@ def times_against(
     """
     import torch
 
-    pairs = _pairs(suite, jobs)
+    pairs = timed_pairs(suite, jobs)
     if not pairs:
         return []
     allowed = margin()
     accepted = baseline.read(path, torch_version=torch.__version__)
 
-    def judge(job: Job, other: Job, samples: pd.DataFrame) -> list[Verdict]:
+    def judge(job: Job, other: Job, samples: pd.DataFrame) -> Verdict:
         ratio = _ratio(job, other, samples)
-        return [compare_time(baseline.name_of(job.case), ratio, accepted, margin=allowed)]
+        return compare_time(baseline.name_of(job.case), ratio, accepted, margin=allowed)
 
-    timed = [
-        Timed(frozenset((job.case.id, other.case.id)), partial(judge, job, other)) for job, other in pairs
-    ]
-    return settle(timed, jobs, measure=measure, budget_s=budget_s)
+    return settle(
+        _asked(pairs, judge),
+        jobs,
+        is_open=lambda verdict: verdict.answer == "undecided",
+        measure=measure,
+        budget_s=budget_s,
+    )
 
 
 def accept(
-    path: Path, suite: Suite, jobs: Sequence[Job], counted: pd.DataFrame, *, measure: Measure | None
+    path: Path,
+    suite: Suite,
+    jobs: Sequence[Job],
+    counted: pd.DataFrame,
+    *,
+    measure: Measure | None,
+    margin: Callable[[], float],
+    budget_s: float,
 ) -> None:
-    """Overwrite the baseline in `path` with current counts, with timed ratios too if `measure` is given."""
+    """Overwrite the baseline in `path` with current counts, with timed ratios too if `measure` is given.
+
+    Ratios are measured until they are `narrow` for the margin. Raises `ValueError`, and writes nothing, where
+    one stays wider: a check would have nothing to compare with.
+    """
     import torch
 
+    pairs = timed_pairs(suite, jobs) if measure is not None else []
     ratios = {}
-    pairs = _pairs(suite, jobs) if measure is not None else []
     if measure is not None and pairs:
-        wanted = {job.case.id for pair in pairs for job in pair}
-        samples = measure([job for job in jobs if job.case.id in wanted])
-        ratios = {baseline.name_of(job.case): _ratio(job, other, samples) for job, other in pairs}
-    counts = counts_of(jobs, counted)
-    baseline.write(path, Baseline(torch.__version__, counts, ratios))
+        allowed = margin()
+        settled = settle(
+            _asked(pairs, _ratio),
+            jobs,
+            is_open=lambda ratio: not narrow(ratio, allowed),
+            measure=measure,
+            budget_s=budget_s,
+        )
+        ratios = {baseline.name_of(job.case): ratio for (job, _), ratio in zip(pairs, settled, strict=True)}
+        _refuse_wide(path, ratios, allowed)
+    baseline.write(path, Baseline(torch.__version__, counts_of(jobs, counted), ratios))
 
 
-def _pairs(suite: Suite, jobs: Sequence[Job]) -> list[tuple[Job, Job]]:
+def _refuse_wide(path: Path, ratios: Mapping[str, Interval], margin: float) -> None:
+    wide = {name: ratio for name, ratio in ratios.items() if not narrow(ratio, margin)}
+    if wide:
+        name, ratio = next(iter(wide.items()))
+        raise ValueError(
+            f"{path}: not written: {len(wide)} of {len(ratios)} time ratios are known worse than half of the "
+            f"margin of {margin:.0%}: {name} is {ratio.value:.3g} [{ratio.low:.3g}, {ratio.high:.3g}] after "
+            f"{ratio.rounds} rounds; measure on a quieter machine, or give a larger --budget or --margin"
+        )
+
+
+def _asked(
+    pairs: Sequence[tuple[Job, Job]], judge: Callable[[Job, Job, pd.DataFrame], Answered]
+) -> list[Timed[Answered]]:
+    """A question a pair, judged from the samples of both of its cases."""
+    return [
+        Timed(frozenset((job.case.id, other.case.id)), partial(judge, job, other)) for job, other in pairs
+    ]
+
+
+def timed_pairs(suite: Suite, jobs: Sequence[Job]) -> list[tuple[Job, Job]]:
     """Every job that measures time, with that of the reference mechanism at the same point."""
     reference = suite.reference_attention()
 

@@ -1,14 +1,15 @@
 """`linrec-bench calibrate`: false alarms and detected slowdowns of timed checks on this machine.
 
-Rounds of a few cases are measured once, in fresh processes, interleaved; `analysis.power` draws A/A and
-planted checks from them. Exact counts have no noise, so they are only counted again: as they are, and with
-the peak of memory doubled. The margins that follow go to a file that `check` reads.
+Rounds of the timed cases of a suite, or of a few cases, are measured once, in fresh processes, interleaved;
+`analysis.power` draws A/A and planted checks from them, with the rounds and looks of the gate. Exact counts
+have no noise, so they are only counted again: as they are, and with the peak of memory doubled. The margins
+that follow go to a file that `check` reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,13 +20,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from linrec_bench import __version__
 from linrec_bench.analysis.intervals import Array
-from linrec_bench.analysis.power import SAME, Line, Tally, recommended_margin, tallies, tally
+from linrec_bench.analysis.power import SAME, Line, Tally, tallies, tally
 from linrec_bench.analysis.verdict import Answer
 from linrec_bench.case import Case
 from linrec_bench.execution import schedule
 from linrec_bench.execution.trial import Executor, Trial
 from linrec_bench.gate import baseline
 from linrec_bench.gate.baseline_verdicts import compare
+from linrec_bench.gate.remeasure import looks
 from linrec_bench.suite.expand import Job
 from linrec_bench.suite.limits import Limits, Sampling
 from linrec_bench.whole_file import replaced
@@ -33,8 +35,8 @@ from linrec_bench.whole_file import replaced
 OWN, REFERENCE = "linrec", "softmax"
 SEQ_LENS = (256, 512, 1024, 2048)
 ROUNDS = 30
-ROUNDS_A_SIDE = 5
-DRAWS = 500
+FIRST_ROUNDS = 5
+DRAWS = 400
 RECOUNTS = 20
 DOUBLED = "doubled memory"
 
@@ -45,18 +47,20 @@ _MACHINE = ("machine", "device", "threads", "allocator")
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
     """What was found, and where. `margins` maps a measure to the margin to compare it with, None where no
-    margin tried was wide enough; `timed` and `exact` hold the tallies that they follow from."""
+    margin tried was wide enough; `timed` and `exact` hold the tallies that they follow from. `suite` names
+    that whose lines these are, and is empty for the built-in ones; `looks` are the rounds of a check."""
 
     linrec_bench: str
     made: str
     machine: dict[str, object]
     lines: tuple[str, ...]
+    suite: str
     rounds: int
-    rounds_a_side: int
+    looks: tuple[int, ...]
     margins: dict[str, float | None]
     timed: tuple[Tally, ...]
     exact: tuple[Tally, ...]
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
 
     def to_json(self) -> str:
         return _ADAPTER.dump_json(self, indent=1).decode() + "\n"
@@ -115,40 +119,44 @@ def read(path: Path) -> Calibration:
         ) from error
 
 
+Pair = tuple[Job, Job]
+"""A job, and that of its reference mechanism at the same point."""
+
+
 def calibrate(
     executor: Executor,
+    pairs: Sequence[Pair],
     *,
-    device: str,
+    suite: str = "",
     environment: Mapping[str, object],
     now: datetime,
-    seq_lens: Sequence[int] = SEQ_LENS,
     rounds: int = ROUNDS,
-    rounds_a_side: int = ROUNDS_A_SIDE,
     draws: int = DRAWS,
     on_trial: Callable[[int, int], None] = lambda *_: None,
 ) -> Calibration:
-    """Measure `rounds` rounds of every case, then draw; about two minutes with the defaults on two cores.
+    """Measure `rounds` rounds of every pair, then draw checks that start with the fewest rounds of a pair.
 
-    `on_trial` is told how many trials are done, of how many. Raises `ValueError` for too few rounds, before
-    anything is measured, and for a trial that did not end well.
+    `on_trial` is told how many trials are done, of how many. Raises `ValueError` for a trial that did not end
+    well.
     """
-    if rounds < 2 * rounds_a_side:
-        raise ValueError(f"{rounds} rounds; expected at least {2 * rounds_a_side}, {rounds_a_side} a side")
-    jobs = pool_jobs(device, seq_lens, rounds)
-    samples = collect(jobs, executor, on_trial)
-    timed = tallies(_lines(jobs, samples), rounds_a_side=rounds_a_side, draws=draws)
-    exact = _exact_tallies([job.case for job in jobs], executor)
-    margins = {"time": recommended_margin(timed)} | dict.fromkeys(baseline.MEASURES, 0.0)
+    first = min(min(own.rounds, reference.rounds) for own, reference in pairs)
+    jobs = {job.case.id: replace(job, rounds=rounds) for pair in pairs for job in pair}
+    samples = collect(list(jobs.values()), executor, on_trial)
+    lines = [
+        Line(own.case.seq_len, samples[own.case.id], samples[reference.case.id]) for own, reference in pairs
+    ]
+    margin, timed = tallies(lines, looks=looks(first), draws=draws)
     return Calibration(
         linrec_bench=__version__,
         made=now.isoformat(timespec="seconds"),
         machine={part: environment[part] for part in _MACHINE},
-        lines=tuple(f"{OWN} / {REFERENCE}, layer forward, N {n}" for n in seq_lens),
+        lines=tuple(f"{baseline.name_of(own.case)} / {other.case.attention_label}" for own, other in pairs),
+        suite=suite,
         rounds=rounds,
-        rounds_a_side=rounds_a_side,
-        margins=margins,
+        looks=looks(first),
+        margins={"time": margin} | dict.fromkeys(baseline.MEASURES, 0.0),
         timed=tuple(timed),
-        exact=tuple(exact),
+        exact=tuple(_exact_tallies([job.case for job in jobs.values()], executor)),
     )
 
 
@@ -175,24 +183,19 @@ def collect(
     return times_of
 
 
-def pool_jobs(device: str, seq_lens: Sequence[int], rounds: int) -> list[Job]:
-    return [
-        Job(
+def own_pairs(device: str, seq_lens: Sequence[int] = SEQ_LENS) -> list[Pair]:
+    """LinRec beside softmax at a few lengths, where no suite is calibrated."""
+
+    def job(attention: str, seq_len: int) -> Job:
+        return Job(
             case=Case(task="layer", phase="forward", attention=attention, seq_len=seq_len, device=device),
             measures=("time",),
-            rounds=rounds,
+            rounds=FIRST_ROUNDS,
             limits=Limits(),
             sampling=Sampling(seconds=0.2),
         )
-        for seq_len in seq_lens
-        for attention in (OWN, REFERENCE)
-    ]
 
-
-def _lines(jobs: Sequence[Job], samples: Mapping[str, Mapping[int, Array]]) -> list[Line]:
-    by_name = {(job.case.attention, job.case.seq_len): samples[job.case.id] for job in jobs}
-    lengths = dict.fromkeys(job.case.seq_len for job in jobs)
-    return [Line(n, by_name[OWN, n], by_name[REFERENCE, n]) for n in lengths]
+    return [(job(OWN, seq_len), job(REFERENCE, seq_len)) for seq_len in seq_lens]
 
 
 def _exact_tallies(cases: Sequence[Case], executor: Executor) -> list[Tally]:

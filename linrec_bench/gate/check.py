@@ -39,7 +39,12 @@ def of_suite(
     timed = [
         Timed(question.case_ids, partial(_from_samples, question)) for question in every if not question.exact
     ]
-    return exact + settle(timed, jobs, measure=measure, budget_s=budget_s)
+    settled = settle(timed, jobs, is_open=any_undecided, measure=measure, budget_s=budget_s)
+    return exact + [verdict for each in settled for verdict in each]
+
+
+def any_undecided(verdicts: Sequence[Verdict]) -> bool:
+    return any(verdict.answer == "undecided" for verdict in verdicts)
 
 
 def _from_samples(question: Question, samples: pd.DataFrame) -> list[Verdict]:

@@ -1,53 +1,64 @@
-"""Questions that measuring answers: again and again what is undecided, as long as the budget lasts."""
+"""Questions that measuring answers: again what is still open, a few times and as long as the budget lasts."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from linrec_bench.analysis.verdict import Verdict
 from linrec_bench.suite.expand import Job
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FURTHER_ROUNDS = 3
-"""Rounds that an undecided question gets at a time."""
+"""Rounds that an open question gets at a time."""
+
+LOOKS = 6
+"""Times that a question is judged at most: each further look is another chance of a false alarm, so that
+their number is fixed before, and `calibrate` looks as often."""
 
 Measure = Callable[[Sequence[Job]], "pd.DataFrame"]
 """Samples of some jobs, of at least as many rounds as they ask for."""
 
 
+Answer = TypeVar("Answer")
+
+
 @dataclass(frozen=True)
-class Timed:
-    """A question to measurements: the cases that it needs, and its verdicts once they are there."""
+class Timed(Generic[Answer]):
+    """A question to measurements: the cases that it needs, and its answer once they are there."""
 
     case_ids: frozenset[str]
-    judge: Callable[[pd.DataFrame], list[Verdict]]
+    judge: Callable[[pd.DataFrame], Answer]
+
+
+def looks(rounds: int) -> tuple[int, ...]:
+    """The rounds at which a question about cases of `rounds` rounds is judged, if it stays open."""
+    return tuple(rounds + look * FURTHER_ROUNDS for look in range(LOOKS))
 
 
 def settle(
-    timed: Sequence[Timed],
+    timed: Sequence[Timed[Answer]],
     jobs: Sequence[Job],
     *,
+    is_open: Callable[[Answer], bool],
     measure: Measure,
     budget_s: float,
     clock: Callable[[], float] = time.monotonic,
-) -> list[Verdict]:
-    """Measure, judge, and measure again in further rounds what is undecided, and nothing else, until
-    `budget_s` is spent."""
-    answers: dict[int, list[Verdict]] = {}
+) -> list[Answer]:
+    """The answer to each question: measure, judge, and measure again in further rounds what is open, and
+    nothing else, `LOOKS` times at most and until `budget_s` is spent."""
+    answers: dict[int, Answer] = {}
     pending = list(range(len(timed)))
-    rounds = 0
     started = clock()
-    while pending:
+    for look in range(LOOKS):
         wanted = frozenset().union(*(timed[index].case_ids for index in pending))
+        if not pending or (look and clock() - started >= budget_s):
+            break
+        rounds = look * FURTHER_ROUNDS
         samples = measure([replace(job, rounds=job.rounds + rounds) for job in jobs if job.case.id in wanted])
         answers |= {index: timed[index].judge(samples) for index in pending}
-        if clock() - started >= budget_s:
-            break
-        rounds += FURTHER_ROUNDS
-        pending = [i for i in pending if any(verdict.answer == "undecided" for verdict in answers[i])]
-    return [verdict for index in range(len(timed)) for verdict in answers[index]]
+        pending = [index for index in pending if is_open(answers[index])]
+    return [answers[index] for index in range(len(timed))]

@@ -9,7 +9,7 @@ from linrec_bench.terminal.listings import (
     show_files,
     show_lines,
 )
-from linrec_bench.terminal.margin import DEFAULT_MARGIN, margin_for
+from linrec_bench.terminal.margin import margin_for
 from linrec_bench.terminal.plan_tables import show_forecast, show_plan
 from linrec_bench.terminal.progress_bar import counter, download, progress
 from linrec_bench.terminal.run_summary import show_summary
@@ -17,7 +17,6 @@ from linrec_bench.terminal.streams import out, say, talk
 from linrec_bench.terminal.verdict_lines import show_cards, show_verdicts, write_reports
 
 __all__ = [
-    "DEFAULT_MARGIN",
     "counter",
     "download",
     "margin_for",

@@ -10,25 +10,27 @@ from linrec_bench.gate import calibration
 from linrec_bench.results import environment
 from linrec_bench.terminal.streams import say
 
-DEFAULT_MARGIN = 0.25
-"""For timed ratios where nothing was calibrated."""
 
+def margin_for(given: float | None, path: Path, device: Mapping[str, object], *, suite: str) -> float:
+    """The margin for timed ratios of `suite` on a device of these facts: as given, or as calibrated in
+    `path`; says where it was calibrated otherwise.
 
-def margin_for(given: float | None, path: Path, device: Mapping[str, object]) -> float:
-    """The margin for timed ratios on a device of these facts: as given, as calibrated in `path`, or the
-    default where nothing was calibrated; says which.
-
-    Raises `ValueError` where the calibration found no margin at which unchanged code holds.
+    Raises `ValueError` where nothing was calibrated, and where the calibration found no margin.
     """
     if given is not None:
         return given
     if not path.is_file():
-        say(f"timed ratios: margin {DEFAULT_MARGIN:.0%}; `linrec-bench calibrate` finds that of this machine")
-        return DEFAULT_MARGIN
+        raise ValueError(
+            f"--timed: {path} does not exist, so that no margin of this machine is known; make it with "
+            f"`linrec-bench calibrate {suite}`, or give --margin"
+        )
     found = calibration.read(path)
     differs = found.differs(environment.describe(device=device, allocator=STEADY_ALLOCATOR))
     if differs:
         say(f"{path}: calibrated elsewhere ({', '.join(differs)} differ); margins may not hold here")
+    if found.suite != suite:
+        lines = f"the lines of {found.suite}" if found.suite else "lines of its own"
+        say(f"{path}: calibrated with {lines}; `linrec-bench calibrate {suite}` does with those of {suite}")
     margin = found.margins["time"]
     if margin is None:
         raise ValueError(

@@ -1,12 +1,23 @@
-"""The rates that are drawn from one pool are those of truly independent runs, on noise that is known."""
+"""Margins of the timed gate, on noise that is known; rates over many pools are in benchmarks/verdicts.py."""
+
+import math
 
 import numpy as np
 import pytest
 
-from linrec_bench.analysis import power
-from linrec_bench.analysis.intervals import ratio_interval
-from linrec_bench.analysis.power import EFFECTS, Effect, Line, plant, recommended_margin, tallies, tally
-from linrec_bench.analysis.regression import compare_ratio
+from linrec_bench.analysis.intervals import Interval
+from linrec_bench.analysis.power import (
+    EFFECTS,
+    Effect,
+    Line,
+    Side,
+    accepted_ratios,
+    checked,
+    plant,
+    recommended_margin,
+    tallies,
+    tally,
+)
 
 LENGTHS = (256, 1024)
 
@@ -22,56 +33,59 @@ def planted_lines(rng, *, rounds, between, lengths=LENGTHS):
     return [Line(n, side(1e-6 * n), side(1e-9 * n**2)) for n in lengths]
 
 
-def found(effect, margin, tallied):
-    (one,) = [t for t in tallied if t.effect == effect and t.margin == margin]
-    return one
+LOOKS = (4, 6)
+
+
+def sides(line, *ratios):
+    """A side whose ratio is known after each look: value and half width of its logarithm."""
+    found = {
+        look: [Interval(value, value * math.exp(-half), value * math.exp(half), look, "rounds")]
+        for look, (value, half) in zip(LOOKS, ratios, strict=True)
+    }
+    return Side([line], range(6), 0, found)
+
+
+LINE = Line(256, {}, {})
 
 
 @pytest.mark.parametrize(
-    ("effect", "low", "high"), [(Effect("none"), 0.0, 0.05), (Effect("1.5 x", factor=1.5), 0.3, 0.7)]
+    ("ratios", "value"),
+    [
+        # Half of a margin of 10 % is 0.048 in logarithms.
+        ([(1.0, 0.04), (2.0, 0.04)], 1.0),
+        ([(1.0, 0.06), (2.0, 0.04)], 2.0),
+        ([(1.0, 0.06), (2.0, 0.06)], None),
+    ],
 )
-def test_the_rates_of_the_pool_are_those_of_independent_runs(effect, low, high):
-    # A margin of nothing, so that answers depend on noise alone.
-    rng = np.random.default_rng(3)
-
-    def lines(rounds):
-        return planted_lines(rng, rounds=rounds, between=0.1, lengths=(256,))
-
-    independent = []
-    for _ in range(150):
-        pair = [*plant(lines(4), effect), *lines(4)]
-        ratios = [ratio_interval(line.own, line.reference, resamples=300) for line in pair]
-        independent.append(compare_ratio(*ratios, margin=0.0) == "broken")
-    settings = {"rounds_a_side": 4, "draws": 25, "effects": [effect], "margins": [0.0]}
-    pools = [tallies(lines(24), **settings)[0].broken_share for _ in range(8)]
-    assert low <= np.mean(independent) <= high
-    assert np.mean(pools) == pytest.approx(np.mean(independent), abs=(high - low) / 2)
+def test_a_baseline_is_measured_until_it_is_narrow_or_refused(ratios, value):
+    accepted = accepted_ratios(sides(LINE, *ratios), LOOKS, 0.1)
+    assert accepted is None if value is None else [ratio.value for ratio in accepted] == [value]
 
 
-def test_the_two_sides_share_no_round_and_every_round_is_drawn_for_both(monkeypatch):
-    compared = set()
+@pytest.mark.parametrize(
+    ("ratios", "answer"),
+    [
+        ([(1.0, 0.04), (2.0, 0.04)], "holds"),
+        ([(1.0, 0.2), (2.0, 0.04)], "broken"),
+        ([(1.0, 0.2), (1.05, 0.2)], "undecided"),
+    ],
+)
+def test_a_check_looks_again_only_at_what_is_undecided(ratios, answer):
+    accepted = [Interval(1.0, math.exp(-0.04), math.exp(0.04), 5, "rounds")]
+    assert checked(sides(LINE, *ratios), accepted, LOOKS, 0.1) == answer
 
-    def record(new, old, *, margin):
-        compared.add((round(new.value), round(old.value)))
-        return "holds"
 
-    monkeypatch.setattr(power, "compare_ratio", record)
-    # One sample a round, whose ratio is the number of the round.
-    line = Line(1, {r: np.array([float(r)]) for r in (1, 2, 3)}, {r: np.array([1.0]) for r in (1, 2, 3)})
-    tallies([line], rounds_a_side=1, draws=100, effects=EFFECTS[:1], margins=(0.1,))
-    assert compared == {(a, b) for a in (1, 2, 3) for b in (1, 2, 3) if a != b}
-
-
-def test_power_rises_with_the_effect_and_a_wider_margin_is_quieter():
-    lines = planted_lines(np.random.default_rng(0), rounds=20, between=0.02)
-    tallied = tallies(lines, rounds_a_side=5, draws=40, margins=(0.05, 0.2))
-    at_five = [found(effect.name, 0.05, tallied).broken_share for effect in EFFECTS[:4]]
-    assert at_five == sorted(at_five)
-    assert at_five[0] == 0
-    assert at_five[-1] == 1
-    for effect in EFFECTS:
-        assert found(effect.name, 0.2, tallied).broken <= found(effect.name, 0.05, tallied).broken
-    assert found(EFFECTS[-1].name, 0.05, tallied).broken_share > 0.9
+def test_the_least_margin_at_which_unchanged_code_holds_is_found_from_the_widest_down():
+    lines = planted_lines(np.random.default_rng(0), rounds=12, between=0.02, lengths=(256,))
+    settings = {"looks": (4,), "draws": 381, "effects": EFFECTS[3:4], "resamples": 20}
+    margin, tallied = tallies(lines, margins=(0.01, 0.3, 0.6), **settings)
+    same = {t.margin: t for t in tallied if t.effect == "none"}
+    assert list(same) == [0.6, 0.3, 0.01]
+    assert margin == 0.3
+    assert same[0.3].holds > 343
+    # No baseline is that narrow.
+    assert same[0.01].undecided == 381
+    assert [(t.margin, t.broken < 381) for t in tallied if t.effect == "1.3 x"] == [(0.3, True)]
 
 
 def test_effects_are_applied_to_the_samples_of_the_mechanism_alone():
@@ -98,7 +112,8 @@ def test_a_margin_at_which_unchanged_code_stays_undecided_is_not_recommended():
     def tried(margin, undecided):
         return tally("none", margin, ["undecided"] * undecided + ["holds"] * (500 - undecided))
 
-    assert recommended_margin([tried(0.02, 500), tried(0.1, 51), tried(0.2, 50), tried(0.3, 0)]) == 0.2
+    # 36 undecided of 500 is the last count whose interval ends below a tenth.
+    assert recommended_margin([tried(0.02, 500), tried(0.1, 37), tried(0.2, 36), tried(0.3, 0)]) == 0.2
     assert recommended_margin([tried(0.02, 500)]) is None
 
 
@@ -108,9 +123,3 @@ def test_a_tally_counts_and_gives_the_wilson_interval():
     assert counted.broken_share == 0.25
     # Wilson 1927, with z = 1.96 and 1 of 4.
     assert (counted.low, counted.high) == pytest.approx((0.0456, 0.6994), abs=1e-4)
-
-
-def test_both_sides_need_rounds_of_their_own():
-    lines = planted_lines(np.random.default_rng(0), rounds=9, between=0.1)
-    with pytest.raises(ValueError, match="9 rounds; expected at least 10"):
-        tallies(lines, rounds_a_side=5, draws=1)

@@ -140,17 +140,17 @@ def test_differences_of_the_suite_are_named_by_their_keys(tmp_path):
 
 def test_the_margin_is_the_calibrated_one_of_the_same_machine(tmp_path):
     folder = plant(tmp_path, 1)
-    assert compare.margin_of(folder, "calibration.json", default=0.25)[0] == 0.25
+    assert compare.margin_of(folder, "calibration.json")[0] == 0.25
     parts = {part: ENVIRONMENT[part] for part in ("machine", "device", "threads", "allocator")}
 
     def calibrated(margin, machine):
         tally = Tally(SAME, 0.1, 500, 0, 0, 0.0, 0.007)
         found = Calibration(
-            linrec_bench="0.1.0", made="2026-01-01", machine=machine, lines=(), rounds=30, rounds_a_side=5,
-            margins={"time": margin}, timed=(tally,), exact=(),
+            linrec_bench="0.1.0", made="2026-01-01", machine=machine, lines=(), suite="", rounds=30,
+            looks=(5,), margins={"time": margin}, timed=(tally,), exact=(),
         )  # fmt: skip
         (tmp_path / "calibration.json").write_text(found.to_json())
-        return compare.margin_of(folder, "calibration.json", default=0.25)
+        return compare.margin_of(folder, "calibration.json")
 
     assert calibrated(0.07, parts)[0] == 0.07
     assert calibrated(None, parts)[0] == 0.25

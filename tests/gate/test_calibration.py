@@ -8,13 +8,12 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from linrec_bench.analysis import power
 from linrec_bench.analysis.power import tally
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.execution.trial import Sample, TrialResult
 from linrec_bench.execution.worker import predict
 from linrec_bench.gate import calibration as module
-from linrec_bench.gate.calibration import Calibration, calibrate, read, write
+from linrec_bench.gate.calibration import Calibration, calibrate, own_pairs, read, write
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
 ENVIRONMENT = {
@@ -59,8 +58,9 @@ class PlantedMachine:
 
 
 def planted(executor=None, **more):
-    settings = {"seq_lens": (16, 32), "rounds": 8, "rounds_a_side": 4, "draws": 20} | more
-    return calibrate(executor or PlantedMachine(), device="cpu", environment=ENVIRONMENT, now=NOW, **settings)
+    settings = {"rounds": 8, "draws": 4} | more
+    pairs = own_pairs("cpu", (16, 32))
+    return calibrate(executor or PlantedMachine(), pairs, environment=ENVIRONMENT, now=NOW, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_every_case_is_measured_in_every_round_and_rounds_are_interleaved():
 
 
 def test_only_times_are_collected_each_under_its_case_and_round():
-    jobs = module.pool_jobs("cpu", (16, 32), 3)
+    jobs = [replace(job, rounds=3) for pair in own_pairs("cpu", (16, 32)) for job in pair]
     found = module.collect(jobs, PlantedMachine(), lambda *_: None)
     assert set(found) == {job.case.id for job in jobs}
     for job in jobs:
@@ -89,15 +89,11 @@ def test_only_times_are_collected_each_under_its_case_and_round():
             assert samples.tolist() == pytest.approx([job.case.seq_len * 1e-6] * 5, rel=0.2)
 
 
-def test_the_same_code_raises_no_alarm_and_large_effects_do(calibration):
-    def shares(effect):
-        return [t.broken_share for t in calibration.timed if t.effect == effect]
-
-    assert shares("none") == sorted(shares("none"), reverse=True)
-    assert shares("none")[-1] == 0
-    assert shares("1.5 x")[1] == 1
-    # Twenty draws without an alarm do not show a rate below 1 %.
+def test_few_draws_show_no_margin(calibration):
+    # Four without an alarm do not show a rate below 1 %.
     assert calibration.margins["time"] is None
+    (same,) = (found for found in calibration.timed if found.effect == "none")
+    assert (same.margin, same.holds) == (0.5, 4)
 
 
 def test_exact_counts_never_alarm_and_doubled_memory_always_does(calibration):
@@ -105,17 +101,6 @@ def test_exact_counts_never_alarm_and_doubled_memory_always_does(calibration):
     assert (same.effect, same.broken, same.holds) == ("none", 0, module.RECOUNTS)
     assert (doubled.effect, doubled.broken, doubled.holds) == ("doubled memory", module.RECOUNTS, 0)
     assert calibration.margins["peak_live_bytes"] == 0
-
-
-def test_enough_draws_lead_to_a_margin(monkeypatch):
-    # Here twenty are enough.
-    monkeypatch.setattr(power, "HIGHEST_FALSE_ALARM_RATE", 0.2)
-    found = planted()
-    assert found.margins["time"] is not None
-    rows = {row["planted"]: row for row in found.entries()}
-    assert rows["none"]["margin"] in (f"{found.margins['time']:.0%}", "0%")
-    assert rows["doubled memory"]["broken"].startswith("100.0%")
-    assert {"1.1 x", "1.25 x", "1.5 x"} < set(rows)
 
 
 def test_what_was_measured_where_and_when_is_in_the_file(tmp_path, calibration):
@@ -127,9 +112,9 @@ def test_what_was_measured_where_and_when_is_in_the_file(tmp_path, calibration):
     assert content["made"] == "2026-01-02T03:04:05"
     assert content["machine"] == {k: v for k, v in ENVIRONMENT.items() if k != "fingerprint"}
     assert content["lines"] == [
-        "linrec / softmax, layer forward, N 16",
-        "linrec / softmax, layer forward, N 32",
+        f"linrec layer forward bidirectional N={n} B=1 D=64 H=2 float32 / softmax" for n in (16, 32)
     ]
+    assert content["looks"] == [5, 8, 11, 14, 17, 20]
 
 
 def test_another_machine_is_told_by_what_differs(calibration):
@@ -140,7 +125,7 @@ def test_another_machine_is_told_by_what_differs(calibration):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schema_version": 2}, "schema_version: Input should be 1"),
+        ({"schema_version": 1}, "schema_version: Input should be 2"),
         ({"margins": {"time": "wide"}}, "margins.time: Input should be a valid number"),
         ({"timed": [{}]}, "timed.0.effect: Field required"),
     ],
@@ -168,13 +153,6 @@ def test_an_absent_file_says_how_to_make_one(tmp_path):
 def test_a_trial_that_fails_ends_the_calibration():
     with pytest.raises(ValueError, match="ended as oom: no reason"):
         planted(PlantedMachine(status="oom"))
-
-
-def test_too_few_rounds_are_refused_before_anything_is_measured():
-    executor = PlantedMachine()
-    with pytest.raises(ValueError, match="8 rounds; expected at least 10"):
-        planted(executor, rounds_a_side=5)
-    assert executor.trials == []
 
 
 def test_without_a_margin_the_widest_is_shown(calibration):

@@ -6,6 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
+import torch
 
 from linrec_bench import cli
 from linrec_bench.analysis.claim_verdicts import judge
@@ -15,11 +16,12 @@ from linrec_bench.analysis.verdict import Basis, Bound, Claim, Verdict, answer
 from linrec_bench.gate import baseline, baseline_verdicts, check
 from linrec_bench.gate.exact_counts import count
 from linrec_bench.gate.questions import contracts, questions, verdicts
-from linrec_bench.gate.remeasure import Timed, settle
+from linrec_bench.gate.remeasure import Timed, looks, settle
 from linrec_bench.presentation.verdicts import claim_text, found_text
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import parse
 from linrec_bench.suite.schema import Suite
+from tests.planted import Planted
 
 SUITE = """\
 task: core
@@ -123,9 +125,65 @@ def test_only_what_is_undecided_is_measured_again_until_the_budget_is_spent():
         Timed(frozenset({jobs[0].case.id}), lambda _: [verdict("broken")]),
         Timed(frozenset({jobs[1].case.id}), lambda _: [verdict(next(answers))]),
     ]
-    found = settle(timed, jobs, measure=measure, budget_s=50, clock=lambda: next(clock))
-    assert [v.answer for v in found] == ["broken", "holds"]
+    settled = settle(
+        timed, jobs, is_open=check.any_undecided, measure=measure, budget_s=50, clock=lambda: next(clock)
+    )
+    assert [verdict.answer for (verdict,) in settled] == ["broken", "holds"]
     assert asked == [{("softmax", 5), ("sdpa", 5)}, {("sdpa", 8)}, {("sdpa", 11)}]
+
+
+@pytest.mark.parametrize(("budget_s", "rounds"), [(0, [5]), (math.inf, [5, 8, 11, 14, 17, 20])])
+def test_an_open_question_is_asked_a_fixed_number_of_times_and_within_the_budget(budget_s, rounds):
+    _, (job, *_) = prepared()
+    asked = []
+    timed = [Timed(frozenset({job.case.id}), lambda _: "open")]
+    found = settle(
+        timed,
+        [job],
+        is_open=lambda answer: answer == "open",
+        measure=lambda jobs: asked.append(jobs[0].rounds),
+        budget_s=budget_s,
+    )
+    assert found == ["open"]
+    assert asked == rounds == list(looks(5))[: len(rounds)]
+
+
+TIMED = SUITE.replace("[flops, peak_memory]", "[time, flops]").replace("[512, 1024, 2048, 4096]", "[512]")
+
+
+@pytest.mark.parametrize(("noise", "written"), [(0.01, True), (0.2, False)])
+def test_a_timed_baseline_is_narrow_or_is_not_written(tmp_path, noise, written):
+    suite, jobs = prepared(TIMED)
+    asked = []
+
+    def measure(wanted):
+        planted = Planted()
+        asked.append(wanted[0].rounds)
+        for job in wanted:
+            planted.cost(job.case, 1.0, rounds=job.rounds, between=noise, within=0.001, drift=[1] * 20)
+        return planted.frame()
+
+    def accept():
+        baseline_verdicts.accept(
+            tmp_path / "b.json",
+            suite,
+            jobs,
+            count(jobs),
+            measure=measure,
+            margin=lambda: 0.1,
+            budget_s=math.inf,
+        )
+
+    if written:
+        accept()
+        (ratio,) = baseline.read(tmp_path / "b.json", torch_version=torch.__version__).ratios.values()
+        assert ratio.high / ratio.low < 1.1
+        return
+    with pytest.raises(ValueError, match=r"not written: 1 of 1 time ratios .*; measure on a quieter") as told:
+        accept()
+    assert "\n" not in str(told.value)
+    assert len(asked) == len(looks(5))
+    assert not (tmp_path / "b.json").exists()
 
 
 CLAIM = Claim(measure="time", quantity="value", bound=Bound(0, 1, "0 .. 1"))
@@ -216,6 +274,13 @@ def test_the_exit_codes_of_the_command(folder, monkeypatch, capfd):
     assert call(monkeypatch, *run, "--baseline", "absent.json") == 2
     assert "--update-baseline" in capfd.readouterr().err
     assert call(monkeypatch, *run, "--update-baseline") == 2
+    (folder / "t.yaml").write_text(TIMED)
+    timed = ("check", "t.yaml", "--device", "cpu", "--baseline", "b.json", "--timed", "--update-baseline")
+    assert call(monkeypatch, *timed) == 2
+    assert (
+        "no margin of this machine is known; make it with `linrec-bench calibrate t`"
+        in capfd.readouterr().err
+    )
     bad = 'expect: [{attention: softmax, measure: peak_memory, exponent: "<= 1"}]'
     (folder / "s.yaml").write_text(SUITE + bad)
     assert call(monkeypatch, *run) == 1

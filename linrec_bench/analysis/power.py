@@ -205,8 +205,8 @@ def tallies(
 
 
 def wide_enough(tally: Tally) -> bool:
-    """Whether unchanged code holds in at least 90 % of the checks and raises false alarms in at most 1 %, both
-    at the unfavourable end of their intervals (which takes 381 draws)."""
+    """Whether unchanged code holds in at least 90 % of the checks and raises false alarms in at most 1 %,
+    both at the unfavourable end of their intervals (which takes 381 draws)."""
     checks = tally.holds + tally.undecided + tally.broken
     holding = stats.binomtest(tally.holds, checks).proportion_ci(LEVEL, method="wilson").low
     return tally.high <= HIGHEST_FALSE_ALARM_RATE and holding >= LOWEST_HOLDING_RATE

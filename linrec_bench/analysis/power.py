@@ -209,7 +209,7 @@ def wide_enough(tally: Tally) -> bool:
     both at the unfavourable end of their intervals (which takes 381 draws)."""
     checks = tally.holds + tally.undecided + tally.broken
     holding = stats.binomtest(tally.holds, checks).proportion_ci(LEVEL, method="wilson").low
-    return tally.high <= HIGHEST_FALSE_ALARM_RATE and holding >= LOWEST_HOLDING_RATE
+    return tally.high <= HIGHEST_FALSE_ALARM_RATE and bool(holding >= LOWEST_HOLDING_RATE)
 
 
 def recommended_margin(found: Sequence[Tally]) -> float | None:

@@ -22,6 +22,13 @@ def command(
             help="Raw samples, or medians and intervals per case (default: samples, where a run holds them)."
         ),
     ] = None,
+    escape_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--escape-formulas",
+            help="For spreadsheets: begin texts such as `=1+1` with an apostrophe, so that none is computed.",
+        ),
+    ] = False,
 ) -> None:
     """Write stored rows to one file.
 
@@ -42,7 +49,7 @@ def command(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NotLoaded)
         frame = load_results(folder, table=table)
-    export(frame, out)
+    export(frame, out, escape_formulas=escape_formulas)
     for warning in caught:
         terminal.say(f"left out: {warning.message}")
     runs = frame["run_id"].nunique()

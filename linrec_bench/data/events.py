@@ -40,7 +40,8 @@ class Events:
 def identity_of(path: Path) -> str:
     """Path, size and modification time of a file."""
     status = path.stat()
-    return f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}"
+    # Copies by rsync keep size and time of modification; neither the inode nor its own time can be kept.
+    return f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{status.st_ctime_ns}"
 
 
 def with_features(events: Events, file: Path, read: Callable[[], pd.Series]) -> Events:

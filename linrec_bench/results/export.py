@@ -12,16 +12,27 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def export(frame: pd.DataFrame, path: Path) -> None:
-    """Write `frame` to `path` (.parquet or .csv), replaced whole.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet may compute."""
+
+
+def export(frame: pd.DataFrame, path: Path, *, escape_formulas: bool = False) -> None:
+    """Write `frame` to `path` (.parquet or .csv), replaced whole; with `escape_formulas` texts that a
+    spreadsheet would compute begin with an apostrophe.
 
     Raises `ValueError` for another ending and a folder that cannot be written.
     """
     write = _WRITERS.get(path.suffix)
     if write is None:
         raise ValueError(f"{path}: unknown ending {path.suffix!r}; expected {' or '.join(_WRITERS)}")
+    if escape_formulas:
+        frame = frame.apply(lambda column: column.map(_escaped) if column.dtype.kind in "OTU" else column)
     with replaced(path) as temporary:
         write(frame, temporary)
+
+
+def _escaped(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _parquet(frame: pd.DataFrame, path: Path) -> None:

@@ -244,3 +244,35 @@ def test_a_library_is_built_once_for_each_set_of_definitions(
         41,
     ]
     assert len(list(tmp_path.rglob("*.so"))) == 2
+
+
+@needs_compiler
+def test_a_library_that_others_can_write_is_never_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path)
+    source = tmp_path / "answer.cpp"
+    source.write_text('extern "C" int answer() { return 1; }\n')
+    native_build.library(source, {})
+    (built,) = tmp_path.rglob("*.so")
+    assert built.parent.stat().st_mode & 0o077 == 0
+    for path, mode in ((built, 0o775), (built.parent, 0o777)):
+        before = path.stat().st_mode
+        path.chmod(mode)
+        with pytest.raises(Unsupported, match=rf"{path.name} can be written by others"):
+            native_build.library(source, {})
+        path.chmod(before)
+    built.rename(tmp_path / "mine.so")
+    built.symlink_to(tmp_path / "mine.so")
+    with pytest.raises(Unsupported, match="or is a link"):
+        native_build.library(source, {})
+
+
+@needs_compiler
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path / "file")
+    source = tmp_path / "answer.cpp"
+    source.write_text('extern "C" int answer() { return 1; }\n')
+    with pytest.raises(Unsupported, match=r"/file/native: Not a directory; expected .* XDG_CACHE_HOME"):
+        native_build.library(source, {})

@@ -41,3 +41,20 @@ def test_other_endings_and_absent_folders_are_refused(tmp_path):
     for name in ("rows.parquet", "rows.csv"):
         with pytest.raises(ValueError, match="cannot be written"):
             export(FRAME, tmp_path / "absent" / name)
+
+
+def test_texts_that_a_spreadsheet_computes_are_escaped_where_asked_for(tmp_path):
+    frame = pd.DataFrame(
+        {"detail": ["=1+1", "+1", "-1", "@x", "\tx", "plain", "", None], "value": [-1.0] * 8}
+    )
+    for escape in (False, True):
+        export(frame, tmp_path / "rows.csv", escape_formulas=escape)
+        found = pd.read_csv(tmp_path / "rows.csv", keep_default_na=False)
+        mark = "'" if escape else ""
+        assert found["detail"].tolist() == [
+            *(f"{mark}{text}" for text in frame["detail"][:5]),
+            "plain",
+            "",
+            "",
+        ]
+        assert found["value"].tolist() == [-1.0] * 8

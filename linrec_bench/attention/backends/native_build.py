@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -28,11 +29,15 @@ FLAGS = (
 )
 
 
+_ELSEWHERE = "expected what you alone can write to (chmod go-w), or set XDG_CACHE_HOME to another folder"
+
+
 def library(source: Path, definitions: Mapping[str, object]) -> CDLL:
     """The library that `source` becomes with these macros defined.
 
     torch is imported by then, so that its OpenMP runtime, which is loaded, serves the library too: one pool
-    of threads. Raises `Unsupported` without a compiler (CXX, else g++), or where it refuses the file.
+    of threads. Raises `Unsupported` without a compiler (CXX, else g++), where it refuses the file, and where
+    others can write to the cache.
     """
     # It brings a client for the web with it, which importing a mechanism should not wait for.
     import pooch
@@ -45,20 +50,38 @@ def library(source: Path, definitions: Mapping[str, object]) -> CDLL:
     meaning = _run(compiler, ["-march=native", "-E", "-v", "-x", "c++", os.devnull, "-o", os.devnull]).stderr
     texts = [path.read_text(encoding="utf-8") for path in (source, *sorted(source.parent.glob("*.h")))]
     named = "\0".join((*texts, *arguments, meaning))
-    target = Path(pooch.os_cache("linrec-bench")) / "native" / f"{sha256(named.encode()).hexdigest()[:24]}.so"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            made = Path(folder, target.name)
-            done = _run(compiler, [*arguments, str(source), "-o", str(made)])
-            if done.returncode != 0:
-                reason = next(
-                    (line for line in done.stderr.splitlines() if "error" in line), "no reason given"
-                )
-                raise Unsupported(f"backend native: {compiler} could not build {source.name}: {reason}")
-            # Whole or not at all: another process may build the same.
-            made.replace(target)
+    folder = Path(pooch.os_cache("linrec-bench")).absolute() / "native"
+    target = folder / f"{sha256(named.encode()).hexdigest()[:24]}.so"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_own(folder)
+        if not target.exists():
+            _build(compiler, [*arguments, str(source)], target)
+        _check_own(target)
+    except OSError as error:
+        raise Unsupported(f"backend native: {folder}: {error.strerror}; {_ELSEWHERE}") from error
     return CDLL(str(target))
+
+
+def _check_own(path: Path) -> None:
+    """Raise `Unsupported` unless nobody else can write what is loaded here as code."""
+    found = path.stat(follow_symlinks=False)
+    if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022 or stat.S_ISLNK(found.st_mode):
+        raise Unsupported(f"backend native: {path} can be written by others, or is a link; {_ELSEWHERE}")
+
+
+def _build(compiler: str, arguments: list[str], target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        made = Path(folder, target.name)
+        done = _run(compiler, [*arguments, "-o", str(made)])
+        if done.returncode != 0:
+            reason = next((line for line in done.stderr.splitlines() if "error" in line), "no reason given")
+            raise Unsupported(
+                f"backend native: {compiler} could not build {Path(arguments[-1]).name}: {reason}"
+            )
+        made.chmod(0o755)
+        # Whole or not at all: another process may build the same.
+        made.replace(target)
 
 
 def _run(compiler: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:

@@ -38,7 +38,8 @@ from torch import Tensor
 
 from linrec_bench import attention
 from linrec_bench.analysis.intervals import Interval, ratio_interval
-from linrec_bench.execution.executors.local import STEADY_ALLOCATOR, LocalExecutor
+from linrec_bench.execution.executors.local import LocalExecutor
+from linrec_bench.execution.server import STEADY_ALLOCATOR
 from linrec_bench.execution.trial import Trial
 from linrec_bench.measures.instruments import memory
 from linrec_bench.measures.instruments.operations import collector_paused

@@ -34,7 +34,8 @@ from training_trials import METRIC, Setting
 
 from linrec_bench import data
 from linrec_bench.analysis.intervals import Interval, ratio_interval
-from linrec_bench.execution.executors.local import STEADY_ALLOCATOR, LocalExecutor
+from linrec_bench.execution.executors.local import LocalExecutor
+from linrec_bench.execution.server import STEADY_ALLOCATOR
 from linrec_bench.execution.trial import Trial
 from linrec_bench.results.environment import describe
 from linrec_bench.tasks import Emit

@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Int64
 
 from linrec_bench import data, models
-from linrec_bench.data.batches import shuffled
 from linrec_bench.data.sequences import Sequences, Split
 from linrec_bench.data.splits import leave_one_out
 from linrec_bench.measures.instruments.ranking_metrics import metrics
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import TrainingSettings
 from linrec_bench.tasks import Emit
+from linrec_bench.training.batches import shuffled
 from linrec_bench.training.evaluate import all_states, evaluate, rank_states
 from linrec_bench.training.fit import Epoch, fit
 from linrec_bench.training.objectives import criterion, rows_of

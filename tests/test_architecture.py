@@ -1,6 +1,7 @@
 """Imports run downward; rooms of one floor do not know each other; help does not wait for torch."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,30 @@ def test_help_imports_no_heavy_module():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.count("Usage:") > 10
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_listings_import_neither_torch_nor_pandas(tmp_path):
+    """Mechanisms and models are listed from what the first call kept, until the code changes."""
+    code = (
+        "import sys\n"
+        "from linrec_bench.cli import main\n"
+        "for words in sys.argv[1].split(','):\n"
+        "    sys.argv = ['linrec-bench', *words.split()]\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, words\n"
+        "    print(words, [m for m in ('torch', 'pandas', 'scipy', 'requests') if m in sys.modules])"
+    )
+
+    def shown(words):
+        environment = {**os.environ, "LINREC_BENCH_CACHE": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", code, words], capture_output=True, text=True, check=True, env=environment
+        )
+        return done.stdout.splitlines()
+
+    first = shown("list attention")
+    again = shown("--version,list suites,list measures,data list,list attention")
+    for words in ("--version", "list suites", "list measures", "data list", "list attention"):
+        assert f"{words} []" in again
+    assert first[-1] != again[-1]
+    assert first[:-1] == again[-len(first) : -1]

@@ -26,6 +26,7 @@ from linrec_bench.results import store
 from linrec_bench.results.rows import STATUSES, TRIAL, row_of
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
+from linrec_bench.suite.shipped import shipped_suites
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -163,7 +164,7 @@ def test_commands_in_the_pages_exist():
 
 
 def test_suites_named_in_the_pages_ship():
-    shipped = set(load.shipped_suites())
+    shipped = set(shipped_suites())
     takes_a_suite = ("run", "check", "predict")
     for words in typed_commands():
         if words[0] in takes_a_suite and len(words) > 1 and re.fullmatch(r"[a-z_0-9/]+", words[1]):

@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
-from scipy.stats import f as f_distribution
-from scipy.stats import t as t_distribution
+from scipy.special import fdtrc, stdtrit
 
 from linrec_bench.analysis.intervals import LEVEL, Array
 
@@ -69,7 +67,7 @@ class Replicates:
         return squares / max(self.degrees, 1)
 
     def t_quantile(self) -> float:
-        return float(t_distribution.ppf((1 + LEVEL) / 2, max(self.degrees, 1)))
+        return float(stdtrit(max(self.degrees, 1), (1 + LEVEL) / 2))
 
 
 def fitted(x: Array, times: Array, *, power: float) -> dict[str, Array]:
@@ -87,6 +85,8 @@ def fitted(x: Array, times: Array, *, power: float) -> dict[str, Array]:
 
 
 def _least_squares(terms: Sequence[Array], times: Array) -> Array:
+    from scipy.optimize import nnls
+
     relative = np.column_stack([term / times for term in terms])
     scale = np.abs(relative).max(axis=0)
     weights, _ = nnls(relative / scale, np.ones_like(times))
@@ -105,7 +105,7 @@ def lack_of_fit(replicates: Replicates, times: Array, *, unknowns: int) -> float
         return math.nan
     distance = float((replicates.counts * (replicates.means - np.log(times)) ** 2).sum()) / spare
     variance = max(replicates.variance, 1e-12)
-    return float(f_distribution.sf(distance / variance, spare, replicates.degrees))
+    return float(fdtrc(spare, replicates.degrees, distance / variance))
 
 
 def criteria(replicates: Replicates, forms: Mapping[str, Array]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 Array = NDArray[np.float64]
 
@@ -115,8 +115,8 @@ def widening(rounds: int, *, degrees: int | None = None, level: float = LEVEL) -
     if rounds < 2:
         return 1.0
     tail = (1 + level) / 2
-    student = float(stats.t.ppf(tail, degrees if degrees is not None else rounds - 1))
-    return math.sqrt(rounds / (rounds - 1)) * student / float(stats.norm.ppf(tail))
+    student = float(stdtrit(degrees if degrees is not None else rounds - 1, tail))
+    return math.sqrt(rounds / (rounds - 1)) * student / float(ndtri(tail))
 
 
 def _interval(value: float, draws: Array, sizes: list[int], level: float) -> Interval:

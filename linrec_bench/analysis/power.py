@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
 
 from linrec_bench.analysis.intervals import LEVEL, Array, Interval, ratio_interval
 from linrec_bench.analysis.regression import compare_ratio, narrow
@@ -105,15 +104,15 @@ class Tally:
 def tally(effect: str, margin: float, answers: Sequence[Answer]) -> Tally:
     """Count the answers; at least one."""
     counts = Counter(answers)
-    interval = stats.binomtest(counts["broken"], len(answers)).proportion_ci(LEVEL, method="wilson")
+    low, high = _wilson(counts["broken"], len(answers))
     return Tally(
         effect,
         margin,
         counts["holds"],
         counts["undecided"],
         counts["broken"],
-        float(interval.low),
-        float(interval.high),
+        low,
+        high,
     )
 
 
@@ -208,8 +207,8 @@ def wide_enough(tally: Tally) -> bool:
     """Whether unchanged code holds in at least 90 % of the checks and raises false alarms in at most 1 %,
     both at the unfavourable end of their intervals (which takes 381 draws)."""
     checks = tally.holds + tally.undecided + tally.broken
-    holding = stats.binomtest(tally.holds, checks).proportion_ci(LEVEL, method="wilson").low
-    return tally.high <= HIGHEST_FALSE_ALARM_RATE and bool(holding >= LOWEST_HOLDING_RATE)
+    holding, _ = _wilson(tally.holds, checks)
+    return tally.high <= HIGHEST_FALSE_ALARM_RATE and holding >= LOWEST_HOLDING_RATE
 
 
 def recommended_margin(found: Sequence[Tally]) -> float | None:
@@ -220,3 +219,11 @@ def recommended_margin(found: Sequence[Tally]) -> float | None:
 
 def _of(samples: Mapping[int, Array], rounds: Sequence[int]) -> dict[int, Array]:
     return {position: samples[round] for position, round in enumerate(rounds)}
+
+
+def _wilson(count: int, of: int) -> tuple[float, float]:
+    """The interval of a share (Wilson's), at `LEVEL`."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(count, of).proportion_ci(LEVEL, method="wilson")
+    return float(interval.low), float(interval.high)

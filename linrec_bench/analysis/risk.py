@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import digamma, polygamma
-from scipy.stats import t
+from scipy.special import digamma, polygamma, stdtrit
 
 from linrec_bench.analysis.intervals import LEVEL, Array
 
@@ -30,7 +28,7 @@ def widened(reach: Array, rounds: Array, risk: float) -> Array:
     processes: its reach is infinite.
     """
     degrees = np.maximum(rounds - 1, 1)
-    factor = t.isf(risk / 2, degrees) / t.isf((1 - LEVEL) / 2, degrees)
+    factor = stdtrit(degrees, risk / 2) / stdtrit(degrees, (1 - LEVEL) / 2)
     return np.where((rounds > 1) & ~np.isnan(reach), reach * factor, math.inf)
 
 
@@ -69,9 +67,22 @@ def common_spread(reaches: Array, rounds: Array) -> Spread:
     excess = float(centred.var(ddof=1) - polygamma(1, degrees / 2).mean())
     if excess <= 0:
         return Spread(math.exp(float(centred.mean())), math.inf)
-    worth = 2 * brentq(lambda half: float(polygamma(1, half)) - excess, 1e-3, 1e6)
+    worth = 2 * _inverse_trigamma(excess)
     shift = float(digamma(worth / 2)) - math.log(worth / 2)
     return Spread(math.exp(float(centred.mean()) + shift), worth)
+
+
+def _inverse_trigamma(value: float) -> float:
+    """x > 0 with trigamma(x) = `value` > 0, by Newton's method on 1 / trigamma, which is nearly linear
+    (Smyth 2004, "Linear models and empirical Bayes methods", appendix)."""
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
+        x += step
+        if abs(step) < 1e-12 * x:
+            break
+    return x
 
 
 def strict(reaches: Sequence[Array], rounds: Array, risk: float, spread: Spread) -> list[Array]:
@@ -91,7 +102,7 @@ def strict(reaches: Sequence[Array], rounds: Array, risk: float, spread: Spread)
             (spread.degrees * of_line + own * _errors(reach, rounds) ** 2) / (spread.degrees + own)
             for reach in reaches
         ]
-    factor = t.isf(risk / 2, own + min(spread.degrees, 1e9))
+    factor = -stdtrit(own + min(spread.degrees, 1e9), risk / 2)
     return [
         np.where(
             known,
@@ -104,5 +115,5 @@ def strict(reaches: Sequence[Array], rounds: Array, risk: float, spread: Spread)
 
 def _errors(reaches: Array, rounds: Array) -> Array:
     """The standard errors that intervals of 95 % are made of."""
-    found: Array = reaches / t.isf((1 - LEVEL) / 2, np.maximum(rounds - 1, 1))
+    found: Array = reaches / -stdtrit(np.maximum(rounds - 1, 1), (1 - LEVEL) / 2)
     return found

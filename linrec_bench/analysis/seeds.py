@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from linrec_bench.analysis.intervals import LEVEL
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
@@ -78,4 +78,4 @@ def mean_and_half_width(values: np.ndarray, *, level: float = LEVEL) -> tuple[fl
     if len(known) == 1:
         return float(known[0]), math.nan
     error = float(known.std(ddof=1)) / math.sqrt(len(known))
-    return float(known.mean()), float(stats.t.ppf((1 + level) / 2, len(known) - 1)) * error
+    return float(known.mean()), float(stdtrit(len(known) - 1, (1 + level) / 2)) * error

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import stdtrit
 
 from linrec_bench.analysis.intervals import LEVEL, RESAMPLES, Array
@@ -100,6 +99,8 @@ def _p_value(mean: float, factors: Factors) -> float:
         return 1.0
     if abs(mean) >= _half_width(factors, _LEAST_P / 2):
         return _LEAST_P
+    from scipy.optimize import brentq
+
     log_tail = brentq(
         lambda at: _half_width(factors, math.exp(at)) - abs(mean), math.log(_LEAST_P / 2), math.log(0.5)
     )

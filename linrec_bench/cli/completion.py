@@ -11,7 +11,7 @@ def _that_start(names: list[str], incomplete: str) -> list[str]:
 
 def suites(incomplete: str) -> list[str]:
     """Suites that ship with the package, and suite files below the current folder."""
-    from linrec_bench.suite.load import shipped_suites
+    from linrec_bench.suite.shipped import shipped_suites
 
     files = sorted(Path(incomplete).parent.glob("*.yaml")) if incomplete else sorted(Path().glob("*.yaml"))
     return _that_start([*shipped_suites(), *map(str, files)], incomplete)
@@ -19,9 +19,9 @@ def suites(incomplete: str) -> list[str]:
 
 def mechanisms(incomplete: str) -> list[str]:
     """Mechanisms of the package."""
-    from linrec_bench import attention
+    from linrec_bench.commands import catalogue
 
-    return _that_start(list(attention.registry()), incomplete)
+    return _that_start([entry["name"] for entry in catalogue.entries("attention")], incomplete)
 
 
 def data_sets(incomplete: str) -> list[str]:

@@ -15,7 +15,7 @@ def command(device: Device = "auto") -> None:
     Example: `linrec-bench env`
     """
     from linrec_bench.execution.devices import locate
-    from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
+    from linrec_bench.execution.server import STEADY_ALLOCATOR
     from linrec_bench.results import environment
 
     located = locate(device)

@@ -29,6 +29,10 @@ def command(
 
     Example: `linrec-bench predict long_seq --memory 80GiB`
     """
+    # It imports torch while this process does.
+    from linrec_bench.execution import server
+
+    server.start()
     from linrec_bench import terminal
     from linrec_bench.commands import run
     from linrec_bench.commands.predict import forecast, measure_ceilings, memory_limit
@@ -37,7 +41,7 @@ def command(
     with closing(run.start_executor(planned)) as executor:
         limit = memory_limit(memory, executor, planned.device)
         ceilings = measure_ceilings(planned, executor)
-    found = forecast(planned.jobs, memory_bytes=limit, ceilings=ceilings)
+        found = forecast(planned.jobs, executor, memory_bytes=limit, ceilings=ceilings)
     if as_json:
         print(json.dumps([each.as_record() for each in found], indent=2))
     else:

@@ -36,6 +36,11 @@ def command(
 
     Example: `linrec-bench run long_seq --only "attention=linrec|softmax"`
     """
+    if not dry_run:
+        # It imports torch while this process does.
+        from linrec_bench.execution import server
+
+        server.start()
     from linrec_bench import terminal
     from linrec_bench.commands import run
     from linrec_bench.commands.run_json import run_record

@@ -10,7 +10,7 @@ from pathlib import Path
 from linrec_bench.commands import run
 from linrec_bench.execution import executors
 from linrec_bench.execution.devices import locate
-from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
+from linrec_bench.execution.server import STEADY_ALLOCATOR
 from linrec_bench.gate import calibration
 from linrec_bench.gate.baseline_verdicts import timed_pairs
 from linrec_bench.results import environment

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from linrec_bench.case import Case
 from linrec_bench.registry import Registry
 
 Record = dict[str, str]
@@ -25,13 +26,19 @@ def entries(kind: str, *, plugins: Sequence[Path] = ()) -> list[Record]:
 
         for plugin in plugins:
             attention.load_plugin(plugin)
-    return {
+    make = {
         "attention": _attention,
         "models": _models,
         "data": _data,
         "suites": _suites,
         "measures": _measures,
-    }[kind]()
+    }[kind]
+    if kind not in ("attention", "models") or "torch" in sys.modules:
+        return make()
+    # Files of mechanisms and models import torch, which takes longer than all else.
+    from linrec_bench.commands.catalogue_cache import kept
+
+    return kept(kind, make)
 
 
 def _attention() -> list[Record]:
@@ -59,6 +66,7 @@ def _power(exponent: float) -> str:
 
 def _models() -> list[Record]:
     from linrec_bench import models
+    from linrec_bench.case import Case
 
     # What a sweep sets is no parameter of the model to who writes a suite.
     axes = {field.name for field in fields(Case)}
@@ -92,17 +100,20 @@ def _download(exists: bool, is_available: bool) -> str:
 
 
 def _suites() -> list[Record]:
-    from linrec_bench.suite import strict_yaml
-    from linrec_bench.suite.load import shipped_suites
+    from linrec_bench.suite.shipped import shipped_suites
 
     return [
-        {
-            "name": name,
-            "title": str((strict_yaml.read(path.read_text(encoding="utf-8"))[1] or {}).get("title", "")),
-            "file": str(path),
-        }
+        {"name": name, "title": _title(path.read_text(encoding="utf-8")), "file": str(path)}
         for name, path in shipped_suites().items()
     ]
+
+
+def _title(suite: str) -> str:
+    """The `title` of a suite, a line of its own; reading all of every file takes half a second."""
+    from linrec_bench.suite import strict_yaml
+
+    line = re.search(r"^title:.*$", suite, re.MULTILINE)
+    return str(strict_yaml.read(line.group())[1]["title"]) if line else ""
 
 
 def _measures() -> list[Record]:

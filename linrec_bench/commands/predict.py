@@ -59,9 +59,15 @@ class Forecast:
         }
 
 
-def forecast(jobs: Sequence[Job], *, memory_bytes: int, ceilings: Ceilings | None) -> list[Forecast]:
-    """A forecast for each job, from exact counts on fake tensors: the numbers by which `run` skips."""
-    return [_one(job.case, worker.predict(job.case), memory_bytes, ceilings) for job in jobs]
+def forecast(
+    jobs: Sequence[Job], executor: Executor, *, memory_bytes: int, ceilings: Ceilings | None
+) -> list[Forecast]:
+    """A forecast for each job, from exact counts on fake tensors, which all processors take: the numbers by
+    which `run` skips."""
+    calls = [executor.call(worker.predict, job.case) for job in jobs]
+    return [
+        _one(job.case, call.result(), memory_bytes, ceilings) for job, call in zip(jobs, calls, strict=True)
+    ]
 
 
 def _one(case: Case, prediction: Prediction | None, memory_bytes: int, ceilings: Ceilings | None) -> Forecast:

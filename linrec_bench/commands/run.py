@@ -13,7 +13,7 @@ from linrec_bench import attention
 from linrec_bench.execution import executors, schedule
 from linrec_bench.execution.devices import AUTO, ON_CPU, Located, locate
 from linrec_bench.execution.driver import Event, run_jobs
-from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
+from linrec_bench.execution.server import STEADY_ALLOCATOR
 from linrec_bench.execution.trial import Executor
 from linrec_bench.results import environment, store, stored_runs
 from linrec_bench.suite import load, select

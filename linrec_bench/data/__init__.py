@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
-from linrec_bench.data import prepared, remote
+from linrec_bench.data import prepared
 from linrec_bench.data.description import Bin, describe, length_bins
 from linrec_bench.data.events import Events
 from linrec_bench.data.prepared import Prepared
@@ -84,6 +84,8 @@ def fetch(name: str, *, folder: Path | None = None, progress: Progress = _silent
 
     Raises `ValueError` for a source without a download, and for a download that fails or has a wrong hash.
     """
+    from linrec_bench.data import remote
+
     declared = registry()[name].remote
     if declared is None:
         fetched = ", ".join(other.name for other in registry().values() if other.remote)

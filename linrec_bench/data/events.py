@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
-
-import pandas as pd
-import pyarrow as pa
+from typing import TYPE_CHECKING, Literal
 
 from linrec_bench.data.bad_rows import BadRows
 
 OnBadRows = Literal["refuse", "drop"]
 """What to do with rows that cannot be read."""
 
-Parts = Callable[[list[BadRows]], Iterator[pa.Table]]
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+Parts = Callable[[list[BadRows]], Iterator["pa.Table"]]
 """Reads the log from its start: tables of user, item (int64 or large_string) and time (int64), a bounded
 number of rows each; appends a `BadRows` for each file that it reads."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pooch
-
 DATA_VARIABLE = "LINREC_BENCH_DATA"
 CACHE_VARIABLE = "LINREC_BENCH_CACHE"
 
 
 def cache_folder() -> Path:
     """Folder of downloads and prepared data: LINREC_BENCH_CACHE, else the user's cache."""
+    import pooch
+
     named = os.environ.get(CACHE_VARIABLE)
     return Path(named).expanduser() if named else Path(pooch.os_cache("linrec-bench"))
 

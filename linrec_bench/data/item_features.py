@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from jaxtyping import Int64
 
 from linrec_bench.data.bad_rows import BadRows
 from linrec_bench.data.text_files import Form, read_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read(file: Path | IO[bytes], *, where: str, form: Form) -> pd.Series:
@@ -20,12 +22,16 @@ def read(file: Path | IO[bytes], *, where: str, form: Form) -> pd.Series:
     `form` has two columns, the id and the features. Raises `ValueError`, which begins with `where`, for an
     unknown column, a line that cannot be read, and an id that is missing or repeated.
     """
+    import pandas as pd
+
     ids, names = _columns(file, where, form)
     return pd.Series(names, index=ids, dtype=object)
 
 
 def read_flags(file: Path | IO[bytes], *, where: str, form: Form) -> pd.Series:
     """As `read`, from an id and a column of 0 or 1 for each feature, which is named by its number."""
+    import pandas as pd
+
     ids, *flags = _columns(file, where, form)
     names = [
         "|".join(str(number) for number, flag in enumerate(row) if flag == "1")
@@ -51,8 +57,10 @@ def _columns(file: Path | IO[bytes], where: str, form: Form) -> list[list[str]]:
     columns = pa.concat_tables([part.columns for part in parts]).to_pydict().values() if parts else []
     texts = [[value or "" for value in column] for column in columns] or [[] for _ in form.columns]
     numbers = np.concatenate([part.numbers for part in parts]) if parts else np.empty(0, dtype=np.int64)
-    ids = pd.Series(texts[0], dtype=object)
-    for fault, bad in (("no id", ids == ""), ("repeats an id", (ids != "") & ids.duplicated())):
+    ids = np.array(texts[0], dtype=object)
+    repeated = np.ones(len(ids), dtype=bool)
+    repeated[np.unique(ids, return_index=True)[1]] = False
+    for fault, bad in (("no id", ids == ""), ("repeats an id", (ids != "") & repeated)):
         bad_rows.add(fault, numbers[np.flatnonzero(bad)], lambda _, fault=fault: fault)  # type: ignore[misc]
     if bad_rows.count:
         raise ValueError(f"{bad_rows.summary(advice='Expected one line an item')}")

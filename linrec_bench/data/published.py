@@ -11,10 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
-
-import pandas as pd
-import pyarrow as pa
+from typing import IO, TYPE_CHECKING
 
 from linrec_bench.data import event_table
 from linrec_bench.data.archives import ArchiveError, NoMember, opened
@@ -25,7 +22,11 @@ from linrec_bench.data.folders import data_folders
 from linrec_bench.data.source import Remote, Source
 from linrec_bench.data.text_files import Form
 
-ReadFeatures = Callable[..., pd.Series]
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+ReadFeatures = Callable[..., "pd.Series"]
 """`(file, *, where)` -> the features of each item by the text of its id."""
 
 

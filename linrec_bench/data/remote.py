@@ -10,14 +10,13 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pooch
-import requests
-import urllib3
+from typing import TYPE_CHECKING, Any
 
 from linrec_bench.data.folders import cache_folder, data_folders
 from linrec_bench.data.source import Progress, Remote
+
+if TYPE_CHECKING:
+    import requests
 
 TRIES = 4
 """Number of successive requests without new bytes after which a download fails."""
@@ -35,6 +34,9 @@ def fetch(remote: Remote, folder: Path | None, progress: Progress, *, name: str)
     Without a `folder`, a file with the right hash in a data folder is used. Raises `ValueError` if the
     download fails, or if its hash is wrong, in which case no file is kept.
     """
+    import pooch
+    import urllib3
+
     if folder is None:
         for place in data_folders():
             if _is_right(place / remote.file, remote.known_hash):
@@ -59,6 +61,8 @@ def fetch(remote: Remote, folder: Path | None, progress: Progress, *, name: str)
 
 
 def _is_right(path: Path, known_hash: str) -> bool:
+    import pooch
+
     algorithm, _, digest = known_hash.rpartition(":")
     return path.is_file() and pooch.file_hash(str(path), alg=algorithm or "sha256") == digest
 
@@ -96,6 +100,9 @@ class _Download:
 
     def _request(self, url: str, *, last: bool) -> bool:
         """Request the missing bytes. True if the file is complete, False if another try may succeed."""
+        import requests
+        import urllib3
+
         try:
             self._append(url)
         except requests.HTTPError as error:
@@ -110,6 +117,8 @@ class _Download:
         return True
 
     def _append(self, url: str) -> None:
+        import requests
+
         have = self._size()
         # No compression in transit: it would change byte counts and the hash.
         headers = {"Accept-Encoding": "identity"}

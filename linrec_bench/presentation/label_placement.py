@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 
 def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
@@ -15,6 +14,9 @@ def spread(wanted: Sequence[float], *, gap: float, low: float, high: float) -> l
     """
     if not wanted:
         return []
+    # Imported where it is needed: it takes as long as the tables of a short report.
+    from scipy.optimize import isotonic_regression
+
     order = np.argsort(wanted, kind="stable")
     gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
     steps = gap * np.arange(len(wanted))

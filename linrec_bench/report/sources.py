@@ -132,7 +132,8 @@ def _suite(run: Run, environment: Mapping[str, object], notes: list[str]) -> tup
         return "", None
     try:
         stem = str(environment.get("suite", run.id))
-        return text, load.parse(text, name="suite.yaml", stem=stem, device=str(kind or "cpu"))
+        device_kind = str(kind or "cpu")
+        return text, load.parse(text, name="suite.yaml", stem=stem, device=device_kind, check_names=False)
     except ValueError as reason:
         notes.append(f"the suite cannot be read by this version: {' '.join(str(reason).split())}")
         return text, None

@@ -14,6 +14,7 @@ from linrec_bench.suite.mechanism_query import QueryError, resolve
 from linrec_bench.suite.overrides import SCALE, check_top, chosen_scale, merge, merged, override
 from linrec_bench.suite.registered_names import name_checks
 from linrec_bench.suite.schema import SWEEP_KEYS, Suite
+from linrec_bench.suite.shipped import shipped_suites
 from linrec_bench.suite.source_map import Location, SourceMap, SuiteError, assignment, read_yaml
 
 
@@ -31,19 +32,6 @@ def find(name: str) -> Path:
     )
 
 
-def shipped_suites() -> dict[str, Path]:
-    """The suites of the package by name, `folder/name` for those of a folder: `papers/linrec`.
-
-    They lie beside the package in a checkout, inside it in a wheel.
-    """
-    package = Path(__file__).parents[1]
-    for folder in (package / "suites", package.parent / "suites"):
-        if folder.is_dir():
-            files = sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path))
-            return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
-    return {}
-
-
 def load(path: Path, *, device: str, settings: Sequence[str] = ()) -> Suite:
     """The suite of `path` for `device`, with `--set key=value` applied; `SuiteError` when it is invalid."""
     try:
@@ -53,8 +41,20 @@ def load(path: Path, *, device: str, settings: Sequence[str] = ()) -> Suite:
     return parse(text, name=str(path), stem=path.stem, device=device, settings=settings)
 
 
-def parse(text: str, *, name: str, stem: str, device: str, settings: Sequence[str] = ()) -> Suite:
-    """As `load`, from text; `stem` becomes the name of the suite, and `stem-scale` that of a scale of it."""
+def parse(
+    text: str,
+    *,
+    name: str,
+    stem: str,
+    device: str,
+    settings: Sequence[str] = (),
+    check_names: bool = True,
+) -> Suite:
+    """As `load`, from text; `stem` becomes the name of the suite, and `stem-scale` that of a scale of it.
+
+    Without `check_names`, mechanisms, models and data sets need not exist here: the suite of a stored run was
+    checked when the run began, and the mechanism of a plugin may be gone.
+    """
     source, raw = read_yaml(text, name)
     flags = {_keys(setting): setting for setting in settings}
     values = {_keys(setting): assignment(setting, flag="--set")[1] for setting in settings}
@@ -86,7 +86,7 @@ def parse(text: str, *, name: str, stem: str, device: str, settings: Sequence[st
         suite = Suite.model_validate({"name": stem} | raw | {"sweeps": resolved})
     except ValidationError as error:
         raise SuiteError(places.describe(error)) from error
-    for location, check in name_checks(suite):
+    for location, check in name_checks(suite) if check_names else ():
         try:
             check()
         except ValueError as error:

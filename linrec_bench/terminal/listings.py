@@ -5,10 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from linrec_bench.results.store import Run
 from linrec_bench.terminal.streams import out, say
 from linrec_bench.terminal.tables import show_table
+
+if TYPE_CHECKING:
+    from linrec_bench.results.store import Run
 
 
 def show_entries(entries: Sequence[Mapping[str, str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from linrec_bench.execution.executors.local import STEADY_ALLOCATOR
+from linrec_bench.execution.server import STEADY_ALLOCATOR
 from linrec_bench.gate import calibration
 from linrec_bench.results import environment
 from linrec_bench.terminal.streams import say

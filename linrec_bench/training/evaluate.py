@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from linrec_bench.data import batches
 from linrec_bench.data.sequences import Queries
 from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.device.names import ByKind
 from linrec_bench.measures.instruments import ranking_metrics
 from linrec_bench.models.spec import Baseline, Recommender
+from linrec_bench.training import batches
 from linrec_bench.training.objectives import query_states
 
 BLOCK_BYTES = ByKind(cpu=32 * 2**20, accelerator=256 * 2**20)

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from linrec_bench.data.batches import Batch, Prefixes, Spans, Windows, prefixes, spans, windows
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import Objective, TrainingSettings, check_objective
+from linrec_bench.training.batches import Batch, Prefixes, Spans, Windows, prefixes, spans, windows
 from linrec_bench.training.losses import cross_entropy
 from linrec_bench.training.negatives import ItemDistribution, by_popularity, uniform
 from linrec_bench.training.sampled import binary_cross_entropy, sampled_softmax

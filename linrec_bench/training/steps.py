@@ -14,13 +14,13 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from linrec_bench.data.batches import Batch, shuffled
 from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.device.names import ByKind
 from linrec_bench.measures.instruments.energy_meter import Meter
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import TrainingSettings
 from linrec_bench.training.architecture_search import ArchitectureSteps
+from linrec_bench.training.batches import Batch, shuffled
 from linrec_bench.training.checkpoint import State
 from linrec_bench.training.objectives import Criterion
 from linrec_bench.training.optimizer import learning_rate, make_optimizer, set_learning_rate

@@ -10,7 +10,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from linrec_bench.execution.executors.local import STEADY_ALLOCATOR, LocalExecutor
+from linrec_bench.execution.executors.local import LocalExecutor
+from linrec_bench.execution.server import STEADY_ALLOCATOR
 from linrec_bench.execution.trial import Trial
 
 MIB = 2**20

@@ -15,6 +15,7 @@ from linrec_bench.results.rows import COLUMNS, SCHEMA_VERSION, TRIAL, row_of
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import parse, resolved_text
+from linrec_bench.suite.shipped import shipped_suites
 from linrec_bench.suite.source_map import SuiteError
 
 LENGTHS = (256, 512, 1024, 2048)
@@ -242,7 +243,7 @@ def test_claims_come_back_from_the_resolved_suite():
     assert suite.claims[0].theirs == "7.8"
 
 
-@pytest.mark.parametrize("path", load.shipped_suites().values(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", shipped_suites().values(), ids=lambda path: path.stem)
 def test_every_shipped_claim_selects_cases_of_both_its_sides(path):
     for device in ("cpu", "cuda"):
         suite = load.load(path, device=device)

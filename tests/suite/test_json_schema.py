@@ -9,6 +9,7 @@ import pytest
 from linrec_bench.suite import load
 from linrec_bench.suite.json_schema import suite_schema
 from linrec_bench.suite.schema import SUITE_KEYS, SWEEP_KEYS
+from linrec_bench.suite.shipped import shipped_suites
 from linrec_bench.suite.source_map import SuiteError, read_yaml
 from linrec_bench.suite.template import TEMPLATE
 
@@ -49,7 +50,7 @@ def errors_of():
     return lambda text: [error.message for error in validator.iter_errors(read_yaml(text, "s")[1])]
 
 
-@pytest.mark.parametrize("path", load.shipped_suites().values(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", shipped_suites().values(), ids=lambda path: path.stem)
 def test_every_shipped_suite_is_valid(errors_of, path):
     text = path.read_text(encoding="utf-8")
     assert errors_of(text) == []

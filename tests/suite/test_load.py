@@ -6,6 +6,7 @@ import yaml
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import parse, resolved_text
+from linrec_bench.suite.shipped import shipped_suites
 from linrec_bench.suite.source_map import SuiteError
 
 GOOD = """\
@@ -69,7 +70,7 @@ def test_a_model_with_a_mechanism_of_its_own_takes_no_other():
 
 
 def shipped():
-    for name, path in load.shipped_suites().items():
+    for name, path in shipped_suites().items():
         yield pytest.param(path, [], id=name)
         for scale in yaml.safe_load(path.read_text()).get("scales", {}):
             yield pytest.param(path, [f"scale={scale}"], id=f"{name}-{scale}")
@@ -292,10 +293,11 @@ def test_a_suite_is_found_by_file_or_by_name(tmp_path):
 def test_suites_of_a_folder_are_found_by_folder_and_name(tmp_path, monkeypatch):
     (tmp_path / "suites" / "papers").mkdir(parents=True)
     (tmp_path / "linrec_bench" / "suite").mkdir(parents=True)
-    monkeypatch.setattr(load, "__file__", str(tmp_path / "linrec_bench" / "suite" / "load.py"))
+    module = tmp_path / "linrec_bench" / "suite" / "shipped.py"
+    monkeypatch.setattr("linrec_bench.suite.shipped.__file__", str(module))
     for name in ("papers/one", "plain"):
         (tmp_path / "suites" / f"{name}.yaml").write_text(GOOD)
-    assert list(load.shipped_suites()) == ["plain", "papers/one"]
+    assert list(shipped_suites()) == ["plain", "papers/one"]
     for name in ("papers/one", "papers/one.yaml"):
         assert load.find(name) == tmp_path / "suites" / "papers" / "one.yaml"
     with pytest.raises(SuiteError, match=r"no such suite; .*one of: plain, papers/one.*'papers/one'"):

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from linrec_bench.data.batches import prefixes, windows
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import TrainingSettings
+from linrec_bench.training.batches import prefixes, windows
 from linrec_bench.training.fit import Epoch, fit
 
 N_ITEMS = 6

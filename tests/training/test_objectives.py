@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from linrec_bench import models
-from linrec_bench.data.batches import Batch, prefixes, queries
 from linrec_bench.data.sequences import Queries, Sequences
 from linrec_bench.models.spec import Recommender
 from linrec_bench.settings import TrainingSettings
+from linrec_bench.training.batches import Batch, prefixes, queries
 from linrec_bench.training.objectives import cloze_mask, criterion, query_states, rows_of
 
 HISTORIES = [[1, 2, 3, 4], [5, 4], [3]]

@@ -9,9 +9,8 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from linrec_bench.execution import server
 from linrec_bench.execution.executors import ExecutorSpec
 from linrec_bench.execution.process_bounds import end_with_the_parent, limit_memory
 from linrec_bench.execution.trial import Sample, Trial, TrialResult
@@ -29,14 +29,6 @@ from linrec_bench.results.rows import Status
 from linrec_bench.tasks import Report
 
 R = TypeVar("R")
-
-STEADY_ALLOCATOR: Mapping[str, str] = {
-    # One heap that is never given back: otherwise glibc maps and unmaps every large tensor, and on a CPU
-    # the page faults cost more than the arithmetic.
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(2**40),
-    "MALLOC_TOP_PAD_": str(64 * 2**20),
-}
 
 FIRST_CALL = "first_call_time"
 """The measure whose number says that nothing is compiled any more."""
@@ -49,9 +41,6 @@ _SERVER_ENDED = f"the process that starts the workers of this run was ended. {_G
 
 _ENDING_S = 10.0
 """A process that has closed its pipe is given this long to leave its exit code."""
-
-# The command line too: a worker imports the script that started the run, which imports it.
-PRELOAD = ["linrec_bench.execution.preload", "linrec_bench.cli"]
 
 
 class LocalExecutor:
@@ -67,7 +56,7 @@ class LocalExecutor:
         self,
         *,
         plugins: Sequence[Path] = (),
-        allocator: Mapping[str, str] = STEADY_ALLOCATOR,
+        allocator: Mapping[str, str] = server.STEADY_ALLOCATOR,
         slots: int = 1,
         devices: Sequence[str] = (CPU,),
         callers: int | None = None,
@@ -87,12 +76,7 @@ class LocalExecutor:
         self._running: set[ForkServerProcess] = set()
         self._closed = False
         self._server: int | None = None
-        self._context.set_forkserver_preload(PRELOAD)
-        # glibc reads these once, when a program starts: the server must be born with them.
-        with _environment(allocator):
-            from multiprocessing import forkserver
-
-            forkserver.ensure_running()
+        server.start(allocator)
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -370,17 +354,3 @@ def _serve_calls(connection: Connection, plugins: Sequence[Path]) -> None:
         except Exception as error:  # noqa: BLE001 - handed to the caller, who raises it
             reply = (None, error)
         connection.send(reply)
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linrec_bench.data.batches import prefixes, queries, shuffled, spans, windows
 from linrec_bench.data.sequences import Queries, Sequences
+from linrec_bench.training.batches import prefixes, queries, shuffled, spans, windows
 
 LENGTHS = st.lists(st.integers(0, 13), max_size=7)
 SEQ_LENS = st.integers(1, 9)

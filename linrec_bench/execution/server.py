@@ -1,0 +1,45 @@
+"""The server that worker processes are forked from: it imports torch and the package once.
+
+Nothing heavy is imported here: a command starts the server before its own imports, which go on beside it.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import forkserver
+
+STEADY_ALLOCATOR: Mapping[str, str] = {
+    # One heap that is never given back: otherwise glibc maps and unmaps every large tensor, and on a CPU
+    # the page faults cost more than the arithmetic.
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**40),
+    "MALLOC_TOP_PAD_": str(64 * 2**20),
+}
+
+# The command line too: a worker imports the script that started the run, which imports it.
+PRELOAD = ["linrec_bench.execution.server_end", "linrec_bench.execution.preload", "linrec_bench.cli"]
+
+
+def start(allocator: Mapping[str, str] = STEADY_ALLOCATOR) -> None:
+    """Start the server, unless it runs: workers have `allocator` among their environment variables."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
+    # glibc reads these once, when a program starts: the server must be born with them.
+    with _environment(allocator):
+        forkserver.ensure_running()
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

@@ -62,14 +62,18 @@ def outcomes(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def measured(samples: pd.DataFrame, *, status: str | None = "ok") -> pd.DataFrame:
-    """The samples of cases that belong to a closed trial; with `status`, to a trial that ended so."""
+    """The samples of cases that belong to a closed trial; with `status`, to a trial that ended so.
+
+    A time of 0 is none: the clock did not move.
+    """
     cases = samples[samples["task"] != DEVICE_TASK]
     closing = cases[cases["measure"] == TRIAL]
     if status is not None:
         closing = closing[closing["status"] == status]
     keys = ["run_id", "case_id", "round"]
     kept = pd.MultiIndex.from_frame(cases[keys]).isin(pd.MultiIndex.from_frame(closing[keys]))
-    return cases[kept & (cases["measure"] != TRIAL) & cases["value"].notna()]
+    told = cases["value"].notna() & ((cases["measure"] != "time") | (cases["value"] > 0))
+    return cases[kept & (cases["measure"] != TRIAL) & told]
 
 
 def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key, dict[int, Array]]:

@@ -63,7 +63,7 @@ COLUMNS: dict[str, str] = {
     "kernel": "the library kernel that ran, where there is a choice: flash, efficient, cudnn, math or a name",
     "trials": "trials that ended, however they did",
     "rounds": "trials that ended ok: processes that the numbers of this row come from",
-    "samples": "time samples of those rounds",
+    "samples": "time samples of those rounds above 0",
     "time_s": "time of one call: median over rounds of the median of each round",
     "time_s_low": "lower end of its 95 % bootstrap interval",
     "time_s_high": "upper end",

@@ -39,7 +39,7 @@ class Events:
 
 
 def identity_of(path: Path) -> str:
-    """Path, size and modification time of a file."""
+    """Path, size, inode and times of a file."""
     status = path.stat()
     # Copies by rsync keep size and time of modification; neither the inode nor its own time can be kept.
     return f"{path.resolve()}:{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{status.st_ctime_ns}"

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import resource
 import signal
+from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -29,9 +30,13 @@ def limit_memory(memory_bytes: int | None, *, device: str) -> None:
         memory_bytes = int(HOST_SHARE * device_of(CPU).free_bytes())
     own = _status_bytes("VmData")
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    resource.setrlimit(resource.RLIMIT_DATA, (own + memory_bytes, hard))
-    # Should the machine run out all the same, the kernel takes the trial and not the run.
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    bound = own + memory_bytes
+    # A limit of the user (`ulimit -Hd`) may lie below ours.
+    resource.setrlimit(resource.RLIMIT_DATA, (bound if hard < 0 else min(bound, hard), hard))
+    # Should the machine run out all the same, the kernel takes the trial and not the run; a container may
+    # not allow to say so.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _status_bytes(field: str) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import forkserver
@@ -27,8 +28,27 @@ def start(allocator: Mapping[str, str] = STEADY_ALLOCATOR) -> None:
     """Start the server, unless it runs: workers have `allocator` among their environment variables."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
     # glibc reads these once, when a program starts: the server must be born with them.
-    with _environment(allocator):
+    with _environment(allocator), _short_temporary_folder():
         forkserver.ensure_running()
+
+
+_LONGEST_FOLDER = 70
+"""The longest folder, in bytes, in which the path of a socket that multiprocessing makes fits into 107."""
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Where TMPDIR is too long for a socket, as on clusters, multiprocessing makes its folder elsewhere, in
+    which nobody else can enter."""
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
+        shorter = [os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp", "/dev/shm"]
+        fit = (path for path in shorter if len(os.fsencode(path)) <= _LONGEST_FOLDER)
+        tempfile.tempdir = next((path for path in fit if os.access(path, os.W_OK)), before)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextmanager

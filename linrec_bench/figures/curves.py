@@ -94,6 +94,13 @@ def draw(
     if curve.interval:
         ends |= {"_low": f"{curve.column}_low", "_high": f"{curve.column}_high"}
     table = rows.assign(**{name: rows[column].astype("float64").where(done) for name, column in ends.items()})
+    if curve.base:
+        # No logarithm: a mechanism may need no memory, and a clock may not have moved.
+        nothing = table["_value"] <= 0
+        table[list(ends)] = table[list(ends)].mask(nothing)
+        if nothing.any():
+            names = ", ".join(sorted(rows.loc[nothing, "attention"].unique()))
+            said = f"{said} 0, which a log axis cannot show: {names}.".lstrip()
     if table["_value"].isna().all():
         raise NothingToDraw(f"no case that ended ok has {curve.column}")
     if table.loc[table["_value"].notna(), curve.x].nunique() < 2:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+import matplotlib
+
 from linrec_bench.figures.contrast import legible
 
 if TYPE_CHECKING:
@@ -119,8 +121,10 @@ class Style:
     # The keys are names of matplotlib's own long Literal type.
     @cached_property
     def rc(self) -> dict[Any, Any]:
-        """matplotlib's settings under which figures of this style are drawn and saved."""
+        """All settings of matplotlib under which figures of this style are drawn and saved: those of the
+        user's own files must not reach a figure."""
         return {
+            **{name: value for name, value in matplotlib.rcParamsDefault.items() if "backend" not in name},
             "font.family": "sans-serif",
             # A file that keeps its words as words names them all; the first comes with matplotlib.
             "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],

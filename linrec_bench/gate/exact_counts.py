@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linrec_bench import allotment
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.gate import baseline
 from linrec_bench.gate.baseline import Counts, name_of
@@ -58,7 +58,7 @@ def _predictions(jobs: Sequence[Job], plugins: Sequence[Path]) -> list[Predictio
     from linrec_bench.execution.worker import predict
 
     cases = [job.case for job in jobs]
-    processes = min(os.cpu_count() or 1, len(cases) // JOBS_WORTH_A_PROCESS)
+    processes = min(allotment.cpus(), len(cases) // JOBS_WORTH_A_PROCESS)
     if processes < 2:
         return [predict(case) for case in cases]
     with LocalExecutor(plugins=plugins, callers=processes) as executor:

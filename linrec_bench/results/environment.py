@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import linrec_bench
+from linrec_bench import allotment
 
 _MATTERS = ("linrec_bench", "python", "torch", "machine", "device", "allocator", "threads", "plugins")
 """The parts whose change makes stored numbers incomparable."""
@@ -26,7 +27,6 @@ def describe(
 ) -> dict[str, object]:
     """The environment of a run on a device of these facts; `allocator` holds the variables that workers run
     with. `device_state` is what makes no two runs incomparable, such as other processes there."""
-    import psutil
     import torch
 
     found: dict[str, object] = {
@@ -42,17 +42,19 @@ def describe(
             "libc": " ".join(platform.libc_ver()),
             "processor": _processor(),
             "vector_extensions": _vector_extensions(),
-            "cores": psutil.cpu_count(logical=True),
-            "memory_bytes": psutil.virtual_memory().total,
+            "cores": allotment.cpus(),
+            "memory_bytes": allotment.total_bytes(),
         },
         "device": dict(device),
         "allocator": dict(allocator),
-        "threads": int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())),
+        # As torch reads OMP_NUM_THREADS, which may be a list, a word or empty.
+        "threads": torch.get_num_threads(),
         "plugins": {path.name: _hash(path.read_bytes()) for path in plugins},
     }
     found["fingerprint"] = fingerprint(found)
     if device_state:
         found["device_state"] = dict(device_state)
+    found["affinity"] = sorted(os.sched_getaffinity(0))
     found["command"] = shlex.join(["linrec-bench", *sys.argv[1:]])
     return found
 

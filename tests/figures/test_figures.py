@@ -1,11 +1,15 @@
 """What every figure must hold: all lines, all failures, no overlapping words, the same bytes again."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
+from linrec_bench import figures
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.figures import (
     FIGURES,
@@ -494,3 +498,20 @@ def test_a_run_whose_samples_are_not_stored_is_drawn_from_its_summary(source, re
             "quality": {"quality"},
         }[source]
     )
+
+
+def test_nothing_is_no_point_of_a_log_axis(planted):
+    """`no-op` needs no memory, and a clock may not have moved: every figure is drawn all the same."""
+    mechanisms = {name: planted.COSTS[name] for name in ("copy", "sdpa", "linrec")}
+    samples = planted.costs(mechanisms, batches=(1,), widths=(64,), phases=("forward",))
+    memory = samples["measure"].isin(["peak_live_bytes", "predicted_peak_bytes"])
+    first = (samples["measure"] == "time") & (samples["seq_len"] == samples["seq_len"].min())
+    samples.loc[(memory | first) & (samples["attention"] == "copy"), "value"] = 0.0
+    summary = summarise(samples, reference="sdpa")
+    drawn = {}
+    for part in figures.parts(samples, summary):
+        with contextlib.suppress(figures.NothingToDraw):
+            drawn[part.spec.name] = part.draw()
+    assert {"time", "memory", "growth"} <= set(drawn)
+    words = " ".join(text.get_text() for text in drawn["memory"].findobj(Text))
+    assert "0, which a log axis cannot show: copy." in " ".join(words.split())

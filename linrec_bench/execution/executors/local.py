@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from linrec_bench import allotment
 from linrec_bench.execution import server
 from linrec_bench.execution.executors import ExecutorSpec
 from linrec_bench.execution.process_bounds import end_with_the_parent, limit_memory
@@ -69,7 +70,7 @@ class LocalExecutor:
         self._plugins = tuple(plugins)
         self._context = multiprocessing.get_context("forkserver")
         self._trials = ThreadPoolExecutor(self.slots)
-        self._calls = ThreadPoolExecutor(callers or os.cpu_count())
+        self._calls = ThreadPoolExecutor(callers or allotment.cpus())
         self._caller = threading.local()
         # Held wherever processes are started or waited for: multiprocessing looks at all of them then.
         self._lock = threading.Lock()

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from linrec_bench import allotment
 from linrec_bench.measures.device.clocks import Clock, Stopwatch, WallClock
 from linrec_bench.measures.device.failures import Uncapturable
 
@@ -116,9 +117,7 @@ class Host:
         return None
 
     def free_bytes(self) -> int:
-        import psutil
-
-        return int(psutil.virtual_memory().available)
+        return allotment.free_bytes()
 
     def sent(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device)
@@ -127,9 +126,7 @@ class Host:
         return None
 
     def total_bytes(self) -> int:
-        import psutil
-
-        return int(psutil.virtual_memory().total)
+        return allotment.total_bytes()
 
     def limit_memory(self, limit_bytes: int) -> None:
         """The host's limit is that of the whole process, see `execution.process_bounds`."""

@@ -24,6 +24,10 @@ CHANNELS_AT_ONCE = 16
 HEAP_BYTES = 2**28
 """Most that the heap was seen to hold beside live tensors, rounded up."""
 
+LIBRARY_BYTES = 2**24
+"""Most that code and the buffers of matrix products were seen to take at the first call of a size, rounded up
+(softmax, N = 1,024, two threads: 14 MB)."""
+
 # Any: arguments as the schema of each operation has them.
 Scratch = Callable[..., int]
 """Arguments of an operation -> bytes."""
@@ -45,9 +49,9 @@ def heap_holes(peak_bytes: int) -> int:
 
     glibc serves blocks up to 32 MiB from its heap once one of that size was freed (mallopt(3),
     M_MMAP_THRESHOLD), and what is freed inside the heap fits what follows or stays a hole: up to as much
-    again as the tensors, and 168 MB at most in calls of up to 700 MB.
+    again as the tensors, and 168 MB at most in calls of up to 700 MB. Libraries take `LIBRARY_BYTES` more.
     """
-    return min(peak_bytes, HEAP_BYTES)
+    return min(peak_bytes, HEAP_BYTES) + LIBRARY_BYTES
 
 
 def _block(q: Tensor, k: Tensor) -> tuple[int, int, int]:

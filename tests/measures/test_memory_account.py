@@ -34,13 +34,6 @@ def test_the_allocator_agrees(chosen):
     assert account(EVERY[chosen]).verdict == "agrees"
 
 
-@pytest.mark.slow
-def test_it_does_so_for_every_mechanism():
-    for case in EVERY.values():
-        if case.attention not in ("flex-attention", "nystromformer"):
-            assert account(case).verdict == "agrees", case
-
-
 NEED = """
 import sys
 from linrec_bench.case import Case
@@ -61,7 +54,7 @@ print(needed, int(readings[0].value))
 """
 
 
-@pytest.mark.parametrize(("name", "causal", "seq_len"), [("linrec", False, 32768), ("retnet", True, 16384)])
+@pytest.mark.parametrize(("name", "causal", "seq_len"), [("linrec", False, 8192), ("retnet", True, 4096)])
 def test_a_process_takes_no_more_than_predicted_and_no_less_than_a_third(name, causal, seq_len):
     """Blocks of several sizes, which leave holes in the heap: 1.5 and 1.9 times their live bytes."""
     case = Case(task="layer", phase="forward_backward", attention=name, causal=causal, seq_len=seq_len)

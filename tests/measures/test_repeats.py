@@ -195,8 +195,16 @@ def test_outside_of_a_count_everything_runs():
 LONG = {"core": 4 * 512 + 87, "layer": 3 * 512 + 5}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("attention", ["linrec", "linear-transformer", "gla", "deltanet", "aft-simple"])
+@pytest.mark.parametrize(
+    ("attention", "dtype"),
+    [
+        ("linrec", "float32"),
+        ("linrec", "bfloat16"),
+        ("gla", "float32"),
+        ("deltanet", "bfloat16"),
+        ("aft-simple", "float32"),
+    ],
+)
 def test_mechanisms_in_blocks_are_counted_as_if_each_ran(attention, dtype):
     for task, seq_len in LONG.items():
         case = Case(

@@ -30,12 +30,17 @@ def _freeze_value(value: object) -> Value:
     raise ValueError(f"a parameter must be a scalar or a list of scalars, got {value!r}")
 
 
+RAMP = "ramp"
+"""In place of a data set in `Case.lengths`: rows from `seq_len` down to half of it, in even steps."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """What one process does: a value, JSON in and out.
 
     The defaults are those of the smallest task; `expand` always sets every field explicitly. `lengths` names
-    the data set whose histories say how long the rows of a batch are; without it all have `seq_len` events.
+    the data set whose histories say how long the rows of a batch are, or is `RAMP`; without it all have
+    `seq_len` events.
     `training` and `evaluation` are None in a task that reads none, and defaults in one that does.
     """
 

@@ -19,7 +19,15 @@ from linrec_bench.analysis.seeds import mean_and_half_width
 from linrec_bench.analysis.verdict import NO_BASIS, Basis, Found, no_number
 from linrec_bench.declarations import trainings
 
-EXACT_MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "minimum_bytes", "state_bytes")
+EXACT_MEASURES = (
+    "flops",
+    "operations",
+    "dispatches",
+    "peak_live_bytes",
+    "saved_bytes",
+    "minimum_bytes",
+    "state_bytes",
+)
 """Counts on fake tensors: the same on every run, so that they need no interval."""
 
 UNVARYING = (*EXACT_MEASURES, "parameters", "catalogue_size")
@@ -52,6 +60,18 @@ def exponent(curve: pd.DataFrame, measure: str, values: Values) -> Found:
     # Ends decide whether or not they leave a number to state.
     at = math.nan if fit.exponent is None else fit.exponent
     return Found(at, fit.low, fit.high, Basis(fit.reason or "fit", _growth(fit)))
+
+
+def slope(curve: pd.DataFrame, measure: str, values: Values) -> Found:
+    """How much an exact count grows for each further token, between the two largest lengths."""
+    counts = {
+        int(c["seq_len"]): _typical({0: values[key(c)]}) for _, c in curve.iterrows() if key(c) in values
+    }
+    if len(counts) < 2:
+        ended = _first_failure(curve)
+        return no_number("few_lengths", measure=measure, lengths=len(counts), needed=2, **ended)
+    before, last = sorted(counts)[-2:]
+    return _exact((counts[last] - counts[before]) / (last - before), Basis("two_largest"))
 
 
 def _growth(fit: Scaling) -> dict[str, str | int | tuple[float, ...]]:

@@ -62,6 +62,11 @@ def judge(claim: Claim, measurements: Measurements) -> list[Verdict]:
             _exponent(claim, place(curve, length=False), claim_quantities.exponent(curve, measure, values))
             for _, curve in _groups(own, _LENGTHLESS)
         ]
+    if claim.quantity == "slope":
+        return [
+            verdict(claim, place(curve, length=False), claim_quantities.slope(curve, measure, values))
+            for _, curve in _groups(own, _LENGTHLESS)
+        ]
     if claim.quantity == "value":
         return [
             verdict(claim, place(group), claim_quantities.value(group, measure, values))
@@ -139,6 +144,8 @@ def place(cases: pd.DataFrame, *, length: bool = True) -> Place:
     where: Place = {"task": str(case["task"]), "phase": str(case["phase"]), "causal": bool(case["causal"])}
     # Of a mechanism alone there is no model.
     where["model"] = str(case["model"] or "")
+    if case["lengths_of"]:
+        where["dataset"] = str(case["dataset"])
     columns = ("seq_len", "batch_size", "hidden_size") if length else ("batch_size", "hidden_size")
     return where | {column: int(case[column]) for column in columns}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Answer = Literal["holds", "broken", "undecided"]
-Quantity = Literal["exponent", "value", "ratio", "difference", "crossover", "baseline"]
+Quantity = Literal["exponent", "slope", "value", "ratio", "difference", "crossover", "baseline"]
 Ruling = Literal["reproduced", "not reproduced", "undecided", "not testable on this device"]
 
 SPEC = "SPEC"

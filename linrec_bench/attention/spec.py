@@ -164,9 +164,10 @@ class Spec:
     `core` is the fast form in plain torch, `reference` a plain quadratic or per-step form with the same
     signature that defines correctness. `backends` are further implementations by name. Exponents are those of
     N at large N: `time_exponent` of the operations (products, and elements that anything else touches),
-    `memory_exponent` of the peak of live bytes. `kernel`, where a library that `core` calls chooses among
-    several kernels, names the one that was used. `refusal` is there where `core` runs on some devices, or for
-    some dtypes, only.
+    `memory_exponent` of the peak of live bytes. `dispatches_per_token` is the most operations that torch is
+    asked for, for each further token of a row: fewer than one where the core works on many tokens at once.
+    `kernel`, where a library that `core` calls chooses among several kernels, names the one that was used.
+    `refusal` is there where `core` runs on some devices, or for some dtypes, only.
 
     Where `core` takes tensors besides q, k, v, a `gate_module` makes them; those named in `tokens` have a row
     for each token, [B, H, N, *], the others are weights. `layer` is the published layer where it is more than
@@ -194,6 +195,7 @@ class Spec:
     permutation_equivariant: bool = True
     time_exponent: float = 1.0
     memory_exponent: float = 1.0
+    dispatches_per_token: float = 0.9
     complexity: str = ""
     decode_state: str = ""
     state_exponent: float = 0.0

@@ -43,7 +43,8 @@ class Planned:
 class Prediction:
     """What is known of a case before it runs: exact counts on fake tensors, or why there are none.
 
-    `operations` are the FLOPs of products and one for each element that anything else touches; `facts` are
+    `operations` are the FLOPs of products and one for each element that anything else touches, `dispatches`
+    the operations that torch is asked for; `facts` are
     those of the workload, such as the events of its batch. `beyond_live_bytes` is what the process may take
     beyond live tensors: scratch of kernels and holes of the heap. `opaque` are operations of unknown cost,
     which the counts lack. `compiles`: whether its first call may compile kernels. `unsupported` says why the
@@ -52,6 +53,7 @@ class Prediction:
 
     flops: int = 0
     operations: int = 0
+    dispatches: int = 0
     peak_live_bytes: int = 0
     saved_bytes: int = 0
     minimum_bytes: int = 0

@@ -133,6 +133,7 @@ def predict(case: Case) -> Prediction | None:
     return Prediction(
         flops=counted.flops,
         operations=counted.flops + counted.elements,
+        dispatches=counted.dispatches,
         peak_live_bytes=counted.peak_live_bytes,
         saved_bytes=counted.saved_bytes,
         minimum_bytes=counted.minimum_bytes,

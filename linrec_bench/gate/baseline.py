@@ -14,12 +14,20 @@ from linrec_bench.case import Case
 from linrec_bench.whole_file import replaced
 
 SCHEMA_VERSION = 1
-MEASURES = ("flops", "operations", "peak_live_bytes", "saved_bytes", "state_bytes")
+UNITS = {
+    "flops": "FLOP",
+    "operations": "FLOP",
+    "dispatches": "1",
+    "peak_live_bytes": "B",
+    "saved_bytes": "B",
+    "state_bytes": "B",
+}
+"""The counts that are compared, with their units."""
 
 
 def counts_in(prediction: object) -> dict[str, int]:
     """The counts that a prediction holds, by measure; one that does not decode has no state."""
-    counts = {name: getattr(prediction, name) for name in MEASURES}
+    counts = {name: getattr(prediction, name) for name in UNITS}
     return {name: count for name, count in counts.items() if count is not None}
 
 
@@ -44,7 +52,8 @@ def name_of(case: Case) -> str:
     direction = "causal" if case.causal else "bidirectional"
     shape = f"N={case.seq_len} B={case.batch_size} D={case.hidden_size} H={case.heads}"
     model = f" {case.model_label} L={case.layers}" if case.model else ""
-    return f"{case.attention_label} {case.task} {case.phase} {direction} {shape} {case.dtype}{model}"
+    lengths = f" {case.dataset_label}" if case.lengths else ""
+    return f"{case.attention_label} {case.task} {case.phase} {direction} {shape} {case.dtype}{model}{lengths}"
 
 
 def release(version: str) -> str:

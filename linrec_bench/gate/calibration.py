@@ -154,7 +154,7 @@ def calibrate(
         suite=suite,
         rounds=rounds,
         looks=looks(first),
-        margins={"time": margin} | dict.fromkeys(baseline.MEASURES, 0.0),
+        margins={"time": margin} | dict.fromkeys(baseline.UNITS, 0.0),
         timed=tuple(timed),
         exact=tuple(_exact_tallies([job.case for job in jobs.values()], executor)),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from linrec_bench import allotment
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.gate import baseline
-from linrec_bench.gate.baseline import Counts, name_of
+from linrec_bench.gate.baseline import UNITS, Counts, name_of
 from linrec_bench.results.case_table import frame_of
 from linrec_bench.results.rows import TRIAL, Row, Status, row_of
 from linrec_bench.suite.expand import Job
@@ -36,8 +36,7 @@ def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
         row = partial(row_of, job.case, run_id="exact", suite="")
         if prediction.counted and not prediction.opaque:
             for name, value in baseline.counts_in(prediction).items():
-                unit = "B" if name.endswith("bytes") else "FLOP"
-                rows.append(row(measure=name, unit=unit, value=value))
+                rows.append(row(measure=name, unit=UNITS[name], value=value))
         error = prediction.error or _unknown_cost(prediction)
         status: Status = "unsupported" if prediction.unsupported else "error" if error else "ok"
         reason = prediction.unsupported or error

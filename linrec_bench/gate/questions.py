@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def questions(suite: Suite, jobs: Sequence[Job]) -> list[Question]:
 
 
 def contracts(jobs: Sequence[Job]) -> list[Question]:
-    """The exponents that SPECs declare, for every mechanism of the jobs; none without two lengths."""
+    """The growth that SPECs declare, for every mechanism of the jobs; none without two lengths."""
     from linrec_bench import attention
 
     every: list[Question] = []
@@ -68,15 +69,20 @@ def contracts(jobs: Sequence[Job]) -> list[Question]:
         case_ids = frozenset(job.case.id for job in chosen)
         for name, params in dict.fromkeys((job.case.attention, job.case.attention_params) for job in chosen):
             typed = as_typed(name, params)
-            for measure, exponent in _declared(attention.registry()[name], decoding=decoding):
+            spec = attention.registry()[name]
+            for measure, exponent in _exponents(spec, decoding=decoding):
                 low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
                 bound = Bound(low, high, f"{exponent:g} as declared")
                 claim = Claim(attention=typed, measure=measure, quantity="exponent", bound=bound, source=SPEC)
                 every.append(Question(claim, case_ids))
+            most = spec.dispatches_per_token
+            bound = Bound(-math.inf, most, f"<= {most:g} as declared")
+            claim = Claim(attention=typed, measure="dispatches", quantity="slope", bound=bound, source=SPEC)
+            every.append(Question(claim, case_ids))
     return every
 
 
-def _declared(spec: Spec, *, decoding: bool) -> tuple[tuple[str, float], ...]:
+def _exponents(spec: Spec, *, decoding: bool) -> tuple[tuple[str, float], ...]:
     """Exact counts and the exponents of N that the SPEC declares for them."""
     if decoding:
         return ("operations", spec.state_exponent), ("state_bytes", spec.state_exponent)

@@ -23,7 +23,7 @@ CASE_DATA = {
     "model_params": "its parameters that were set",
     "dataset_name": "name of the data set alone",
     "dataset_params": "its parameters that were set",
-    "lengths_of": "data set that the lengths of a batch are drawn from; empty where there is none",
+    "lengths_of": "data set that lengths of a batch are drawn from, or `ramp`; empty where rows are full",
     "lengths_params": "its parameters that were set",
     "watermark": "dials of the planted run, as a JSON object; empty where nothing is planted",
     "watermark_distance": "events between a planted run and its target; missing where nothing is planted",

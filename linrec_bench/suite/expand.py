@@ -9,7 +9,7 @@ from typing import Any
 from linrec_bench.case import Case
 from linrec_bench.declarations import tasks
 from linrec_bench.suite.base_models import Named
-from linrec_bench.suite.grid import AXES, Drawn
+from linrec_bench.suite.grid import AXES, FULL, Drawn
 from linrec_bench.suite.limits import Limits, Sampling
 from linrec_bench.suite.schema import Suite, Sweep
 
@@ -107,4 +107,4 @@ def _fields(axes: dict[str, Any]) -> dict[str, Any]:
     lengths = axes.pop("lengths")
     if isinstance(lengths, Drawn):
         return axes | {"lengths": lengths.dataset, "lengths_params": lengths.params}
-    return axes
+    return axes if lengths == FULL else axes | {"lengths": lengths}

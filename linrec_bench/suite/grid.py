@@ -35,7 +35,8 @@ class Drawn(BaseModel):
         return freeze(dict(self.model_extra or {}))
 
 
-Lengths = Literal["full"] | Drawn
+Lengths = Literal["full", "ramp"] | Drawn
+"""`ramp` is `case.RAMP`."""
 
 LengthsAxis = Annotated[
     tuple[Lengths, ...],

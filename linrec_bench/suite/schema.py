@@ -124,7 +124,7 @@ class Sweep(Strict):
         if drawn and not task.takes_lengths:
             takers = ", ".join(other.name for other in tasks().values() if other.takes_lengths)
             raise ValueError(
-                f"lengths of a data set do not apply to task {self.task}; expected them with one of: {takers}"
+                f"lengths but full do not apply to task {self.task}; expected them with one of: {takers}"
             )
         if self.watermark and not task.whole_training:
             raise ValueError(

@@ -63,7 +63,7 @@ def test_an_interval_over_the_bound_is_undecided(low, high, expected):
 
 def test_the_contracts_of_the_specs_hold_and_show_their_polynomials():
     found = verdicts_of(SUITE)
-    assert [verdict.answer for verdict in found] == ["holds"] * 4
+    assert [verdict.answer for verdict in found] == ["holds"] * 6
     by_claim = {claim_text(verdict.claim): verdict for verdict in found}
     # 4 N^2 d H products for q k^T and p v with d 8 and H 2, and 5 N^2 H touches of the scores.
     assert by_claim["softmax: exponent of operations 2 as declared"].found == 2
@@ -83,7 +83,7 @@ def test_the_contracts_of_the_specs_hold_and_show_their_polynomials():
     ],
 )
 def test_expectations_are_judged(line, expected):
-    found = verdicts_of(f"{SUITE}expect:\n  - {line}\n")[4:]
+    found = verdicts_of(f"{SUITE}expect:\n  - {line}\n")[6:]
     assert expected in {verdict.answer for verdict in found}
     assert check.exit_code(found) == {"holds": 0, "broken": 1}[expected]
 
@@ -104,8 +104,8 @@ def test_expectations_of_cases_that_are_left_out_are_not_asked():
     suite, jobs = prepared(
         SUITE + 'expect: [{attention: sdpa, measure: flops, value: ">= 0", where: "seq_len=4096"}]'
     )
-    assert len(questions(suite, jobs)) == 5
-    assert len(questions(suite, [job for job in jobs if job.case.seq_len < 4096])) == 4
+    assert len(questions(suite, jobs)) == 7
+    assert len(questions(suite, [job for job in jobs if job.case.seq_len < 4096])) == 6
 
 
 def test_only_what_is_undecided_is_measured_again_until_the_budget_is_spent():
@@ -268,7 +268,7 @@ def call(monkeypatch, *arguments):
 def test_the_exit_codes_of_the_command(folder, monkeypatch, capfd):
     run = ("check", "s.yaml", "--device", "cpu")
     assert call(monkeypatch, *run) == 0
-    assert "4 holds, 0 broken, 0 undecided" in capfd.readouterr().out
+    assert "6 holds, 0 broken, 0 undecided" in capfd.readouterr().out
     assert call(monkeypatch, *run, "--only", "attention=nobody") == 4
     assert call(monkeypatch, *run, "--only", "seq_len=512") == 4
     assert call(monkeypatch, *run, "--baseline", "absent.json") == 2
@@ -297,8 +297,8 @@ def test_a_baseline_is_made_held_and_reported(folder, monkeypatch, capfd):
     capfd.readouterr()
     assert call(monkeypatch, *run, "--json", "--junit", "j.xml") == 0
     records = json.loads(capfd.readouterr().out)
-    # Four contracts, then four counts of each of the eight cases.
-    assert len(records) == 4 + 4 * 8
+    # Six contracts, then five counts of each of the eight cases.
+    assert len(records) == 6 + 5 * 8
     assert {record["answer"] for record in records} == {"holds"}
     assert "<failure" not in (folder / "j.xml").read_text()
     (folder / "b.json").write_text(text.replace('"flops": ', '"flops": 1', 1))

@@ -71,8 +71,8 @@ def test_a_crash_of_a_plugin_is_undecided_with_its_reason(check, capfd, statemen
     assert code == 3
     assert "Traceback" not in printed.err
     words = " ".join(printed.out.split())
-    assert "0 holds, 0 broken, 8 undecided" in words
-    assert words.count("found operations is known at 0 lengths; 2 are needed: error ") == 4
+    assert "0 holds, 0 broken, 18 undecided" in words
+    assert words.count("found operations is known at 0 lengths; 2 are needed: error ") == 6
 
 
 @pytest.mark.parametrize("arguments", [("long_seq",), ("complexity", "--only", "attention=linrec")])
@@ -124,6 +124,7 @@ SQUARE = "(q @ k.mT)[..., :1]"
         ("q.shape[0] == 2", SQUARE, 1),
         ("N & (N - 1)", SQUARE, 1),
         ("q.dtype.itemsize == 2", SQUARE, 1),
+        ("padding_mask is not None", SQUARE, 1),
         # Its inside cannot be seen: no answer, and no pass.
         ("True", "weights(q, k)", 3),
         ("False", SQUARE, 0),
@@ -134,3 +135,22 @@ def test_a_square_on_one_path_alone_does_not_pass(check, capfd, when, square, co
     assert check(PLANTED.format(when=when, square=square), *only) == code
     printed = " ".join(capfd.readouterr().out.split())
     assert ("opaque, cost unknown: mine::weights" in printed) == (code == 3)
+
+
+SHORT = """
+task: core
+attention: [mine]
+grid: {seq_len: [64, 128], causal: [false]}
+fixed: {hidden_size: 8, heads: 2}
+phases: [forward]
+"""
+LOOP = "torch.stack([q[:, :, t] for t in range(N)], 2)[..., :1]"
+
+
+def test_a_loop_over_tokens_breaks_the_bound_on_dispatches(check, capfd, tmp_path):
+    (tmp_path / "short.yaml").write_text(SHORT)
+    assert check(PLANTED.format(when="True", square=LOOP), "short.yaml") == 1
+    printed = capfd.readouterr().out
+    assert printed.startswith("broken: mine: slope of dispatches <= 0.9 as declared")
+    allowed = PLANTED.replace("core=core)", "core=core, dispatches_per_token=2.0)")
+    assert check(allowed.format(when="True", square=LOOP), "short.yaml") == 0

@@ -39,6 +39,7 @@ def test_a_resolved_suite_reads_back():
     for text in (
         SUITE.format(task="layer", model=""),
         FIXED.format(more=", lengths: {dataset: ml-1m, min_interactions: 1}"),
+        FIXED.format(more=", lengths: ramp"),
         FIXED.format(more=""),
     ):
         suite = parsed(text)

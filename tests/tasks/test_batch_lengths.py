@@ -57,6 +57,14 @@ def test_a_full_batch_has_no_mask_and_no_padding():
     assert found.facts == {"padded_tokens": 96, "effective_tokens": 96}
 
 
+def test_a_ramp_falls_from_n_to_half_of_it_and_has_a_mask():
+    found = rows_of(case(lengths="ramp", seq_len=9, batch_size=3))
+    assert found.lengths.tolist() == [9, 7, 5]
+    mask = found.mask(torch.device("cpu"))
+    assert mask is not None
+    assert mask.sum(dim=1).tolist() == [9, 7, 5]
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("build", [core.build, layer.build])
 def test_the_mechanism_is_given_the_mask_of_the_lengths(monkeypatch, build, causal):

@@ -32,8 +32,9 @@ from linrec_bench.measures.spec import Measurable
 class Exact:
     """Counts of one call: the same on every machine, and on every run.
 
-    flops and elements as in `flops.Work`; peak_live_bytes beyond the inputs, and peak_with_scratch_bytes with
-    what kernels of this machine take for themselves (by threads) besides; saved_bytes the most that
+    flops, elements and dispatches as in `work.Work`; peak_live_bytes beyond the inputs, and
+    peak_with_scratch_bytes with what kernels of this machine take for themselves (by threads) besides;
+    saved_bytes the most that
     autograd holds for the backward pass; minimum_bytes what any implementation must move; state_bytes what
     decoding carries from event to event, None where nothing is decoded; setup_bytes the peak of live bytes
     while the workload is built, 0 where that is not seen; opaque the operations of unknown cost, which the
@@ -42,6 +43,7 @@ class Exact:
 
     flops: int
     elements: int
+    dispatches: int
     peak_live_bytes: int
     saved_bytes: int
     minimum_bytes: int
@@ -115,6 +117,7 @@ def tally(workload: Measurable, *, repeats: bool = False, limit_s: float = math.
     return Exact(
         work.flops,
         work.elements,
+        work.dispatches,
         live.peak,
         saved.peak,
         workload.minimum_bytes,

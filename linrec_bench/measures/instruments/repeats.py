@@ -39,6 +39,7 @@ class _Block:
 
     flops: int
     elements: int
+    dispatches: int
     live: int
     with_scratch: int
     saved: int
@@ -95,7 +96,7 @@ class Repeats:
         given: dict[int, int],
     ) -> object:
         work, live, saved = self._work, self._live, self._saved
-        flops, elements = work.flops, work.elements
+        flops, elements, dispatches = work.flops, work.elements, work.dispatches
         alive, held, peak_alive, peak_held = live.current, saved.current, live.peak, saved.peak
         with_scratch = live.peak_with_scratch
         live.peak, live.peak_with_scratch, saved.peak = alive, alive, held
@@ -105,6 +106,7 @@ class Repeats:
         block = _Block(
             flops=work.flops - flops,
             elements=work.elements - elements,
+            dispatches=work.dispatches - dispatches,
             live=live.peak - alive,
             with_scratch=live.peak_with_scratch - alive,
             saved=saved.peak - held,
@@ -122,11 +124,16 @@ class Repeats:
     def _repeat(self, block: _Block) -> object:
         self._work.flops += block.flops
         self._work.elements += block.elements
+        self._work.dispatches += block.dispatches
         live = self._live
         live.peak = max(live.peak, live.current + block.live)
         live.peak_with_scratch = max(live.peak_with_scratch, live.current + block.with_scratch)
         self._saved.peak = max(self._saved.peak, self._saved.current + block.saved)
-        return pytree.tree_unflatten(list(_made(block)), block.tree)
+        dispatches = self._work.dispatches
+        results = list(_made(block))
+        # Making them took operations that the block does not have.
+        self._work.dispatches = dispatches
+        return pytree.tree_unflatten(results, block.tree)
 
 
 def _hashable(form: Hashable) -> bool:

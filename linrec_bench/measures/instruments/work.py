@@ -29,12 +29,15 @@ class Work:
     transforms. elements: for every other operation that computes or moves data the size of its largest
     tensor, read or written; views and bare allocations are free. A mechanism without any product (a copy,
     AFT) has its growth in `elements`. opaque: names of the operations of namespaces that are not `KNOWN`; of
-    those the results alone are in the counts, which are too small by an unknown amount.
+    those the results alone are in the counts, which are too small by an unknown amount. dispatches: how many
+    operations torch was asked for, views and allocations too: a loop over tokens in Python needs some for
+    each.
     """
 
     def __init__(self) -> None:
         self.flops = 0
         self.elements = 0
+        self.dispatches = 0
         self.opaque: set[str] = set()
 
     def seen(
@@ -45,6 +48,7 @@ class Work:
         out: object,
     ) -> None:
         packet = func.overloadpacket
+        self.dispatches += 1
         if func.namespace not in KNOWN:
             self.opaque.add(func.name())
         if packet in _FORMULAS:

@@ -1,4 +1,4 @@
-"""How long the B rows of a batch are: all of `seq_len`, or as long as histories of a data set are.
+"""How long the B rows of a batch are: all of `seq_len`, a ramp, or as long as histories of a data set are.
 
 A batch is padded on the right to its longest row, as those of a training are, and the mechanism is given the
 padding mask of what was drawn.
@@ -14,15 +14,15 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from linrec_bench import data
-from linrec_bench.case import Case
+from linrec_bench.case import RAMP, Case
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The lengths of B rows, each 1 or more; `drawn` where they come from a data set."""
+    """The lengths of B rows, each 1 or more; `uneven` where the mechanism is given a mask for them."""
 
     lengths: Int64[np.ndarray, " B"]
-    drawn: bool
+    uneven: bool
 
     @property
     def longest(self) -> int:
@@ -42,7 +42,7 @@ class Rows:
 
     def mask(self, device: torch.device) -> Bool[Tensor, "B N"] | None:
         """True where an event stands; None where all rows are full."""
-        if not self.drawn:
+        if not self.uneven:
             return None
         ends = torch.tensor(self.lengths.tolist(), device=device)
         return torch.arange(self.longest, device=device) < ends[:, None]
@@ -54,7 +54,11 @@ def rows_of(case: Case) -> Rows:
     Raises `ValueError` for a data set that is unknown, absent or damaged.
     """
     if case.lengths is None:
-        return Rows(np.full(case.batch_size, case.seq_len), drawn=False)
+        return Rows(np.full(case.batch_size, case.seq_len), uneven=False)
+    if case.lengths == RAMP:
+        return Rows(
+            np.linspace(case.seq_len, (case.seq_len + 1) // 2, case.batch_size).astype(int), uneven=True
+        )
     histories = data.load(case.lengths, **dict(case.lengths_params)).lengths
     chosen = np.random.default_rng(case.seed).integers(len(histories), size=case.batch_size)
-    return Rows(np.minimum(histories[chosen], case.seq_len), drawn=True)
+    return Rows(np.minimum(histories[chosen], case.seq_len), uneven=True)

@@ -17,7 +17,6 @@ SCHEMA_VERSION = 1
 UNITS = {
     "flops": "FLOP",
     "operations": "FLOP",
-    "dispatches": "1",
     "peak_live_bytes": "B",
     "saved_bytes": "B",
     "state_bytes": "B",

@@ -37,6 +37,7 @@ def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
         if prediction.counted and not prediction.opaque:
             for name, value in baseline.counts_in(prediction).items():
                 rows.append(row(measure=name, unit=UNITS[name], value=value))
+            rows.append(row(measure="dispatches", unit="1", value=prediction.dispatches))
         error = prediction.error or _unknown_cost(prediction)
         status: Status = "unsupported" if prediction.unsupported else "error" if error else "ok"
         reason = prediction.unsupported or error
@@ -76,7 +77,7 @@ def counts_of(jobs: Sequence[Job], counted: pd.DataFrame) -> Counts:
     """The exact counts in the form of a baseline."""
     names = {job.case.id: name_of(job.case) for job in jobs}
     by_case: dict[str, dict[str, int]] = {}
-    counts = counted[counted["measure"] != TRIAL]
+    counts = counted[counted["measure"].isin(UNITS)]
     for case_id, measure, value in zip(counts["case_id"], counts["measure"], counts["value"], strict=True):
         by_case.setdefault(names[case_id], {})[measure] = int(value)
     return by_case

@@ -17,9 +17,11 @@ above the bound.
 
 from __future__ import annotations
 
+import gc
 import math
 import random
 import re
+import tracemalloc
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,17 +39,18 @@ from torch._subclasses.fake_tensor import (
 from linrec_bench.analysis.polynomial import polynomial
 from linrec_bench.analysis.scaling import exact_exponent, fit_scaling
 from linrec_bench.measures.instruments import exact, timing
-from linrec_bench.measures.instruments.operations import tensors
+from linrec_bench.measures.instruments.operations import collector_paused, tensors
 from linrec_bench.registry import did_you_mean
 from linrec_bench.tasks.workloads import Workload
 
 __all__ = ["UndecidedWarning", "assert_complexity"]
 
-Quantity = Literal["peak_memory", "saved_memory", "flops", "operations", "time"]
+Quantity = Literal["peak_memory", "saved_memory", "flops", "operations", "host_memory", "time"]
 Function = Callable[..., object]
 
 COUNTED_LENGTHS = (512, 1024, 2048, 4096, 8192)
 TIMED_LENGTHS = (256, 512, 1024, 2048, 4096)
+HOST_LENGTHS = (256, 512, 1024, 2048)
 FEWEST_LENGTHS = 4
 
 COUNT_TOLERANCE = 0.05
@@ -66,7 +69,7 @@ class UndecidedWarning(UserWarning):
 
 def assert_complexity(
     fn: Function,
-    make_inputs: Callable[[int], Sequence[object]],
+    make_inputs: Callable[[int], object],
     *,
     at_most: str,
     of: Quantity,
@@ -76,12 +79,14 @@ def assert_complexity(
 ) -> None:
     """Assert that what `fn(*make_inputs(n))` costs grows with n no faster than `at_most`.
 
-    `at_most` is `1`, `N`, `N log N`, `N^1.5`, `N^2` or such. `of` is one of
+    `make_inputs` returns a list or tuple of arguments, or the only one. `at_most` is `1`, `N`, `N log N`,
+    `N^1.5`, `O(n^2)` or such. `of` is one of
 
         peak_memory   bytes at the peak, beyond the inputs
         saved_memory  bytes that autograd keeps for a backward pass
         flops         floating-point operations of matrix products
         operations    those, and one for each element that anything else touches
+        host_memory   bytes at the peak that Python and numpy allocate, of no tensor
         time          seconds
 
     `fn` is called as it is. With `backward`, and for `saved_memory`, its floating-point inputs take
@@ -90,16 +95,19 @@ def assert_complexity(
     Counts are made on fake tensors. So `make_inputs` and `fn` must make their tensors by torch's functions,
     on the CPU; the weights of a module that is `fn` are replaced for the count. What reads values (`.item()`)
     or holds other tensors of its own can be counted with `on="real"`, which runs every length once. Times
-    are always real, taken in this process in rounds that visit all lengths in random order.
+    and host memory are always real: times are taken in this process in rounds that visit all lengths in
+    random order, host memory by `tracemalloc` in the second of two calls.
 
     Raises `AssertionError` with what was found when growth is faster, and `ValueError` when the question
-    cannot be asked so. Times whose interval reaches over the bound give an `UndecidedWarning`, no failure.
+    cannot be asked so, as where torch was asked for no operation that could be counted. Times whose interval
+    reaches over the bound give an `UndecidedWarning`, no failure.
     """
     bound = _bound(at_most)
     if of not in get_args(Quantity):
         known = get_args(Quantity)
         raise ValueError(f"of is {of!r}; expected one of: {', '.join(known)}.{did_you_mean(of, known)}")
-    chosen = sorted(set(lengths or (TIMED_LENGTHS if of == "time" else COUNTED_LENGTHS)))
+    default = {"time": TIMED_LENGTHS, "host_memory": HOST_LENGTHS}.get(of, COUNTED_LENGTHS)
+    chosen = sorted(set(lengths or default))
     if len(chosen) < FEWEST_LENGTHS:
         raise ValueError(f"lengths {chosen}; expected at least {FEWEST_LENGTHS} different ones")
     gradients = backward or of == "saved_memory"
@@ -114,10 +122,16 @@ def assert_complexity(
 
     if of == "time":
         _judge_times(bound, _times([(n, real(n)) for n in chosen]))
-    elif on == "real":
-        _judge_counts(bound, of, {n: _pick(of, exact.tally(real(n))) for n in chosen})
+    elif of == "host_memory":
+        _judge_counts(bound, of, {n: _host_bytes(real(n)) for n in chosen})
     else:
-        _judge_counts(bound, of, {n: _pick(of, _count(fake, n)) for n in chosen})
+        counted = {n: exact.tally(real(n)) if on == "real" else _count(fake, n) for n in chosen}
+        if not any(each.dispatches for each in counted.values()):
+            raise ValueError(
+                "fn asked torch for no operation, so that nothing was counted; "
+                "expected of='host_memory' or of='time' for numpy and plain Python"
+            )
+        _judge_counts(bound, of, {n: _pick(of, each) for n, each in counted.items()})
 
 
 @dataclass(frozen=True)
@@ -136,11 +150,14 @@ class _Bound:
 
 
 def _bound(text: str) -> _Bound:
-    match = re.fullmatch(r"1|N(?:\^(\d+(?:\.\d+)?))?( log N)?", text)
+    plain = text.strip().replace("n", "N")
+    if plain.startswith("O(") and plain.endswith(")"):
+        plain = plain[2:-1].strip()
+    match = re.fullmatch(r"1|N(?:\^(\d+(?:\.\d+)?))?( log N)?", plain)
     if match is None:
         raise ValueError(f"at_most is {text!r}; expected such as '1', 'N', 'N log N', 'N^1.5' or 'N^2'")
     power, logarithm = match.groups()
-    return _Bound(text, 0.0 if text == "1" else float(power or 1), logarithm is not None)
+    return _Bound(text, 0.0 if plain == "1" else float(power or 1), logarithm is not None)
 
 
 def _count(build: Callable[[int], Workload], length: int) -> exact.Exact:
@@ -156,6 +173,26 @@ def _count(build: Callable[[int], Workload], length: int) -> exact.Exact:
             "fn holds tensors of its own, which cannot mix with fake ones; expected them to be made in "
             "make_inputs, or fn to be the module that holds them, or on='real'"
         ) from error
+
+
+def _host_bytes(workload: Workload) -> int:
+    """The most that Python's allocator, which numpy's arrays use too, holds beyond what it held before."""
+    workload.call()
+    workload.reset()
+    traced = tracemalloc.is_tracing()
+    with collector_paused():
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            workload.call()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            if not traced:
+                tracemalloc.stop()
+    workload.reset()
+    return peak - before
 
 
 def _pick(of: Quantity, counted: exact.Exact) -> int:
@@ -222,14 +259,15 @@ def _nothing() -> None:
 
 def _workload(
     fn: Function,
-    inputs: Sequence[object],
+    given: object,
     *,
     gradients: bool,
     backward: bool,
     reset: Callable[[], None] = _nothing,
 ) -> Workload:
-    given = list(tensors(list(inputs)))
-    leaves = [tensor for tensor in given if gradients and tensor.is_floating_point()]
+    inputs = given if isinstance(given, list | tuple) else (given,)
+    found = list(tensors(inputs))
+    leaves = [tensor for tensor in found if gradients and tensor.is_floating_point()]
     for leaf in leaves:
         leaf.requires_grad_()
 
@@ -247,7 +285,7 @@ def _workload(
             leaf.grad = None
         reset()
 
-    device = given[0].device if given else torch.device("cpu")
+    device = found[0].device if found else torch.device("cpu")
     return Workload(call, device, minimum_bytes=0, reset=drop_gradients)
 
 

@@ -1,8 +1,12 @@
 """The assertion on functions of known growth: it passes what is within the bound and fails what is not."""
 
 import math
+import subprocess
+import sys
 import time as clock
+import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -162,8 +166,8 @@ def test_a_failing_assertion_of_the_function_stays_what_it_is():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"at_most": "n^2"}, "at_most is 'n^2'; expected such as '1', 'N', 'N log N'"),
-        ({"at_most": "O(N)"}, "at_most is 'O(N)'"),
+        ({"at_most": "m^2"}, "at_most is 'm^2'; expected such as '1', 'N', 'N log N'"),
+        ({"at_most": "O(N"}, "at_most is 'O(N'"),
         ({"lengths": (8, 16, 16, 32)}, "lengths [8, 16, 32]; expected at least 4"),
         ({"of": "flops"}, "no matrix product"),
         ({"of": "peak_memry"}, "Did you mean 'peak_memory'?"),
@@ -173,6 +177,30 @@ def test_a_question_that_cannot_be_asked_is_refused(arguments, said):
     with pytest.raises(ValueError, match=r"expected|ask of") as caught:
         assert_complexity(copy_of, zeros, **{"at_most": "N", "of": "peak_memory"} | arguments)
     assert said in str(caught.value)
+
+
+def numpy_square(n):
+    return np.ones((n, n)).sum()
+
+
+def test_what_torch_does_not_see_is_no_pass():
+    for on in ("fake", "real"):
+        with pytest.raises(ValueError, match="asked torch for no operation"):
+            assert_complexity(numpy_square, lambda n: [n], at_most="N", of="peak_memory", on=on)
+
+
+@pytest.mark.parametrize("square", [numpy_square, lambda n: [0] * (n * n)])
+def test_memory_of_numpy_and_python_is_traced(square):
+    assert_complexity(square, lambda n: n, at_most="O(n^2)", of="host_memory")
+    with pytest.raises(AssertionError, match=r"host_memory (follows|grows as) .*N\^(2|1.99)"):
+        assert_complexity(square, lambda n: n, at_most="N", of="host_memory")
+    assert_complexity(np.copy, np.ones, at_most="N", of="host_memory")
+    assert not tracemalloc.is_tracing()
+
+
+@pytest.mark.parametrize("at_most", ["O(N)", "n", "n log n", "O(n log n)", " N^1.5 "])
+def test_a_bound_may_be_written_as_people_do_and_a_tensor_be_the_only_input(at_most):
+    assert_complexity(copy_of, torch.ones, at_most=at_most, of="peak_memory")
 
 
 @pytest.fixture
@@ -226,3 +254,30 @@ def test_real_times_of_a_function_that_sleeps():
 
     with pytest.raises(AssertionError, match="time grows as"):
         assert_complexity(sleeps, lambda n: [n], at_most="1", of="time", lengths=(250, 500, 1000, 2000))
+
+
+FIXTURE = """
+import random
+import torch
+from linrec_bench.measures.instruments import timing
+
+def test_linear(complexity):
+    complexity(torch.clone, torch.ones, at_most="O(n)", of="peak_memory")
+
+def test_undecided(complexity, monkeypatch):
+    draw = random.Random(0)
+    def noisy(workload, **_):
+        taken = tuple(1e-6 * workload.call() * draw.uniform(0.2, 5) for _ in range(5))
+        return timing.Samples(taken, (), 0.0, 1, 1, "planted")
+    monkeypatch.setattr(timing, "sample", noisy)
+    complexity(lambda n: n, lambda n: n, at_most="N", of="time")
+"""
+
+
+def test_the_fixture_works_where_warnings_are_errors(tmp_path):
+    (tmp_path / "test_fixture.py").write_text(FIXTURE)
+    plugins = ("-p", "linrec_bench.pytest_plugin", "-p", "no:cacheprovider")
+    command = (sys.executable, "-m", "pytest", "-W", "error", "-q", "-rs", *plugins)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
+    assert "undecided: grows as" in done.stdout

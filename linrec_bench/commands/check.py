@@ -11,9 +11,11 @@ from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.analysis.verdict import PaperRuling, Verdict
 from linrec_bench.commands.run import Plan
 from linrec_bench.gate import baseline_verdicts, check, claims
+from linrec_bench.gate.baseline import Baseline
 from linrec_bench.gate.claims import Evidence
 from linrec_bench.gate.exact_counts import count
 from linrec_bench.gate.remeasure import Measure
+from linrec_bench.presentation.baseline_changes import changes
 from linrec_bench.results.store import Run
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ def of_code(
     Papers are ruled on from the counts and from the newest stored run of the suite under `results`.
     """
     suite, jobs = planned.suite, planned.jobs
+    # First: a mistake in the file is told before anything is counted.
+    accepted = _accepted(baseline, say) if baseline else None
     counted = count(jobs, plugins=planned.plugins)
     if baseline and baseline.update:
         timer = measure if baseline.timed else None
@@ -77,9 +81,14 @@ def of_code(
             budget_s=budget_s,
         )
         say(f"{baseline.path}: rewritten with the current counts")
+        if accepted:
+            changed = baseline_verdicts.against(accepted, jobs, counted, whole=True)
+            for name, lines in changes(changed).items():
+                say("\n  ".join([name, *lines]))
+        accepted = baseline_verdicts.accepted_in(baseline.path)
     verdicts = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
-    if baseline:
-        verdicts += _against(baseline, planned, counted, measure=measure, budget_s=budget_s)
+    if baseline and accepted:
+        verdicts += _against(baseline, accepted, planned, counted, measure=measure, budget_s=budget_s)
     evidence = [Evidence(of_samples(counted), exact=True)]
     if suite.claims:
         newest, notes = claims.of_newest(results, suite.name)
@@ -89,16 +98,34 @@ def of_code(
     return Checked(verdicts, _ledger(planned, evidence))
 
 
+def _accepted(use: BaselineUse, say: Callable[[str], None]) -> Baseline | None:
+    """What the file holds for this torch; None where it is about to be made, or made anew."""
+    try:
+        return baseline_verdicts.accepted_in(use.path)
+    except ValueError as reason:
+        if not use.update:
+            raise
+        if use.path.exists():
+            say(f"no differences to show: {reason}")
+        return None
+
+
 def _against(
-    baseline: BaselineUse, planned: Plan, counted: pd.DataFrame, *, measure: Measure, budget_s: float
+    use: BaselineUse,
+    accepted: Baseline,
+    planned: Plan,
+    counted: pd.DataFrame,
+    *,
+    measure: Measure,
+    budget_s: float,
 ) -> list[Verdict]:
-    verdicts = baseline_verdicts.against(baseline.path, planned.jobs, counted, whole=baseline.whole)
-    if baseline.timed:
+    verdicts = baseline_verdicts.against(accepted, planned.jobs, counted, whole=use.whole)
+    if use.timed:
         verdicts += baseline_verdicts.times_against(
-            baseline.path,
+            accepted,
             planned.suite,
             planned.jobs,
-            margin=baseline.margin,
+            margin=use.margin,
             measure=measure,
             budget_s=budget_s,
         )

@@ -60,16 +60,38 @@ def release(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-class _Stored(BaseModel):
-    """The file, but for its schema version."""
+class _Counted(BaseModel):
+    """What was accepted with one release of torch."""
 
     torch: str
     counts: dict[str, dict[str, int]]
     ratios: dict[str, Interval] = {}
 
 
+class _Stored(_Counted):
+    """The file, but for its schema version; `also` holds what was accepted with other releases."""
+
+    also: list[_Counted] = []
+
+    def of_release(self, version: str) -> _Counted | None:
+        return next((each for each in (self, *self.also) if release(each.torch) == release(version)), None)
+
+
 def read(path: Path, *, torch_version: str) -> Baseline:
-    """The baseline in `path`; `ValueError`, with what to do, for a damaged one, another schema or release."""
+    """The baseline in `path` for a release of torch; `ValueError`, with what to do, where there is none, and
+    for a damaged file or another schema."""
+    stored = _stored(path)
+    found = stored.of_release(torch_version)
+    if found is None:
+        known = ", ".join(each.torch for each in (stored, *stored.also))
+        raise ValueError(
+            f"{path}: counted with torch {known}, this is torch {torch_version}, whose kernels "
+            "may count otherwise; check with that version, or accept this one too with --update-baseline"
+        )
+    return Baseline(found.torch, found.counts, found.ratios)
+
+
+def _stored(path: Path) -> _Stored:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -85,25 +107,37 @@ def read(path: Path, *, torch_version: str) -> Baseline:
             "make it anew with --update-baseline"
         )
     try:
-        stored = _Stored.model_validate(content)
+        return _Stored.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ValueError(
             f"{path}: {place}: {first['msg']}; restore it or make it anew with --update-baseline"
         ) from error
-    if release(stored.torch) != release(torch_version):
-        raise ValueError(
-            f"{path}: counted with torch {stored.torch}, this is torch {torch_version}, whose kernels "
-            "may count otherwise; check with that version, or accept this one with --update-baseline"
-        )
-    return Baseline(stored.torch, stored.counts, stored.ratios)
 
 
 def write(path: Path, baseline: Baseline) -> None:
-    """Replace the file whole; cases in alphabetical order, a count on a line of its own."""
-    content = {"schema_version": SCHEMA_VERSION, "torch": baseline.torch, "counts": baseline.counts}
-    if baseline.ratios:
-        content["ratios"] = {name: asdict(ratio) for name, ratio in baseline.ratios.items()}
+    """Replace the file whole, but for other releases of torch that it holds; cases in alphabetical order, a
+    count on a line of its own."""
+    content = {"schema_version": SCHEMA_VERSION, **_content(baseline)}
+    others = _others(path, baseline.torch)
+    if others:
+        content["also"] = [_content(Baseline(each.torch, each.counts, each.ratios)) for each in others]
     with replaced(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _content(baseline: Baseline) -> dict[str, object]:
+    content: dict[str, object] = {"torch": baseline.torch, "counts": baseline.counts}
+    if baseline.ratios:
+        content["ratios"] = {name: asdict(ratio) for name, ratio in baseline.ratios.items()}
+    return content
+
+
+def _others(path: Path, version: str) -> list[_Counted]:
+    """What a file that can be read holds of other releases; a damaged one is made anew."""
+    try:
+        stored = _stored(path)
+    except ValueError:
+        return []
+    return [each for each in (stored, *stored.also) if release(each.torch) != release(version)]

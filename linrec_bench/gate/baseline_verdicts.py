@@ -29,20 +29,24 @@ if TYPE_CHECKING:
 Answered = TypeVar("Answered")
 
 
-def against(path: Path, jobs: Sequence[Job], counted: pd.DataFrame, *, whole: bool) -> list[Verdict]:
-    """Current exact counts against the baseline in `path`.
+def accepted_in(path: Path) -> Baseline:
+    """The baseline in `path` for this torch; `ValueError` as `baseline.read` says."""
+    import torch
+
+    return baseline.read(path, torch_version=torch.__version__)
+
+
+def against(accepted: Baseline, jobs: Sequence[Job], counted: pd.DataFrame, *, whole: bool) -> list[Verdict]:
+    """Current exact counts against a baseline.
 
     `whole` says that `jobs` are the whole suite: only then can a case of the baseline be missing.
     """
-    import torch
-
-    accepted = baseline.read(path, torch_version=torch.__version__)
     failed = failures(jobs, counted)
     return compare(counts_of(jobs, counted), accepted, whole=whole, failed=failed)
 
 
 def times_against(
-    path: Path,
+    accepted: Baseline,
     suite: Suite,
     jobs: Sequence[Job],
     *,
@@ -50,17 +54,14 @@ def times_against(
     measure: Measure,
     budget_s: float,
 ) -> list[Verdict]:
-    """Current timed ratios against the baseline in `path`, for the jobs that measure time.
+    """Current timed ratios against a baseline, for the jobs that measure time.
 
     `margin` is asked only where there is such a job.
     """
-    import torch
-
     pairs = timed_pairs(suite, jobs)
     if not pairs:
         return []
     allowed = margin()
-    accepted = baseline.read(path, torch_version=torch.__version__)
 
     def judge(job: Job, other: Job, samples: pd.DataFrame) -> Verdict:
         ratio = _ratio(job, other, samples)

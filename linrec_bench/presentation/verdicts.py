@@ -151,12 +151,19 @@ def _slopes(lengths: object, slopes: object) -> str:
 
 
 def _change(accepted: object, count: object) -> str:
-    """`accepted 10, +10.00%`: of large counts a hundredth of a percent is much; what is less is a number."""
+    """`accepted 10, +10.00%`."""
     assert isinstance(accepted, int)
     assert isinstance(count, int)
+    return f"accepted {accepted:,}, {change_text(accepted, count)}"
+
+
+def change_text(accepted: int, count: int) -> str:
+    """`+10.00%`, from twice as much on `x32`: of large counts a hundredth of a percent is much; what is less
+    is a number."""
+    if accepted and count >= 2 * accepted:
+        return f"x{count / accepted:.4g}"
     share = f"{count / accepted - 1:+.2%}" if accepted else ""
-    change = f"{count - accepted:+,}" if share in ("", "+0.00%", "-0.00%") else share
-    return f"accepted {accepted:,}, {change}"
+    return f"{count - accepted:+,}" if share in ("", "+0.00%", "-0.00%") else share
 
 
 def _plain(value: object) -> object:

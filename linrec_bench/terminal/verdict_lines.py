@@ -14,6 +14,7 @@ from linrec_bench.analysis.verdict import PaperRuling, Verdict
 from linrec_bench.commands.verify import PROPERTIES, Card
 from linrec_bench.gate import claims
 from linrec_bench.presentation import ci_reports, words
+from linrec_bench.presentation.baseline_changes import changes, is_change
 from linrec_bench.presentation.verdicts import (
     claim_text,
     found_text,
@@ -31,8 +32,8 @@ from linrec_bench.whole_file import replaced
 def show_verdicts(
     verdicts: Sequence[Verdict], ledger: Sequence[PaperRuling] = (), *, as_json: bool, in_full: bool = False
 ) -> None:
-    """What is broken, then what is undecided, each in full; what holds as a count, unless `in_full`. Below,
-    what papers claim, line by line."""
+    """What is broken, then what is undecided, each in full; what holds as a count, unless `in_full`. Changes
+    against a baseline are told together for all lengths. Below, what papers claim, line by line."""
     if as_json:
         records = [verdict_record(verdict) for verdict in verdicts] + [
             _ruling_record(each) for each in ledger
@@ -41,12 +42,16 @@ def show_verdicts(
         return
     for answer in ("holds", "broken", "undecided") if in_full else ("broken", "undecided"):
         for verdict in verdicts:
-            if verdict.answer == answer:
+            if verdict.answer == answer and not is_change(verdict):
                 out.print(
                     f"{answer}: {claim_text(verdict.claim)}", style=words.VERDICT_COLOUR.get(answer, "")
                 )
                 indented(place_text(verdict.where))
                 indented(f"found {found_text(verdict)}")
+    for name, lines in changes(verdicts).items():
+        out.print(f"broken: {name}: counts as in the baseline", style=words.VERDICT_COLOUR.get("broken", ""))
+        for line in lines:
+            indented(line)
     counts: Counter[str] = Counter(verdict.answer for verdict in verdicts)
     names = ("holds", "broken", "undecided")
     out.print(", ".join(f"{counts[name]} {name}" for name in names) if verdicts else "nothing to check")

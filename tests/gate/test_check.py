@@ -17,6 +17,7 @@ from linrec_bench.gate import baseline, baseline_verdicts, check
 from linrec_bench.gate.exact_counts import count
 from linrec_bench.gate.questions import contracts, questions, verdicts
 from linrec_bench.gate.remeasure import Timed, looks, settle
+from linrec_bench.presentation.baseline_changes import changes
 from linrec_bench.presentation.verdicts import claim_text, found_text
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.load import parse
@@ -215,6 +216,40 @@ def test_a_change_too_small_for_a_percentage_is_told_in_full():
     ]
 
 
+def named(length, **counts):
+    return {f"linrec core forward causal N={length} B=1 D=8 H=2 float32": counts}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (lambda n: 8706 * n, lambda n: 8770 * n, "8,706 N -> 8,770 N, +0.74%, exponent unchanged"),
+        (lambda n: 10 * n, lambda n: 10 * n + n * n, "10 N -> 1 N^2 + 10 N, x26.6, exponent 1 -> 1.95"),
+        (lambda n: 4, lambda n: 4 if n < 256 else 5, "4 -> 5 at N = 256, +25.00%, exponent 0 -> 0.322"),
+        (lambda n: 0, lambda n: 7, "0 -> 7, +7"),
+    ],
+)
+def test_changes_are_told_together_for_all_lengths(before, now, said):
+    lengths = (32, 64, 128, 256)
+    accepted, current = ({}, {})
+    for n in lengths:
+        accepted |= named(n, flops=before(n), saved_bytes=3)
+        current |= named(n, flops=now(n), saved_bytes=3)
+    found = baseline_verdicts.compare(current, baseline.Baseline("2.13.0", accepted), whole=True)
+    assert changes(found) == {"linrec core forward causal B=1 D=8 H=2 float32": [f"flops: {said}"]}
+
+
+def test_a_file_holds_several_releases_of_torch(tmp_path):
+    path = tmp_path / "b.json"
+    older, newer = baseline.Baseline("2.12.1", COUNTS), baseline.Baseline("2.13.0", {"a": {"flops": 11}})
+    for each in (baseline.Baseline("2.12.0", {}), newer, older):
+        baseline.write(path, each)
+    assert baseline.read(path, torch_version="2.12.3") == older
+    assert baseline.read(path, torch_version="2.13.0+cpu") == newer
+    with pytest.raises(ValueError, match=r"counted with torch 2.12.1, 2.13.0, this is torch 2.14.0"):
+        baseline.read(path, torch_version="2.14.0")
+
+
 def test_a_selection_of_the_suite_does_not_miss_the_other_cases():
     assert baseline_verdicts.compare({}, baseline.Baseline("2.13.0", COUNTS), whole=False) == []
 
@@ -303,6 +338,15 @@ def test_a_baseline_is_made_held_and_reported(folder, monkeypatch, capfd):
     assert "<failure" not in (folder / "j.xml").read_text()
     (folder / "b.json").write_text(text.replace('"flops": ', '"flops": 1', 1))
     assert call(monkeypatch, *run, "--junit", "j.xml") == 1
+    printed = capfd.readouterr().out
+    assert printed.startswith(
+        "broken: sdpa core forward bidirectional B=1 D=16 H=2 float32: counts as in the"
+    )
+    assert call(monkeypatch, *run, "--update-baseline") == 0
+    # The same difference, as it is accepted.
+    line = next(line.strip() for line in printed.splitlines() if "flops: " in line)
+    assert line in capfd.readouterr().err
+    assert (folder / "b.json").read_text() == text
     assert "<failure" in (folder / "j.xml").read_text()
 
 

@@ -110,6 +110,8 @@ def open_store(
         allocator=STEADY_ALLOCATOR,
         plugins=planned.plugins,
     )
+    if others := planned.located.state.get("other_processes"):
+        on_note(f"{planned.device}: other processes on it: {others}; times and free memory depend on them")
     keys = {trial.key for trial in planned.trials}
     # All of the suite, whichever are selected now: a later call may add others to the same run.
     cases = [job.case for job in expand(planned.suite, device=planned.device)]

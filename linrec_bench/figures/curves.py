@@ -54,7 +54,8 @@ class Curve:
 
     `form` gives the words of a tick, `value` those of a number, `ends` those of its interval (of the number
     and both ends). `interval`: whether the column has `_low` and `_high`; `ratio`: the column of its ratio to
-    the reference. `x` is the horizontal axis: `seq_len` on a log
+    the reference; `warned`: the column that is 1 where a value is not what the axis says, with words for it.
+    `x` is the horizontal axis: `seq_len` on a log
     axis, or `rank`, evenly spaced, with the words of column `group`. `higher`: more is better.
     """
 
@@ -67,6 +68,7 @@ class Curve:
     base: int
     interval: bool = False
     ratio: str = ""
+    warned: tuple[str, str] | None = None
     limits: tuple[float, float] | None = None
     x: str = "seq_len"
     x_axis: str = "sequence length N"
@@ -215,6 +217,8 @@ def _small_print(
         words.append("Dotted: fit a + b N^p.")
     if (rows["status"] != "ok").any():
         words.append("Hollow marks on top: not measured, and why.")
+    if curve.warned and _warned(rows, curve).any():
+        words.append(f"Hollow on a line: {curve.warned[1]}.")
     if crossings is not None:
         against = " or ".join(map(str, crossings["incumbent"].unique()))
         bar = "interval, 95 % over all of the run" if curve.interval else "measured lengths on either side"
@@ -329,11 +333,31 @@ def _draw_line(
         gid=gid,
         label=name,
     )
+    warned = ordered[_warned(ordered, curve)]
+    if look.marker and len(warned):
+        ax.plot(
+            warned[curve.x],
+            warned["_value"],
+            color=look.colour,
+            marker=look.marker,
+            markerfacecolor=style.ground,
+            linestyle="none",
+            zorder=2.6,
+            gid=f"warned {name}",
+            label=name,
+        )
     if "_low" in ordered and span is not None:
         marks.draw_band(ax, ordered, curve.x, look, span=span, style=style)
     if look.marker:
         for row in ordered[ordered["_value"].notna()].to_dict("records"):
             add_tooltip(ax, row[curve.x], row["_value"], _tooltip(row, curve), series=name)
+
+
+def _warned(rows: pd.DataFrame, curve: Curve) -> pd.Series[bool]:
+    """Which of the rows are not what the axis says."""
+    if curve.warned is None or curve.warned[0] not in rows:
+        return pd.Series(False, index=rows.index)
+    return rows[curve.warned[0]].ge(0.5) & rows["_value"].notna()
 
 
 def _tooltip(row: Mapping[Hashable, Any], curve: Curve) -> str:
@@ -345,6 +369,8 @@ def _tooltip(row: Mapping[Hashable, Any], curve: Curve) -> str:
     words = f"{row['system']}{at}: {curve.value(value)}"
     if "_low" in row:
         words = f"{words} {curve.ends(value, float(row['_low']), float(row['_high']))}".rstrip()
+    if curve.warned and row.get(curve.warned[0], 0) >= 0.5:
+        words = f"{words}, {curve.warned[1]}"
     ratio = row.get(curve.ratio, math.nan)
     if pd.isna(ratio) or row["reference"] in ("", row["system"]):
         return words

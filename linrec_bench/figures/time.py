@@ -24,6 +24,7 @@ TIME = curves.Curve(
     base=10,
     interval=True,
     ratio="time_ratio",
+    warned=("launch_bound", "launch-bound, the device waits for the host to start kernels"),
 )
 
 

@@ -70,6 +70,18 @@ def test_an_interval_beyond_the_axis_is_cut_off_with_an_arrowhead(cost_summary, 
     assert "Arrowhead" in next(text.get_text() for text in figure.texts if text.get_gid() == "small print")
 
 
+def test_a_time_of_launches_is_hollow_and_said(cost_summary, cost_samples, artists):
+    one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'").copy()
+    assert not artists(FIGURES["time"].draw(one, cost_samples), "warned")
+    one["launch_bound"] = float("nan")
+    one.loc[one["attention"] == "linrec", "launch_bound"] = (one["seq_len"] <= 512).astype(float)
+    figure = FIGURES["time"].draw(one, cost_samples)
+    (marks,) = artists(figure, "warned linrec")
+    assert set(marks.get_xdata()) == set(one.loc[one["seq_len"] <= 512, "seq_len"])
+    assert marks.get_markerfacecolor() != marks.get_color()
+    assert "launch-bound" in next(t.get_text() for t in figure.texts if t.get_gid() == "small print")
+
+
 def test_crossings_stand_at_the_planted_lengths(cost_summary, cost_samples, artists, assert_readable):
     one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
     figure = FIGURES["time"].draw(one, cost_samples)

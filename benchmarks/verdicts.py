@@ -67,6 +67,10 @@ class Rate:
 
 
 Noise = Callable[[int], float]
+Draw = Callable[[np.random.Generator, int], bool]
+
+Planted = tuple[str, str | Callable[[int], str], tuple[int, ...], Draw]
+"""What is counted, what is wanted of its rate (for each number of rounds or seeds), these numbers, a draw."""
 
 
 def alike(_: int) -> float:
@@ -90,12 +94,15 @@ def times_of(
         calls = processes[:, None] + rng.normal(0, WITHIN, (rounds, CALLS))
         found[name, n] = dict(enumerate(mechanisms[name](n) * np.exp(calls)))
     ratios = [
-        ratio_interval(rounds_of, found[reference, n], resamples=RESAMPLES, seed=int(rng.integers(2**31)))
+        None
+        if name == reference
+        else ratio_interval(
+            rounds_of, found[reference, n], resamples=RESAMPLES, seed=int(rng.integers(2**31))
+        )
         for (name, n), rounds_of in found.items()
     ]
-    own = (summary["attention"] == reference).to_numpy()
     columns = {
-        f"time_ratio{end}": np.where(own, 1.0, [getattr(ratio, of) for ratio in ratios])
+        f"time_ratio{end}": [1.0 if ratio is None else getattr(ratio, of) for ratio in ratios]
         for end, of in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
     return summary.assign(**columns)
@@ -170,9 +177,40 @@ def equal_quality(rng: np.random.Generator, seeds: int, *, of_seed: float = 0.02
     return any(p < QUALITY for p in holm(p_values))
 
 
-def worse_quality(rng: np.random.Generator, seeds: int) -> bool:
-    """Whether a loss of 0.03 is stated where seeds differ by 0.005."""
-    return _difference(rng, seeds, of_seed=0.005, mean=-0.03) < QUALITY
+LOSS = 0.03
+
+
+def worse_quality(rng: np.random.Generator, seeds: int, *, of_seed: float) -> bool:
+    """Whether a loss of `LOSS` is stated where seeds differ by `of_seed`."""
+    return _difference(rng, seeds, of_seed=of_seed, mean=-LOSS) < QUALITY
+
+
+def most_power(seeds: int, *, of_seed: float) -> float:
+    """The power of Student's t test against `LOSS`, were there no noise of users.
+
+    It is the most powerful unbiased test of a mean whose variance is unknown (Lehmann and Romano 2005,
+    "Testing Statistical Hypotheses", section 5.2), so that no such test on as many seeds states the loss more
+    often. Averaged over 10,000 quantiles of the variance that the seeds show.
+    """
+    if seeds < 2:
+        return 0.0
+    shown = np.sqrt(stats.chi2.ppf((np.arange(10_000) + 0.5) / 10_000, seeds - 1) / (seeds - 1))
+    critical = stats.t.isf(QUALITY / 2, seeds - 1) * shown
+    centre = LOSS / (of_seed * np.sqrt(2 / seeds))
+    return float(np.mean(stats.norm.cdf(centre - critical) + stats.norm.cdf(-centre - critical)))
+
+
+def loss(of_seed: float, numbers: tuple[int, ...]) -> Planted:
+    """The line of a planted loss of quality, with what can be wanted of each number of seeds."""
+
+    def wanted(seeds: int) -> str:
+        most = most_power(seeds, of_seed=of_seed)
+        return f">= 0.9; at most {most:.2f} is possible" if most < 0.9 else ">= 0.9"
+
+    def draw(rng: np.random.Generator, seeds: int) -> bool:
+        return worse_quality(rng, seeds, of_seed=of_seed)
+
+    return "the loss stated", wanted, numbers, draw
 
 
 def _difference(rng: np.random.Generator, seeds: int, *, of_seed: float, mean: float) -> float:
@@ -191,7 +229,7 @@ def growth(rng: np.random.Generator, rounds: int, function: Seconds, reasons: Se
     return fit_scaling(times, resamples=50).reason in reasons
 
 
-POOLS = 5
+POOLS = 4
 """Calibrations with which checks are made in turn."""
 
 _Gated = Answer | Literal["refused"]
@@ -236,19 +274,16 @@ def ends_differ(n: int) -> float:
     return 0.12 if n in (LENGTHS[0], LENGTHS[-1]) else BETWEEN
 
 
-Draw = Callable[[np.random.Generator, int], bool]
-
-
 def gated(answer: _Gated, *, slower: float = 1.0) -> Draw:
     return lambda rng, rounds: gate(rng, rounds, slower=slower) == answer
 
 
-LINES: dict[str, tuple[str, str, tuple[int, ...], Draw]] = {
-    "identical": ("any difference stated", "<= 0.05", (1, 2, 3, 5, 10), identical),
+LINES: dict[str, Planted] = {
+    "identical": ("any difference stated", "<= 0.05", (1, 3, 5), identical),
     "identical, noisy ends": (
         "any difference stated",
         "<= 0.05 from 5 rounds on",
-        (3, 5, 10),
+        (3, 5),
         lambda rng, rounds: identical(rng, rounds, between=ends_differ),
     ),
     "identical, a tenth of the processes slow": (
@@ -267,7 +302,10 @@ LINES: dict[str, tuple[str, str, tuple[int, ...], Draw]] = {
         (3,),
         lambda rng, seeds: equal_quality(rng, seeds, of_seed=0.01),
     ),
-    "0.03 less quality": ("the loss stated", ">= 0.9 from 3 seeds on", (1, 2, 3, 5), worse_quality),
+    "0.03 less quality, seeds differ by 0.005": loss(0.005, (1, 2, 3, 5)),
+    "0.03 less quality, seeds differ by 0.01": loss(0.01, (3, 5, 6)),
+    "0.03 less quality, seeds differ by 0.02": loss(0.02, (3, 5, 14)),
+    "0.03 less quality, seeds differ by 0.03": loss(0.03, (3, 5, 28)),
     "N with a cache step": (
         "no single power",
         ">= 0.9",
@@ -299,7 +337,7 @@ LINES: dict[str, tuple[str, str, tuple[int, ...], Draw]] = {
     "timed gate, 1.3 x slower": ("broken", ">= 0.9", (5,), gated("broken", slower=1.3)),
     "timed gate, baseline": ("refused", "<= 0.1", (5,), gated("refused")),
 }
-"""What is planted: what is counted, what is wanted of its rate, numbers of rounds (or seeds), and a draw."""
+"""By what is planted."""
 
 
 def rates(repetitions: int, *, only: str = "", seed: int = 0) -> list[Rate]:
@@ -313,7 +351,7 @@ def rates(repetitions: int, *, only: str = "", seed: int = 0) -> list[Rate]:
                     what=what,
                     planted=planted,
                     rounds=rounds,
-                    wanted=wanted,
+                    wanted=wanted(rounds) if callable(wanted) else wanted,
                     stated=stated,
                     repetitions=repetitions,
                 )

@@ -70,12 +70,24 @@ MEAN = "attention: softmax, measure: ndcg@10, value"
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        (f'{LOSS}: ">= -0.05"', check.HOLDS, "found -0.0200 [-0.0225, -0.0175] (3 seeds, paired)"),
-        (f'{LOSS}: ">= -0.01"', check.BROKEN, "found -0.0200 [-0.0225, -0.0175] (3 seeds, paired)"),
-        (f'{LOSS}: ">= -0.021"', check.UNDECIDED, "found -0.0200 [-0.0225, -0.0175] (3 seeds, paired)"),
-        (f'{MEAN}: ">= 0.16"', check.HOLDS, "found 0.171 [0.169, 0.173] (3 seeds)"),
-        (f'{MEAN}: ">= 0.18"', check.BROKEN, "found 0.171 [0.169, 0.173] (3 seeds)"),
-        (f'{MEAN}: "0.17 .. 0.18"', check.UNDECIDED, "found 0.171 [0.169, 0.173] (3 seeds)"),
+        (
+            f'{LOSS}: ">= -0.05"',
+            check.HOLDS,
+            "found difference of NDCG@10 -0.0200 [-0.0225, -0.0175] (3 seeds, paired)",
+        ),
+        (
+            f'{LOSS}: ">= -0.01"',
+            check.BROKEN,
+            "found difference of NDCG@10 -0.0200 [-0.0225, -0.0175] (3 seeds, paired)",
+        ),
+        (
+            f'{LOSS}: ">= -0.021"',
+            check.UNDECIDED,
+            "found difference of NDCG@10 -0.0200 [-0.0225, -0.0175] (3 seeds, paired)",
+        ),
+        (f'{MEAN}: ">= 0.16"', check.HOLDS, "found NDCG@10 0.171 [0.169, 0.173] (3 seeds)"),
+        (f'{MEAN}: ">= 0.18"', check.BROKEN, "found NDCG@10 0.171 [0.169, 0.173] (3 seeds)"),
+        (f'{MEAN}: "0.17 .. 0.18"', check.UNDECIDED, "found NDCG@10 0.171 [0.169, 0.173] (3 seeds)"),
     ],
 )
 def test_the_interval_over_seeds_decides(judged, line, code, said):
@@ -88,13 +100,13 @@ def test_the_interval_over_seeds_decides(judged, line, code, said):
 def test_the_memory_of_a_training_is_that_of_its_process(judged):
     code, text = judged('attention: linrec, measure: peak_memory, to: softmax, ratio: "<= 0.7"')
     assert code == check.HOLDS
-    assert "found 0.667 (3 seeds, paired)" in text
+    assert "found ratio of peak memory 0.667 (3 seeds, paired)" in text
 
 
 def test_a_single_seed_decides_no_difference(judged):
     code, text = judged(f'{LOSS}: ">= -0.05"', seeds=1)
     assert code == check.UNDECIDED
-    assert "found -0.0190 (ndcg@10: two seeds or more are needed)" in text
+    assert "found difference of NDCG@10 -0.0190 (ndcg@10: two seeds or more are needed)" in text
 
 
 def test_a_run_without_the_measure_is_no_pass(judged):

@@ -13,9 +13,11 @@ import pandas as pd
 
 from linrec_bench.analysis.crossover import crossover
 from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
+from linrec_bench.analysis.measurements import Paired
 from linrec_bench.analysis.polynomial import polynomial
 from linrec_bench.analysis.scaling import FEWEST_LENGTHS, Scaling, exact_exponent, fit_scaling
 from linrec_bench.analysis.seeds import mean_and_half_width
+from linrec_bench.analysis.systems import OWN
 from linrec_bench.analysis.verdict import NO_BASIS, Basis, Found, no_number
 from linrec_bench.declarations import trainings
 
@@ -121,7 +123,7 @@ def ratio(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) 
     logs = [math.log(a / b) for a, b in _seed_pairs(mine, theirs)]
     mean, half = mean_and_half_width(np.array(logs))
     if len(logs) < 2:
-        return Found(math.exp(mean), math.nan, math.nan, Basis("few_seeds", {"measure": measure}))
+        return Found(math.exp(mean), math.nan, math.nan, _few_seeds(measure))
     at, low, high = (math.exp(end) for end in (mean, mean - half, mean + half))
     return Found(at, low, high, Basis("paired_seeds", {"seeds": len(logs)}))
 
@@ -133,13 +135,48 @@ def _over_rounds(found: Interval, basis: Basis) -> Found:
     return Found(found.value, found.low, found.high, basis)
 
 
-def difference(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
-    """Own less other, paired over seeds: the same seed draws the same order and initial weights for both."""
+def difference(
+    own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values, paired: Paired | None
+) -> Found:
+    """Own less other, paired over seeds: the same seed draws the same order and initial weights for both.
+
+    Paired by user as well where the run stores that: the number and the interval of its finding.
+    """
+    stored = None if paired is None else _stored_difference(own, other, measure, paired)
+    if stored is not None:
+        return stored
     pairs = _seed_pairs(_by_seed(own, values), _by_seed(other, values))
     mean, half = mean_and_half_width(np.array([a - b for a, b in pairs]))
     if len(pairs) < 2:
-        return Found(mean, math.nan, math.nan, Basis("few_seeds", {"measure": measure}))
+        return Found(mean, math.nan, math.nan, _few_seeds(measure))
     return Found(mean, mean - half, mean + half, Basis("paired_seeds", {"seeds": len(pairs)}))
+
+
+def _stored_difference(own: pd.DataFrame, other: pd.DataFrame, measure: str, paired: Paired) -> Found | None:
+    """The row of the table for these two sides and all of their seeds, in either order; None without one."""
+    table = paired.differences
+    seeds = len(set(own["seed"]) & set(other["seed"]))
+    table = table[(table["metric"] == measure) & (table["seeds"] == seeds) & table["difference"].notna()]
+    for (side, against), sign in (((own, other), 1), ((other, own), -1)):
+        case, compared_with = side.iloc[0], against.iloc[0]
+        names = [paired.systems[str(each["case_id"])] for each in (case, compared_with)]
+        same = (table["system"] == names[0]) & (table["against"] == names[1])
+        same &= table["against_causal"] == compared_with["causal"]
+        for column in ("model", "dataset", "seq_len", *OWN):
+            # What is a system's own is empty there.
+            same &= table[column].isna() | (table[column] == "") | (table[column] == case[column])
+        if same.sum() == 1:
+            row = table[same].iloc[0]
+            if seeds < 2:
+                return Found(sign * row["difference"], math.nan, math.nan, _few_seeds(measure))
+            low, high = sorted((sign * row["low"], sign * row["high"]))
+            facts = {"seeds": seeds, "users": int(row["users"])}
+            return Found(sign * row["difference"], low, high, Basis("paired_users", facts))
+    return None
+
+
+def _few_seeds(measure: str) -> Basis:
+    return Basis("few_seeds", {"measure": measure})
 
 
 def crossovers(summary: pd.DataFrame, measure: str, *, own: str, other: str) -> list[tuple[pd.Series, Found]]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from linrec_bench.analysis import claim_quantities
 from linrec_bench.analysis.claim_quantities import EXACT_MEASURES, Values, ending, key
-from linrec_bench.analysis.measurements import Measurements
+from linrec_bench.analysis.measurements import Measurements, Paired
 from linrec_bench.analysis.naming import is_meant
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.verdict import SPEC, Answer, Basis, Claim, Found, Verdict, answer, no_number
@@ -73,7 +73,7 @@ def judge(claim: Claim, measurements: Measurements) -> list[Verdict]:
             for _, group in _groups(own, _SEEDLESS)
         ]
     return [
-        verdict(claim, place(group), _compared(claim, group, beside, measure, values))
+        verdict(claim, place(group), _compared(claim, group, beside, measure, values, measurements.paired))
         for group, beside in _beside(claim, cases, own)
     ]
 
@@ -117,15 +117,23 @@ def _beside(
         yield group, other[np.logical_and.reduce(same)]
 
 
-def _compared(claim: Claim, own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
+def _compared(
+    claim: Claim,
+    own: pd.DataFrame,
+    other: pd.DataFrame,
+    measure: str,
+    values: Values,
+    paired: Paired | None,
+) -> Found:
     for side, name in ((own, claim.own_side), (other, claim.other_side)):
         if side["seed"].duplicated().any() or len(side[_SEEDLESS].drop_duplicates()) > 1:
             return no_number("several_cases", side=name)
         if not any(key(case) in values for _, case in side.iterrows()):
             facts = ending(side.iloc[0]) if len(side) else {}
             return no_number("missing", measure=measure, side=name, **facts)
-    compare = claim_quantities.ratio if claim.quantity == "ratio" else claim_quantities.difference
-    return compare(own, other, measure, values)
+    if claim.quantity == "ratio":
+        return claim_quantities.ratio(own, other, measure, values)
+    return claim_quantities.difference(own, other, measure, values, paired)
 
 
 def _crossovers(claim: Claim, summary: pd.DataFrame) -> Iterator[tuple[Place, Found]]:

@@ -30,10 +30,9 @@ class Finding:
                          `first_change`, `shortest`, `longest`, `rounds` and `detectable`
                          (`crossover.crossover`), `memory_ratio` or `state_ratio` at `ratio_at`
         stops            first N from which nothing ran any more. `status`
-        quality          test metric, mean over seeds. `seeds`, `budget_s` where training had so many seconds;
-                         with a reference also `train_time_ratio` and its mean and interval
-                         (`reference_value`, ...) or, paired by user and seed, the keys of a difference
-                         with `difference`, `difference_low` and `difference_high`
+        quality          test metric, mean over seeds. `seeds`; with a reference also `train_time_ratio` and
+                         its mean and interval (`reference_value`, ...) or, paired by user and seed, the keys
+                         of a difference with `difference`, `difference_low` and `difference_high`
         difference       test metric less that of `reference`, paired by user and seed. `p_holm`, `shown`
                          (whether that is below the level), `detectable` (the least difference that could
                          have been shown), `users`, `seeds`. Of one seed nothing is shown and there is no p
@@ -44,8 +43,9 @@ class Finding:
         memorisation     share of planted targets among the first `k`, at `distance` (in `where`). `k`,
                          `seeds`, `clean` (the same of a model of clean histories)
 
-    `where` holds the settings under which it was found, by the names of the columns of a summary. Every value
-    is a JSON scalar, so that a finding survives a round trip through JSON.
+    Findings on test metrics have `budget_s` where each training had so many seconds. `where` holds the
+    settings under which it was found, by the names of the columns of a summary. Every value is a JSON scalar,
+    so that a finding survives a round trip through JSON.
     """
 
     kind: Kind

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from linrec_bench.analysis.intervals import Array
 from linrec_bench.analysis.samples_table import CASE_COLUMNS, Key, by_round, measured, outcomes
 from linrec_bench.analysis.summary import EXACT, EXTRAS, MEDIANS, METRIC, summarise
-from linrec_bench.declarations import Quantity
+from linrec_bench.analysis.systems import named
+from linrec_bench.declarations import Quantity, trainings
 from linrec_bench.results.case_table import CASE_DATA
 
 VALUES = ("run_id", "case_id", "phase", "measure", "unit", "round", "value")
@@ -24,12 +25,21 @@ TEST = "test"
 
 
 @dataclass(frozen=True)
+class Paired:
+    """The table of `paired_quality.differences` of a run, and what each of its cases is called there."""
+
+    differences: pd.DataFrame
+    systems: pd.Series[str]
+
+
+@dataclass(frozen=True)
 class Measurements:
     """Numbers of cases, whichever table they come from.
 
     `cases` has a row a case: what it is and how it ended. `values` has a row a number (`VALUES`), `ended_ok`
     those of trials that ended ok. With `summary_alone` samples are not stored, and times have no values: an
-    interval needs samples. They are read in the summary itself.
+    interval needs samples. They are read in the summary itself. `paired` are the differences of quality that
+    a run stores, where it does.
     """
 
     cases: pd.DataFrame
@@ -37,6 +47,7 @@ class Measurements:
     ended_ok: pd.DataFrame
     source: pd.DataFrame
     summary_alone: bool = False
+    paired: Paired | None = None
 
     def of_cases(self, ids: Collection[str]) -> Measurements:
         """Those of the cases with these ids."""
@@ -50,6 +61,7 @@ class Measurements:
             ended_ok=chosen(self.ended_ok),
             source=chosen(self.source),
             summary_alone=self.summary_alone,
+            paired=self.paired,
         )
 
     def rounds(self, measures: Sequence[str], *, failed_too: bool) -> tuple[str, dict[Key, dict[int, Array]]]:
@@ -66,6 +78,12 @@ class Measurements:
     def summary(self, reference: str) -> pd.DataFrame:
         """The stored summary, or that of the samples with `reference` as what ratios refer to."""
         return self.source if self.summary_alone else summarise(self.source, reference=reference)
+
+
+def with_differences(found: Measurements, differences: pd.DataFrame) -> Measurements:
+    """Those of a whole run, with its table of quality."""
+    known = named(found.cases[found.cases["task"].isin(trainings())])
+    return replace(found, paired=Paired(differences, known.set_index("case_id")["system"]))
 
 
 def of_samples(samples: pd.DataFrame) -> Measurements:

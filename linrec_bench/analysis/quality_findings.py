@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -32,8 +33,17 @@ def quality_findings(ranked: pd.DataFrame, reference: str, differences: pd.DataF
     """Findings of task recommend (rows of a summary without planted data) and of its paired `differences`.
 
     Every variant with its difference from the reference; where systems are compared, or mechanisms within
-    several models, their ranks instead. Differences that no variant carries follow at the end.
+    several models, their ranks instead. Differences that no variant carries follow at the end. Those of test
+    metrics have the budget of the trainings, which a suite has in common: how far a training comes in so many
+    seconds depends on the machine.
     """
+    budget = _budget(ranked)
+    for finding in _of_run(ranked, reference, differences):
+        more = {} if finding.kind == "time_to_quality" else budget
+        yield replace(finding, evidence=dict(finding.evidence) | more)
+
+
+def _of_run(ranked: pd.DataFrame, reference: str, differences: pd.DataFrame) -> Iterator[Finding]:
     if compares_systems(ranked):
         # A table of an older version compares mechanisms within models.
         paired = differences[differences["model"] == ""]
@@ -141,14 +151,16 @@ def _mean(
         high=number(row[f"{METRIC}_high"]),
         unit=METRIC,
         where=_where(row, settings),
-        evidence=scalars(row, ["seeds"]) | _budget(row) | dict(evidence or {}),
+        evidence=scalars(row, ["seeds"]) | dict(evidence or {}),
     )
 
 
-def _budget(row: pd.Series) -> dict[str, Scalar]:
-    """The seconds that a training was given: how far it comes in them depends on the machine."""
-    seconds = json.loads(row.get("training") or "{}").get("budget_seconds")
-    return {} if seconds is None else {"budget_s": float(seconds)}
+def _budget(ranked: pd.DataFrame) -> dict[str, Scalar]:
+    """The seconds that each training was given, the most where several suites are read together."""
+    protocols = ranked["training"].dropna().unique() if "training" in ranked else ()
+    seconds = [json.loads(protocol or "{}").get("budget_seconds") for protocol in protocols]
+    known = [float(each) for each in seconds if each is not None]
+    return {"budget_s": max(known)} if known else {}
 
 
 def _settings(variants: pd.DataFrame, reference: str) -> Iterator[tuple[dict[str, pd.Series], str | None]]:

@@ -24,6 +24,7 @@ BasisKind = Literal[
     "fit",
     "seeds",
     "paired_seeds",
+    "paired_users",
     "rounds",
     "paired_rounds",
     "never_crosses",

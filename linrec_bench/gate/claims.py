@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linrec_bench.analysis.claim_verdicts import judge, named
-from linrec_bench.analysis.measurements import Measurements, of_samples, of_summary
+from linrec_bench.analysis.measurements import Measurements, of_samples, of_summary, with_differences
 from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, PaperRuling, Ruling, Verdict
 from linrec_bench.gate.questions import EXACT_WORDS, claim_of
 from linrec_bench.results import stored_runs
@@ -40,15 +40,24 @@ class Evidence:
     exact: bool = False
 
 
-def evidence_of(samples: pd.DataFrame | None, summary: pd.DataFrame) -> Evidence:
-    """What a run says: its samples or, where they are not stored, its summary."""
-    return Evidence(of_summary(summary) if samples is None else of_samples(samples))
+def evidence_of(
+    samples: pd.DataFrame | None, summary: pd.DataFrame | None, differences: pd.DataFrame | None = None
+) -> Evidence:
+    """What a run says: its samples or, where they are not stored, its summary; and its table of quality."""
+    if samples is not None:
+        found = of_samples(samples)
+    else:
+        assert summary is not None, "one of both is stored"
+        found = of_summary(summary)
+    return Evidence(found if differences is None else with_differences(found, differences))
 
 
 def of_run(run: Run) -> Evidence:
     """The evidence of a stored run; `StoreError` for one that cannot be read."""
     run.environment()
-    return Evidence(of_samples(run.samples()) if run.has_samples() else of_summary(run.summary()))
+    if run.has_samples():
+        return evidence_of(run.samples(), None, run.quality())
+    return evidence_of(None, run.summary(), run.quality())
 
 
 def of_newest(root: Path, suite: str) -> tuple[Evidence | None, list[str]]:

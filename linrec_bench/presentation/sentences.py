@@ -139,10 +139,16 @@ def _place(proof: str, finding: Finding, differ: Iterable[str]) -> str:
     where = finding.where
     named = [name for name in ("model", "causal") if name in differ and name in where]
     own = [setting(name, where.get("model_name") if name == "model" else where[name]) for name in named]
-    if "budget_s" in finding.evidence:
-        budget = numbers.duration(as_number(finding.evidence["budget_s"]))
-        own.insert(0, f"{budget} of training on this machine")
-    return f" ({', '.join([proof, *own, str(where['dataset']), setting('seq_len', where['seq_len'])])})"
+    at = [str(where["dataset"]), setting("seq_len", where["seq_len"])]
+    return f" ({', '.join([proof, *_budget(finding), *own, *at])})"
+
+
+def _budget(finding: Finding) -> list[str]:
+    """What a budget of seconds means for quality; nothing where training had none."""
+    if "budget_s" not in finding.evidence:
+        return []
+    seconds = numbers.duration(as_number(finding.evidence["budget_s"]))
+    return [f"{seconds} of training, quality depends on the machine"]
 
 
 def _difference(group: Sequence[Finding], varying: Varying) -> str:
@@ -165,7 +171,8 @@ def _difference(group: Sequence[Finding], varying: Varying) -> str:
         return f"{place}{own} is {size} {name} {_side(difference)} {against} (one user, no interval)"
     low, high = finding.low, as_number(finding.high)
     size = _size(difference, low, high)
-    text = f"{own} is {size} {name} {_side(difference)} {against} ({_proof(finding)})"
+    proof = ", ".join([_proof(finding), *_budget(finding)])
+    text = f"{own} is {size} {name} {_side(difference)} {against} ({proof})"
     if evidence["seeds"] == 1:
         return f"{place}{text}{_of_models(low, high)}"
     nothing = f"no difference shown{_would_be_shown(finding)}: "
@@ -199,7 +206,7 @@ def _rank(group: Sequence[Finding], varying: Varying) -> str:
     sides["with no seed and user in common"] = [f.subject for f in group if not f.evidence["users"]]
     told = ". ".join(_capital(f"{side}: {'; '.join(names)}") for side, names in sides.items() if names)
     counts = [_range(paired, name) for name in ("seeds", "users")]
-    where = ", ".join(filter(None, [_ranked_place(first, differ), *counts]))
+    where = ", ".join(filter(None, [_ranked_place(first, differ), *counts, *_budget(first)]))
     _, reference = _names(first, both=across or "reference_causal" in differ)
     model = f"{first.where['model_name']}, " if "model" in first.where else ""
     quality = metric(as_number(first.evidence["reference_value"]))
@@ -209,7 +216,7 @@ def _rank(group: Sequence[Finding], varying: Varying) -> str:
 def _mean(group: Sequence[Finding], varying: Varying) -> str:
     first = group[0]
     told = "; ".join(f"{finding.subject} {metric(as_number(finding.value))}" for finding in group)
-    where = f"{_ranked_place(first, varying['mean'])}, {_range(group, 'seeds')}"
+    where = ", ".join([_ranked_place(first, varying["mean"]), _range(group, "seeds"), *_budget(first)])
     return f"test {words.metric(first.unit)}, the best first ({where}): {told}"
 
 

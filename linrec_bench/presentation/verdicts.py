@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import get_args
 
+from linrec_bench.analysis.claim_verdicts import COLUMN_OF
+from linrec_bench.analysis.summary import EXACT, EXTRAS, MEDIANS
 from linrec_bench.analysis.verdict import Basis, BasisKind, Claim, PaperRuling, Ruling, Verdict
 from linrec_bench.presentation import case_names, numbers, words
 
@@ -23,6 +25,7 @@ SENTENCES: dict[BasisKind, str] = {
     "n_log_n": "no single power: floor + N log N fits; {slopes}",
     "seeds": "{seeds} seeds",
     "paired_seeds": "{seeds} seeds, paired",
+    "paired_users": "{seeds} seeds, {users:,} users, paired",
     "rounds": "{rounds} rounds",
     "paired_rounds": "{rounds} rounds side by side",
     "never_crosses": "more at {longest:,}, the longest length",
@@ -87,7 +90,7 @@ def verdict_name(verdict: Verdict) -> str:
 
 
 def found_text(verdict: Verdict) -> str:
-    """What was found: `2 (16 N^2 + 128 N)`, `0.310 [0.280, 0.350]`, or why nothing was."""
+    """What was found: `2 (16 N^2 + 128 N)`, `ratio of NDCG@10 0.970 [0.950, 0.990]`, or why nothing was."""
     basis = basis_text(verdict.basis)
     if not math.isfinite(verdict.found):
         known = verdict.low != verdict.high and math.isfinite(verdict.low) and math.isfinite(verdict.high)
@@ -101,7 +104,23 @@ def found_text(verdict: Verdict) -> str:
         found = f"{verdict.found:.6g}"
     else:
         found = numbers.three_digits(verdict.found)
-    return f"{found}{interval}" + (f" ({basis})" if basis else "")
+    said = f"{_of_what(verdict.claim)}{found}{interval}{_unit(verdict.claim)}"
+    return f"{said} ({basis})" if basis else said
+
+
+def _of_what(claim: Claim) -> str:
+    """`ratio of NDCG@10 `; nothing for a number that can be of one thing alone."""
+    said = {"ratio": "ratio of ", "difference": "difference of ", "value": ""}.get(claim.quantity)
+    return "" if said is None else f"{said}{words.measure(claim.measure)} "
+
+
+def _unit(claim: Claim) -> str:
+    """` s` of times, ` B` of bytes; metrics and counts have none."""
+    if claim.quantity not in ("value", "difference"):
+        return ""
+    known = {"time": "s"} | {each.measure: each.unit for each in (EXACT | MEDIANS | EXTRAS).values()}
+    unit = known.get(COLUMN_OF.get(claim.measure, (claim.measure,))[0], "")
+    return f" {unit}" if unit in ("s", "B", "J") else ""
 
 
 def verdict_record(verdict: Verdict) -> dict[str, object]:

@@ -55,6 +55,8 @@ PHASE = _phases()
 """The phases without their task, in the order of their work."""
 
 MEASURE = {
+    "peak_memory": "peak memory",
+    "saved_memory": "bytes saved for backward",
     "time": "time of one call",
     "train_time": "training time",
     "peak_live_bytes": "peak memory",

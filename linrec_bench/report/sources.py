@@ -203,9 +203,6 @@ def _quality(run: Run, notes: list[str]) -> pd.DataFrame | None:
     except (ValueError, KeyError) as reason:
         notes.append(f"{QUALITY}: left out: {' '.join(str(reason).split())}")
         return None
-    if found is not None and "system" not in found and "attention" in found:
-        # Versions before 2026-11-28 stored the name of a system in `attention`.
-        found = found.assign(system=found["attention"], model_name=found["model"])
     lacking = [name for name in QUALITY_COLUMNS if found is not None and name not in found]
     if lacking:
         notes.append(f"{QUALITY}: left out: it lacks {', '.join(lacking)}")

@@ -177,7 +177,11 @@ class Run:
         if not path.is_file():
             return None
         frame = pd.read_csv(path)
-        return frame.assign(**{name: frame[name].astype(object).fillna("") for name in ("model", "dataset")})
+        frame = frame.assign(**{name: frame[name].astype(object).fillna("") for name in ("model", "dataset")})
+        if "system" not in frame and "attention" in frame:
+            # Versions before 2026-11-28 stored the name of a system in `attention`.
+            frame = frame.assign(system=frame["attention"], model_name=frame["model"])
+        return frame if "detectable" in frame else frame.assign(detectable=float("nan"))
 
     def is_summarised(self) -> bool:
         """Whether the summary tells of every trial that was closed; it is the last table that is written."""

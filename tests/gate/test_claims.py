@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from linrec_bench import cli, terminal
@@ -124,6 +125,39 @@ FALSE = {
 @pytest.mark.parametrize("name", TRUE)
 def test_what_was_planted_is_reproduced(name):
     assert ruled(TRUE[name]).ruling == "reproduced", ruling_found(ruled(TRUE[name]))
+
+
+def stored_difference(**more):
+    """A row of quality.csv: `linrec` in sasrec against `softmax` there."""
+    row = {
+        "metric": "ndcg@10", "system": "sasrec, linrec", "against": "sasrec, softmax", "against_causal": True,
+        "model": "", "dataset": "synthetic", "seq_len": 50, "causal": True, "layers": float("nan"),
+        "heads": float("nan"), "hidden_size": float("nan"), "batch_size": float("nan"), "dtype": "float32",
+        "difference": -0.002, "low": -0.005, "high": 0.001, "users": 900, "seeds": 3,
+    }  # fmt: skip
+    return pd.DataFrame([row | more])
+
+
+SIDES = {"linrec": "softmax", "softmax": "linrec"}
+
+
+@pytest.mark.parametrize(
+    ("attention", "stored", "found"),
+    [
+        ("linrec", {}, "difference of NDCG@10 -0.00200 [-0.00500, 0.00100] (3 seeds, 900 users, paired)"),
+        ("softmax", {}, "difference of NDCG@10 0.00200 [-0.00100, 0.00500] (3 seeds, 900 users, paired)"),
+        # Of other seeds than the claim's, it is another number.
+        ("linrec", {"seeds": 2}, "difference of NDCG@10 -0.00167 [-0.00310, -0.000232] (3 seeds, paired)"),
+    ],
+)
+def test_a_claim_of_quality_has_the_interval_of_the_finding(attention, stored, found):
+    to = SIDES[attention]
+    claim = f'attention: {attention}, to: {to}, model: sasrec, measure: ndcg@10, difference: ">= -1"'
+    suite, jobs = prepared(claim)
+    evidence = claims.evidence_of(planted(jobs), None, stored_difference(**stored))
+    (ruling,) = claims.rule(suite, jobs, [evidence], device="cpu")
+    assert ruling_found(ruling) == found
+    assert ruling.ruling == "reproduced"
 
 
 @pytest.mark.parametrize("name", FALSE)

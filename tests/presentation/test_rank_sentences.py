@@ -101,6 +101,16 @@ def test_what_cannot_be_paired_is_said_to_be_so(ran):
     assert "[" not in ranking(one)[0]
 
 
+def test_a_budget_of_seconds_is_named_with_ranks_and_means(ran):
+    summary, _ = ran
+    timed = summary.assign(training='{"budget_seconds": 20}')
+    for table in (None, differences(*ran, reference="softmax")):
+        (said,) = headline(timed, "softmax", table)
+        assert "2 seeds" in said
+        assert "20.0 s of training, quality depends on the machine)" in said
+        assert "depends on the machine" not in headline(summary, "softmax", table)[0]
+
+
 def test_without_ranks_the_means_are_told(ran):
     summary, _ = ran
     (said,) = headline(summary, "softmax")

@@ -170,4 +170,4 @@ def test_a_training_of_so_many_seconds_says_so(planted, recommend_case):
         planted.add(case, "train_time", 20.0, "s")
         planted.close(case)
     (sentence,) = headline(summarise(planted.frame(), reference="linrec"), "linrec")
-    assert "(2 seeds, 20.0 s of training on this machine, toy, N = 50)" in sentence
+    assert "(2 seeds, 20.0 s of training, quality depends on the machine, toy, N = 50)" in sentence

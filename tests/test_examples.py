@@ -26,7 +26,7 @@ rounds: 1
 """
 RUNS = ("20260101-120000-ab12", "20260102-120000-cd34")
 
-ELSEWHERE = {"calibrate", "convert", "data fetch"}
+ELSEWHERE = {"answer", "calibrate", "convert", "data fetch"}
 """Minutes of measuring, a run of an older version, and a download: tests of their own call them."""
 
 MORE = {

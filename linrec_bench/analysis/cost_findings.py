@@ -30,6 +30,8 @@ _WHERE = (
     "device",
 )
 
+_NUMBERS = ("first_change", "detectable", "ratio", "ratio_low", "ratio_high")
+
 _FAILURES = ("oom", "timeout", "killed", "error", "skipped")
 
 
@@ -110,9 +112,7 @@ def order_finding(
         high=number(row["seq_len_high"]),
         unit="events",
         where=where,
-        evidence=scalars(row, names)
-        | {name: number(row[name]) for name in ("first_change", "detectable")}
-        | evidence,
+        evidence=scalars(row, names) | {name: number(row[name]) for name in _NUMBERS} | evidence,
     )
 
 

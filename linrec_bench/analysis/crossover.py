@@ -47,6 +47,9 @@ _COLUMNS = (
     "first_change",
     "shortest",
     "longest",
+    "ratio",
+    "ratio_low",
+    "ratio_high",
     "rounds",
     "detectable",
     "challenger_stops",
@@ -99,8 +102,9 @@ def crossover(
     `crosses`, `loses` and `several`; of the last also `first_change`, up to which it is that of the shortest.
     `seq_len_low` and `seq_len_high` are where the ends of the interval of the cost ratio cross one, empty
     where they do not within `shortest` .. `longest`. Of an exact count they are the measured lengths on
-    either side. `risk` is that of any false statement in the row; where it is one of several, they share it.
-    `detectable` is the least ratio above one that could have been shown at both ends, over `rounds`
+    either side. `ratio` is that of the costs at the longest length, with its interval at the same level.
+    `risk` is that of any false statement in the row; where it is one of several, they share it. `detectable`
+    is the least ratio above one that could have been shown at both ends, over `rounds`
     processes; infinite for one process, which shows nothing. `challenger_stops` and `incumbent_stops` are the
     first longer lengths at which that side did not end ok: beyond them there is nothing to compare.
     """
@@ -157,6 +161,9 @@ def _order(ratios: LogRatios, *, risk: float) -> dict[str, object]:
         "first_change": first_change(ratios, order) if order.outcome == "several" else math.nan,
         "shortest": int(lengths[0]),
         "longest": int(lengths[-1]),
+        "ratio": _exp(ratios.value[-1]),
+        "ratio_low": math.exp(low[-1]) if np.isfinite(low[-1]) else math.nan,
+        "ratio_high": math.exp(high[-1]) if np.isfinite(high[-1]) else math.nan,
         "rounds": int(ratios.rounds.min()),
         "detectable": _exp(np.maximum(high - ratios.value, ratios.value - low)[[0, -1]].max()),
     }

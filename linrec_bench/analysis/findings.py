@@ -27,8 +27,9 @@ class Finding:
         crossover        N from which the order of times of `subject` and `reference` is that of the longest
                          N, with its interval at the level of all such findings of the run; None where it
                          does not change. `outcome`, `first`, `until`, `last`, `since`, `changes`,
-                         `first_change`, `shortest`, `longest`, `rounds` and `detectable`
-                         (`crossover.crossover`), `memory_ratio` or `state_ratio` at `ratio_at`
+                         `first_change`, `shortest`, `longest`, `ratio`, `ratio_low`, `ratio_high`, `rounds`
+                         and `detectable` (`crossover.crossover`), `memory_ratio` or `state_ratio` at
+                         `ratio_at`
         stops            first N from which nothing ran any more. `status`
         quality          test metric, mean over seeds. `seeds`; with a reference also `train_time_ratio` and
                          its mean and interval (`reference_value`, ...) or, paired by user and seed, the keys

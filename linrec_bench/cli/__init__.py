@@ -18,6 +18,7 @@ from linrec_bench.cli.encoding import write_plainly_what_the_encoding_lacks
 from linrec_bench.cli.options import Verb
 
 VERBS = {
+    "answer": "answer",
     "run": "run",
     "plot": "plot",
     "report": "report",

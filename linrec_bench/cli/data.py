@@ -106,7 +106,7 @@ def describe(
     Example: `linrec-bench data describe events.csv --set min_interactions=1 --plot lengths.png`
     """
     from linrec_bench import data, terminal
-    from linrec_bench.commands.describe_log import dataset_lines, is_path
+    from linrec_bench.commands.describe_log import dataset_lines, described, is_path
 
     if plot is not None and plot.suffix != ".png":
         raise ValueError(f"--plot {plot}: expected a name that ends in .png")
@@ -114,24 +114,24 @@ def describe(
     sniffed = data.sniff(name, params) if is_path(name) else None
     if sniffed and not as_json:
         terminal.show_first_rows(sniffed)
-    source, params = (sniffed.source, sniffed.params) if sniffed else (name, params)
-    sequences = data.load(source, **params)
-    found = data.describe(sequences)
-    bins = data.length_bins(sequences.lengths)
+    found = described(name, params, sniffed=sniffed)
     if as_json:
-        content = found | {"dropped": sequences.dropped, "lengths": [asdict(part) for part in bins]}
+        content = found.counts | {
+            "dropped": found.sequences.dropped,
+            "lengths": [asdict(part) for part in found.bins],
+        }
         log: dict[str, object] = (
-            {"first_rows": sniffed.rows, "dataset": {"name": source, **params}} if sniffed else {}
+            {"first_rows": sniffed.rows, "dataset": {"name": found.source, **found.params}} if sniffed else {}
         )
         print(json.dumps({**log, **content}, indent=2))
     else:
-        terminal.show_data(found, bins, dropped=sequences.dropped)
+        terminal.show_data(found.counts, found.bins, dropped=found.sequences.dropped)
     if sniffed and not as_json:
-        terminal.out.print(f"\n{dataset_lines(source, params)}", soft_wrap=True)
+        terminal.out.print(f"\n{dataset_lines(found.source, found.params)}", soft_wrap=True)
     if plot is not None:
         from linrec_bench.figures import lengths
 
-        lengths.save(name, sequences.lengths, plot)
+        lengths.save(name, found.sequences.lengths, plot)
         terminal.say(f"drawn: {plot}")
 
 

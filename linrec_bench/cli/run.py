@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from linrec_bench.cli.options import RESULTS, Device, Json, Only, Plugins, ResultsRoot, Settings, SuiteName
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from linrec_bench.commands.run import Plan
+    from linrec_bench.results.store import Run
 
 NOTHING_MEASURED = 4
 INTERRUPTED = 130
@@ -44,25 +51,12 @@ def command(
     from linrec_bench import terminal
     from linrec_bench.commands import run
     from linrec_bench.commands.run_json import run_record
-    from linrec_bench.commands.verify import cards_of
-    from linrec_bench.results import store
 
     planned = run.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
     if dry_run:
         terminal.show_plan(planned)
         return
-    stored, done = run.open_store(
-        planned, results, fresh=fresh, now=datetime.now(), on_note=terminal.say, with_cards=True
-    )
-    try:
-        with terminal.progress(planned, stored, done) as on_event:
-            summary = run.execute(planned, stored, on_event)
-    except KeyboardInterrupt:
-        terminal.say(f"interrupted; the same command resumes {stored.folder}")
-        raise typer.Exit(INTERRUPTED) from None
-    if not stored.has_cards():
-        known = store.cards(results, fingerprint=str(stored.environment()["fingerprint"]))
-        stored.write_cards(cards_of((job.case for job in planned.jobs), known))
+    stored, summary = measured(planned, results, fresh=fresh)
     if as_json:
         record = run_record(
             stored.folder,
@@ -76,3 +70,38 @@ def command(
     terminal.show_files(stored)
     if not (summary["status"] == "ok").any():
         raise typer.Exit(NOTHING_MEASURED)
+
+
+def measured(
+    planned: Plan, results: Path, *, fresh: bool = False, again: bool = True
+) -> tuple[Run, pd.DataFrame]:
+    """Measure what the run of a plan lacks, with progress on stderr, and store its cards.
+
+    A finished run is left as it is where the plan is not to be run `again`. Exits with 130 on Ctrl-C.
+    """
+    from linrec_bench import terminal
+    from linrec_bench.commands import run
+    from linrec_bench.commands.verify import cards_of
+    from linrec_bench.results import store
+
+    stored, done = run.open_store(
+        planned,
+        results,
+        fresh=fresh,
+        again=again,
+        now=datetime.now(),
+        on_note=terminal.say,
+        with_cards=True,
+    )
+    if done == len(planned.trials) and stored.is_summarised() and stored.has_cards():
+        return stored, stored.summary()
+    try:
+        with terminal.progress(planned, stored, done) as on_event:
+            summary = run.execute(planned, stored, on_event)
+    except KeyboardInterrupt:
+        terminal.say(f"interrupted; the same command resumes {stored.folder}")
+        raise typer.Exit(INTERRUPTED) from None
+    if not stored.has_cards():
+        known = store.cards(results, fingerprint=str(stored.environment()["fingerprint"]))
+        stored.write_cards(cards_of((job.case for job in planned.jobs), known))
+    return stored, summary

@@ -99,9 +99,11 @@ def open_store(
     now: datetime,
     on_note: Callable[[str], None],
     with_cards: bool = False,
+    again: bool = True,
 ) -> tuple[store.Run, int]:
     """The run to write to, and how many of the planned trials it already holds; `on_note` is told of folders
     among the runs that cannot be read. A run that lacks its summary, or `with_cards` its cards, is not done.
+    A finished one is given back where the plan is not to be run `again`.
     """
     suite_text = load.resolved_text(planned.suite)
     described = environment.describe(
@@ -125,6 +127,7 @@ def open_store(
             fingerprint=str(described["fingerprint"]),
             planned=keys,
             with_cards=with_cards,
+            or_finished=not again,
         )
         for note in notes:
             on_note(note)

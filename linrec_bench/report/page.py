@@ -118,8 +118,10 @@ def _compared(summary: pd.DataFrame) -> dict[str, Identity]:
     return identities(compared(rows)) | identities(named(rows))
 
 
-def html(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
-    """The page of some runs; `notes` tell of those that were left out."""
+def html(
+    sources: Sequence[Source], notes: Sequence[str] = (), *, title: str = "", answer: Sequence[str] = ()
+) -> str:
+    """The page of some runs; `notes` tell of those that were left out, `answer` is a paragraph before all."""
     sections = [section(source, id=f"r{number}") for number, source in enumerate(sources, start=1)]
     names: dict[str, Identity] = {}
     together: dict[str, Identity] = {}
@@ -138,9 +140,11 @@ def html(sources: Sequence[Source], notes: Sequence[str] = ()) -> str:
         _environment()
         .get_template("report.html")
         .render(
-            title=sections[0].title if len(sections) == 1 else f"{len(sections)} runs of linrec-bench",
+            title=title
+            or (sections[0].title if len(sections) == 1 else f"{len(sections)} runs of linrec-bench"),
             sections=sections,
             notes=list(notes),
+            answer=" ".join(answer),
             drawings=drawn,
             series={run: _series(found, legend) for run, found in drawn.items()},
             keys=legend,

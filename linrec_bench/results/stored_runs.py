@@ -89,9 +89,10 @@ def unfinished(
     fingerprint: str,
     planned: set[Trial],
     with_cards: bool = False,
+    or_finished: bool = False,
 ) -> tuple[Run | None, list[str]]:
     """The newest run of the same resolved suite on the same environment that lacks planned trials, its
-    summary or, `with_cards`, its cards; and the notes of `of_suite`.
+    summary or, `with_cards`, its cards, `or_finished` one that lacks nothing; and the notes of `of_suite`.
 
     Raises `StoreError` when its stored cases are not those of the suite.
     """
@@ -108,5 +109,6 @@ def unfinished(
                     f"{run.folder / CASES}: not the cases of suite {suite}; move the folder away to go on"
                 )
             lacks = planned - run.finished_trials() or not run.is_summarised()
-            return (run if lacks or (with_cards and not run.has_cards()) else None), notes
+            lacks = lacks or (with_cards and not run.has_cards())
+            return (run if lacks or or_finished else None), notes
     return None, notes

@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from linrec_bench.terminal.answer_plan import show_answer_plan as show_answer_plan
+    from linrec_bench.terminal.answer_plan import show_paragraph as show_paragraph
     from linrec_bench.terminal.cost_formulas import show_costs as show_costs
     from linrec_bench.terminal.histories import show_data as show_data
     from linrec_bench.terminal.histories import show_first_rows as show_first_rows
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from linrec_bench.terminal.verdict_lines import write_reports as write_reports
 
 _HOMES = {
+    "answer_plan": ("show_answer_plan", "show_paragraph"),
     "cost_formulas": ("show_costs",),
     "histories": ("show_data", "show_first_rows"),
     "listings": ("show_entries", "show_entry", "show_figures", "show_files", "show_lines"),

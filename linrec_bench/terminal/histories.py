@@ -37,10 +37,11 @@ def show_data(found: Mapping[str, int | float], bins: Sequence[Bin], *, dropped:
     for reason in dropped:
         out.print(f"dropped: {reason}", soft_wrap=True, markup=False)
     out.print()
-    out.print("\n".join(histogram(bins, blocks=draws_blocks())), soft_wrap=True)
+    lines = histogram(bins, blocks=draws_blocks(), width=min(_WIDTH, out.width - 1))
+    out.print("\n".join(lines), soft_wrap=True)
 
 
-def histogram(bins: Sequence[Bin], *, blocks: bool) -> list[str]:
+def histogram(bins: Sequence[Bin], *, blocks: bool, width: int = _WIDTH) -> list[str]:
     """A line a range under a heading: the range, its users, their share, and a bar in proportion to it."""
     total, most = sum(part.users for part in bins), max(part.users for part in bins)
     ranges = [
@@ -50,7 +51,7 @@ def histogram(bins: Sequence[Bin], *, blocks: bool) -> list[str]:
     lines = [f"{'events':>{columns}} {'users':>11} {'share':>7}"]
     for part, ends in zip(bins, ranges, strict=True):
         words = f"{ends:>{columns}} {part.users:>11,} {part.users / total:>7.1%}  "
-        lines.append(words + _bar(part.users / most, _WIDTH - len(words), blocks=blocks))
+        lines.append(words + _bar(part.users / most, max(0, width - len(words)), blocks=blocks))
     return lines
 
 

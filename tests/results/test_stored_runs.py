@@ -29,7 +29,7 @@ def test_a_run_is_resumed_only_for_the_same_suite_environment_and_open_trials(tm
     with Writer(run) as writer:
         writer.append(rows(round=0))
 
-    def find(fingerprint="f", text="title: T\n", planned=((CASE.id, 0), (CASE.id, 1)), cases=(CASE,)):
+    def find(fingerprint="f", text="title: T\n", planned=((CASE.id, 0), (CASE.id, 1)), cases=(CASE,), **more):
         return stored_runs.unfinished(
             tmp_path,
             suite="s",
@@ -37,6 +37,7 @@ def test_a_run_is_resumed_only_for_the_same_suite_environment_and_open_trials(tm
             cases=cases,
             fingerprint=fingerprint,
             planned=set(planned),
+            **more,
         )
 
     assert find() == (run, [])
@@ -45,6 +46,7 @@ def test_a_run_is_resumed_only_for_the_same_suite_environment_and_open_trials(tm
     assert find(planned=[(CASE.id, 0)]) == (run, [])
     run.write_summary(pd.DataFrame({"case_id": [CASE.id], "trials": [1]}))
     assert find(planned=[(CASE.id, 0)]) == (None, [])
+    assert find(planned=[(CASE.id, 0)], or_finished=True) == (run, [])
     with pytest.raises(StoreError, match=r"cases\.jsonl: not the cases of suite s"):
         find(cases=[replace(CASE, seq_len=9)])
 

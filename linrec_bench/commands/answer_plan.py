@@ -154,13 +154,13 @@ def size_of(log: Log, softmax: Probe, linear: Probe, budget_s: float, *, beside_
     )
 
 
-def cost_seconds(planned: Plan, ceilings: Ceilings) -> float:
+def cost_seconds(planned: Plan, ceilings: Ceilings, executor: Executor) -> float:
     """Seconds of the suite of costs: what each trial samples, or its calls where these take longer.
 
     Predicted for softmax and the first of `LINEAR`, from exact counts; the others take as long as that.
     """
     asked = [job for job in planned.jobs if job.case.attention in (SOFTMAX, LINEAR[0])]
-    found = forecast(asked, memory_bytes=2**62, ceilings=ceilings)
+    found = forecast(asked, memory_bytes=2**62, ceilings=ceilings, executor=executor)
     total = 0.0
     for each, job in zip(found, asked, strict=True):
         call_s = ABOVE_LEAST * (each.least_time_s or 0.0)
@@ -223,7 +223,7 @@ def plan(
     jobs = {job.case.attention: job for job in once.jobs}
     with closing(start_executor(once)) as executor:
         say("predicting the cost of each length from exact counts")
-        round_s = cost_seconds(cost, measure_ceilings(cost, executor))
+        round_s = cost_seconds(cost, measure_ceilings(cost, executor), executor)
         say("measuring one epoch of a training with softmax and with a linear mechanism")
         limit_s = max(10.0, budget_s / 10)
         softmax, linear = (probe(executor, jobs[name], limit_s=limit_s) for name in (SOFTMAX, LINEAR[0]))

@@ -6,6 +6,7 @@ which documents its functions:
     summary                                     one row a case and phase
     headline, findings                          all findings of a run, and the form that they have
     cost_findings, quality_findings             those on time and memory, and on ranking quality
+    answer                                      quality kept and break-even of a log, from findings
     scaling, polynomial                         growth with sequence length: timed, and of exact counts
     monomials                                   exact counts as polynomials in B, H, N and d
     growth, growth_forms                        timed growth of every mechanism of a run; forms and their fit

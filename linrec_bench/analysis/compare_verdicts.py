@@ -28,9 +28,20 @@ def judged(family: Sequence[tuple[Line, Effect]], *, within: Bound, margin: floa
     corrected = holm([math.nan if line.reason else effect.p_outside(margin) for line, effect in family])
     tested = sum(not math.isnan(p) for p in corrected)
     return [
-        line if line.reason else _judged(replace(line, p=p), within, tested)
-        for (line, _), p in zip(family, corrected, strict=True)
+        line
+        if line.reason
+        else _judged(replace(line, p=p, detectable=_detectable(line, effect, margin, tested)), within, tested)
+        for (line, effect), p in zip(family, corrected, strict=True)
     ]
+
+
+def _detectable(line: Line, effect: Effect, margin: float, tested: int) -> float:
+    """The change whose interval and p-value would both just lie beyond the margin, were the spread the same
+    and all other comparisons of the family without a difference."""
+    is_ratio = line.family == "sampled"
+    half = math.log(line.high / line.low) / 2 if is_ratio else (line.high - line.low) / 2
+    least = margin + max(half, effect.reach((1 - LEVEL) / max(tested, 1)))
+    return math.exp(least) if is_ratio else least
 
 
 def _judged(line: Line, within: Bound, tested: int) -> Line:

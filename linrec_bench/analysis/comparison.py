@@ -22,8 +22,9 @@ class Line:
     """One measure at one place. `change` is B / A, for quality B - A, with its 95 % interval.
 
     `a` and `b` are medians over rounds (means over seeds for quality) in `unit`. `replicates` are rounds or
-    seeds, `p` is the p-value after Holm's correction (NaN where nothing was tested), and `reason` says why a
-    verdict is undecided.
+    seeds, `p` is the p-value after Holm's correction and `detectable` the least change, in the form of
+    `change` and upward, that would have been decided among so many comparisons (both NaN where nothing was
+    tested), and `reason` says why a verdict is undecided.
     """
 
     place: Place
@@ -37,6 +38,7 @@ class Line:
     high: float
     replicates: int = 1
     p: float = math.nan
+    detectable: float = math.nan
     verdict: Verdict = "undecided"
     reason: str = ""
 

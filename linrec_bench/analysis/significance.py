@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from linrec_bench.analysis.intervals import Array
 
@@ -45,6 +45,10 @@ class Effect:
         if self.error == 0:
             return 0.0 if beyond > 0 else 1.0
         return min(1.0, 2 * float(stdtr(self.degrees, -beyond / self.error)))
+
+    def reach(self, risk: float) -> float:
+        """Half of the width of the interval at the level 1 - `risk`; NaN where the error is unknown."""
+        return math.nan if math.isnan(self.error) else -float(stdtrit(self.degrees, risk / 2)) * self.error
 
 
 UNKNOWN = Effect(math.nan, math.nan, math.nan)

@@ -69,6 +69,8 @@ def _where(finding: Finding) -> str:
             return f" {_at_length(finding)}"
         case "several":
             return f", {finding.evidence['changes']} changes {_between(finding)}"
+        case "none":
+            return _would_be_shown(finding)
     return ""
 
 
@@ -147,11 +149,16 @@ def _speed(sign: object, *, other: bool = False) -> str:
 
 def _nothing_shown(finding: Finding) -> str:
     """`no difference shown (21% would have been)`."""
+    return f"no difference shown{_would_be_shown(finding)}"
+
+
+def _would_be_shown(finding: Finding) -> str:
+    """The least difference that would have been shown, where that is known."""
     detectable = as_number(finding.evidence.get("detectable"))
     if not detectable > 1:
-        return "no difference shown"
+        return ""
     least = numbers.percent(detectable - 1) if detectable < 2 else numbers.short_ratio(detectable)
-    return f"no difference shown ({least} would have been)"
+    return f" ({least} would have been)"
 
 
 def _memory(finding: Finding) -> str:

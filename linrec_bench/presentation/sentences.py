@@ -202,7 +202,9 @@ def _rank(group: Sequence[Finding], varying: Varying) -> str:
         elif finding.evidence["shown"]:
             side = f"{_side(as_number(finding.value))} it"
         ends = numbers.interval(as_number(finding.low), as_number(finding.high), signed_metric)
-        sides.setdefault(side, []).append(f"{own} {signed_metric(as_number(finding.value))} {ends}".rstrip())
+        told = f"{own} {signed_metric(as_number(finding.value))} {ends}".rstrip()
+        least = _would_be_shown(finding) if side == "no difference shown" else ""
+        sides.setdefault(side, []).append(told + least)
     sides["with no seed and user in common"] = [f.subject for f in group if not f.evidence["users"]]
     told = ". ".join(_capital(f"{side}: {'; '.join(names)}") for side, names in sides.items() if names)
     counts = [_range(paired, name) for name in ("seeds", "users")]
@@ -238,6 +240,9 @@ def _time_to_quality(group: Sequence[Finding], varying: Varying) -> str:
     for finding in group:
         shown = finding.evidence["shown"] or finding.evidence["seeds"] == 1
         ratio = f"{finding.subject} {_ratio_text(finding)}"
+        least = as_number(finding.evidence.get("detectable"))
+        if not shown and least > 1:
+            ratio += f" ({numbers.short_ratio(least)} would have been)"
         sides["" if shown else "no difference shown: "].append(ratio)
     ratios = "; ".join(f"{side}{', '.join(names)}" for side, names in sides.items() if names)
     return fitted(f"training time to {target} over that of {{}}: {ratios}", (str(first.reference),), "", end)

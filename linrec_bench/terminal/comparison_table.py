@@ -98,6 +98,7 @@ def _show_curve(place: Place, lines: Sequence[Line]) -> None:
     show_table(
         ["N", "time B/A", "95 % interval", "p (Holm)", "verdict", "memory", "FLOPs"], rows, left=["verdict"]
     )
+    _show_detectable([line for line in lines if line.measure == "time"])
     for measure in _WITHOUT_COLUMN:
         changed = [line for line in lines if line.measure == measure and line.verdict != "same"]
         if changed:
@@ -118,9 +119,21 @@ def _show_training(place: Place, lines: Sequence[Line], reached: Reached | None)
             rows.append([words.measure(line.measure), *sides, say.p_value(line.p), _verdict(line)])
         head = ["measure", "A", "B", "change", "95 % interval", "p", "verdict"]
         show_table(head, rows, left=["verdict"])
+        for measure in dict.fromkeys(line.measure for line in lines):
+            _show_detectable([line for line in lines if line.measure == measure])
     if reached is not None:
         _show_reached(reached)
     out.print()
+
+
+def _show_detectable(lines: Sequence[Line]) -> None:
+    """The smallest change of a measure that these lines could have shown."""
+    known = [line for line in lines if not math.isnan(line.detectable)]
+    if not known:
+        return
+    form = say.metric if known[0].family == "quality" else say.ratio
+    ends = dict.fromkeys(form(end(line.detectable for line in known)) for end in (min, max))
+    listed(f"{words.measure(known[0].measure)}: smallest change that could be shown {' to '.join(ends)}")
 
 
 def _show_reached(reached: Reached) -> None:

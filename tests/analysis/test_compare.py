@@ -289,6 +289,32 @@ def test_quality_is_a_difference_over_seeds(two_runs, recommend_case, gain, verd
     assert (time.verdict, time.replicates) == ("worse", 4)
 
 
+@pytest.mark.parametrize(("factor", "verdict"), [(0.99, "undecided"), (1.01, "better")])
+def test_what_is_detectable_is_decided_and_what_is_less_is_not(planted, recommend_case, factor, verdict):
+    def line(gain):
+        a, b = type(planted)(run_id="a"), type(planted)(run_id="b")
+        for seed, noise in enumerate((-0.002, 0.0, 0.002)):
+            trained(a, recommend_case("linrec", seed), ndcg=0.2, seconds=100)
+            trained(b, recommend_case("linrec", seed), ndcg=0.2 + gain + noise, seconds=100)
+        return only(compared(a, b), "ndcg@10")
+
+    least = line(0.0).detectable
+    # The margin, and Student's t (two degrees of freedom) times the standard error.
+    assert least == pytest.approx(0.005 + 4.3027 * 0.002 / math.sqrt(3), rel=1e-4)
+    assert line(factor * least).verdict == verdict
+
+
+def test_the_least_change_of_time_is_a_ratio_and_grows_with_the_number_of_comparisons(planted, layer_case):
+    def least(lengths):
+        a, b = type(planted)(seed=1, run_id="a"), type(planted)(seed=2, run_id="b")
+        for seq_len in lengths:
+            for side in (a, b):
+                side.cost(layer_case("linrec", seq_len), 1e-3, rounds=5, between=0.02)
+        return compared(a, b).lines[0].detectable
+
+    assert 1 + MARGIN < least([128]) < least([128, 256, 512, 1024, 2048, 4096, 8192]) < 2
+
+
 def test_one_seed_decides_nothing_and_a_failed_seed_is_left_out_and_named(two_runs, recommend_case):
     for seed in range(2):
         for side in two_runs:

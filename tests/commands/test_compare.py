@@ -186,6 +186,7 @@ def test_two_runs_as_a_person_compares_them(tmp_path, monkeypatch, capfd):
     assert text.index('linrec_bench.code: "aaa" -> "bbb"') < text.index("time B/A")
     assert "slower" in text
     assert "no difference" in text
+    assert "time of one call: smallest change that could be shown " in text
     assert " +4" in text, "a difference that three digits hide is said itself"
     assert "1 only in A\n- softmax, layer forward, bidirectional, N = 1,024" in text
     assert text.endswith("4 worse in B, 0 better, 2 without a difference, 0 undecided\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +75,24 @@ def test_tiles_and_segments_change_nothing(name: str, causal: bool, masked: bool
             torch.testing.assert_close(cpp, eager)
     finally:
         torch.set_num_threads(before)
+
+
+@needs_compiler
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names processors of x86-64")
+@pytest.mark.parametrize("march", ["x86-64", "x86-64-v3"])
+@pytest.mark.parametrize("name", ["linrec", "sdpa"])
+def test_processors_with_shorter_vectors_compute_the_same(
+    name: str, march: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors of 16 and of 32 bytes; a head size that fills none of them."""
+    monkeypatch.setenv(native_build.PROCESSOR, march)
+    given = [contract.noise((1, 2, 37, 5), torch.float64, seed=seed) for seed in range(3)]
+    mask = contract.noise((1, 37), torch.float64, seed=5) > -1
+    for causal in (False, True):
+        eager, cpp = (
+            found(name, given, causal=causal, backend=backend, mask=mask) for backend in ("eager", "native")
+        )
+        torch.testing.assert_close(cpp, eager)
 
 
 @needs_compiler

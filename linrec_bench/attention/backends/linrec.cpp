@@ -43,17 +43,22 @@ using Row = Block<1>;
 // c[r][j] += sum_i a[r * row + i * step] b[i][j].
 template <int Count, int Inner, int Width>
 static void add_product(const Real* a, int row, int step, const Real* b, Real* c) {
-  constexpr int R = 4;
+  // R rows by V vectors of sums stay in registers; each number that is loaded enters several of them.
+  constexpr int R = 4, V = Width % (2 * L) == 0 ? 2 : 1;
   static_assert(Count % R == 0 && Width % L == 0);
   for (int r = 0; r < Count; r += R)
-    for (int j = 0; j < Width; j += L) {
-      Lanes sum[R];
-      for (int x = 0; x < R; ++x) sum[x] = *(const Lanes*)(c + (r + x) * Width + j);
+    for (int j = 0; j < Width; j += V * L) {
+      Lanes sum[R][V];
+      for (int x = 0; x < R; ++x)
+        for (int y = 0; y < V; ++y) sum[x][y] = *(const Lanes*)(c + (r + x) * Width + j + y * L);
       for (int i = 0; i < Inner; ++i) {
-        const Lanes factor = *(const Lanes*)(b + i * Width + j);
-        for (int x = 0; x < R; ++x) sum[x] += a[(r + x) * row + i * step] * factor;
+        Lanes factor[V];
+        for (int y = 0; y < V; ++y) factor[y] = *(const Lanes*)(b + i * Width + j + y * L);
+        for (int x = 0; x < R; ++x)
+          for (int y = 0; y < V; ++y) sum[x][y] += a[(r + x) * row + i * step] * factor[y];
       }
-      for (int x = 0; x < R; ++x) *(Lanes*)(c + (r + x) * Width + j) = sum[x];
+      for (int x = 0; x < R; ++x)
+        for (int y = 0; y < V; ++y) *(Lanes*)(c + (r + x) * Width + j + y * L) = sum[x][y];
     }
 }
 

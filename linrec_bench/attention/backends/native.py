@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linrec_bench.attention.backends.native_build import library
+from linrec_bench.attention.backends.native_build import library, processor
 from linrec_bench.attention.ops.blockwise import state_dtype
 from linrec_bench.attention.spec import Backend, Core
 
@@ -74,7 +74,7 @@ class Passes:
         segments = max(1, min(ceil(threads / max(batch * heads, 1)), length // TILE)) if split else 1
         self._shape = _Shape(batch, heads, length, segments, threads)
         self.threads = threads
-        self._library = _library(source, like.dtype, head_size)
+        self._library = _library(source, like.dtype, head_size, processor())
         self.parts = (segments, batch, heads)
 
     def run(self, name: str, *arguments: _Rows | Tensor | bool | None) -> int:
@@ -93,7 +93,8 @@ def _pointer(argument: _Rows | Tensor | bool | None) -> object:
 
 
 @cache
-def _library(source: str, dtype: torch.dtype, head_size: int) -> CDLL:
+def _library(source: str, dtype: torch.dtype, head_size: int, march: str) -> CDLL:
+    del march  # Another one, another library.
     stored, real = _STORED[dtype]
     given = {"STORED": stored, "REAL": real, "HEAD_SIZE": head_size}
     return library(Path(__file__).with_name(source), given)

@@ -19,7 +19,6 @@ from linrec_bench.attention.spec import Unsupported
 
 FLAGS = (
     "-O3",
-    "-march=native",
     "-std=c++17",
     "-fno-math-errno",
     "-fno-trapping-math",
@@ -29,11 +28,19 @@ FLAGS = (
 )
 
 
+PROCESSOR = "LINREC_BENCH_MARCH"
+"""Names the processor to build for, as the compiler's -march does; without it this one (`native`)."""
+
 _ELSEWHERE = "expected what you alone can write to (chmod go-w), or set XDG_CACHE_HOME to another folder"
 
 
+def processor() -> str:
+    """What is built for, as -march: `native`, unless LINREC_BENCH_MARCH says otherwise."""
+    return os.environ.get(PROCESSOR) or "native"
+
+
 def library(source: Path, definitions: Mapping[str, object]) -> CDLL:
-    """The library that `source` becomes with these macros defined.
+    """The library that `source` becomes with these macros defined, for `processor()`.
 
     torch is imported by then, so that its OpenMP runtime, which is loaded, serves the library too: one pool
     of threads. Raises `Unsupported` without a compiler (CXX, else g++), where it refuses the file, and where
@@ -45,9 +52,10 @@ def library(source: Path, definitions: Mapping[str, object]) -> CDLL:
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise Unsupported(f"backend native needs a C++ compiler; {compiler} was not found (set CXX)")
-    arguments = [*FLAGS, *(f"-D{name}={value}" for name, value in definitions.items())]
+    march = f"-march={processor()}"
+    arguments = [march, *FLAGS, *(f"-D{name}={value}" for name, value in definitions.items())]
     # What "native" means to this compiler on this processor: a cache may be shared between machines.
-    meaning = _run(compiler, ["-march=native", "-E", "-v", "-x", "c++", os.devnull, "-o", os.devnull]).stderr
+    meaning = _run(compiler, [march, "-E", "-v", "-x", "c++", os.devnull, "-o", os.devnull]).stderr
     texts = [path.read_text(encoding="utf-8") for path in (source, *sorted(source.parent.glob("*.h")))]
     named = "\0".join((*texts, *arguments, meaning))
     folder = Path(pooch.os_cache("linrec-bench")).absolute() / "native"

@@ -30,10 +30,21 @@ struct BFloat16 {
 using Stored = STORED;
 using Real = REAL;
 constexpr int D = HEAD_SIZE;
-constexpr int L = 64 / sizeof(Real);
-constexpr int C = (D + L - 1) / L;
-constexpr int W = C * L;
-typedef Real Lanes __attribute__((vector_size(64), may_alias));
+
+// Bytes of a vector register of the target: wider vectors would be taken apart into memory.
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+constexpr int L = VECTOR_BYTES / sizeof(Real);
+// Products take rows by fours.
+constexpr int STEP = L > 4 ? L : 4;
+constexpr int W = (D + STEP - 1) / STEP * STEP;
+constexpr int C = W / L;
+typedef Real Lanes __attribute__((vector_size(VECTOR_BYTES), may_alias));
 
 struct Shape {
   int64_t batch, heads, length, segments, threads;
@@ -49,6 +60,6 @@ struct Rows {
 // True at real tokens, [B, N]; null where all are.
 using Mask = const uint8_t*;
 
-typedef float Floats __attribute__((vector_size(64), may_alias));
-typedef double Doubles __attribute__((vector_size(64), may_alias));
-typedef int32_t Integers __attribute__((vector_size(64)));
+typedef float Floats __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef double Doubles __attribute__((vector_size(VECTOR_BYTES), may_alias));
+typedef int32_t Integers __attribute__((vector_size(VECTOR_BYTES)));

@@ -13,6 +13,9 @@ Varying = Mapping[str, frozenset[str]]
 LONGEST = 160
 """Characters of a sentence; one that is longer goes without its last clause."""
 
+HOPELESS = 10.0
+"""A ratio that any run with enough rounds shows: intervals of two or three processes may be wider."""
+
 
 def crossover_sentence(group: Sequence[Finding], varying: Varying) -> str:
     """One comparison in full, several in few words, by what is shown."""
@@ -157,6 +160,8 @@ def _would_be_shown(finding: Finding) -> str:
     detectable = as_number(finding.evidence.get("detectable"))
     if not detectable > 1:
         return ""
+    if detectable > HOPELESS:
+        return " (not even 10x would have been: measure more rounds)"
     least = numbers.percent(detectable - 1) if detectable < 2 else numbers.short_ratio(detectable)
     return f" ({least} would have been)"
 

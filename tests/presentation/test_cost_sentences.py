@@ -1,5 +1,7 @@
 """Many comparisons in few words, and what several mechanisms share."""
 
+from dataclasses import replace
+
 import pytest
 
 from linrec_bench.analysis.findings import Finding
@@ -64,6 +66,19 @@ def test_many_comparisons_are_one_sentence_the_best_first():
         "Slower up to N = 256, no difference shown beyond: based. "
         "Slower at every length up to 8,192: hstu"
     ]
+
+
+@pytest.mark.parametrize(
+    ("detectable", "words"),
+    [
+        (1.21, "(21% would have been)"),
+        (3.0, "(3x would have been)"),
+        (2e16, "(not even 10x would have been: "),
+    ],
+)
+def test_a_difference_that_was_not_shown_tells_how_large_it_could_have_been(detectable, words):
+    one = order("rela", "none")
+    assert words in sentences([replace(one, evidence=one.evidence | {"detectable": detectable})])[0]
 
 
 @pytest.mark.parametrize("count", range(1, MANY))

@@ -72,7 +72,7 @@ def test_many_comparisons_are_one_sentence_the_best_first():
     ("detectable", "words"),
     [
         (1.21, "(21% would have been)"),
-        (3.0, "(3x would have been)"),
+        (3.0, "(3.0x would have been)"),
         (2e16, "(not even 10x would have been: "),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from linrec_bench.analysis.intervals import median_interval
-from linrec_bench.analysis.samples_table import by_round, measured
+from linrec_bench.analysis.samples_table import NUMBER_COLUMNS, by_round, measured
 
 MEASURE = "attention_share"
 
@@ -19,7 +19,7 @@ def attention_shares(summary: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFra
     better (Amdahl, "Validity of the single processor approach", 1967). It depends on N, on `hidden_size` and
     on `catalogue_size`: the loss over a large catalogue leaves attention a small part.
     """
-    found = by_round(measured(samples), MEASURE, unit=None)
+    found = by_round(measured(samples, columns=NUMBER_COLUMNS), MEASURE, unit=None)
     keys = [(str(run), str(case)) for run, case in zip(summary["run_id"], summary["case_id"], strict=True)]
     known = [key in found and status == "ok" for key, status in zip(keys, summary["status"], strict=True)]
     rows = summary[pd.Series(known, index=summary.index, dtype=bool)]

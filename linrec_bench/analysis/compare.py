@@ -42,7 +42,7 @@ from linrec_bench.analysis.compare_verdicts import judged, judged_count, judged_
 from linrec_bench.analysis.comparison import Comparison, Family, Line, Reached
 from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
 from linrec_bench.analysis.regression import change, unchanged
-from linrec_bench.analysis.samples_table import by_round, measured
+from linrec_bench.analysis.samples_table import NUMBER_COLUMNS, by_round, measured
 from linrec_bench.analysis.seeds import mean_and_half_width
 from linrec_bench.analysis.significance import Effect, independent, paired
 from linrec_bench.analysis.summary import METRIC
@@ -141,10 +141,12 @@ class _Samples:
     """The samples of one side by measure, case and round."""
 
     def __init__(self, samples: pd.DataFrame) -> None:
-        ended_ok, every = measured(samples), measured(samples, status=None)
+        every = measured(samples, status=None, columns=NUMBER_COLUMNS)
+        ended_ok = measured(samples, columns=NUMBER_COLUMNS)
         test = ended_ok[ended_ok["phase"] == "test"]
         self.metrics = [name for name in dict.fromkeys(test["measure"]) if METRIC.fullmatch(name)]
-        self.units = dict(zip(every["measure"], every["unit"], strict=True))
+        units = every[["measure", "unit"]].drop_duplicates()
+        self.units = dict(zip(units["measure"], units["unit"], strict=True))
         sampled = ("time", *SAMPLED_OF_TRAININGS)
         self._found = {name: by_round(ended_ok, name, unit=None) for name in sampled}
         # Counts are made before a case runs, so that they are known of those that failed too.

@@ -6,7 +6,7 @@ import pandas as pd
 
 from linrec_bench.analysis.crossover import line_of
 from linrec_bench.analysis.intervals import Array
-from linrec_bench.analysis.samples_table import by_round, measured
+from linrec_bench.analysis.samples_table import NUMBER_COLUMNS, by_round, measured
 from linrec_bench.analysis.scaling import fit_scaling
 from linrec_bench.analysis.systems import mechanisms
 
@@ -20,7 +20,7 @@ def growth(summary: pd.DataFrame, samples: pd.DataFrame, *, resamples: int = 400
     `scaling.fit_scaling`; `shortest` and `longest` the ends of the measured lengths, outside of which the fit
     says nothing. Lines with one measured length, or without raw samples of time, are left out.
     """
-    times = by_round(measured(samples), "time", unit="s")
+    times = by_round(measured(samples, columns=NUMBER_COLUMNS), "time", unit="s")
     keys = [*line_of(summary), "system"]
     records = []
     for line, rows in mechanisms(summary[summary["status"] == "ok"]).groupby(keys, sort=False, dropna=False):

@@ -91,8 +91,8 @@ def of_samples(samples: pd.DataFrame) -> Measurements:
     columns = list(VALUES)
     return Measurements(
         cases=outcomes(samples),
-        values=measured(samples, status=None)[columns],
-        ended_ok=measured(samples)[columns],
+        values=measured(samples, status=None, columns=columns),
+        ended_ok=measured(samples, columns=columns),
         source=samples,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -61,19 +63,27 @@ def outcomes(samples: pd.DataFrame) -> pd.DataFrame:
     return joined[[*CASE_COLUMNS, *CASE_DATA, "status", "detail", "reason", "trials"]]
 
 
-def measured(samples: pd.DataFrame, *, status: str | None = "ok") -> pd.DataFrame:
-    """The samples of cases that belong to a closed trial; with `status`, to a trial that ended so.
+NUMBER_COLUMNS = ("run_id", "case_id", "phase", "measure", "group", "unit", "round", "value")
+"""The columns that numbers are made of: copies of a million rows need no others."""
+
+
+def measured(
+    samples: pd.DataFrame, *, status: str | None = "ok", columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The samples of cases that belong to a closed trial; with `status`, to a trial that ended so. Of all
+    columns, or of those that are asked for.
 
     A time of 0 is none: the clock did not move.
     """
-    cases = samples[samples["task"] != DEVICE_TASK]
-    closing = cases[cases["measure"] == TRIAL]
+    of_cases = samples["task"] != DEVICE_TASK
+    closing = samples["measure"] == TRIAL
+    ended = of_cases & closing
     if status is not None:
-        closing = closing[closing["status"] == status]
-    keys = ["run_id", "case_id", "round"]
-    kept = pd.MultiIndex.from_frame(cases[keys]).isin(pd.MultiIndex.from_frame(closing[keys]))
-    told = cases["value"].notna() & ((cases["measure"] != "time") | (cases["value"] > 0))
-    return cases[kept & (cases["measure"] != TRIAL) & told]
+        ended &= samples["status"] == status
+    trial = samples.groupby(["run_id", "case_id", "round"], sort=False).ngroup()
+    told = samples["value"].notna() & ((samples["measure"] != "time") | (samples["value"] > 0))
+    kept = of_cases & ~closing & told & trial.isin(trial[ended].unique())
+    return samples.loc[kept, list(columns or samples.columns)]
 
 
 def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key, dict[int, Array]]:
@@ -81,13 +91,11 @@ def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key,
 
     Raises `ValueError` when rows carry another unit than the one expected (None: any).
     """
-    chosen = rows[rows["measure"] == measure]
+    chosen = rows.loc[rows["measure"] == measure, ["run_id", "case_id", "round", "unit", "value"]]
     other = chosen.loc[chosen["unit"] != unit, "unit"]
     if unit is not None and len(other):
         raise ValueError(f"measure {measure} has unit {other.iloc[0]!r}; expected {unit!r}")
     found: dict[Key, dict[int, Array]] = {}
-    for (run_id, case_id), rows_of_case in chosen.groupby(["run_id", "case_id"]):
-        rounds = rows_of_case["round"].to_numpy()
-        values = rows_of_case["value"].to_numpy(dtype=np.float64)
-        found[str(run_id), str(case_id)] = {int(r): values[rounds == r] for r in np.unique(rounds)}
+    for (run_id, case_id, round), values in chosen.groupby(["run_id", "case_id", "round"])["value"]:
+        found.setdefault((str(run_id), str(case_id)), {})[int(round)] = values.to_numpy(dtype=np.float64)
     return found

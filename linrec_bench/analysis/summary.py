@@ -14,6 +14,7 @@ from linrec_bench.analysis.naming import exactly, is_meant
 from linrec_bench.analysis.samples_table import (
     DEVICE_TASK,
     GRID_POINT,
+    NUMBER_COLUMNS,
     Key,
     by_round,
     measured,
@@ -95,7 +96,8 @@ def summarise(samples: pd.DataFrame, *, reference: str, targets: Targets | None 
     ended ok; `status` tells of those that did not. Raises `ValueError` for a measure in an unexpected unit.
     """
     frame = outcomes(samples)
-    rows, counted = measured(samples), measured(samples, status=None)
+    rows = measured(samples, columns=NUMBER_COLUMNS)
+    counted = measured(samples, status=None, columns=NUMBER_COLUMNS)
     keys: list[Key] = list(zip(frame["run_id"], frame["case_id"], strict=True))
     times = by_round(rows, "time", unit="s")
     frame["rounds"] = _rounds(samples, keys)
@@ -120,7 +122,7 @@ def summarise(samples: pd.DataFrame, *, reference: str, targets: Targets | None 
     frame["memory_ratio"] = [_quotient(memory, row, at) for row, at in enumerate(beside)]
 
     test = rows[rows["phase"] == "test"]
-    metrics = sorted({str(measure) for measure in test["measure"] if METRIC.fullmatch(measure)}, key=_natural)
+    metrics = sorted(filter(METRIC.fullmatch, map(str, test["measure"].unique())), key=_natural)
     for metric in metrics:
         frame[metric] = _medians(by_round(test, metric, unit=None), keys)
     per_token = [PER_TOKEN[0]] if "effective_tokens" in extras else []

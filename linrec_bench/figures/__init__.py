@@ -91,7 +91,8 @@ def parts(samples: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Part]:
                     f"{stem}_bidirectional": rows[~rows["causal"]],
                 }
             for part, own in chosen.items():
-                yield Part(part, spec, own, samples[samples["case_id"].isin(own["case_id"])])
+                here = samples["case_id"].isin(own["case_id"])
+                yield Part(part, spec, own, samples if here.all() else samples[here])
 
 
 def draw_all(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from linrec_bench.analysis.intervals import Interval, ratio_interval
 from linrec_bench.analysis.regression import change, compare_ratio, narrow, unchanged
-from linrec_bench.analysis.samples_table import by_round, measured
+from linrec_bench.analysis.samples_table import NUMBER_COLUMNS, by_round, measured
 from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, Verdict
 from linrec_bench.case import Case
 from linrec_bench.declarations import trainings
@@ -146,7 +146,7 @@ def timed_pairs(suite: Suite, jobs: Sequence[Job]) -> list[tuple[Job, Job]]:
 
 
 def _ratio(job: Job, other: Job, samples: pd.DataFrame) -> Interval:
-    times = by_round(measured(samples), "time", unit="s")
+    times = by_round(measured(samples, columns=NUMBER_COLUMNS), "time", unit="s")
     rounds = {case_id: samples for (_, case_id), samples in times.items()}
     return ratio_interval(rounds.get(job.case.id, {}), rounds.get(other.case.id, {}))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INTEGERS = ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed", "round", "repeat")
+
+
+_BLOCK = 2**16
 
 
 class StoreError(ValueError):
@@ -48,43 +53,83 @@ def _parsed(path: Path, *_: int) -> SamplesView:
     from pyarrow import ArrowInvalid
 
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            header = file.readline()
+            if header.decode(errors="replace") != ",".join(COLUMNS) + "\n":
+                raise StoreError(f"{path}:1: not the columns of linrec-bench's samples; left untouched")
+            size = file.seek(0, os.SEEK_END)
+            # A cell never holds a line break: what comes after the last one is a row that was cut off.
+            stop = _start_of_lines(file, size, 0)
+            try:
+                frame = _typed(_Part(file, len(header), stop))
+            except ArrowInvalid as error:
+                file.seek(len(header))
+                damage = _place(file.read(stop - len(header)), str(error))
+                raise StoreError(f"{path}{damage}; left untouched") from error
+            closing = np.flatnonzero((frame["measure"] == TRIAL).to_numpy())
+            closed = int(closing[-1]) + 1 if len(closing) else 0
+            end = _start_of_lines(file, stop, len(frame) - closed)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a run's folder") from error
-    header, newline, body = data.partition(b"\n")
-    if not newline or header.decode(errors="replace") != ",".join(COLUMNS):
-        raise StoreError(f"{path}:1: not the columns of linrec-bench's samples; left untouched")
-    ends = np.flatnonzero(np.frombuffer(body, dtype=np.uint8) == ord("\n")) + 1
-    torn = int(len(body) > (ends[-1] if len(ends) else 0))
-    # A cell never holds a line break: what comes after the last one is a row that was cut off.
-    whole = body[: ends[-1]] if len(ends) else b""
-    try:
-        frame = _typed(whole)
-    except ArrowInvalid as error:
-        raise StoreError(f"{path}{_place(whole, str(error))}; left untouched") from error
-    closing = np.flatnonzero((frame["measure"] == TRIAL).to_numpy())
-    closed = int(closing[-1]) + 1 if len(closing) else 0
-    end = len(header) + 1 + (int(ends[closed - 1]) if closed else 0)
-    return SamplesView(frame.iloc[:closed], end, len(frame) - closed + torn)
+    return SamplesView(frame.iloc[:closed], end, len(frame) - closed + int(size > stop))
 
 
-def _typed(body: bytes) -> pd.DataFrame:
+def _start_of_lines(file: IO[bytes], end: int, lines: int) -> int:
+    """The byte where the last `lines` whole lines before byte `end` begin; with 0, where the last one ends.
+
+    0 where there are fewer."""
+    start, left = end, lines + 1
+    while start:
+        start = max(0, start - _BLOCK)
+        file.seek(start)
+        block = file.read(min(_BLOCK, end - start))
+        at = len(block)
+        while left and (at := block.rfind(b"\n", 0, at)) >= 0:
+            left -= 1
+            if not left:
+                return start + at + 1
+        end = start
+    return 0
+
+
+class _Part(io.RawIOBase):
+    """Bytes of a file from `start` up to `stop`, read a block at a time: the text of a million rows is as
+    large as their table."""
+
+    def __init__(self, file: IO[bytes], start: int, stop: int) -> None:
+        self._file, self._left = file, stop - start
+        file.seek(start)
+
+    def is_empty(self) -> bool:
+        return not self._left
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(block)
+        return block
+
+
+def _typed(part: _Part) -> pd.DataFrame:
     import pyarrow as pa
     from pyarrow import csv
 
     types = dict.fromkeys(COLUMNS, pa.string())
     types |= dict.fromkeys(INTEGERS, pa.int64()) | {"value": pa.float64(), "causal": pa.bool_()}
-    if not body:
+    if part.is_empty():
         empty: pd.DataFrame = pa.schema(list(types.items())).empty_table().to_pandas()
         return empty
-    frame: pd.DataFrame = csv.read_csv(
-        pa.BufferReader(body),
+    table = csv.read_csv(
+        part,
         read_options=csv.ReadOptions(column_names=list(COLUMNS), use_threads=False),
         parse_options=csv.ParseOptions(newlines_in_values=False, ignore_empty_lines=False),
         convert_options=csv.ConvertOptions(
             column_types=types, strings_can_be_null=False, null_values=["", "nan"]
         ),
-    ).to_pandas()
+    )
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
     return frame
 
 

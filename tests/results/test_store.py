@@ -159,6 +159,23 @@ def test_a_row_of_an_unknown_case_and_a_damaged_case_are_refused(tmp_path):
         run.cases()
 
 
+@pytest.mark.parametrize("lost", [0, 1, 900])
+def test_a_kill_costs_one_trial_in_a_file_of_many_blocks(tmp_path, lost):
+    run = new_run(tmp_path)
+    path = run.folder / "samples.csv"
+    with Writer(run) as writer:
+        writer.append(rows(round=0, values=range(1000)))
+        kept = path.stat().st_size
+        writer.append(rows(round=1, values=range(1000)))
+    assert kept > 2**16
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: len(lines) - 1 - lost])[:-5])
+    assert run.half_written() == 1000 - lost
+    assert run.samples()["value"].tolist() == [*range(1000), 9]
+    with Writer(run):
+        assert path.stat().st_size == kept
+
+
 def test_a_file_of_samples_is_parsed_once_for_each_state(tmp_path, monkeypatch):
     from pyarrow import csv
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -96,6 +97,7 @@ def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key,
     if unit is not None and len(other):
         raise ValueError(f"measure {measure} has unit {other.iloc[0]!r}; expected {unit!r}")
     found: dict[Key, dict[int, Array]] = {}
-    for (run_id, case_id, round), values in chosen.groupby(["run_id", "case_id", "round"])["value"]:
-        found.setdefault((str(run_id), str(case_id)), {})[int(round)] = values.to_numpy(dtype=np.float64)
+    for (run_id, case_id, number), values in chosen.groupby(["run_id", "case_id", "round"])["value"]:
+        round = int(cast(int, number))
+        found.setdefault((str(run_id), str(case_id)), {})[round] = values.to_numpy(dtype=np.float64)
     return found

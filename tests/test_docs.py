@@ -1,6 +1,7 @@
 """The documentation says what the code does: generated pages are current, examples run, links lead on."""
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -320,3 +321,14 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
         assert loaded
         assert not [address for address in loaded if "//" in address], page
     assert (tmp_path / "suite.schema.json").read_text() == (DOCS / "suite.schema.json").read_text()
+
+
+def test_the_readme_of_reference_results_names_the_processors_of_their_runs():
+    runs = (ROOT / "results/reference").rglob("environment.json")
+    named = {run.parent.name: json.loads(run.read_text())["torch"]["cpu_capability"] for run in runs}
+    others = {name: extensions for name, extensions in named.items() if extensions != "AVX512"}
+    said = " ".join((ROOT / "results/reference/README.md").read_text(encoding="utf-8").split())
+    (name,) = others
+    assert (
+        f"`{name}` ran on one with {others[name]}, all other runs that record it on one with AVX512" in said
+    )

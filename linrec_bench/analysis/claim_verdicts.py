@@ -152,7 +152,8 @@ def place(cases: pd.DataFrame, *, length: bool = True) -> Place:
     where: Place = {"task": str(case["task"]), "phase": str(case["phase"]), "causal": bool(case["causal"])}
     # Of a mechanism alone there is no model.
     where["model"] = str(case["model"] or "")
-    if case["lengths_of"]:
+    # A line of crossovers has no column for it.
+    if case.get("lengths_of"):
         where["dataset"] = str(case["dataset"])
     columns = ("seq_len", "batch_size", "hidden_size") if length else ("batch_size", "hidden_size")
     return where | {column: int(case[column]) for column in columns}

@@ -125,7 +125,13 @@ def command(
             run.measure, planned, root=results, progress=terminal.progress, on_note=terminal.say
         )
         checked = check.of_code(
-            planned, baseline_use, measure=measure, results=results, budget_s=budget, say=terminal.say
+            planned,
+            baseline_use,
+            measure=measure,
+            results=results,
+            budget_s=budget,
+            say=terminal.say,
+            counter=terminal.counter,
         )
     terminal.show_verdicts(checked.verdicts, checked.ledger, as_json=as_json, in_full=in_full)
     gated = checked.verdicts + (as_verdicts(checked.ledger) if strict_claims else [])

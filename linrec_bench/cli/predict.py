@@ -41,7 +41,8 @@ def command(
     with closing(run.start_executor(planned)) as executor:
         limit = memory_limit(memory, executor, planned.device)
         ceilings = measure_ceilings(planned, executor)
-        found = forecast(planned.jobs, executor, memory_bytes=limit, ceilings=ceilings)
+        with terminal.counter("counting") as on_count:
+            found = forecast(planned.jobs, executor, memory_bytes=limit, ceilings=ceilings, on_count=on_count)
     if as_json:
         print(json.dumps([each.as_record() for each in found], indent=2))
     else:

@@ -96,12 +96,13 @@ def measured(
     if done == len(planned.trials) and stored.is_summarised() and stored.has_cards():
         return stored, stored.summary()
     try:
-        with terminal.progress(planned, stored, done) as on_event:
-            summary = run.execute(planned, stored, on_event)
+        with terminal.progress(planned, stored, done) as watch:
+            summary = run.execute(planned, stored, watch, on_sample=watch.on_sample)
     except KeyboardInterrupt:
         terminal.say(f"interrupted; the same command resumes {stored.folder}")
         raise typer.Exit(INTERRUPTED) from None
     if not stored.has_cards():
         known = store.cards(results, fingerprint=str(stored.environment()["fingerprint"]))
-        stored.write_cards(cards_of((job.case for job in planned.jobs), known))
+        with terminal.counter("verifying mechanisms") as on_card:
+            stored.write_cards(cards_of((job.case for job in planned.jobs), known, on_card=on_card))
     return stored, summary

@@ -38,7 +38,8 @@ def command(
     from linrec_bench import terminal
     from linrec_bench.commands.verify import cards
 
-    found = cards(names or [], plugins=plugin or [])
+    with terminal.counter("verifying") as on_card:
+        found = cards(names or [], plugins=plugin or [], on_card=on_card)
     costs = [_costs(card) for card in found] if cost else []
     if as_json:
         records = [card.as_record() for card in found]

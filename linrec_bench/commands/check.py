@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ def of_code(
     results: Path,
     budget_s: float,
     say: Callable[[str], None],
+    counter: Callable[[str], AbstractContextManager[Callable[[int, int], None]]],
 ) -> Checked:
     """Count, measure what claims about time need, and judge.
 
@@ -68,7 +70,8 @@ def of_code(
     suite, jobs = planned.suite, planned.jobs
     # First: a mistake in the file is told before anything is counted.
     accepted = _accepted(baseline, say) if baseline else None
-    counted = count(jobs, plugins=planned.plugins)
+    with counter("counting") as on_count:
+        counted = count(jobs, plugins=planned.plugins, on_count=on_count)
     if baseline and baseline.update:
         timer = measure if baseline.timed else None
         baseline_verdicts.accept(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -60,14 +60,21 @@ class Forecast:
 
 
 def forecast(
-    jobs: Sequence[Job], executor: Executor, *, memory_bytes: int, ceilings: Ceilings | None
+    jobs: Sequence[Job],
+    executor: Executor,
+    *,
+    memory_bytes: int,
+    ceilings: Ceilings | None,
+    on_count: Callable[[int, int], None] = lambda *_: None,
 ) -> list[Forecast]:
     """A forecast for each job, from exact counts on fake tensors, which all processors take: the numbers by
-    which `run` skips."""
+    which `run` skips. `on_count` is told how many there are, of how many."""
     calls = [executor.call(worker.predict, job.case) for job in jobs]
-    return [
-        _one(job.case, call.result(), memory_bytes, ceilings) for job, call in zip(jobs, calls, strict=True)
-    ]
+    found = []
+    for done, (job, call) in enumerate(zip(jobs, calls, strict=True), start=1):
+        found.append(_one(job.case, call.result(), memory_bytes, ceilings))
+        on_count(done, len(jobs))
+    return found
 
 
 def _one(case: Case, prediction: Prediction | None, memory_bytes: int, ceilings: Ceilings | None) -> Forecast:

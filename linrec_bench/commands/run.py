@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from linrec_bench import attention
 from linrec_bench.execution import executors, schedule
 from linrec_bench.execution.devices import AUTO, ON_CPU, Located, locate
-from linrec_bench.execution.driver import Event, run_jobs
+from linrec_bench.execution.driver import Event, OnSample, run_jobs
 from linrec_bench.execution.server import STEADY_ALLOCATOR
 from linrec_bench.execution.trial import Executor
 from linrec_bench.results import environment, store, stored_runs
@@ -138,7 +138,9 @@ def open_store(
     ), 0
 
 
-def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
+def execute(
+    planned: Plan, run: store.Run, on_event: OnEvent, on_sample: OnSample | None = None
+) -> pd.DataFrame:
     """Measure what the run lacks, then write and return its summary, and write its table of quality.
 
     Whatever ends it, the tables of what was measured are written before it goes on, where they can be.
@@ -154,6 +156,7 @@ def execute(planned: Plan, run: store.Run, on_event: OnEvent) -> pd.DataFrame:
                         suite=planned.suite.name,
                         device=planned.device,
                         on_event=on_event,
+                        on_sample=on_sample,
                     )
     except BaseException:
         # The first reason is the one to tell.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,17 +61,33 @@ class Card:
         }
 
 
-def cards(names: Sequence[str], *, plugins: Sequence[Path] = ()) -> list[Card]:
+def cards(
+    names: Sequence[str],
+    *,
+    plugins: Sequence[Path] = (),
+    on_card: Callable[[int, int], None] = lambda *_: None,
+) -> list[Card]:
     """A card for each named mechanism and direction that it declares; of every mechanism without names.
 
-    A name may carry parameters, as labels do: `linrec(padding=ignore)`. Raises `ValueError` for unknown ones.
+    A name may carry parameters, as labels do: `linrec(padding=ignore)`. `on_card` is told how many cards are
+    done, of how many. Raises `ValueError` for unknown names and parameters.
     """
     loaded = [attention.load_plugin(plugin).name for plugin in plugins]
-    asked = [_parse(name) for name in names or loaded or attention.registry()]
-    return [probe_card(spec, params, causal) for spec, params in asked for causal in directions(spec)]
+    parsed = [_parse(name) for name in names or loaded or attention.registry()]
+    asked = [(spec, params, causal) for spec, params in parsed for causal in directions(spec)]
+    found = []
+    for done, (spec, params, causal) in enumerate(asked, start=1):
+        found.append(probe_card(spec, params, causal))
+        on_card(done, len(asked))
+    return found
 
 
-def cards_of(cases: Iterable[Case], known: Sequence[Mapping[str, object]] = ()) -> list[Mapping[str, object]]:
+def cards_of(
+    cases: Iterable[Case],
+    known: Sequence[Mapping[str, object]] = (),
+    *,
+    on_card: Callable[[int, int], None] = lambda *_: None,
+) -> list[Mapping[str, object]]:
     """A card of each mechanism and parameters in each direction that the cases ask for and it has; for JSON.
 
     One that is among `known`, the cards of runs with the current fingerprint, is not probed again, unless
@@ -82,13 +98,14 @@ def cards_of(cases: Iterable[Case], known: Sequence[Mapping[str, object]] = ()) 
     }
     asked = dict.fromkeys((case.attention, case.attention_params, case.causal) for case in cases)
     found: list[Mapping[str, object]] = []
-    for name, params, causal in asked:
+    for done, (name, params, causal) in enumerate(asked, start=1):
         spec = attention.registry()[name]
         if causal in directions(spec):
             card = earlier.get((label(name, params), words.direction(causal)))
             if card is None or not _is_of_the_package(spec, params):
                 card = probe_card(spec, dict(params), causal).as_record()
             found.append(card)
+        on_card(done, len(asked))
     return found
 
 

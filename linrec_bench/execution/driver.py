@@ -35,6 +35,9 @@ class Event:
     call_seconds: float | None
 
 
+OnSample = Callable[[Planned, Sample], None]
+"""Called in a thread with each sample of a whole training as it comes; nothing is timed a call there."""
+
 Running = Collection[Future[TrialResult]]
 
 
@@ -55,6 +58,7 @@ def run_jobs(
     suite: str,
     device: str,
     on_event: Callable[[Event], None] = lambda _: None,
+    on_sample: OnSample | None = None,
     wait: Callable[[Running], Running] = first_completed,
 ) -> None:
     """Run every trial that the store lacks; each is written, whole, as it ends.
@@ -71,6 +75,7 @@ def run_jobs(
         suite=suite,
         free_bytes=int(free[0].value),
         failed=dict(zip(failed["case_id"], failed["status"], strict=True)),
+        on_sample=on_sample,
     )
     if _stored_ceilings(samples) is None:
         driver.measure_ceilings(jobs, device)
@@ -101,6 +106,7 @@ class _Driver:
     suite: str
     free_bytes: int
     failed: dict[str, str]
+    on_sample: OnSample | None = None
     pace: Pace | None = None
     ceilings: dict[str, Ceilings | None] = field(default_factory=dict)
     predictions: dict[str, Prediction | None] = field(default_factory=dict)
@@ -127,6 +133,7 @@ class _Driver:
                 seconds=limits.case_seconds,
                 compile_seconds=limits.compile_seconds if self._compiles(trial.job) else 0.0,
                 memory_bytes=memory_limit,
+                on_sample=None if trial.alone or not self.on_sample else partial(self.on_sample, trial),
             )
         )
 

@@ -34,12 +34,15 @@ class Trial:
     `work` (it can be pickled) is handed the report that it makes. It may take `seconds`, and `memory_bytes`:
     on a CPU beyond what its process begins with, else of the device's own; None is no limit. Where
     `compile_seconds` are allowed, `seconds` begin anew after the first call, which may take so much longer.
+    `on_sample` is called here, in a thread, with each sample as it comes; who runs trials elsewhere may leave
+    it out.
     """
 
     work: Callable[[Report], None]
     seconds: float
     memory_bytes: int | None = None
     compile_seconds: float = 0.0
+    on_sample: Callable[[Sample], None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

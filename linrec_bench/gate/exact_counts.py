@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,15 +22,20 @@ JOBS_WORTH_A_PROCESS = 24
 """A process takes some seconds to start and counts about as many cases in that time."""
 
 
-def count(jobs: Sequence[Job], *, plugins: Sequence[Path] = ()) -> pd.DataFrame:
+def count(
+    jobs: Sequence[Job],
+    *,
+    plugins: Sequence[Path] = (),
+    on_count: Callable[[int, int], None] = lambda *_: None,
+) -> pd.DataFrame:
     """Exact counts of every job but those of task `recommend`, as tidy rows; nothing is allocated.
 
     A case that its mechanism cannot do closes as `unsupported`; one whose code fails, takes too long to count
     or uses operations of unknown cost closes as `error`, with the reason. Many jobs are counted on all cores,
-    in processes that load `plugins`.
+    in processes that load `plugins`; `on_count` is told how many are done, of how many.
     """
     rows: list[Row] = []
-    for job, prediction in zip(jobs, _predictions(jobs, plugins), strict=True):
+    for job, prediction in zip(jobs, _predictions(jobs, plugins, on_count), strict=True):
         if prediction is None:
             continue
         row = partial(row_of, job.case, run_id="exact", suite="")
@@ -53,17 +58,24 @@ def _unknown_cost(prediction: Prediction) -> str:
     return f"opaque, cost unknown: {names}; expected operations of torch, which can be counted"
 
 
-def _predictions(jobs: Sequence[Job], plugins: Sequence[Path]) -> list[Prediction | None]:
+def _predictions(
+    jobs: Sequence[Job], plugins: Sequence[Path], on_count: Callable[[int, int], None]
+) -> Iterator[Prediction | None]:
     from linrec_bench.execution.executors.local import LocalExecutor
     from linrec_bench.execution.worker import predict
 
     cases = [job.case for job in jobs]
     processes = min(allotment.cpus(), len(cases) // JOBS_WORTH_A_PROCESS)
     if processes < 2:
-        return [predict(case) for case in cases]
+        for done, case in enumerate(cases, start=1):
+            yield predict(case)
+            on_count(done, len(cases))
+        return
     with LocalExecutor(plugins=plugins, callers=processes) as executor:
         futures = [executor.call(predict, case) for case in cases]
-        return [future.result() for future in futures]
+        for done, future in enumerate(futures, start=1):
+            yield future.result()
+            on_count(done, len(cases))
 
 
 def failures(jobs: Sequence[Job], counted: pd.DataFrame) -> dict[str, str]:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.progress import (
     BarColumn,
@@ -13,6 +14,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    TaskID,
     TextColumn,
     TransferSpeedColumn,
 )
@@ -21,22 +23,40 @@ from linrec_bench.case import Case
 from linrec_bench.commands.run import Plan
 from linrec_bench.execution.driver import Event
 from linrec_bench.execution.schedule import Planned, remaining
+from linrec_bench.execution.trial import Sample
+from linrec_bench.presentation import words
 from linrec_bench.presentation.case_names import case_name
-from linrec_bench.presentation.numbers import memory, time_left
-from linrec_bench.results.store import Run
+from linrec_bench.presentation.numbers import memory, metric, time_left
+from linrec_bench.results.store import Run, Trial
 from linrec_bench.terminal.streams import say, talk
 
 LINES_OF_A_LOG = 40
+
+SECONDS_A_LINE = 10.0
+"""Between lines of a log that say that something goes on."""
+
+SHOWN_METRIC = "ndcg@10"
 
 _TOLD = ("attention", "task", "causal", "seq_len", "batch_size", "hidden_size", "dataset", "seed")
 """What names a trial in a line."""
 
 
-@contextmanager
-def progress(planned: Plan, run: Run, done: int) -> Iterator[Callable[[Event], None]]:
-    """Show trials as they end, of which `done` are stored already.
+@dataclass(frozen=True)
+class Watch:
+    """What is told of trials: that one ended (a call of this), and samples of a whole training."""
 
-    The bar is redrawn between trials only, never while something is timed.
+    on_event: Callable[[Event], None]
+    on_sample: Callable[[Planned, Sample], None]
+
+    def __call__(self, event: Event) -> None:
+        self.on_event(event)
+
+
+@contextmanager
+def progress(planned: Plan, run: Run, done: int) -> Iterator[Watch]:
+    """Show trials as they end, of which `done` are stored already, and the epochs of trainings.
+
+    Nothing is redrawn while calls are timed.
     """
     total = len(planned.trials)
     eta = Eta(remaining(planned.trials, run.finished_trials()))
@@ -70,9 +90,68 @@ def progress(planned: Plan, run: Run, done: int) -> Iterator[Callable[[Event], N
             say(f"[{finished}/{total}] {outcome.status} {text}{wait and ', '}{wait}")
 
     with bar:
-        yield on_event
+        yield Watch(on_event, _epochs(bar, line))
     if counts.keys() - {"ok"}:
         say("trials: " + ", ".join(f"{count} {status}" for status, count in counts.most_common()))
+
+
+def _epochs(bar: Progress, line: TaskID) -> Callable[[Planned, Sample], None]:
+    """Shows the epochs of trainings in a line of the bar, or now and then in a log."""
+    course, often = Course(), Seldom()
+
+    def on_sample(trial: Planned, sample: Sample) -> None:
+        text = course.text(trial, sample)
+        if text is None:
+            return
+        if talk.is_terminal:
+            bar.update(line, description=text)
+            bar.refresh()
+        elif often.due():
+            say(f"{case_name(_settings(trial.job.case), _TOLD)}: {text}")
+
+    return on_sample
+
+
+class Seldom:
+    """Lines of a log about what goes on: at most one in `SECONDS_A_LINE`."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
+
+    def due(self) -> bool:
+        """Whether it is time for a line; then the next one has to wait."""
+        now = self._clock()
+        if now - self._last < SECONDS_A_LINE:
+            return False
+        self._last = now
+        return True
+
+
+class Course:
+    """How far each training is, from its samples as they come."""
+
+    def __init__(self) -> None:
+        self._train_s: dict[Trial, float] = {}
+        self._quality: dict[Trial, str] = {}
+
+    def text(self, trial: Planned, sample: Sample) -> str | None:
+        """`epoch 3 of 20, NDCG@10 0.1234, 42 s left`, of an epoch that ended; None for any other sample.
+
+        What is left is that of the epochs, or of the budget, without the validations.
+        """
+        if sample.measure == SHOWN_METRIC and sample.phase == "validation":
+            self._quality[trial.key] = f", {words.metric(sample.measure)} {metric(sample.value)}"
+            return None
+        settings = trial.job.case.training
+        if sample.measure != "epoch_time" or sample.phase or settings is None:
+            return None
+        spent = self._train_s[trial.key] = self._train_s.get(trial.key, 0.0) + sample.value
+        left = spent / sample.repeat * (settings.epochs - sample.repeat)
+        if settings.budget_seconds is not None:
+            left = min(left, max(0.0, settings.budget_seconds - spent))
+        quality = self._quality.get(trial.key, "")
+        return f"epoch {sample.repeat} of {settings.epochs}{quality}, {time_left(left)} left"
 
 
 def _settings(case: Case) -> dict[str, object]:
@@ -122,14 +201,22 @@ class Eta:
 
 @contextmanager
 def counter(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Count trials, between which alone it is drawn; silent where nobody watches."""
-    bar = _bar(MofNCompleteColumn())
+    """Count what is done, with the time left: a bar, or in a log a line now and then.
+
+    It is drawn between trials alone.
+    """
+    bar = _bar(MofNCompleteColumn(), TextColumn("{task.fields[eta]}", markup=False))
+    often, began = Seldom(), time.monotonic()
     with bar:
-        line = bar.add_task(name, total=None)
+        line = bar.add_task(name, total=None, eta="")
 
         def on_trial(done: int, total: int) -> None:
-            bar.update(line, completed=done, total=total)
+            left = (time.monotonic() - began) * (total - done) / done if done else 0.0
+            wait = f"{time_left(left)} left" if 0 < done < total else ""
+            bar.update(line, completed=done, total=total, eta=wait)
             bar.refresh()
+            if not talk.is_terminal and wait and often.due():
+                say(f"{name}: {done} of {total}, {wait}")
 
         yield on_trial
 

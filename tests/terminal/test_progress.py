@@ -7,11 +7,12 @@ import pytest
 from linrec_bench.commands.run import Plan
 from linrec_bench.execution.driver import Event
 from linrec_bench.execution.schedule import Planned
-from linrec_bench.execution.trial import TrialResult
+from linrec_bench.execution.trial import Sample, TrialResult
 from linrec_bench.results import store
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.schema import Suite
-from linrec_bench.terminal.progress_bar import Eta, progress
+from linrec_bench.terminal import progress_bar
+from linrec_bench.terminal.progress_bar import Course, Eta, Seldom, progress
 
 
 @pytest.fixture
@@ -63,6 +64,45 @@ def test_a_log_has_a_line_a_trial_and_ends_without_a_wait(plan, tmp_path, capfd)
     assert lines[5].startswith("[4/4] oom")
     assert "left" not in lines[5]
     assert lines[6] == "trials: 3 ok, 1 oom"
+
+
+def test_an_epoch_is_told_with_its_metric_and_the_time_that_the_others_take():
+    sweep = {"task": "recommend", "attention": ["linrec"], "model": "sasrec", "dataset": "synthetic"}
+    sweep |= {"fixed": {"seq_len": 8, "causal": True}, "training": {"epochs": 10, "budget_seconds": 30.0}}
+    suite = Suite.model_validate({"name": "s", "sweeps": [sweep]})
+    (job,) = expand(suite, device="cpu")
+    course, trial = Course(), Planned(job, 0)
+
+    def told(measure, value, epoch, phase=""):
+        return course.text(trial, Sample(measure=measure, value=value, unit="1", repeat=epoch, phase=phase))
+
+    assert told("train_loss", 3.0, 1) is None
+    assert told("epoch_time", 2.0, 1) == "epoch 1 of 10, 18 s left"
+    assert told("ndcg@10", 0.125, 1, phase="validation") is None
+    assert told("ndcg@10", 0.5, 1, phase="test") is None
+    assert told("epoch_time", 4.0, 2) == "epoch 2 of 10, NDCG@10 0.1250, 24 s left"
+    # The budget ends before the epochs do.
+    assert told("epoch_time", 18.0, 3) == "epoch 3 of 10, NDCG@10 0.1250, 6 s left"
+
+
+def test_the_epochs_of_a_training_reach_a_log(plan, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(progress_bar, "SECONDS_A_LINE", 0.0)
+    sweep = {"task": "recommend", "attention": ["linrec"], "model": "sasrec", "dataset": "synthetic"}
+    sweep |= {"fixed": {"seq_len": 8, "causal": True}, "training": {"epochs": 2}}
+    suite = Suite.model_validate({"name": "s", "sweeps": [sweep]})
+    (job,) = expand(suite, device="cpu")
+    run = store.create(tmp_path, suite="s", suite_text="", cases=[], environment={}, now=store_time())
+    with progress(Plan(suite, [job], "cpu"), run, 0) as watch:
+        watch.on_sample(Planned(job, 0), Sample(measure="epoch_time", value=3.0, unit="s", repeat=1))
+    told = capfd.readouterr().err.splitlines()[1]
+    assert told.startswith("linrec, training, causal, N = 8")
+    assert told.endswith(": epoch 1 of 2, 3 s left")
+
+
+def test_a_log_has_a_line_in_ten_seconds_at_most():
+    clock = iter([0.0, 9.0, 11.0, 20.0, 21.0])
+    often = Seldom(lambda: next(clock))
+    assert [often.due() for _ in range(4)] == [False, True, False, True]
 
 
 def store_time():

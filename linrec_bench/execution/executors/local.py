@@ -244,6 +244,8 @@ def _listen(
                 greet(server)
             case Sample():
                 samples.append(message)
+                if trial.on_sample is not None:
+                    trial.on_sample(message)
                 if trial.compile_seconds and message.measure == FIRST_CALL:
                     deadline = time.monotonic() + trial.seconds
             case str(name), bytes(content):

@@ -17,11 +17,9 @@ above the bound.
 
 from __future__ import annotations
 
-import gc
 import math
 import random
 import re
-import tracemalloc
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +37,8 @@ from torch._subclasses.fake_tensor import (
 from linrec_bench.analysis.polynomial import polynomial
 from linrec_bench.analysis.scaling import exact_exponent, fit_scaling
 from linrec_bench.measures.instruments import exact, timing
-from linrec_bench.measures.instruments.operations import collector_paused, tensors
+from linrec_bench.measures.instruments.memory import host_bytes
+from linrec_bench.measures.instruments.operations import tensors
 from linrec_bench.registry import did_you_mean
 from linrec_bench.tasks.workloads import Workload
 
@@ -123,7 +122,7 @@ def assert_complexity(
     if of == "time":
         _judge_times(bound, _times([(n, real(n)) for n in chosen]))
     elif of == "host_memory":
-        _judge_counts(bound, of, {n: _host_bytes(real(n)) for n in chosen})
+        _judge_counts(bound, of, {n: host_bytes(real(n)) for n in chosen})
     else:
         counted = {n: exact.tally(real(n)) if on == "real" else _count(fake, n) for n in chosen}
         if not any(each.dispatches for each in counted.values()):
@@ -173,26 +172,6 @@ def _count(build: Callable[[int], Workload], length: int) -> exact.Exact:
             "fn holds tensors of its own, which cannot mix with fake ones; expected them to be made in "
             "make_inputs, or fn to be the module that holds them, or on='real'"
         ) from error
-
-
-def _host_bytes(workload: Workload) -> int:
-    """The most that Python's allocator, which numpy's arrays use too, holds beyond what it held before."""
-    workload.call()
-    workload.reset()
-    traced = tracemalloc.is_tracing()
-    with collector_paused():
-        gc.collect()
-        tracemalloc.start()
-        try:
-            before, _ = tracemalloc.get_traced_memory()
-            tracemalloc.reset_peak()
-            workload.call()
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            if not traced:
-                tracemalloc.stop()
-    workload.reset()
-    return peak - before
 
 
 def _pick(of: Quantity, counted: exact.Exact) -> int:

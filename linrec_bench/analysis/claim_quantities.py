@@ -25,6 +25,8 @@ EXACT_MEASURES = (
     "flops",
     "operations",
     "dispatches",
+    "double_elements",
+    "left_bytes",
     "peak_live_bytes",
     "saved_bytes",
     "minimum_bytes",

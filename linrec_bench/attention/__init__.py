@@ -31,6 +31,7 @@ __all__ = [
     "init_state",
     "load_plugin",
     "make_layer",
+    "plugins",
     "register",
     "registry",
     "step",
@@ -71,6 +72,11 @@ def register(spec: Spec) -> None:
     """Add a mechanism to the registry, until `unload_plugins`."""
     _plugins.append(spec)
     registry.cache_clear()
+
+
+def plugins() -> frozenset[str]:
+    """The names of the loaded plugins' mechanisms."""
+    return frozenset(spec.name for spec in _plugins)
 
 
 def unload_plugins() -> None:

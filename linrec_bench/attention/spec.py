@@ -166,6 +166,7 @@ class Spec:
     N at large N: `time_exponent` of the operations (products, and elements that anything else touches),
     `memory_exponent` of the peak of live bytes. `dispatches_per_token` is the most operations that torch is
     asked for, for each further token of a row: fewer than one where the core works on many tokens at once.
+    `uses_float64`: tensors of float64 grow with N though the inputs are of a smaller type.
     `kernel`, where a library that `core` calls chooses among several kernels, names the one that was used.
     `refusal` is there where `core` runs on some devices, or for some dtypes, only.
 
@@ -196,6 +197,7 @@ class Spec:
     time_exponent: float = 1.0
     memory_exponent: float = 1.0
     dispatches_per_token: float = 0.9
+    uses_float64: bool = False
     complexity: str = ""
     decode_state: str = ""
     state_exponent: float = 0.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.analysis.verdict import PaperRuling, Verdict
 from linrec_bench.commands.run import Plan
-from linrec_bench.gate import baseline_verdicts, check, claims
+from linrec_bench.gate import baseline_verdicts, check, claims, real_calls
 from linrec_bench.gate.baseline import Baseline
 from linrec_bench.gate.claims import Evidence
 from linrec_bench.gate.exact_counts import count
@@ -65,8 +65,11 @@ def of_code(
 ) -> Checked:
     """Count, measure what claims about time need, and judge.
 
-    Papers are ruled on from the counts and from the newest stored run of the suite under `results`.
+    Mechanisms of plugins are called on real tensors too. Papers are ruled on from the counts and from the
+    newest stored run of the suite under `results`.
     """
+    from linrec_bench import attention
+
     suite, jobs = planned.suite, planned.jobs
     # First: a mistake in the file is told before anything is counted.
     accepted = _accepted(baseline, say) if baseline else None
@@ -90,6 +93,7 @@ def of_code(
                 say("\n  ".join([name, *lines]))
         accepted = baseline_verdicts.accepted_in(baseline.path)
     verdicts = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
+    verdicts += real_calls.verdicts(jobs, attention.plugins())
     if baseline and accepted:
         verdicts += _against(baseline, accepted, planned, counted, measure=measure, budget_s=budget_s)
     evidence = [Evidence(of_samples(counted), exact=True)]

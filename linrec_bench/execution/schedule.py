@@ -44,16 +44,19 @@ class Prediction:
     """What is known of a case before it runs: exact counts on fake tensors, or why there are none.
 
     `operations` are the FLOPs of products and one for each element that anything else touches, `dispatches`
-    the operations that torch is asked for; `facts` are
-    those of the workload, such as the events of its batch. `beyond_live_bytes` is what the process may take
-    beyond live tensors: scratch of kernels and holes of the heap. `opaque` are operations of unknown cost,
-    which the counts lack. `compiles`: whether its first call may compile kernels. `unsupported` says why the
-    case cannot run, `error` what its code raised on fake tensors.
+    the operations that torch is asked for, `double_elements` those of results in float64, and `left_bytes`
+    what a further call leaves alive; `facts` are those of the workload, such as the events of its batch.
+    `beyond_live_bytes` is what the process may take beyond live tensors: scratch of kernels and holes of the
+    heap. `opaque` are operations of unknown cost, which the counts lack. `compiles`: whether its first call
+    may compile kernels. `unsupported` says why the case cannot run, `error` what its code raised on fake
+    tensors.
     """
 
     flops: int = 0
     operations: int = 0
     dispatches: int = 0
+    double_elements: int = 0
+    left_bytes: int = 0
     peak_live_bytes: int = 0
     saved_bytes: int = 0
     minimum_bytes: int = 0

@@ -134,6 +134,8 @@ def predict(case: Case) -> Prediction | None:
         flops=counted.flops,
         operations=counted.flops + counted.elements,
         dispatches=counted.dispatches,
+        double_elements=counted.double_elements,
+        left_bytes=counted.left_bytes,
         peak_live_bytes=counted.peak_live_bytes,
         saved_bytes=counted.saved_bytes,
         minimum_bytes=counted.minimum_bytes,

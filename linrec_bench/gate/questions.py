@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from linrec_bench.analysis.claim_quantities import EXACT_MEASURES
 from linrec_bench.analysis.claim_verdicts import judge
 from linrec_bench.analysis.measurements import Measurements
-from linrec_bench.analysis.verdict import SPEC, Bound, Claim, Verdict
+from linrec_bench.analysis.verdict import SPEC, Bound, Claim, Quantity, Verdict
 from linrec_bench.case import as_typed
 from linrec_bench.declarations import tasks
 from linrec_bench.suite.expand import Job, expand
@@ -67,26 +67,34 @@ def contracts(jobs: Sequence[Job]) -> list[Question]:
         if len({job.case.seq_len for job in chosen}) < 2:
             continue
         case_ids = frozenset(job.case.id for job in chosen)
+        narrow = frozenset(job.case.id for job in chosen if job.case.dtype != "float64")
         for name, params in dict.fromkeys((job.case.attention, job.case.attention_params) for job in chosen):
-            typed = as_typed(name, params)
-            spec = attention.registry()[name]
-            for measure, exponent in _exponents(spec, decoding=decoding):
-                low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
-                bound = Bound(low, high, f"{exponent:g} as declared")
-                claim = Claim(attention=typed, measure=measure, quantity="exponent", bound=bound, source=SPEC)
-                every.append(Question(claim, case_ids))
-            most = spec.dispatches_per_token
-            bound = Bound(-math.inf, most, f"<= {most:g} as declared")
-            claim = Claim(attention=typed, measure="dispatches", quantity="slope", bound=bound, source=SPEC)
-            every.append(Question(claim, case_ids))
-    return every
+            for measure, quantity, bound in _declared(attention.registry()[name], decoding=decoding):
+                claim = Claim(
+                    attention=as_typed(name, params),
+                    measure=measure,
+                    quantity=quantity,
+                    bound=bound,
+                    source=SPEC,
+                )
+                every.append(Question(claim, narrow if measure == "double_elements" else case_ids))
+    return [question for question in every if question.case_ids]
 
 
-def _exponents(spec: Spec, *, decoding: bool) -> tuple[tuple[str, float], ...]:
-    """Exact counts and the exponents of N that the SPEC declares for them."""
+def _declared(spec: Spec, *, decoding: bool) -> Iterator[tuple[str, Quantity, Bound]]:
+    """Exact counts and the growth with N that the SPEC declares for them."""
     if decoding:
-        return ("operations", spec.state_exponent), ("state_bytes", spec.state_exponent)
-    return ("operations", spec.time_exponent), ("peak_live_bytes", spec.memory_exponent)
+        exponents = {"operations": spec.state_exponent, "state_bytes": spec.state_exponent}
+    else:
+        exponents = {"operations": spec.time_exponent, "peak_live_bytes": spec.memory_exponent}
+    for measure, exponent in exponents.items():
+        low, high = exponent - EXPONENT_TOLERANCE, exponent + EXPONENT_TOLERANCE
+        yield measure, "exponent", Bound(low, high, f"{exponent:g} as declared")
+    slopes = {"dispatches": spec.dispatches_per_token, "left_bytes": 0.0}
+    if not spec.uses_float64:
+        slopes["double_elements"] = 0.0
+    for measure, most in slopes.items():
+        yield measure, "slope", Bound(-math.inf, most, f"<= {most:g} as declared")
 
 
 def claim_of(line: Expectation, source: str) -> Claim:

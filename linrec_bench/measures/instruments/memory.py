@@ -8,7 +8,9 @@ the driver see them, live bytes do not.
 from __future__ import annotations
 
 import ctypes
+import gc
 import resource
+import tracemalloc
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -235,6 +237,29 @@ def allocator_peaks(workload: Measurable) -> list[Reading]:
         Reading("peak_reserved_bytes", reserved, "B", "caching allocator, beyond an emptied cache"),
         Reading("peak_driver_bytes", lost, "B", "free memory of the whole device, before less after"),
     ]
+
+
+def host_bytes(workload: Measurable) -> int:
+    """The most that Python and numpy hold in a call beyond what they held before; tensors are not in it.
+
+    By `tracemalloc`, in the second of two calls.
+    """
+    workload.call()
+    workload.reset()
+    traced = tracemalloc.is_tracing()
+    with collector_paused():
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            workload.call()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            if not traced:
+                tracemalloc.stop()
+    workload.reset()
+    return peak - before
 
 
 def _return_free_memory() -> None:

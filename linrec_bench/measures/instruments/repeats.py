@@ -40,6 +40,7 @@ class _Block:
     flops: int
     elements: int
     dispatches: int
+    double_elements: int
     live: int
     with_scratch: int
     saved: int
@@ -97,6 +98,7 @@ class Repeats:
     ) -> object:
         work, live, saved = self._work, self._live, self._saved
         flops, elements, dispatches = work.flops, work.elements, work.dispatches
+        double_elements = work.double_elements
         alive, held, peak_alive, peak_held = live.current, saved.current, live.peak, saved.peak
         with_scratch = live.peak_with_scratch
         live.peak, live.peak_with_scratch, saved.peak = alive, alive, held
@@ -107,6 +109,7 @@ class Repeats:
             flops=work.flops - flops,
             elements=work.elements - elements,
             dispatches=work.dispatches - dispatches,
+            double_elements=work.double_elements - double_elements,
             live=live.peak - alive,
             with_scratch=live.peak_with_scratch - alive,
             saved=saved.peak - held,
@@ -129,10 +132,11 @@ class Repeats:
         live.peak = max(live.peak, live.current + block.live)
         live.peak_with_scratch = max(live.peak_with_scratch, live.current + block.with_scratch)
         self._saved.peak = max(self._saved.peak, self._saved.current + block.saved)
-        dispatches = self._work.dispatches
+        self._work.double_elements += block.double_elements
+        dispatches, double_elements = self._work.dispatches, self._work.double_elements
         results = list(_made(block))
         # Making them took operations that the block does not have.
-        self._work.dispatches = dispatches
+        self._work.dispatches, self._work.double_elements = dispatches, double_elements
         return pytree.tree_unflatten(results, block.tree)
 
 

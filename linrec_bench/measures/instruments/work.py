@@ -18,6 +18,8 @@ from linrec_bench.measures.instruments.operations import Watch, tensors
 
 aten = torch.ops.aten
 
+_DOUBLE = (torch.float64, torch.complex128)
+
 KNOWN = frozenset({"aten", "prim", "prims", "profiler", "linrec_bench"})
 """Namespaces of operations whose cost is known; what any other one does inside cannot be seen."""
 
@@ -31,13 +33,14 @@ class Work:
     AFT) has its growth in `elements`. opaque: names of the operations of namespaces that are not `KNOWN`; of
     those the results alone are in the counts, which are too small by an unknown amount. dispatches: how many
     operations torch was asked for, views and allocations too: a loop over tokens in Python needs some for
-    each.
+    each. double_elements: those of results in float64.
     """
 
     def __init__(self) -> None:
         self.flops = 0
         self.elements = 0
         self.dispatches = 0
+        self.double_elements = 0
         self.opaque: set[str] = set()
 
     def seen(
@@ -49,6 +52,7 @@ class Work:
     ) -> None:
         packet = func.overloadpacket
         self.dispatches += 1
+        self.double_elements += sum(tensor.numel() for tensor in tensors(out) if tensor.dtype in _DOUBLE)
         if func.namespace not in KNOWN:
             self.opaque.add(func.name())
         if packet in _FORMULAS:

@@ -1,0 +1,106 @@
+"""Real calls of private mechanisms beside their counts.
+
+Code that tells fake tensors from real ones does other work on these, and memory of Python and numpy is in no
+count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from linrec_bench.analysis.claim_verdicts import Place
+from linrec_bench.analysis.scaling import exact_exponent
+from linrec_bench.analysis.verdict import SPEC, Basis, Bound, Claim, Quantity, Verdict, answer
+from linrec_bench.case import Case, as_typed
+from linrec_bench.suite.expand import Job
+
+LENGTHS = (257, 513)
+"""A square is seen beside any linear cost there, and a call takes milliseconds."""
+
+SAME = Bound(0.95, 1.05, "0.95 .. 1.05")
+"""Real over counted operations: autograd copies a gradient where its layout differs."""
+
+LEAST_HOST_BYTES = 2**17
+"""Less than this counts as nothing: objects that Python keeps for a call."""
+
+HOST_TOLERANCE = 0.25
+"""Above the declared exponent of memory: tables of Python grow in steps."""
+
+
+def verdicts(jobs: Sequence[Job], mechanisms: Collection[str]) -> list[Verdict]:
+    """What real calls of these mechanisms say, for each way in which the jobs call a core.
+
+    They run here, on the CPU, at `LENGTHS` in place of the lengths of the jobs.
+    """
+    cases = dict.fromkeys(replace(job.case, seq_len=LENGTHS[0], device="cpu") for job in jobs)
+    chosen = [case for case in cases if case.task == "core" and case.attention in mechanisms]
+    return [verdict for case in chosen for verdict in _of_case(case)]
+
+
+def _of_case(case: Case) -> Iterator[Verdict]:
+    from linrec_bench import attention
+    from linrec_bench.attention.spec import EAGER
+
+    spec = attention.registry()[case.attention]
+    if dict(case.attention_params).get("backend", EAGER) != EAGER or spec.refusal is not None:
+        # Kernels hide their operations.
+        return
+    most = max(spec.memory_exponent, 1.0)
+    asked: dict[str, tuple[Quantity, Bound]] = {
+        "real over counted operations": ("value", SAME),
+        "real over counted dispatches": ("value", SAME),
+        "host_memory": ("exponent", Bound(-math.inf, most + HOST_TOLERANCE, f"<= {most:g} as declared")),
+    }
+    try:
+        found, basis = _measured(case), Basis()
+    except attention.Unsupported:
+        return
+    except Exception as error:  # noqa: BLE001 - code of a plugin may raise anything
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        found = {}
+        basis = Basis("missing", {"measure": "real call", "status": "error", "detail": reason})
+    for measure, (quantity, bound) in asked.items():
+        claim = Claim(
+            attention=as_typed(case.attention, case.attention_params),
+            measure=measure,
+            quantity=quantity,
+            bound=bound,
+            source=SPEC,
+        )
+        number = found.get(measure, math.nan)
+        yield Verdict(
+            claim=claim,
+            where=_place(case),
+            answer=answer(bound, number, number),
+            found=number,
+            low=number,
+            high=number,
+            basis=basis,
+        )
+
+
+def _measured(case: Case) -> Mapping[str, float]:
+    from linrec_bench import tasks
+    from linrec_bench.measures.instruments.exact import COUNT_LIMIT_S, exact, tally
+    from linrec_bench.measures.instruments.memory import host_bytes
+
+    build = tasks.registry()[case.task].build
+    assert build is not None, "a core is called"
+    counted, real = exact(case, build), tally(build(case), limit_s=COUNT_LIMIT_S)
+    host = {n: host_bytes(build(replace(case, seq_len=n))) for n in LENGTHS}
+    return {
+        "real over counted operations": (
+            (1 + real.flops + real.elements) / (1 + counted.flops + counted.elements)
+        ),
+        "real over counted dispatches": real.dispatches / counted.dispatches,
+        "host_memory": exact_exponent(host) if host[LENGTHS[-1]] > LEAST_HOST_BYTES else 0.0,
+    }
+
+
+def _place(case: Case) -> Place:
+    place: Place = {"task": case.task, "phase": case.phase, "causal": case.causal, "model": ""}
+    if case.lengths:
+        place["dataset"] = case.dataset_label
+    return place | {"seq_len": case.seq_len, "batch_size": case.batch_size, "hidden_size": case.hidden_size}

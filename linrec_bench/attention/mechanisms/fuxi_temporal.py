@@ -238,6 +238,7 @@ SPEC = Spec(
         "padded tokens take no time and stay out of the sums",
     ),
     core=core,
+    uses_float64=True,
     reference=reference,
     bidirectional=False,
     permutation_equivariant=False,

@@ -247,6 +247,7 @@ SPEC = Spec(
         "layer: the residual connection and the norm around it are left to the model",
     ),
     core=core,
+    uses_float64=True,
     reference=reference,
     bidirectional=False,
     complexity="4 N d C (1 + 1 / C) a head, chunks of C = 16",

@@ -190,6 +190,7 @@ SPEC = Spec(
         "the convolution has its SiLU always; without its CUDA kernel the official code forgets it",
     ),
     core=core,
+    uses_float64=True,
     reference=reference,
     permutation_equivariant=False,
     complexity="4 N d^2 a head, and 12 N d for the rotations",

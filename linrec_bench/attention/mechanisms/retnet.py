@@ -126,6 +126,7 @@ SPEC = Spec(
         "padded tokens are no positions: no decay and no update",
     ),
     core=core,
+    uses_float64=True,
     reference=reference,
     backends={"fla": fla.backend(_by_kernel)},
     bidirectional=False,

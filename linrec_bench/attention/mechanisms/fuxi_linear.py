@@ -169,6 +169,7 @@ SPEC = Spec(
         "layer: the residual connection and the feed-forward network are left to the model",
     ),
     core=core,
+    uses_float64=True,
     reference=reference,
     bidirectional=False,
     permutation_equivariant=False,

@@ -144,19 +144,36 @@ def _lines(path: str, place: Path) -> list[str]:
 
 def _separator(path: str, lines: Sequence[str]) -> str:
     """The separator that cuts nearly all lines into the same number of fields, the most of them."""
-    found = dict[str, int]()
-    for separator in (*_CANDIDATES, WHITESPACE):
-        width, count = Counter(len(fields_of(line, separator)) for line in lines).most_common(1)[0]
-        if width > 1 and count >= 0.9 * len(lines):
-            if separator == WHITESPACE and found:
-                break
-            found[separator] = width
+    found = _widths(lines) or _widths(_records(lines))
     if not found:
         raise ValueError(
             f"{path}: no separator cuts its lines into the same number of fields "
             f"(line 1 is {lines[0][:80]!r}); set separator"
         )
     return max(found, key=lambda separator: found[separator])
+
+
+def _widths(lines: Sequence[str]) -> dict[str, int]:
+    """Separator -> fields a line, of those that cut nearly all lines alike."""
+    found = dict[str, int]()
+    for separator in (*_CANDIDATES, WHITESPACE):
+        counted = Counter(len(fields_of(line, separator)) for line in lines).most_common(1)
+        if counted and counted[0][0] > 1 and counted[0][1] >= 0.9 * len(lines):
+            if separator == WHITESPACE and found:
+                break
+            found[separator] = counted[0][0]
+    return found
+
+
+def _records(lines: Sequence[str]) -> list[str]:
+    """Lines joined as long as a quote is open."""
+    records, left = list[str](), ""
+    for line in lines:
+        left = f"{left}\n{line}" if left else line
+        if left.count('"') % 2 == 0:
+            records.append(left)
+            left = ""
+    return records
 
 
 def _quotes(lines: Sequence[str], separator: str) -> str:

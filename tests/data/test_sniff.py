@@ -242,3 +242,13 @@ def test_examples_from_outside_are_read_as_written_or_refused(name):
             describe(str(path))
     else:
         assert describe(str(path)).n_events == READ[name]
+
+
+@pytest.mark.parametrize("reviews", [50, 5000])
+def test_reviews_with_line_breaks_are_read_whatever_the_size(tmp_path, reviews):
+    text = "user_id,item_id,review,timestamp\n" + "".join(
+        f'u{at // 20},i{at * 7 % 500},"nice {"x" * (at * 37 % 400)}\nbut, pricey {at}\n",{SECONDS[0] + at}\n'
+        for at in range(reviews)
+    )
+    found = describe(log(tmp_path, text, "reviews.csv"))
+    assert (len(found.items), found.dropped_rows) == (reviews, 0)

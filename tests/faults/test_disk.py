@@ -143,3 +143,23 @@ def test_a_run_that_lacks_its_tables_or_cards_is_unfinished(run):
     assert unfinished(run, with_cards=True) is None
     (run.folder / store.SUMMARY).write_text("case_id\n" + CASE.id)
     assert unfinished(run) == run
+
+
+def test_several_processes_replace_one_file_and_a_reader_sees_each_whole(tmp_path):
+    """Plots and reports at once on one folder."""
+    path, contents = tmp_path / "report.html", [bytes([65 + which]) * 200_000 for which in range(3)]
+    path.write_bytes(contents[0])
+    children = []
+    for content in contents:
+        child = os.fork()
+        if child == 0:
+            for _ in range(30):
+                with replaced(path) as temporary:
+                    temporary.write_bytes(content)
+            os._exit(0)
+        children.append(child)
+    seen = {path.read_bytes() for _ in range(60)}
+    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+    assert seen <= set(contents)
+    assert path.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [path]

@@ -242,7 +242,6 @@ SPEC = Spec(
         "layer: the residual connection is left to the model",
     ),
     core=core,
-    uses_float64=True,
     reference=reference,
     bidirectional=False,
     permutation_equivariant=False,

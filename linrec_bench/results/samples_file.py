@@ -44,6 +44,11 @@ def read_samples(path: Path) -> SamplesView:
     try:
         state = path.stat()
     except OSError as error:
+        if path.with_name("summary.csv").is_file():
+            raise StoreError(
+                f"{path.parent}: is kept without its samples.csv, of which intervals are made; expected a "
+                f"whole run (linrec-bench run {path.with_name('suite.yaml')})"
+            ) from error
         raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a run's folder") from error
     return _parsed(path, state.st_ino, state.st_size, state.st_mtime_ns)
 

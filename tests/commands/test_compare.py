@@ -345,6 +345,16 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capfd, arg
     assert expected in last[-1]
 
 
+def test_a_run_that_is_kept_without_its_samples_says_what_to_do(tmp_path, monkeypatch, capfd):
+    whole, kept = plant(tmp_path, 1), plant(tmp_path, 2)
+    (kept / "samples.csv").unlink()
+    (kept / "summary.csv").write_text("")
+    assert call(monkeypatch, "compare", whole, kept) == 2
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith(f"error: {kept}: is kept without its samples.csv")
+    assert f"linrec-bench run {kept / 'suite.yaml'}" in last
+
+
 def test_half_written_rows_empty_runs_and_other_versions_are_said_by_name(tmp_path, monkeypatch, capfd):
     whole, half = plant(tmp_path, 1), plant(tmp_path, 2)
     with (half / "samples.csv").open("a") as file:

@@ -11,6 +11,9 @@ from linrec_bench.presentation import numbers, words
 from linrec_bench.presentation.cost_sentences import as_number, order_text
 from linrec_bench.presentation.numbers import metric, signed_metric
 
+WIDEST = 10
+"""An interval that reaches further than this factor to either side says nothing but that rounds are few."""
+
 
 def paragraph(facts: Sequence[Facts], findings: Sequence[Finding]) -> list[str]:
     """Sentences on quality, floors, break-even, cost and serving; `findings` are those of both runs.
@@ -132,4 +135,6 @@ def _ratio(finding: Finding) -> str:
     evidence = finding.evidence
     low, high = (as_number(evidence.get(f"ratio_{end}")) for end in ("low", "high"))
     value = numbers.short_ratio(as_number(evidence.get("ratio")))
+    if high > WIDEST**2 * low:
+        return f"{value} (interval wider than {WIDEST}x: measure more rounds)"
     return f"{value} {numbers.interval(low, high, numbers.two_digits)}".rstrip()

@@ -51,7 +51,8 @@ def _lines(plan: Plan) -> list[str]:
             if counts_only(sweep):
                 names = sweep.model.name if sweep.model else ""
             else:
-                parts.append(f"{sweep.training.epochs} epochs, batch {sweep.fixed.batch_size}")
+                parts.append(numbers.counted(sweep.training.epochs, "epoch"))
+                parts.append(f"batch {sweep.fixed.batch_size}")
             parts.append(numbers.counted(len(axes.get("seed", (0,))), "seed"))
         lines.append(f"{sweep.task}: {names}; {', '.join(parts)}")
     return lines

@@ -84,6 +84,15 @@ def test_what_is_undecided_says_what_would_decide_it():
     )
 
 
+def test_an_interval_of_two_rounds_is_no_number():
+    wide = cost("decode", "none", ratio=1.6, ratio_low=1e-36, ratio_high=1e24, state_ratio=0.03)
+    told = paragraph([Facts(subject="linrec", serving=wide)], [])
+    assert told[-1] == (
+        "At N = 4,096, serving one event takes 1.6x (interval wider than 10x: measure more rounds) the time "
+        "and 0.030x the state of sdpa."
+    )
+
+
 def test_one_seed_decides_nothing():
     one = Facts(subject="linrec", verdict="undecided", quality=quality("linrec", 0.01, shown=False, seeds=1))
     assert "one seed" in paragraph([one], [])[0]

@@ -59,9 +59,10 @@ DRAWN = {
 
 @pytest.fixture
 def drawn(request):
-    """`drawn(name, keep)`: a figure of the planted rows that `keep` leaves of the summary, as pixels."""
+    """`drawn(name, keep)`: a figure of the planted rows that `keep` leaves of the summary, as pixels; with
+    settings of matplotlib for the words."""
 
-    def draw(name, keep=lambda summary: summary):
+    def draw(name, keep=lambda summary: summary, **rc):
         rows, function, style = DRAWN[name]
         source = "cost" if rows == "shapes" else rows
         summary, samples = (request.getfixturevalue(f"{source}_{part}") for part in ("summary", "samples"))
@@ -69,7 +70,7 @@ def drawn(request):
             summary = summary.query("batch_size == 16 and hidden_size == 64")
         elif rows == "shapes":
             summary = summary.query("phase == 'forward'")
-        return pixels(function(keep(summary), samples, style), style)
+        return pixels(function(keep(summary), samples, style), style.rc | rc)
 
     return draw
 
@@ -105,9 +106,9 @@ def small(path):
     return picture.resize([side * DPI // PLOTTED_DPI for side in picture.size])
 
 
-def pixels(figure, style):
+def pixels(figure, rc):
     buffer = io.BytesIO()
-    with matplotlib.rc_context(style.rc):
+    with matplotlib.rc_context(rc):
         figure.savefig(buffer, format="png", dpi=DPI)
     return Image.open(buffer).convert("RGB")
 
@@ -150,7 +151,5 @@ def test_a_mechanism_that_is_missing_is_seen(name, drawn):
 
 @pytest.mark.parametrize("name", ["time", "speedup", "quality"])
 def test_another_rendering_of_the_words_is_not_a_difference(name, drawn):
-    before = drawn(name)
-    with matplotlib.rc_context({"text.hinting": "none"}):
-        after = drawn(name)
+    before, after = drawn(name), drawn(name, **{"text.hinting": "none"})
     assert 0 < difference(before, after) < TOLERANCE

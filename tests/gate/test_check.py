@@ -44,6 +44,10 @@ def verdicts_of(text):
     return check.of_suite(suite, jobs, count(jobs), measure=forbidden, budget_s=0)
 
 
+CONTRACTS = 10
+"""Claims on the suite's two mechanisms: operations, memory, dispatches, float64 and what is left."""
+
+
 def forbidden(jobs):
     raise AssertionError("an exact suite measures nothing")
 
@@ -64,7 +68,7 @@ def test_an_interval_over_the_bound_is_undecided(low, high, expected):
 
 def test_the_contracts_of_the_specs_hold_and_show_their_polynomials():
     found = verdicts_of(SUITE)
-    assert [verdict.answer for verdict in found] == ["holds"] * 6
+    assert [verdict.answer for verdict in found] == ["holds"] * CONTRACTS
     by_claim = {claim_text(verdict.claim): verdict for verdict in found}
     # 4 N^2 d H products for q k^T and p v with d 8 and H 2, and 5 N^2 H touches of the scores.
     assert by_claim["softmax: exponent of operations 2 as declared"].found == 2
@@ -84,7 +88,7 @@ def test_the_contracts_of_the_specs_hold_and_show_their_polynomials():
     ],
 )
 def test_expectations_are_judged(line, expected):
-    found = verdicts_of(f"{SUITE}expect:\n  - {line}\n")[6:]
+    found = verdicts_of(f"{SUITE}expect:\n  - {line}\n")[CONTRACTS:]
     assert expected in {verdict.answer for verdict in found}
     assert check.exit_code(found) == {"holds": 0, "broken": 1}[expected]
 
@@ -105,8 +109,8 @@ def test_expectations_of_cases_that_are_left_out_are_not_asked():
     suite, jobs = prepared(
         SUITE + 'expect: [{attention: sdpa, measure: flops, value: ">= 0", where: "seq_len=4096"}]'
     )
-    assert len(questions(suite, jobs)) == 7
-    assert len(questions(suite, [job for job in jobs if job.case.seq_len < 4096])) == 6
+    assert len(questions(suite, jobs)) == CONTRACTS + 1
+    assert len(questions(suite, [job for job in jobs if job.case.seq_len < 4096])) == CONTRACTS
 
 
 def test_only_what_is_undecided_is_measured_again_until_the_budget_is_spent():
@@ -303,7 +307,7 @@ def call(monkeypatch, *arguments):
 def test_the_exit_codes_of_the_command(folder, monkeypatch, capfd):
     run = ("check", "s.yaml", "--device", "cpu")
     assert call(monkeypatch, *run) == 0
-    assert "6 holds, 0 broken, 0 undecided" in capfd.readouterr().out
+    assert f"{CONTRACTS} holds, 0 broken, 0 undecided" in capfd.readouterr().out
     assert call(monkeypatch, *run, "--only", "attention=nobody") == 4
     assert call(monkeypatch, *run, "--only", "seq_len=512") == 4
     assert call(monkeypatch, *run, "--baseline", "absent.json") == 2
@@ -332,8 +336,8 @@ def test_a_baseline_is_made_held_and_reported(folder, monkeypatch, capfd):
     capfd.readouterr()
     assert call(monkeypatch, *run, "--json", "--junit", "j.xml") == 0
     records = json.loads(capfd.readouterr().out)
-    # Six contracts, then four counts of each of the eight cases.
-    assert len(records) == 6 + 4 * 8
+    # Then four counts of each of the eight cases.
+    assert len(records) == CONTRACTS + 4 * 8
     assert {record["answer"] for record in records} == {"holds"}
     assert "<failure" not in (folder / "j.xml").read_text()
     (folder / "b.json").write_text(text.replace('"flops": ', '"flops": 1', 1))
@@ -380,10 +384,10 @@ def test_in_actions_there_are_annotations_and_a_summary(folder, monkeypatch, cap
 
 
 def test_predict_says_what_does_not_fit(folder, monkeypatch, capfd):
-    arguments = ("predict", "s.yaml", "--device", "cpu", "--memory", "16MiB")
+    arguments = ("predict", "s.yaml", "--device", "cpu", "--memory", "32MiB")
     assert call(monkeypatch, *arguments) == 0
     *table, said = capfd.readouterr().out.splitlines()
-    assert said == "3 of 8 cases do not fit 16.0 MiB; nothing was run"
+    assert said == "3 of 8 cases do not fit 32.0 MiB; nothing was run"
     assert [line.split()[0] for line in table if line.split()[-1] == "no"] == ["softmax"] * 3
     assert call(monkeypatch, *arguments, "--json") == 0
     found = json.loads(capfd.readouterr().out)

@@ -120,7 +120,7 @@ def test_fake_counts_are_the_real_ones(program, phase, dtype):
     if dtype is torch.bfloat16:
         # The fake sum of a broadcast and a transposed bfloat16 tensor is laid out unlike the real one, and
         # a copy made for the layout alone is missing; its bytes are gone before the peak.
-        fake = replace(fake, elements=real.elements)
+        fake = replace(fake, elements=real.elements, dispatches=real.dispatches)
     assert fake == real
     assert fake.peak_live_bytes > 0
     assert (fake.saved_bytes > 0) == (phase == "forward_backward")

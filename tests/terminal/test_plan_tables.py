@@ -1,5 +1,6 @@
 from linrec_bench import terminal
 from linrec_bench.commands.predict import forecast
+from linrec_bench.execution.executors.local import LocalExecutor
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.schema import Suite
 from linrec_bench.terminal.plan_tables import show_forecast
@@ -13,7 +14,8 @@ def test_a_forecast_names_every_mechanism_and_phase_in_80_columns(capsys, monkey
     ]
     sweeps[1]["fixed"] = {"causal": True, "seq_len": 50}
     jobs = expand(Suite.model_validate({"name": "s", "sweeps": sweeps}), device="cpu")
-    show_forecast(forecast(jobs, memory_bytes=2**20, ceilings=None), 2**20)
+    with LocalExecutor() as executor:
+        show_forecast(forecast(jobs, executor, memory_bytes=2**20, ceilings=None), 2**20)
     lines = capsys.readouterr().out.splitlines()
     # A heading, a line a case, the reason of what is not known, and the count.
     assert len(lines) == 1 + len(jobs) + 2

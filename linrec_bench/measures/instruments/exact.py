@@ -135,16 +135,15 @@ def tally(workload: Measurable, *, repeats: bool = False, limit_s: float = math.
         opaque=tuple(sorted(work.opaque)),
         facts=workload.facts,
     )
-    kept = _kept(live)
-    if kept:
+    left = live.current
+    if left:
         # A cache that is filled once is no leak.
         call()
-        counted = replace(counted, left_bytes=_kept(live) - kept)
-    return counted
-
-
-def _kept(live: LiveBytes) -> int:
-    """Bytes that are alive when all is dropped, but for cycles that the collector would end."""
-    if live.current:
+    if live.current > left:
+        # Nor are cycles that the collector ends; it takes a second in a large process.
         gc.collect()
-    return live.current
+        left = live.current
+        call()
+        gc.collect()
+        counted = replace(counted, left_bytes=live.current - left)
+    return counted

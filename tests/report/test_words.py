@@ -79,7 +79,7 @@ def test_verdicts_of_a_suite_take_the_same_form():
     assert (entry.claim, entry.place, entry.ours, entry.ruling) == (
         "a: value of time <= 1",
         "b",
-        "2 [1.90, 2.10]",
+        "time of one call 2 [1.90, 2.10] s",
         "broken",
     )
 

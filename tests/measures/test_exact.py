@@ -175,7 +175,6 @@ def mechanisms():
 @pytest.mark.parametrize(
     ("task", "seq_len", "phase"),
     [
-        ("core", 80, "forward"),
         ("core", 80, "forward_backward"),
         ("layer", 80, "forward_backward"),
         ("core", 2 * 512 + 87, "forward_backward"),

@@ -55,7 +55,7 @@ def counts_of(case):
 @pytest.mark.parametrize("model", TRAINED)
 def test_real_and_fake_steps_of_a_model_count_the_same(model):
     counted = 0
-    for mechanism in models.registry()[model].mechanisms or ("softmax", "linrec", "rela"):
+    for mechanism in models.registry()[model].mechanisms or ("softmax", "linrec"):
         for causal in (False, True):
             if (found := counts_of(step(model, mechanism, causal=causal))) is not None:
                 fake, real = found

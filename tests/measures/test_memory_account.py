@@ -56,7 +56,7 @@ print(needed, int(readings[0].value))
 
 @pytest.mark.parametrize(("name", "causal", "seq_len"), [("linrec", False, 8192), ("retnet", True, 4096)])
 def test_a_process_takes_no_more_than_predicted_and_no_less_than_a_third(name, causal, seq_len):
-    """Blocks of several sizes, which leave holes in the heap: 1.5 and 1.9 times their live bytes."""
+    """Blocks of several sizes, which leave holes in the heap."""
     case = Case(task="layer", phase="forward_backward", attention=name, causal=causal, seq_len=seq_len)
     texts = [case.to_json(), replace(case, seq_len=64).to_json()]
     command = [sys.executable, "-c", NEED, *texts]

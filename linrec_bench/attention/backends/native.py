@@ -94,10 +94,9 @@ def _pointer(argument: _Rows | Tensor | bool | None) -> object:
 
 @cache
 def _library(source: str, dtype: torch.dtype, head_size: int, march: str) -> CDLL:
-    del march  # Another one, another library.
     stored, real = _STORED[dtype]
     given = {"STORED": stored, "REAL": real, "HEAD_SIZE": head_size}
-    return library(Path(__file__).with_name(source), given)
+    return library(Path(__file__).with_name(source), given, march)
 
 
 def rows(x: Float[Tensor, "B H N d"]) -> _Rows:

@@ -39,8 +39,8 @@ def processor() -> str:
     return os.environ.get(PROCESSOR) or "native"
 
 
-def library(source: Path, definitions: Mapping[str, object]) -> CDLL:
-    """The library that `source` becomes with these macros defined, for `processor()`.
+def library(source: Path, definitions: Mapping[str, object], march: str = "native") -> CDLL:
+    """The library that `source` becomes with these macros defined, for the processor `march`.
 
     torch is imported by then, so that its OpenMP runtime, which is loaded, serves the library too: one pool
     of threads. Raises `Unsupported` without a compiler (CXX, else g++), where it refuses the file, and where
@@ -52,10 +52,10 @@ def library(source: Path, definitions: Mapping[str, object]) -> CDLL:
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise Unsupported(f"backend native needs a C++ compiler; {compiler} was not found (set CXX)")
-    march = f"-march={processor()}"
-    arguments = [march, *FLAGS, *(f"-D{name}={value}" for name, value in definitions.items())]
+    target_flag = f"-march={march}"
+    arguments = [target_flag, *FLAGS, *(f"-D{name}={value}" for name, value in definitions.items())]
     # What "native" means to this compiler on this processor: a cache may be shared between machines.
-    meaning = _run(compiler, [march, "-E", "-v", "-x", "c++", os.devnull, "-o", os.devnull]).stderr
+    meaning = _run(compiler, [target_flag, "-E", "-v", "-x", "c++", os.devnull, "-o", os.devnull]).stderr
     texts = [path.read_text(encoding="utf-8") for path in (source, *sorted(source.parent.glob("*.h")))]
     named = "\0".join((*texts, *arguments, meaning))
     folder = Path(pooch.os_cache("linrec-bench")).absolute() / "native"

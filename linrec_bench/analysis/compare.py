@@ -10,8 +10,8 @@ Three kinds of numbers, three ways to judge:
               only where each ratio is, an intersection-union test (Berger 1982, "Multiparameter hypothesis
               testing and acceptance sampling").
     counted   FLOPs, operations, live bytes: equal, less or more, to the FLOP and the byte.
-    quality   metrics on test: B - A paired over seeds with its t interval, judged like what is sampled, as a
-              family of its own.
+    quality   metrics on test: B - A paired by user and seed (`user_bootstrap`), by seed alone (Student's t)
+              where no ranks are stored; judged like what is sampled, as a family of its own.
 
 Within one run rounds are paired: the mechanisms of a round ran side by side. Rounds of two runs are not, and
 what made one whole run slower than the other is in no interval: that is what the margin is for.
@@ -23,6 +23,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -41,11 +42,13 @@ from linrec_bench.analysis.compare_time_to_quality import at_one_quality
 from linrec_bench.analysis.compare_verdicts import judged, judged_count, judged_failure
 from linrec_bench.analysis.comparison import Comparison, Family, Line, Reached
 from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
+from linrec_bench.analysis.paired_quality import Ranks, between_cases
 from linrec_bench.analysis.regression import change, unchanged
 from linrec_bench.analysis.samples_table import NUMBER_COLUMNS, by_round, measured
 from linrec_bench.analysis.seeds import mean_and_half_width
-from linrec_bench.analysis.significance import Effect, independent, paired
+from linrec_bench.analysis.significance import Difference, Effect, independent, paired
 from linrec_bench.analysis.summary import METRIC
+from linrec_bench.analysis.user_bootstrap import UserDifference
 from linrec_bench.analysis.verdict import Bound
 from linrec_bench.declarations import trainings
 
@@ -57,6 +60,8 @@ COUNTED = ("peak_allocated_bytes", *(name for name in EXACT_MEASURES if name != 
 
 DEFAULT_QUALITY_MARGIN = 0.005
 
+NO_RANKS: Ranks = MappingProxyType({})
+
 
 def compare_runs(
     a: pd.DataFrame,
@@ -67,17 +72,19 @@ def compare_runs(
     attention: str | None = None,
     other_machine: str = "",
     target: float | None = None,
+    ranks: tuple[Ranks, Ranks] = (NO_RANKS, NO_RANKS),
 ) -> Comparison:
     """Run B compared with run A, from the samples of both (`Run.samples`, `load_results`).
 
     Ratios within `margin` (0.1: 10 %) and metrics within `quality_margin` (absolute) count as unchanged.
     `attention` keeps one mechanism, by label or name. `other_machine` says how the machines differ: then no
-    ratio of what is sampled is decided. `target` is that of `reached.at_one_quality`. Raises `ValueError` for
-    a side of several runs, a negative margin, an `attention` that neither side has, units that differ, and a
-    target that is not between 0 and 1.
+    ratio of what is sampled is decided. `target` is that of `reached.at_one_quality`, `ranks` those of A and
+    of B (`Run.ranks`). Raises `ValueError` for a side of several runs, a negative margin, an `attention` that
+    neither side has, units that differ, and a target that is not between 0 and 1.
     """
     matching = match_runs(a, b, attention=attention)
-    reader = _Reader(_Samples(a), _Samples(b), side_by_side=False, other_machine=other_machine)
+    sides = _Samples(a, ranks[0]), _Samples(b, ranks[1])
+    reader = _Reader(*sides, side_by_side=False, other_machine=other_machine)
     reached = at_one_quality(by_place(matching.matches), a, b, target=target)
     return _compare(matching, reader, margin, quality_margin, reached)
 
@@ -90,14 +97,15 @@ def compare_mechanisms(
     margin: float,
     quality_margin: float = DEFAULT_QUALITY_MARGIN,
     target: float | None = None,
+    ranks: Ranks = NO_RANKS,
 ) -> Comparison:
     """Mechanism `attention` (B) compared with `against` (A) wherever one run measured both.
 
-    Margins and `target` as in `compare_runs`. Raises `ValueError` for samples of several runs, a mechanism
-    that the run lacks and a name that several of its labels carry.
+    Margins, `target` and `ranks` as in `compare_runs`. Raises `ValueError` for samples of several runs, a
+    mechanism that the run lacks and a name that several of its labels carry.
     """
     matching = match_mechanisms(samples, attention=attention, against=against)
-    both = _Samples(samples)
+    both = _Samples(samples, ranks)
     reached = at_one_quality(by_place(matching.matches), samples, samples, target=target)
     return _compare(matching, _Reader(both, both, side_by_side=True), margin, quality_margin, reached)
 
@@ -108,8 +116,8 @@ def _compare(
     if not quality_margin >= 0:
         raise ValueError(f"quality margin {quality_margin}; expected 0 or more, in units of the metrics")
     within = unchanged(margin)
-    sampled: list[tuple[Line, Effect]] = []
-    quality: list[tuple[Line, Effect]] = []
+    sampled: list[tuple[Line, Difference]] = []
+    quality: list[tuple[Line, Difference]] = []
     counted: list[Line] = []
     places = by_place(matching.matches)
     for place, matches in places.items():
@@ -138,9 +146,10 @@ Rounds = Mapping[int, Array]
 
 
 class _Samples:
-    """The samples of one side by measure, case and round."""
+    """The samples of one side by measure, case and round, and the ranks of its trainings."""
 
-    def __init__(self, samples: pd.DataFrame) -> None:
+    def __init__(self, samples: pd.DataFrame, ranks: Ranks) -> None:
+        self.ranks = ranks
         every = measured(samples, status=None, columns=NUMBER_COLUMNS)
         ended_ok = measured(samples, columns=NUMBER_COLUMNS)
         test = ended_ok[ended_ok["phase"] == "test"]
@@ -172,9 +181,9 @@ class _Reader:
         self.other_machine = other_machine
         self.only_measured: Counter[tuple[str, str]] = Counter()
 
-    def ratios(self, place: Place, matches: Sequence[Match]) -> list[tuple[Line, Effect]]:
+    def ratios(self, place: Place, matches: Sequence[Match]) -> list[tuple[Line, Difference]]:
         """What is sampled, over the rounds of a case or the seeds of a training."""
-        found = []
+        found: list[tuple[Line, Difference]] = []
         for measure in SAMPLED_OF_TRAININGS if place.task in trainings() else ("time",):
             pairs = self._pairs(measure, [match for match in matches if match.ok])
             if not pairs:
@@ -200,20 +209,30 @@ class _Reader:
                 found.append(judged_count(line, other_machine=self.other_machine))
         return found
 
-    def differences(self, place: Place, matches: Sequence[Match]) -> list[tuple[Line, Effect]]:
-        """Test metrics, paired over the seeds that ended ok on both sides."""
-        found = []
+    def differences(self, place: Place, matches: Sequence[Match]) -> list[tuple[Line, Difference]]:
+        """Test metrics, paired over the seeds that ended ok on both sides, and over users where ranks are."""
+        found: list[tuple[Line, Difference]] = []
+        done = [match for match in matches if match.ok]
         for measure in dict.fromkeys((*self._a.metrics, *self._b.metrics)):
-            pairs = self._pairs(measure, [match for match in matches if match.ok])
+            pairs = self._pairs(measure, done)
             if not pairs:
                 continue
             a, b = (np.array([_middle(pair[side]) for pair in pairs]) for side in (0, 1))
+            effect: Difference = paired(b - a)
             mean, half = mean_and_half_width(b - a)
-            interval = Interval(mean, mean - half, mean + half, len(pairs), "rounds")
+            ends, over = (mean, mean - half, mean + half), "seeds"
+            by_user = self._by_user(measure, done) if len(pairs) == len(done) else None
+            if by_user is not None:
+                ends, over, effect = (by_user.mean, by_user.low, by_user.high), by_user.over, by_user
+            interval = Interval(*ends, len(pairs), "rounds")
             line = self._line(place, measure, "quality", (float(a.mean()), float(b.mean())), interval)
-            line = replace(line, replicates=len(pairs), reason=_too_few(len(pairs), "seed"))
-            found.append((line, paired(b - a)))
+            reason = _too_few(len(pairs), "seed")
+            found.append((replace(line, replicates=len(pairs), over=over, reason=reason), effect))
         return found
+
+    def _by_user(self, measure: str, matches: Sequence[Match]) -> UserDifference | None:
+        a, b = ([side.key[1] for side in sides] for sides in zip(*((m.a, m.b) for m in matches), strict=True))
+        return between_cases(a, self._a.ranks, b, self._b.ranks, metric=measure)
 
     def _pairs(self, measure: str, matches: Sequence[Match]) -> list[tuple[Rounds, Rounds]]:
         """The samples of each match where both sides have the measure."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from linrec_bench.analysis.case_pairing import Match
 from linrec_bench.analysis.comparison import Failure, Line, Verdict
 from linrec_bench.analysis.intervals import LEVEL
-from linrec_bench.analysis.significance import Effect, holm
+from linrec_bench.analysis.significance import Difference, holm
 from linrec_bench.analysis.verdict import Bound, answer
 
 ALLOCATOR_TOLERANCE = 0.01
@@ -19,7 +19,7 @@ MACHINE_STATUSES = ("oom", "timeout", "killed")
 """Failures that another machine can have without the code being worse."""
 
 
-def judged(family: Sequence[tuple[Line, Effect]], *, within: Bound, margin: float) -> list[Line]:
+def judged(family: Sequence[tuple[Line, Difference]], *, within: Bound, margin: float) -> list[Line]:
     """The lines of one family with verdicts. `within` bounds `change`; `margin` bounds the effects, which are
     logarithms where `change` is a ratio.
 
@@ -35,7 +35,7 @@ def judged(family: Sequence[tuple[Line, Effect]], *, within: Bound, margin: floa
     ]
 
 
-def _detectable(line: Line, effect: Effect, margin: float, tested: int) -> float:
+def _detectable(line: Line, effect: Difference, margin: float, tested: int) -> float:
     """The change whose interval and p-value would both just lie beyond the margin, were the spread the same
     and all other comparisons of the family without a difference."""
     is_ratio = line.family == "sampled"

@@ -24,7 +24,8 @@ class Line:
     `a` and `b` are medians over rounds (means over seeds for quality) in `unit`. `replicates` are rounds or
     seeds, `p` is the p-value after Holm's correction and `detectable` the least change, in the form of
     `change` and upward, that would have been decided among so many comparisons (both NaN where nothing was
-    tested), and `reason` says why a verdict is undecided.
+    tested), `over` says what an interval of quality is over (seeds, users, or both), and `reason` why a
+    verdict is undecided.
     """
 
     place: Place
@@ -39,6 +40,7 @@ class Line:
     replicates: int = 1
     p: float = math.nan
     detectable: float = math.nan
+    over: str = ""
     verdict: Verdict = "undecided"
     reason: str = ""
 

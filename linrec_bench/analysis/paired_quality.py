@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,14 @@ from linrec_bench.declarations import trainings
 
 METRIC = "ndcg@10"
 
+METRICS = ("recall@", "ndcg@", "mrr@")
+"""What `of_ranks` knows, for each cut-off."""
+
 Ranks = Mapping[tuple[str, int], Mapping[str, np.ndarray]]
 """What `Run.ranks()` returns: by case and round the arrays `user` and `rank`."""
+
+Asked = tuple[np.ndarray, Array]
+"""Users that a trained model was asked about, and the metric of each."""
 
 SETTING = tuple(c for c in VARIANT if c not in ("run_id", "suite", "attention", "causal"))
 """What two variants must share to be compared."""
@@ -55,7 +62,7 @@ class _Ranked:
     """One variant: by seed the users that were asked and the metric of each."""
 
     row: pd.Series
-    by_seed: Mapping[int, tuple[np.ndarray, Array]]
+    by_seed: Mapping[int, Asked]
 
     @property
     def name(self) -> tuple[str, bool]:
@@ -120,6 +127,21 @@ def between_runs(
     return _corrected([_record(b, a, metric) for b, a in pairs])
 
 
+def between_cases(
+    cases_a: Sequence[str], ranks_a: Ranks, cases_b: Sequence[str], ranks_b: Ranks, *, metric: str = METRIC
+) -> UserDifference | None:
+    """Cases B minus cases A, a seed each and paired in this order, over the users that all asked about.
+
+    None where a case has no ranks, or another metric than `of_ranks` knows is asked for.
+    """
+    known = {case for case, _ in ranks_a}, {case for case, _ in ranks_b}
+    if not (metric.startswith(METRICS) and known[0].issuperset(cases_a) and known[1].issuperset(cases_b)):
+        return None
+    sides = ((cases_b, ranks_b), (cases_a, ranks_a))
+    own, against = _common(*[[_of_case(case, ranks, metric) for case in cases] for cases, ranks in sides])
+    return crossed(own - against) if own.size else None
+
+
 def _place(variant: _Ranked) -> tuple[object, ...]:
     return (*(variant.row[column] for column in SETTING), *variant.name)
 
@@ -147,7 +169,7 @@ def _settings(cases: pd.DataFrame, ranks: Ranks, metric: str) -> Iterator[list[_
         yield group
 
 
-def _of_case(case_id: str, ranks: Ranks, metric: str) -> tuple[np.ndarray, Array]:
+def _of_case(case_id: str, ranks: Ranks, metric: str) -> Asked:
     """The users of a case and the metric of each, the mean over its rounds."""
     rounds = [arrays for (own, _), arrays in sorted(ranks.items()) if own == case_id]
     return rounds[0]["user"], np.mean([of_ranks(arrays["rank"], metric) for arrays in rounds], axis=0)
@@ -180,21 +202,26 @@ def _record(variant: _Ranked, other: _Ranked, metric: str) -> tuple[dict[str, ob
 def _matched(variant: _Ranked, other: _Ranked) -> tuple[Array, Array]:
     """The metric of [seeds, users] of both, for the users and seeds that both have."""
     seeds = sorted(variant.by_seed.keys() & other.by_seed.keys())
-    sides = [side.by_seed[seed] for seed in seeds for side in (variant, other)]
-    if not sides:
+    return _common(*[[side.by_seed[seed] for seed in seeds] for side in (variant, other)])
+
+
+def _common(own: Sequence[Asked], against: Sequence[Asked]) -> tuple[Array, Array]:
+    """The metric of [seeds, users] of both sides, for the users that all have."""
+    if not own:
         return np.empty((0, 0)), np.empty((0, 0))
-    users = sides[0][0]
-    for asked, _ in sides[1:]:
-        users = np.intersect1d(users, asked)
-    values = [metric[np.argsort(asked)][np.searchsorted(np.sort(asked), users)] for asked, metric in sides]
-    return np.array(values[0::2]), np.array(values[1::2])
+    users = reduce(np.intersect1d, [asked for asked, _ in (*own, *against)])
+    found = [
+        [metric[np.argsort(asked)][np.searchsorted(np.sort(asked), users)] for asked, metric in side]
+        for side in (own, against)
+    ]
+    return np.array(found[0]), np.array(found[1])
 
 
 def _corrected(found: Sequence[tuple[dict[str, object], UserDifference]]) -> pd.DataFrame:
     corrected = holm([difference.p for _, difference in found])
     risk = QUALITY / max(sum(not math.isnan(p) for p in corrected), 1)
     rows = [
-        record | {"p_holm": p, "detectable": difference.half_width(risk)}
+        record | {"p_holm": p, "detectable": difference.reach(risk)}
         for (record, difference), p in zip(found, corrected, strict=True)
     ]
     return pd.DataFrame.from_records(rows, columns=list(COLUMNS))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
@@ -49,6 +50,14 @@ class Effect:
     def reach(self, risk: float) -> float:
         """Half of the width of the interval at the level 1 - `risk`; NaN where the error is unknown."""
         return math.nan if math.isnan(self.error) else -float(stdtrit(self.degrees, risk / 2)) * self.error
+
+
+class Difference(Protocol):
+    """What is judged against a margin: an `Effect`, or a `user_bootstrap.UserDifference`."""
+
+    def p_outside(self, margin: float) -> float: ...
+
+    def reach(self, risk: float) -> float: ...
 
 
 UNKNOWN = Effect(math.nan, math.nan, math.nan)

@@ -45,7 +45,7 @@ class UserDifference:
     """The mean over users and seeds, its 95 % interval and its p-value before any correction.
 
     `over` says what the interval resamples; it is NaN over nothing, which is fewer than two users. The
-    p-value is NaN for one seed. `factors` are those of `half_width`.
+    p-value is NaN for one seed. `factors` are those of `reach`.
     """
 
     mean: float
@@ -57,9 +57,15 @@ class UserDifference:
     over: Literal["users and seeds", "users", "nothing"]
     factors: Factors = ()
 
-    def half_width(self, risk: float) -> float:
-        """Of the interval at the level 1 - `risk`; NaN for one seed."""
+    def reach(self, risk: float) -> float:
+        """Half of the width of the interval at the level 1 - `risk`; NaN for one seed."""
         return _half_width(self.factors, 1 - risk / 2) if self.seeds > 1 and self.factors else math.nan
+
+    def p_outside(self, margin: float) -> float:
+        """As `significance.Effect.p_outside`; NaN for one seed."""
+        if self.seeds < 2 or not self.factors:
+            return math.nan
+        return _p_value(max(abs(self.mean) - margin, 0.0), self.factors)
 
 
 def crossed(
@@ -76,15 +82,14 @@ def crossed(
     of_seeds = float(differences.mean(axis=1).var(ddof=1)) / seeds if seeds > 1 else 0.0
     over: Literal["users and seeds", "users"] = "users and seeds" if seeds > 1 else "users"
     factors = [(of_users, users - 1)] + [(of_seeds, seeds - 1)] * (seeds > 1)
+    p = _p_value(mean, factors) if seeds > 1 else math.nan
     if of_users + of_seeds == 0:
-        p = math.nan if seeds < 2 else 1.0 if mean == 0 else 0.0
         return UserDifference(mean, mean, mean, p, users, seeds, over, factors)
     tail = (1 + level) / 2
     deviations = _draws(differences, resamples, np.random.default_rng(seed)) - mean
     low, high = np.quantile(deviations, [1 - tail, tail])
     wider = 2 * _half_width(factors, 1 - tail) / (high - low)
     low, high = (float(mean + wider * end) for end in (low, high))
-    p = _p_value(mean, factors) if seeds > 1 else math.nan
     return UserDifference(mean, min(low, mean), max(high, mean), p, users, seeds, over, factors)
 
 
@@ -94,9 +99,11 @@ def _half_width(factors: Factors, tail: float) -> float:
 
 
 def _p_value(mean: float, factors: Factors) -> float:
-    """Twice the tail whose half width is the mean; at least `_LEAST_P`."""
-    if abs(mean) <= _half_width(factors, 0.5):
+    """Twice the tail whose half width is the mean; at least `_LEAST_P`, and 0 where nothing varies."""
+    if mean == 0 or abs(mean) <= _half_width(factors, 0.5):
         return 1.0
+    if not any(variance for variance, _ in factors):
+        return 0.0
     if abs(mean) >= _half_width(factors, _LEAST_P / 2):
         return _LEAST_P
     from scipy.optimize import brentq

@@ -153,6 +153,7 @@ def runs(
         raise ValueError(f"{a}: the same run twice; name two runs, or --attention and --against for one")
     differences = _differences(before, after)
     other_machine = _other_machine(differences)
+    ranks = before.ranks(), after.ranks()
     found = compare_runs(
         before.samples(),
         after.samples(),
@@ -161,6 +162,7 @@ def runs(
         attention=attention,
         other_machine=other_machine,
         target=target,
+        ranks=ranks,
     )
     return Compared(
         a=a,
@@ -173,9 +175,7 @@ def runs(
         other_machine=other_machine,
         notes=_left_out(before, after),
         comparison=found,
-        quality=between_runs(
-            _cases(before, attention), before.ranks(), _cases(after, attention), after.ranks()
-        ),
+        quality=between_runs(_cases(before, attention), ranks[0], _cases(after, attention), ranks[1]),
     )
 
 
@@ -190,6 +190,7 @@ def mechanisms(
 ) -> Compared:
     """`attention` compared with `against` in the run in `folder`."""
     run = open_run(folder)
+    ranks = run.ranks()
     found = compare_mechanisms(
         run.samples(),
         attention=attention,
@@ -197,6 +198,7 @@ def mechanisms(
         margin=margin,
         quality_margin=quality_margin,
         target=target,
+        ranks=ranks,
     )
     return Compared(
         a=folder,
@@ -209,7 +211,7 @@ def mechanisms(
         other_machine="",
         notes=_left_out(run),
         comparison=found,
-        quality=differences(_cases(run, attention, against), run.ranks(), reference=against),
+        quality=differences(_cases(run, attention, against), ranks, reference=against),
     )
 
 

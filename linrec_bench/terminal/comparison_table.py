@@ -121,6 +121,10 @@ def _show_training(place: Place, lines: Sequence[Line], reached: Reached | None)
         show_table(head, rows, left=["verdict"])
         for measure in dict.fromkeys(line.measure for line in lines):
             _show_detectable([line for line in lines if line.measure == measure])
+        if over := dict.fromkeys(line.over for line in lines if line.over):
+            listed(
+                f"intervals of quality are over {' or '.join(over)}; p is that of a change beyond the margin"
+            )
     if reached is not None:
         _show_reached(reached)
     out.print()

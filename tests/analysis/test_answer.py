@@ -65,7 +65,7 @@ def test_the_seeds_that_decide_follow_from_the_variances_of_users_and_of_seeds()
         known.mean,
         users=2000,
         seeds=5,
-        detectable=known.half_width(QUALITY / 2),
+        detectable=known.reach(QUALITY / 2),
         difference_low=known.low,
         difference_high=known.high,
     )
@@ -74,7 +74,7 @@ def test_the_seeds_that_decide_follow_from_the_variances_of_users_and_of_seeds()
 
     def reach(seeds):
         variances = [(known.factors[0]), (known.factors[1][0] * 5 / seeds, seeds - 1)]
-        return replace(known, factors=variances, seeds=seeds).half_width(QUALITY / 2)
+        return replace(known, factors=variances, seeds=seeds).reach(QUALITY / 2)
 
     assert reach(number) < 0.006 * 1.02
     assert reach(number - 1) > 0.006 * 0.98

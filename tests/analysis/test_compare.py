@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from linrec_bench.analysis.compare import compare_mechanisms, compare_runs
+from linrec_bench.analysis.paired_quality import differences, of_ranks
+from linrec_bench.analysis.samples_table import outcomes
 from linrec_bench.analysis.significance import independent
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.settings import TrainingSettings
@@ -130,6 +132,34 @@ def test_two_mechanisms_have_the_same_ratio_here_and_in_the_summary(planted, lay
     )
     memory = only(found, "peak_live_bytes")
     assert (memory.change, memory.verdict) == (0.25, "better")
+
+
+def test_quality_has_the_interval_of_the_findings_where_ranks_are_stored(planted, recommend_case):
+    rng = np.random.default_rng(0)
+    ranks = {}
+    for name, worse in (("softmax", 0.0), ("linrec", 0.3)):
+        for seed in range(3):
+            case, users = recommend_case(name, seed=seed), np.arange(300)
+            found = np.where(rng.random(300) < worse, 100, rng.integers(1, 21, 300))
+            ranks[case.id, 0] = {"user": users, "rank": found}
+            planted.add(case, "ndcg@10", of_ranks(found, "ndcg@10").mean(), "1", phase="test")
+            planted.close(case)
+    samples = planted.frame()
+    sides = {"attention": "linrec", "against": "softmax", "margin": MARGIN}
+    line = only(compare_mechanisms(samples, ranks=ranks, **sides), "ndcg@10")
+    row = differences(outcomes(samples), ranks, reference="softmax").set_index("attention").loc["linrec"]
+    assert (line.change, line.low, line.high, line.over) == (
+        row["difference"],
+        row["low"],
+        row["high"],
+        "users and seeds",
+    )
+    assert line.verdict == "worse"
+    # What lies beyond the margin is less certain than what differs from nothing.
+    assert row["p"] < line.p < 0.05
+    alone = only(compare_mechanisms(samples, **sides), "ndcg@10")
+    assert alone.over == "seeds"
+    assert alone.change == pytest.approx(line.change)
 
 
 def test_counts_are_compared_to_the_unit(two_runs, layer_case):

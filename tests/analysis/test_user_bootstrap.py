@@ -51,7 +51,7 @@ def test_one_seed_tells_of_users_alone():
     assert (found.over, found.seeds, found.users) == ("users", 1, 50)
     assert found.low > 0
     assert math.isnan(found.p), "seeds of one mechanism differ as well"
-    assert math.isnan(found.half_width(0.05))
+    assert math.isnan(found.reach(0.05))
     assert crossed(planted(rng, seeds=2, users=50, mean=1.0)).over == "users and seeds"
 
 

@@ -26,6 +26,9 @@ def command(
     cost: Annotated[
         bool, typer.Option("--cost", help="Also print FLOPs and bytes as polynomials in B, H, N and d.")
     ] = False,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="Device to probe on, such as `cuda:1`.")
+    ] = "cpu",
     as_json: Json = False,
 ) -> None:
     """Test mechanisms against their declarations.
@@ -39,7 +42,7 @@ def command(
     from linrec_bench.commands.verify import cards
 
     with terminal.counter("verifying") as on_card:
-        found = cards(names or [], plugins=plugin or [], on_card=on_card)
+        found = cards(names or [], plugins=plugin or [], device=device, on_card=on_card)
     costs = [_costs(card) for card in found] if cost else []
     if as_json:
         records = [card.as_record() for card in found]

@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from linrec_bench import attention
 from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, limits, unprobed
 from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case, Params, freeze, label, read_name
+from linrec_bench.execution import devices
 from linrec_bench.gate.exact_counts import count
 from linrec_bench.gate.questions import contracts, verdicts
+from linrec_bench.measures.device.names import CPU
 from linrec_bench.presentation import words
 from linrec_bench.presentation.verdicts import claim_text, found_text
 from linrec_bench.suite.expand import Job
@@ -65,19 +69,25 @@ def cards(
     names: Sequence[str],
     *,
     plugins: Sequence[Path] = (),
+    device: str = CPU,
     on_card: Callable[[int, int], None] = lambda *_: None,
 ) -> list[Card]:
     """A card for each named mechanism and direction that it declares; of every mechanism without names.
 
-    A name may carry parameters, as labels do: `linrec(padding=ignore)`. `on_card` is told how many cards are
-    done, of how many. Raises `ValueError` for unknown names and parameters.
+    A name may carry parameters, as labels do: `linrec(padding=ignore)`. Probes run on the first device that
+    `device` names (`execution.devices.locate`), exponents are counted anywhere. `on_card` is told how many
+    cards are done, of how many. Raises `ValueError` for unknown names and parameters, and for a device that
+    is not there.
     """
     loaded = [attention.load_plugin(plugin).name for plugin in plugins]
+    if "," in device:
+        raise ValueError(f"--device {device}: expected one device")
+    (place,) = devices.locate(device, plugins=plugins).names
     parsed = [_parse(name) for name in names or loaded or attention.registry()]
     asked = [(spec, params, causal) for spec, params in parsed for causal in directions(spec)]
     found = []
     for done, (spec, params, causal) in enumerate(asked, start=1):
-        found.append(probe_card(spec, params, causal))
+        found.append(probe_card(spec, params, causal, device=place))
         on_card(done, len(asked))
     return found
 
@@ -123,13 +133,14 @@ def _parse(text: str) -> tuple[Spec, dict[str, object]]:
     return spec, params
 
 
-def probe_card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
-    probes = applicable(spec, params)
-    found = {
-        name: probe(spec, causal=causal, params=params)
-        for name, probe in probes.items()
-        if applies(name, spec, causal=causal)
-    }
+def probe_card(spec: Spec, params: dict[str, object], causal: bool, *, device: str = CPU) -> Card:
+    with torch.device(device):
+        why_not = unprobed(spec, params)
+        found = {
+            name: probe(spec, causal=causal, params=params)
+            for name, probe in applicable(spec, params).items()
+            if applies(name, spec, causal=causal)
+        }
     found[EXPONENTS] = check_exponents(spec, params, causal)
     given = freeze(params)
     return Card(
@@ -138,7 +149,7 @@ def probe_card(spec: Spec, params: dict[str, object], causal: bool) -> Card:
         given,
         causal,
         found,
-        unprobed(spec, params) or "",
+        why_not or "",
         tuple(limits(spec, causal=causal)),
     )
 

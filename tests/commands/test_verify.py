@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+import torch
 
 from linrec_bench import attention
 from linrec_bench.case import Case, freeze
 from linrec_bench.commands import verify
 from linrec_bench.commands.verify import PROPERTIES, cards, cards_of
+from linrec_bench.execution import devices
 from linrec_bench.registry import Registry
 from linrec_bench.results import store
 
@@ -33,6 +35,21 @@ def test_one_card_for_each_mechanism_and_direction_of_a_run():
         ("copy", "bidirectional"),
         ("copy", "causal"),
     ]
+
+
+def test_probes_run_on_the_device_that_was_asked_for(monkeypatch):
+    def where(spec, *, causal, params):
+        return torch.get_default_device().type
+
+    monkeypatch.setattr(verify, "applicable", lambda spec, params: {"values": where})
+    monkeypatch.setattr(verify, "applies", lambda name, spec, causal: True)
+    monkeypatch.setattr(verify, "unprobed", lambda spec, params: None)
+    monkeypatch.setattr(devices, "locate", lambda asked, plugins: devices.Located(asked, (asked,)))
+    assert {card.found["values"] for card in cards(["copy"], device="meta")} == {"meta"}
+    assert torch.get_default_device().type == "cpu"
+    assert {card.found["values"] for card in cards(["copy"])} == {"cpu"}
+    with pytest.raises(ValueError, match="expected one device"):
+        cards(["copy"], device="meta,cpu")
 
 
 def test_the_parameters_of_the_run_are_probed():

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -29,7 +29,6 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.case_pairing import (
-    Ended,
     Match,
     Matching,
     Place,
@@ -37,26 +36,28 @@ from linrec_bench.analysis.case_pairing import (
     match_mechanisms,
     match_runs,
 )
-from linrec_bench.analysis.claim_quantities import EXACT_MEASURES
+from linrec_bench.analysis.compare_sides import (
+    COUNTED,
+    SAMPLED_OF_TRAININGS,
+    Rounds,
+    Side,
+    medians,
+    middle,
+    paired_ratio,
+    side_of,
+)
 from linrec_bench.analysis.compare_time_to_quality import at_one_quality
 from linrec_bench.analysis.compare_verdicts import judged, judged_count, judged_failure
 from linrec_bench.analysis.comparison import Comparison, Family, Line, Reached
-from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
+from linrec_bench.analysis.intervals import Interval
 from linrec_bench.analysis.paired_quality import Ranks, between_cases
-from linrec_bench.analysis.regression import change, unchanged
-from linrec_bench.analysis.samples_table import NUMBER_COLUMNS, by_round, measured
+from linrec_bench.analysis.regression import unchanged
+from linrec_bench.analysis.samples_table import is_summary
 from linrec_bench.analysis.seeds import mean_and_half_width
-from linrec_bench.analysis.significance import Difference, Effect, independent, paired
-from linrec_bench.analysis.summary import METRIC
+from linrec_bench.analysis.significance import Difference, paired
 from linrec_bench.analysis.user_bootstrap import UserDifference
 from linrec_bench.analysis.verdict import Bound
 from linrec_bench.declarations import trainings
-
-SAMPLED_OF_TRAININGS = ("train_time", "peak_process_bytes")
-"""What varies between processes; elsewhere `time` alone. Of a training there is no exact peak on a CPU."""
-
-COUNTED = ("peak_allocated_bytes", *(name for name in EXACT_MEASURES if name != "minimum_bytes"))
-"""The least bytes that any implementation must move are no property of what is compared."""
 
 DEFAULT_QUALITY_MARGIN = 0.005
 
@@ -74,7 +75,10 @@ def compare_runs(
     target: float | None = None,
     ranks: tuple[Ranks, Ranks] = (NO_RANKS, NO_RANKS),
 ) -> Comparison:
-    """Run B compared with run A, from the samples of both (`Run.samples`, `load_results`).
+    """Run B compared with run A: the samples of both (`Run.samples`, `load_results`), or their summaries.
+
+    A summary holds no process: intervals of ratios come from those of medians, and what trainings cost at one
+    quality is left out.
 
     Ratios within `margin` (0.1: 10 %) and metrics within `quality_margin` (absolute) count as unchanged.
     `attention` keeps one mechanism, by label or name. `other_machine` says how the machines differ: then no
@@ -83,9 +87,9 @@ def compare_runs(
     neither side has, units that differ, and a target that is not between 0 and 1.
     """
     matching = match_runs(a, b, attention=attention)
-    sides = _Samples(a, ranks[0]), _Samples(b, ranks[1])
+    sides = side_of(a, ranks[0]), side_of(b, ranks[1])
     reader = _Reader(*sides, side_by_side=False, other_machine=other_machine)
-    reached = at_one_quality(by_place(matching.matches), a, b, target=target)
+    reached = _reached(matching, a, b, target)
     return _compare(matching, reader, margin, quality_margin, reached)
 
 
@@ -105,9 +109,19 @@ def compare_mechanisms(
     mechanism that the run lacks and a name that several of its labels carry.
     """
     matching = match_mechanisms(samples, attention=attention, against=against)
-    both = _Samples(samples, ranks)
-    reached = at_one_quality(by_place(matching.matches), samples, samples, target=target)
+    both = side_of(samples, ranks)
+    reached = _reached(matching, samples, samples, target)
     return _compare(matching, _Reader(both, both, side_by_side=True), margin, quality_margin, reached)
+
+
+def _reached(
+    matching: Matching, a: pd.DataFrame, b: pd.DataFrame, target: float | None
+) -> tuple[Reached, ...]:
+    if is_summary(a) or is_summary(b):
+        if target is not None:
+            raise ValueError("a target of validation quality needs the samples of both runs")
+        return ()
+    return at_one_quality(by_place(matching.matches), a, b, target=target)
 
 
 def _compare(
@@ -141,35 +155,10 @@ def _compare(
     )
 
 
-Rounds = Mapping[int, Array]
-"""Round -> samples of one case."""
-
-
-class _Samples:
-    """The samples of one side by measure, case and round, and the ranks of its trainings."""
-
-    def __init__(self, samples: pd.DataFrame, ranks: Ranks) -> None:
-        self.ranks = ranks
-        every = measured(samples, status=None, columns=NUMBER_COLUMNS)
-        ended_ok = measured(samples, columns=NUMBER_COLUMNS)
-        test = ended_ok[ended_ok["phase"] == "test"]
-        self.metrics = [name for name in dict.fromkeys(test["measure"]) if METRIC.fullmatch(name)]
-        units = every[["measure", "unit"]].drop_duplicates()
-        self.units = dict(zip(units["measure"], units["unit"], strict=True))
-        sampled = ("time", *SAMPLED_OF_TRAININGS)
-        self._found = {name: by_round(ended_ok, name, unit=None) for name in sampled}
-        # Counts are made before a case runs, so that they are known of those that failed too.
-        self._found |= {name: by_round(every, name, unit=None) for name in COUNTED}
-        self._found |= {name: by_round(test, name, unit=None) for name in self.metrics}
-
-    def of(self, measure: str, case: Ended) -> Rounds:
-        return self._found.get(measure, {}).get(case.key, {})
-
-
 class _Reader:
     """Makes lines of the samples of both sides, and counts in `only_measured` what one side lacks."""
 
-    def __init__(self, a: _Samples, b: _Samples, *, side_by_side: bool, other_machine: str = "") -> None:
+    def __init__(self, a: Side, b: Side, *, side_by_side: bool, other_machine: str = "") -> None:
         for measure in sorted(a.units.keys() & b.units.keys()):
             if a.units[measure] != b.units[measure]:
                 raise ValueError(
@@ -191,9 +180,12 @@ class _Reader:
             by_seed = place.task in trainings()
             # A seed draws the same initial weights and order on both sides: seeds are always paired.
             a, b = _over_seeds(pairs) if by_seed else pairs[0]
-            paired_up = by_seed or self._side_by_side
-            ratio, effect = _paired_ratio(a, b) if paired_up else _independent_ratio(a, b)
-            line = self._line(place, measure, "sampled", (_middle(a), _middle(b)), ratio)
+            if by_seed:
+                ratio, effect = paired_ratio(a, b)
+            else:
+                (match,) = [match for match in matches if match.ok]
+                ratio, effect = self._b.ratio_to(self._a, match, side_by_side=self._side_by_side)
+            line = self._line(place, measure, "sampled", (middle(a), middle(b)), ratio)
             reason = self.other_machine or _too_few(ratio.rounds, "seed" if by_seed else "round")
             found.append((replace(line, replicates=ratio.rounds, reason=reason), effect))
         return found
@@ -201,8 +193,9 @@ class _Reader:
     def counts(self, place: Place, matches: Sequence[Match]) -> list[Line]:
         found = []
         for measure in COUNTED:
-            for pair in self._pairs(measure, matches):
-                a, b = (_middle(side) for side in pair)
+            pairs = self._pairs(measure, matches)
+            # The seeds of a training have the same counts: one line tells them all.
+            for a, b in dict.fromkeys((middle(a), middle(b)) for a, b in pairs):
                 quotient = b / a if a else 1.0 if b == 0 else math.inf
                 exact = Interval(quotient, quotient, quotient, 1, "nothing")
                 line = self._line(place, measure, "counted", (a, b), exact)
@@ -217,7 +210,7 @@ class _Reader:
             pairs = self._pairs(measure, done)
             if not pairs:
                 continue
-            a, b = (np.array([_middle(pair[side]) for pair in pairs]) for side in (0, 1))
+            a, b = (np.array([middle(pair[side]) for pair in pairs]) for side in (0, 1))
             effect: Difference = paired(b - a)
             mean, half = mean_and_half_width(b - a)
             ends, over = (mean, mean - half, mean + half), "seeds"
@@ -263,30 +256,8 @@ class _Reader:
 
 def _over_seeds(pairs: Sequence[tuple[Rounds, Rounds]]) -> tuple[Rounds, Rounds]:
     """Both sides with the processes of a seed as if they were the samples of a round."""
-    a, b = ({seed: _medians(pair[side]) for seed, pair in enumerate(pairs)} for side in (0, 1))
+    a, b = ({seed: medians(pair[side]) for seed, pair in enumerate(pairs)} for side in (0, 1))
     return a, b
-
-
-def _paired_ratio(a: Rounds, b: Rounds) -> tuple[Interval, Effect]:
-    ratio = ratio_interval(b, a)
-    if ratio.over != "rounds":
-        # One process does not tell how much processes differ.
-        ratio = replace(ratio, low=math.nan, high=math.nan)
-    logs = [np.log(np.median(b[key])) - np.log(np.median(a[key])) for key in sorted(a.keys() & b.keys())]
-    return ratio, paired(np.array(logs))
-
-
-def _independent_ratio(a: Rounds, b: Rounds) -> tuple[Interval, Effect]:
-    ratio = change(median_interval(list(b.values())), median_interval(list(a.values())))
-    return ratio, independent(np.log(_medians(a)), np.log(_medians(b)))
-
-
-def _medians(rounds: Rounds) -> Array:
-    return np.array([np.median(samples) for samples in rounds.values()])
-
-
-def _middle(rounds: Rounds) -> float:
-    return float(np.median(_medians(rounds)))
 
 
 def _too_few(replicates: int, name: str) -> str:

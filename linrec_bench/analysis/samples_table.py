@@ -46,12 +46,20 @@ Key = tuple[str, str]
 """Run and case."""
 
 
+def is_summary(frame: pd.DataFrame) -> bool:
+    """Whether a table has one row a case (`summary.summarise`) and not one a sample."""
+    return "measure" not in frame
+
+
 def outcomes(samples: pd.DataFrame) -> pd.DataFrame:
     """One row a case, in the order of first appearance: its columns and its data, `status`, `detail`,
     `reason` and `trials`.
 
-    The status is that of the worst trial, the detail says why in words, and `reason` why it was skipped.
+    The status is that of the worst trial, the detail says why in words, and `reason` why it was skipped. Of a
+    summary, the same columns.
     """
+    if is_summary(samples):
+        return samples[[*CASE_COLUMNS, *CASE_DATA, "status", "detail", "reason", "trials"]]
     closing = samples[(samples["measure"] == TRIAL) & (samples["task"] != DEVICE_TASK)]
     ranked = closing.assign(_severity=closing["status"].map(SEVERITY.index), _order=np.arange(len(closing)))
     worst = ranked.sort_values(["_severity", "_order"], ascending=[False, True]).drop_duplicates(

@@ -11,11 +11,16 @@ import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.case_pairing import Place
-from linrec_bench.analysis.compare import DEFAULT_QUALITY_MARGIN, compare_mechanisms, compare_runs
+from linrec_bench.analysis.compare import (
+    DEFAULT_QUALITY_MARGIN,
+    NO_RANKS,
+    compare_mechanisms,
+    compare_runs,
+)
 from linrec_bench.analysis.comparison import Comparison
 from linrec_bench.analysis.intervals import LEVEL
 from linrec_bench.analysis.naming import is_meant
-from linrec_bench.analysis.paired_quality import between_runs, differences
+from linrec_bench.analysis.paired_quality import Ranks, between_runs, differences
 from linrec_bench.analysis.quality_findings import difference_findings
 from linrec_bench.analysis.samples_table import outcomes
 from linrec_bench.gate import calibration
@@ -153,16 +158,16 @@ def runs(
         raise ValueError(f"{a}: the same run twice; name two runs, or --attention and --against for one")
     differences = _differences(before, after)
     other_machine = _other_machine(differences)
-    ranks = before.ranks(), after.ranks()
+    tables, ranks, notes = _stored(before, after)
     found = compare_runs(
-        before.samples(),
-        after.samples(),
+        tables[0],
+        tables[1],
         margin=margin,
         quality_margin=quality_margin,
         attention=attention,
         other_machine=other_machine,
         target=target,
-        ranks=ranks,
+        ranks=(ranks[0], ranks[1]),
     )
     return Compared(
         a=a,
@@ -173,9 +178,9 @@ def runs(
         quality_margin=quality_margin,
         differences=differences,
         other_machine=other_machine,
-        notes=_left_out(before, after),
+        notes=notes,
         comparison=found,
-        quality=between_runs(_cases(before, attention), ranks[0], _cases(after, attention), ranks[1]),
+        quality=between_runs(_cases(tables[0], attention), ranks[0], _cases(tables[1], attention), ranks[1]),
     )
 
 
@@ -190,9 +195,9 @@ def mechanisms(
 ) -> Compared:
     """`attention` compared with `against` in the run in `folder`."""
     run = open_run(folder)
-    ranks = run.ranks()
+    (table,), (ranks,), notes = _stored(run)
     found = compare_mechanisms(
-        run.samples(),
+        table,
         attention=attention,
         against=against,
         margin=margin,
@@ -209,15 +214,29 @@ def mechanisms(
         quality_margin=quality_margin,
         differences=(),
         other_machine="",
-        notes=_left_out(run),
+        notes=notes,
         comparison=found,
-        quality=differences(_cases(run, attention, against), ranks, reference=against),
+        quality=differences(_cases(table, attention, against), ranks, reference=against),
     )
 
 
-def _cases(run: Run, *names: str | None) -> pd.DataFrame:
-    """The cases of a run, and how each ended; those of the named mechanisms where any is named."""
-    cases = outcomes(run.samples())
+def _stored(*runs: Run) -> tuple[list[pd.DataFrame], list[Ranks], tuple[str, ...]]:
+    """The samples and ranks of each run, and what is left out; where one is kept without its samples, the
+    summary of each."""
+    without = [run for run in runs if not run.has_samples()]
+    if not without:
+        return [run.samples() for run in runs], [run.ranks() for run in runs], _left_out(*runs)
+    notes = tuple(
+        f"{run.folder}: kept without samples, compared by its summary: intervals are those of medians, and "
+        "nothing is paired by user"
+        for run in without
+    )
+    return [run.summary() for run in runs], [NO_RANKS for _ in runs], notes
+
+
+def _cases(table: pd.DataFrame, *names: str | None) -> pd.DataFrame:
+    """The cases of a table, and how each ended; those of the named mechanisms where any is named."""
+    cases = outcomes(table)
     wanted = [is_meant(cases, name) for name in names if name is not None]
     return cases[np.logical_or.reduce(wanted)] if wanted else cases
 

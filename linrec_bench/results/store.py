@@ -342,8 +342,9 @@ def cards(root: Path, *, fingerprint: str) -> list[dict[str, object]]:
 
 
 def open_run(path: Path) -> Run:
-    """The run in a folder that a person names; `StoreError` when it is none."""
+    """The run in a folder that a person names, whole or kept as a summary; `StoreError` when it is none."""
     run = Run(path)
     run.environment()
-    read_samples(path / SAMPLES)
+    if run.has_samples() or not (path / SUMMARY).is_file():
+        read_samples(path / SAMPLES)
     return run

@@ -11,7 +11,7 @@ from dataclasses import replace
 from rich.text import Text
 
 from linrec_bench.analysis.case_pairing import Place
-from linrec_bench.analysis.compare import COUNTED
+from linrec_bench.analysis.compare_sides import COUNTED
 from linrec_bench.analysis.comparison import Comparison, Line, Reached, Verdict
 from linrec_bench.analysis.quality_findings import difference_findings
 from linrec_bench.commands.compare import Compared

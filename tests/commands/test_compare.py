@@ -10,6 +10,7 @@ import pytest
 
 from linrec_bench import cli
 from linrec_bench.analysis.power import SAME, Tally
+from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 from linrec_bench.commands import compare
 from linrec_bench.gate.calibration import Calibration
@@ -345,14 +346,55 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capfd, arg
     assert expected in last[-1]
 
 
-def test_a_run_that_is_kept_without_its_samples_says_what_to_do(tmp_path, monkeypatch, capfd):
-    whole, kept = plant(tmp_path, 1), plant(tmp_path, 2)
+def with_summary(folder):
+    run = store.Run(folder)
+    run.write_summary(summarise(run.samples(), reference="softmax"))
+    return folder
+
+
+def kept_as_summary(folder):
+    (with_summary(folder) / "samples.csv").unlink()
+    return folder
+
+
+def test_a_run_that_is_kept_as_a_summary_is_compared_by_it(tmp_path):
+    cases = {case("softmax"): 1.0, case("linrec"): 0.5}
+    whole, slower = (
+        plant(tmp_path, 1, cases=cases),
+        plant(tmp_path, 2, cases=cases, seconds=2e-3, memory=8192),
+    )
+    paired = {"attention": "linrec", "against": "softmax", "margin": MARGIN}
+    exact = by_measure(compare.mechanisms(whole, **paired), "linrec")
+    apart = by_measure(compare.runs(whole, slower, margin=MARGIN), "linrec")
+    kept_as_summary(slower), with_summary(whole)
+    mixed = compare.runs(whole, slower, margin=MARGIN)
+    assert [note for note in mixed.notes if note.startswith(f"{slower}: kept without samples")]
+    again = by_measure(mixed, "linrec")
+    # The ratio to the reference of a run is stored with its interval; that of two medians is theirs.
+    stored = by_measure(compare.mechanisms(kept_as_summary(whole), **paired), "linrec")
+    for before, after in ((exact, stored), (apart, again)):
+        assert before.keys() == after.keys()
+        for measure in ("time", "peak_live_bytes"):
+            ends = [(line.change, line.low, line.high) for line in (before[measure], after[measure])]
+            assert ends[1] == pytest.approx(ends[0], rel=1e-4), measure
+            assert before[measure].verdict == after[measure].verdict
+    assert {line.verdict for line in exact.values()} == {"better", "same"}
+    assert {line.verdict for line in again.values()} == {"worse"}
+    with pytest.raises(ValueError, match="needs the samples"):
+        compare.runs(whole, slower, margin=MARGIN, target=0.1)
+
+
+def by_measure(found, attention):
+    return {line.measure: line for line in found.comparison.lines if line.place.attention == attention}
+
+
+def test_a_summary_that_is_damaged_is_one_line(tmp_path, monkeypatch, capfd):
+    whole, kept = with_summary(plant(tmp_path, 1)), plant(tmp_path, 2)
     (kept / "samples.csv").unlink()
     (kept / "summary.csv").write_text("")
     assert call(monkeypatch, "compare", whole, kept) == 2
     last = capfd.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith(f"error: {kept}: is kept without its samples.csv")
-    assert f"linrec-bench run {kept / 'suite.yaml'}" in last
+    assert last.startswith(f"error: {kept / 'summary.csv'}: damaged")
 
 
 def test_half_written_rows_empty_runs_and_other_versions_are_said_by_name(tmp_path, monkeypatch, capfd):

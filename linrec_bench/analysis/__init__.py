@@ -23,7 +23,7 @@ which documents its functions:
     intervals, seeds                            medians and ratios over processes; quality over seeds
     paired_quality, user_bootstrap              quality of variants, paired by user and seed
     systems                                     whether mechanisms or systems are compared
-    compare, comparison                         a run or a mechanism against another, and what that found
+    compare, compare_sides, comparison          a run or a mechanism against another, and what that found
     case_pairing, compare_verdicts, significance cases compared, their verdicts; Student's t, Holm
     claim_verdicts, regression, power           claims, accepted ratios, rate of false alarms
     claim_quantities, measurements              what claims are about; from samples, or from a summary alone

@@ -29,11 +29,11 @@ STEPS_AN_EPOCH = 50
 VALIDATIONS = 20
 
 LONGEST_WINDOW = 1_000
-MOST_TOKENS = 2**15
-"""Positions of one batch."""
+MOST_TOKENS = 2**13
+"""Positions of one batch: in a short budget more steps of smaller batches learn more."""
 
-LARGE_CATALOGUE = 20_000
-"""Beyond it the loss is over a sample of the items."""
+LARGE_CATALOGUE = 2_000
+"""Beyond it the loss is over a sample of the items: scores of all of them cost more than the model then."""
 
 SPREAD_OF_USERS = 0.3
 """The standard deviation of the difference in NDCG@10 of two models for one user, where both rank well."""

@@ -25,7 +25,7 @@ def test_windows_hold_nine_of_ten_histories_and_epochs_have_about_fifty_steps():
     assert found.batch_size == 32
     assert found.steps == 53
     assert log([4000] * 10).window == 1000
-    assert log([4000] * 10_000).batch_size == 32
+    assert log([4000] * 10_000).batch_size == 8
 
 
 def test_a_budget_becomes_epochs_in_three_seeds_or_more():

@@ -1,15 +1,17 @@
-"""Kills, damaged files and damaged suites: what may be lost, and what a reader may say.
+"""Kills, signals, damaged and made inputs: what may be lost, and how a command may end.
 
-    python benchmarks/faults.py --seed 1 --count 200 --out results/reference/faults/faults.json
+    python -m benchmarks.faults --seed 1 --count 200 --jobs 2 --out faults.json
 
-`--count` kills of a process that writes a run, ten times as many damaged runs and as many suites. Exit 1:
-something was lost or doubled, or a reader raised what is no sentence, or took more than 10 s of CPU time.
+`--count` kills, 3 of 10 of them in the processes of a real run (`process_kills.py`) and the others in a
+writer of a run, and 100 times as many inputs (`fuzz.py`). Exit 1: something was lost, doubled, measured needlessly,
+left behind or written outside, or a call ended in a traceback or took more than 10 s of CPU time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -18,21 +20,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from linrec_bench import report
+from benchmarks import fuzz, process_kills
 from linrec_bench.case import Case
 from linrec_bench.results import store
 from linrec_bench.results.rows import TRIAL, row_of
-from linrec_bench.suite import load
 
-ROOT = Path(__file__).parents[1]
-RUN = ROOT / "results" / "reference" / "cpu" / "quick"
-SUITES = sorted((ROOT / "suites").rglob("*.yaml"))
-LONGEST_S = 10.0
 CASE = Case(task="core", phase="forward", attention="softmax", seq_len=8)
 TRIALS = 30
 
@@ -58,7 +56,7 @@ def kills(rng: random.Random, count: int, folder: Path, found: Faults) -> None:
             found["lost"] += len({int(line) for line in told.read_text().split()} - set(trials))
             found["doubled"] += len(trials) - len(set(trials))
             found["rows cut off"] += run.half_written()
-        found["runs"] += 1
+        found["runs of a writer"] += 1
         shutil.rmtree(root)
 
 
@@ -90,85 +88,76 @@ def _write(run: store.Run, told: Path, ready: int) -> None:
     os._exit(0)
 
 
-def damages(rng: random.Random, count: int, folder: Path, found: Faults) -> None:
-    """Damage one file of a stored run at a random place; what reads it gives a run or names it in a note."""
-    whole = folder / "whole"
-    shutil.copytree(RUN, whole)
-    files = sorted(path.name for path in whole.iterdir() if path.is_file())
-    for _ in range(count):
-        path = whole / rng.choice(files)
-        before = path.read_bytes()
-        path.write_bytes(damaged(rng, before))
-        _judge("run", partial(_read, whole), found)
-        path.write_bytes(before)
-
-
-def _read(folder: Path) -> bool:
-    sources, notes = report.gather([folder])
-    assert sources or notes, "neither read nor named"
-    return bool(sources)
-
-
-def damaged(rng: random.Random, content: bytes) -> bytes:
-    """Cut, or with flipped, removed, doubled, emptied or foreign bytes, at a random place."""
-    at = rng.randrange(len(content) + 1)
-    end = min(len(content), at + rng.choice((1, 4, 64, 4096)))
-    flipped = bytes(byte ^ (1 << rng.randrange(8)) for byte in content[at:end])
-    foreign = rng.choice((b"\n", b'"', b"[" * 500, b"1e999", b"nan", b"\xff\xfe", b","))
-    kinds = (
-        content[:at],
-        content[:at] + flipped + content[end:],
-        content[:at] + content[end:],
-        content[:end] + content[at:],
-        content[:at] + bytes(end - at) + content[end:],
-        content[:at] + foreign + content[at:],
-    )
-    return rng.choice(kinds)
-
-
-def suites(rng: random.Random, count: int, found: Faults) -> None:
-    """Damage the text of a suite that ships with the package; it is read, or refused with a sentence."""
-    texts = [path.read_bytes() for path in SUITES]
-    for _ in range(count):
-        text = damaged(rng, rng.choice(texts)).decode(errors="replace")
-        _judge("suite", partial(_parse, text), found)
-
-
-def _parse(text: str) -> bool:
-    load.parse(text, name="s.yaml", stem="s", device="cpu")
-    return True
-
-
-def _judge(kind: str, read: Callable[[], bool], found: Faults) -> None:
-    started = time.process_time()
-    try:
-        found[f"{kind} read" if read() else f"{kind} named"] += 1
-    except ValueError as refusal:
-        found[f"{kind} named"] += 1
-        found["no sentence"] += not str(refusal).strip() or "\n" in str(refusal).strip()
-    except Exception as error:  # noqa: BLE001 - this is what is looked for
-        found[f"traceback {kind} {type(error).__name__}: {error}"[:200]] += 1
-    found["hangs"] += time.process_time() - started > LONGEST_S
-
-
 def bad(found: Faults) -> int:
     """How much of what must not be."""
-    never = ("lost", "doubled", "no sentence", "hangs")
-    return sum(number for name, number in found.items() if name in never or name.startswith("traceback"))
+    return sum(found[name] for name in NEVER)
+
+
+NEVER = (
+    "lost",
+    "doubled",
+    "needless reruns",
+    "orphans",
+    "unfinished",
+    "tracebacks",
+    "hangs",
+    "files outside",
+)
+
+Part = tuple[str, int, int]
+"""A kind, the seed and the count of its part."""
+
+
+def parts(seed: int, count: int, jobs: int) -> Iterator[Part]:
+    """The work in parts of one process each, the long ones first."""
+    shares = {
+        "process kills": 0.3 * count,
+        **{each.__name__: 100 * count * share for each, share in fuzz.KINDS.items()},
+    }
+    shares["writer kills"] = 0.7 * count
+    for kind, share in shares.items():
+        for job in range(jobs):
+            yield kind, seed * 1000 + job, max(1, round(share / jobs))
+
+
+def done(part: Part) -> Faults:
+    """What was found in a part, in a folder of its own."""
+    kind, seed, count = part
+    found: Faults = Counter()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        if kind == "process kills":
+            process_kills.kills(random.Random(seed), count, Path(folder), found)
+        elif kind == "writer kills":
+            kills(random.Random(seed), count, Path(folder), found)
+        else:
+            found = fuzz.fuzz(kind, seed=seed, count=count, folder=Path(folder))
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", nargs="*", default=[], help="kinds, such as damaged_logs")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    found: Faults = Counter(lost=0, doubled=0, hangs=0)
-    with tempfile.TemporaryDirectory() as folder:
-        kills(random.Random(asked.seed), asked.count, Path(folder), found)
-        damages(random.Random(asked.seed), 10 * asked.count, Path(folder), found)
-        suites(random.Random(asked.seed), 10 * asked.count, found)
-    counted = {"seed": asked.seed, "count": asked.count, "found": dict(sorted(found.items()))}
+    work = [
+        part for part in parts(asked.seed, asked.count, asked.jobs) if not asked.only or part[0] in asked.only
+    ]
+    found: Faults = Counter(dict.fromkeys(NEVER, 0))
+    # A process for each part: a call leaves nothing to the next one.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(asked.jobs, mp_context=fresh, max_tasks_per_child=1) as pool:
+        for part, of_part in zip(work, pool.map(done, work), strict=True):
+            found.update(of_part)
+            print(f"{part[0]}: {part[2]}, {bad(of_part)} faults", file=sys.stderr, flush=True)
+    counted = {
+        "seed": asked.seed,
+        "count": asked.count,
+        "jobs": asked.jobs,
+        "found": dict(sorted(found.items())),
+    }
     text = json.dumps(counted, indent=2)
     print(text)
     if asked.out:

@@ -193,6 +193,18 @@ def test_a_damaged_run_is_left_out_by_name(damaged, tmp_path, monkeypatch, capsy
     assert any("lost+found" in note for note in notes)
 
 
+def test_a_summary_without_the_name_of_its_run_is_left_out(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for file in REFERENCE.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    text = (folder / "summary.csv").read_text()
+    (folder / "summary.csv").write_text(text.replace("run_id", "run", 1))
+    code, said = exit_of(monkeypatch, capsys, "export", folder, "--out", tmp_path / "out.csv")
+    assert code == 2
+    assert "lacks the column run_id" in said
+
+
 def test_a_folder_of_summaries_is_exported_as_such(tmp_path, monkeypatch, capsys):
     out = tmp_path / "out.csv"
     code, said = exit_of(monkeypatch, capsys, "export", REFERENCE, "--out", out)

@@ -203,7 +203,7 @@ class _Reader:
 
     def _parsed(self, lines: pa.Array, numbers: np.ndarray) -> Rows:
         """The columns of these lines; bad lines are recorded and left out."""
-        fields, opened = self._split(lines)
+        fields, opened = self._split(lines, numbers)
         counts = pc.fill_null(pc.list_value_length(fields), self.width).to_numpy(zero_copy_only=False)
         wrong = np.flatnonzero((counts != self.width) & ~opened)
         bad_rows = self.bad_rows
@@ -230,7 +230,7 @@ class _Reader:
         bad_rows.rows += int(np.count_nonzero(~whole))
         return Rows(table, numbers) if whole.all() else Rows(table.filter(pa.array(whole)), numbers[whole])
 
-    def _split(self, lines: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    def _split(self, lines: pa.Array, numbers: np.ndarray) -> tuple[pa.Array, np.ndarray]:
         """The fields of each line, and a mask of the lines whose quotes do not close."""
         separator, opened = self.form.separator, np.zeros(len(lines), dtype=bool)
         if separator == WHITESPACE:
@@ -245,7 +245,10 @@ class _Reader:
         parsed = _unquoted(lines.take(pa.array(rows)).to_pylist(), separator)
         opened[rows] = [row is None for row in parsed]
         if self.form.quotes == "lines" and opened.any():
-            raise ValueError(f"{self.bad_rows.where}: a quote is opened and not closed before the next field")
+            raise ValueError(
+                f"{self.bad_rows.where}: line {numbers[opened][0]}: a quote is opened and not closed "
+                "before the next field; set quotes: none if quotes are ordinary characters"
+            )
         order = np.arange(len(lines))
         order[rows] = len(lines) + np.arange(len(rows))
         both = pa.concat_arrays([fields, pa.array(parsed, fields.type)])

@@ -82,6 +82,9 @@ def load_results(path: str | os.PathLike[str], *, table: Table = "samples") -> p
         if frame.empty:
             reasons.append(f"{run.folder}: empty, no trial has ended")
             continue
+        if "run_id" not in frame:
+            reasons.append(f"{run.folder}: damaged, its {table} lacks the column run_id")
+            continue
         run_id = str(frame["run_id"].iloc[0])
         if run_id in frames:
             reasons.append(f"{run.folder}: run {run_id} is there twice; the first is loaded")

@@ -49,9 +49,12 @@ def clear(run: Path, case_id: str, round: int) -> None:
 def ranks(run: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:
     """The arrays of every trial that handed some over, by case and round; `ValueError` for a damaged file."""
     import zipfile
+    import zlib
 
     import numpy as np
 
+    # RuntimeError: an encrypted archive, or a method of packing that there is not.
+    damages = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
     found: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     for path in sorted((run / RANKS).glob("*.npz")):
         match = _FILE.fullmatch(path.name)
@@ -60,7 +63,7 @@ def ranks(run: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 found[match["case"], int(match["round"])] = dict(arrays)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except damages as error:
             raise ValueError(
                 f"{path}: damaged, expected arrays of users and ranks; remove the file to go on without it"
             ) from error

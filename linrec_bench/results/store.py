@@ -45,11 +45,25 @@ CARDS, QUALITY = "cards.json", "quality.csv"
 
 GOES_ON = "the same command goes on with the run"
 
+_OF_QUALITY = ("model", "dataset", "metric", "difference", "low", "high", "p")
+
 OLD_VERSIONS = (1,)
 """Schema versions that `results.convert` reads."""
 
 Trial = tuple[str, int]
 """A case's id and a round."""
+
+
+def _expect(frame: pd.DataFrame, path: Path, columns: Sequence[str], *, numbers: Sequence[str]) -> None:
+    """Raise `StoreError` where a table lacks one of the columns, or has text in one of numbers."""
+    import pandas as pd
+
+    lacking = [name for name in columns if name not in frame]
+    if lacking:
+        raise StoreError(f"{path}: damaged, it lacks the column {lacking[0]}; left untouched")
+    for name in numbers:
+        if name in frame and not pd.api.types.is_numeric_dtype(frame[name]):
+            raise StoreError(f"{path}: damaged, {name} is not a number in every row; left untouched")
 
 
 @dataclass(frozen=True)
@@ -144,8 +158,7 @@ class Run:
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise StoreError(f"{path}: damaged, not a table ({reason}); left untouched") from error
-        if "case_id" not in frame:
-            raise StoreError(f"{path}: damaged, it lacks the column case_id; left untouched")
+        _expect(frame, path, ("case_id",), numbers=("trials", "rounds", "time_s", "memory_bytes"))
         # A CSV file cannot tell an empty text from a missing value; in a summary every text is known.
         texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
         empty = {"model", "dataset", "detail", "reason", "kernel", "reference"} & set(frame.columns)
@@ -177,6 +190,7 @@ class Run:
         if not path.is_file():
             return None
         frame = pd.read_csv(path)
+        _expect(frame, path, _OF_QUALITY, numbers=("difference", "low", "high", "p"))
         frame = frame.assign(**{name: frame[name].astype(object).fillna("") for name in ("model", "dataset")})
         if "system" not in frame and "attention" in frame:
             # Versions before 2026-11-28 stored the name of a system in `attention`.

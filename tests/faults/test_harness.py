@@ -1,11 +1,11 @@
-"""The short form of `benchmarks/faults.py`: random kills, damaged runs and damaged suites."""
+"""The short form of `benchmarks/faults.py`: random kills, and made and damaged inputs."""
 
 import random
 from collections import Counter
 
 import pytest
 
-from benchmarks import faults
+from benchmarks import faults, fuzz
 
 
 def test_kills_lose_and_double_nothing(tmp_path):
@@ -15,11 +15,27 @@ def test_kills_lose_and_double_nothing(tmp_path):
     assert faults.bad(found) == 0, found
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_what_is_damaged_is_read_or_named(tmp_path, seed):
-    found = Counter()
-    faults.damages(random.Random(seed), 15, tmp_path, found)
-    faults.suites(random.Random(seed), 20, found)
+COUNTS = {"damaged_states": 40, "damaged_suites": 12, "damaged_logs": 6, "damaged_runs": 8}
+
+
+@pytest.mark.parametrize(("kind", "count"), COUNTS.items())
+def test_what_is_damaged_is_read_or_refused_with_a_sentence(tmp_path, monkeypatch, kind, count):
+    for name in ("LINREC_BENCH_CACHE", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    found = fuzz.fuzz(kind, seed=1, count=count, folder=tmp_path)
+    assert found["inputs"] == count
     assert faults.bad(found) == 0, found
-    assert found["run named"] > 0
-    assert found["suite named"] > 0
+    assert sum(number for name, number in found.items() if name.endswith("exit 2")) > 0
+
+
+def test_the_oracle_sees_a_traceback_a_silence_and_a_file_outside(tmp_path, tmp_path_factory, monkeypatch):
+    for name in ("LINREC_BENCH_CACHE", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    found = Counter()
+    outside = tmp_path_factory.mktemp("other") / "file"
+    with fuzz.Place(tmp_path) as place:
+        place.judge(found, "planted", lambda: {}["x"])
+        place.judge(found, "planted", lambda: outside.write_text("x"))
+        place.call(found, "planted", "list", "no-such-kind")
+    assert (found["tracebacks"], found["files outside"], found["planted: exit 2"]) == (1, 1, 1)

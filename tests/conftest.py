@@ -1,8 +1,20 @@
-"""For every test: one thread, because the tensors are small and the cores may be busy; a cache of its own."""
+"""For every test: one thread, because the tensors are small and the cores may be busy; a cache of its own;
+shapes and types checked in every call of the modules that state shapes."""
+
+from pathlib import Path
 
 import hypothesis
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+ROOT = Path(__file__).parents[1]
+STATE_SHAPES = [
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for file in (ROOT / "linrec_bench").rglob("*.py")
+    if "\nfrom jaxtyping import" in file.read_text(encoding="utf-8")
+]
+install_import_hook(STATE_SHAPES, "beartype.beartype")
 
 torch.set_num_threads(1)
 

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jaxtyping
 import pytest
+import torch
+
+from linrec_bench.attention.layer import split_heads
 
 PACKAGE = Path(__file__).parents[1] / "linrec_bench"
 
@@ -74,3 +78,8 @@ def test_listings_import_neither_torch_nor_pandas(tmp_path):
         assert f"{words} []" in again
     assert first[-1] != again[-1]
     assert first[:-1] == again[-len(first) : -1]
+
+
+def test_shapes_are_checked_in_every_test():
+    with pytest.raises(jaxtyping.TypeCheckError):
+        split_heads(torch.zeros(2, 3), 1)

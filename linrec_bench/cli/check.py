@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
+
+if TYPE_CHECKING:
+    from linrec_bench.commands.check import BaselineUse, Checked
+    from linrec_bench.commands.run import Plan
 
 from linrec_bench.cli.options import (
     CALIBRATION,
@@ -26,6 +31,12 @@ From = Annotated[
 ]
 BaselineFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Baseline file of exact counts; any difference fails.")
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COMMIT", help="Compare with the exact counts of this commit, in a temporary git worktree."
+    ),
 ]
 UpdateBaseline = Annotated[
     bool, typer.Option("--update-baseline", help="Overwrite the baseline with the current counts.")
@@ -56,6 +67,7 @@ def command(
     only: Only = None,
     set_: Settings = None,
     baseline: BaselineFile = None,
+    against: Against = None,
     update_baseline: UpdateBaseline = False,
     timed: IsTimed = False,
     budget: Budget = 300.0,
@@ -75,65 +87,106 @@ def command(
     Also judges what papers state (`claims:`), from exact counts and the newest stored run of the suite, and
     prints the result; this changes the exit code only with `--strict-claims`.
 
+    `--against main` compares the files as they are, committed or not, with the plugins of that commit.
+
     Example: `linrec-bench check complexity --baseline complexity-baseline.json`
     """
     from linrec_bench import terminal
-    from linrec_bench.commands import check, run
-    from linrec_bench.gate.check import NOTHING, exit_code
+    from linrec_bench.commands import check
+    from linrec_bench.gate.check import exit_code
     from linrec_bench.gate.claims import as_verdicts
+    from linrec_bench.gate.other_commit import baseline_of
     from linrec_bench.results.store import Run
 
+    _refuse_contradictions(from_, baseline, against, timed=timed, update=update_baseline, only=only)
+    stored = Run(from_) if from_ is not None else None
+    on = stored.device() if stored else None
+    chosen = _Chosen(suite, device, set_ or [], plugin or [])
+    planned = _planned(chosen, only or [], on, junit=junit, as_json=as_json)
+    if stored is not None:
+        checked = check.of_run(planned, stored)
+    else:
+        there = baseline_of(against, *chosen) if against is not None else nullcontext(baseline)
+        asked = partial(terminal.margin_for, margin, results / CALIBRATION, planned.located.facts)
+        with there as path:
+            use = (
+                None
+                if path is None
+                else check.BaselineUse(
+                    path=path,
+                    update=update_baseline,
+                    timed=timed,
+                    whole=not only,
+                    margin=partial(asked, suite=planned.suite.name),
+                )
+            )
+            checked = _of_code(planned, use, results=results, budget=budget)
+    terminal.show_verdicts(checked.verdicts, checked.ledger, as_json=as_json, in_full=in_full)
+    gated = checked.verdicts + (as_verdicts(checked.ledger) if strict_claims else [])
+    terminal.write_reports(gated, name=planned.suite.name, junit=junit)
+    raise typer.Exit(exit_code(gated))
+
+
+class _Chosen(NamedTuple):
+    """What decides which cases a suite has, but for `--only`."""
+
+    suite: str
+    device: str
+    settings: list[str]
+    plugins: list[Path]
+
+
+def _refuse_contradictions(
+    from_: Path | None,
+    baseline: Path | None,
+    against: str | None,
+    *,
+    timed: bool,
+    update: bool,
+    only: list[str] | None,
+) -> None:
     if from_ is not None and baseline is not None:
         raise ValueError("--from and --baseline: a baseline is compared with current counts; expected one")
-    if update_baseline and (baseline is None or only):
+    if against is not None and (from_ is not None or baseline is not None):
+        raise ValueError("--against takes the place of --baseline and of --from; expected one of them")
+    if against is not None and timed:
+        raise ValueError("--against compares exact counts; expected no --timed beside it")
+    if update and (baseline is None or only):
         raise ValueError("--update-baseline needs --baseline FILE and the whole suite, without --only")
-    stored = Run(from_) if from_ is not None else None
+
+
+def _planned(
+    chosen: _Chosen, only: list[str], measured_on: str | None, *, junit: Path | None, as_json: bool
+) -> Plan:
+    """The cases to check; where there are none, says so and exits."""
+    from linrec_bench import terminal
+    from linrec_bench.commands import run
+    from linrec_bench.gate.check import NOTHING
+
+    name, device, settings, plugins = chosen
     try:
-        planned = run.prepare(
-            suite,
-            device=device,
-            only=only or [],
-            settings=set_ or [],
-            plugins=plugin or [],
-            measured_on=stored.device() if stored else None,
+        return run.prepare(
+            name, device=device, only=only, settings=settings, plugins=plugins, measured_on=measured_on
         )
     except run.NothingSelected as reason:
         terminal.say(f"nothing to check: {reason}")
         if as_json:
             terminal.show_verdicts([], as_json=True)
-        terminal.write_reports([], name=Path(suite).stem, junit=junit)
+        terminal.write_reports([], name=Path(name).stem, junit=junit)
         raise typer.Exit(NOTHING) from None
-    if stored is not None:
-        checked = check.of_run(planned, stored)
-    else:
-        baseline_use = None
-        if baseline is not None:
-            baseline_use = check.BaselineUse(
-                path=baseline,
-                update=update_baseline,
-                timed=timed,
-                whole=not only,
-                margin=partial(
-                    terminal.margin_for,
-                    margin,
-                    results / CALIBRATION,
-                    planned.located.facts,
-                    suite=planned.suite.name,
-                ),
-            )
-        measure = partial(
-            run.measure, planned, root=results, progress=terminal.progress, on_note=terminal.say
-        )
-        checked = check.of_code(
-            planned,
-            baseline_use,
-            measure=measure,
-            results=results,
-            budget_s=budget,
-            say=terminal.say,
-            counter=terminal.counter,
-        )
-    terminal.show_verdicts(checked.verdicts, checked.ledger, as_json=as_json, in_full=in_full)
-    gated = checked.verdicts + (as_verdicts(checked.ledger) if strict_claims else [])
-    terminal.write_reports(gated, name=planned.suite.name, junit=junit)
-    raise typer.Exit(exit_code(gated))
+
+
+def _of_code(planned: Plan, use: BaselineUse | None, *, results: Path, budget: float) -> Checked:
+    from linrec_bench import terminal
+    from linrec_bench.commands import check, run
+
+    measure = partial(run.measure, planned, root=results, progress=terminal.progress, on_note=terminal.say)
+    return check.of_code(
+        planned,
+        use,
+        measure=measure,
+        results=results,
+        budget_s=budget,
+        say=terminal.say,
+        counter=terminal.counter,
+    )

@@ -92,7 +92,7 @@ def command(
     Example: `linrec-bench check complexity --baseline complexity-baseline.json`
     """
     from linrec_bench import terminal
-    from linrec_bench.commands import check
+    from linrec_bench.commands.check import BaselineUse, of_run
     from linrec_bench.gate.check import exit_code
     from linrec_bench.gate.claims import as_verdicts
     from linrec_bench.gate.other_commit import baseline_of
@@ -104,23 +104,14 @@ def command(
     chosen = _Chosen(suite, device, set_ or [], plugin or [])
     planned = _planned(chosen, only or [], on, junit=junit, as_json=as_json)
     if stored is not None:
-        checked = check.of_run(planned, stored)
+        checked = of_run(planned, stored)
     else:
         there = baseline_of(against, *chosen) if against is not None else nullcontext(baseline)
         asked = partial(terminal.margin_for, margin, results / CALIBRATION, planned.located.facts)
+        use = partial(BaselineUse, update=update_baseline, timed=timed, whole=not only)
         with there as path:
-            use = (
-                None
-                if path is None
-                else check.BaselineUse(
-                    path=path,
-                    update=update_baseline,
-                    timed=timed,
-                    whole=not only,
-                    margin=partial(asked, suite=planned.suite.name),
-                )
-            )
-            checked = _of_code(planned, use, results=results, budget=budget)
+            given = None if path is None else use(path=path, margin=partial(asked, suite=planned.suite.name))
+            checked = _of_code(planned, given, results=results, budget=budget)
     terminal.show_verdicts(checked.verdicts, checked.ledger, as_json=as_json, in_full=in_full)
     gated = checked.verdicts + (as_verdicts(checked.ledger) if strict_claims else [])
     terminal.write_reports(gated, name=planned.suite.name, junit=junit)

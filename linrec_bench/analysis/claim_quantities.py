@@ -46,7 +46,7 @@ Values = Mapping[tuple[str, str], dict[int, Array]]
 
 def exponent(curve: pd.DataFrame, measure: str, values: Values) -> Found:
     """The exponent of N over the cases of one curve; of counts that follow a polynomial, its degree."""
-    found = {int(c["seq_len"]): values[key(c)] for _, c in curve.iterrows() if key(c) in values}
+    found = _by_number(curve, "seq_len", values)
     if len(found) < 2:
         ended = _first_failure(curve)
         return no_number("few_lengths", measure=measure, lengths=len(found), needed=2, **ended)
@@ -68,9 +68,7 @@ def exponent(curve: pd.DataFrame, measure: str, values: Values) -> Found:
 
 def slope(curve: pd.DataFrame, measure: str, values: Values) -> Found:
     """How much an exact count grows for each further token, between the two largest lengths."""
-    counts = {
-        int(c["seq_len"]): _typical({0: values[key(c)]}) for _, c in curve.iterrows() if key(c) in values
-    }
+    counts = {n: _typical({0: rounds}) for n, rounds in _by_number(curve, "seq_len", values).items()}
     if len(counts) < 2:
         ended = _first_failure(curve)
         return no_number("few_lengths", measure=measure, lengths=len(counts), needed=2, **ended)
@@ -90,7 +88,7 @@ def _growth(fit: Scaling) -> dict[str, str | int | tuple[float, ...]]:
 
 def value(cases: pd.DataFrame, measure: str, values: Values) -> Found:
     """The value of one case; over the seeds of a training their mean, with its t interval."""
-    known = [values[key(case)] for _, case in cases.iterrows() if key(case) in values]
+    known = [values[key] for key in keys(cases) if key in values]
     if not known:
         return no_number("missing", measure=measure, **ending(cases.iloc[0]))
     if measure in UNVARYING:
@@ -212,8 +210,9 @@ def _crossing(line: pd.Series) -> Found:
     return Found(round(float(line["seq_len"])), low, high)
 
 
-def key(case: pd.Series) -> tuple[str, str]:
-    return str(case["run_id"]), str(case["case_id"])
+def keys(cases: pd.DataFrame) -> list[tuple[str, str]]:
+    """Of each row, its run and case."""
+    return list(zip(map(str, cases["run_id"]), map(str, cases["case_id"]), strict=True))
 
 
 def _exact(number: float, basis: Basis = NO_BASIS) -> Found:
@@ -239,7 +238,16 @@ Seeds = Mapping[int, dict[int, Array]]
 
 
 def _by_seed(side: pd.DataFrame, values: Values) -> Seeds:
-    return {int(case["seed"]): values[key(case)] for _, case in side.iterrows() if key(case) in values}
+    return _by_number(side, "seed", values)
+
+
+def _by_number(cases: pd.DataFrame, column: str, values: Values) -> dict[int, dict[int, Array]]:
+    """The values of the cases that have some, by a column of whole numbers."""
+    return {
+        int(number): values[key]
+        for number, key in zip(cases[column], keys(cases), strict=True)
+        if key in values
+    }
 
 
 def _typical(seeds: Seeds) -> float:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis import claim_quantities
-from linrec_bench.analysis.claim_quantities import EXACT_MEASURES, Values, ending, key
+from linrec_bench.analysis.claim_quantities import EXACT_MEASURES, Values, ending, keys
 from linrec_bench.analysis.measurements import Measurements, Paired
 from linrec_bench.analysis.naming import is_meant
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
@@ -31,6 +32,7 @@ Place = dict[str, str | int | bool]
 _NAMES = ("run_id", "suite", "case_id")
 _LENGTHLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seq_len", "seed")]
 _SEEDLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seed")]
+_PLACE = ("task", "phase", "causal", "model", "dataset", "lengths_of", "seq_len", "batch_size", "hidden_size")
 _POINT = [c for c in _SEEDLESS if c != "attention"]
 _POINT_OF_MODELS = [c for c in _POINT if c not in ("model", "hidden_size", "heads", "layers", "causal")]
 """What two models must share to be compared: each has a shape of its own."""
@@ -102,8 +104,12 @@ def named(cases: pd.DataFrame, attention: str, model: str = "") -> pd.Series[boo
     return found & is_meant(cases, model, "model") if model else found
 
 
-def _groups(cases: pd.DataFrame, columns: list[str]):  # type: ignore[no-untyped-def]
-    return cases.groupby(columns, sort=False, dropna=False)
+def _groups(cases: pd.DataFrame, columns: list[str]) -> Iterator[tuple[tuple[object, ...], pd.DataFrame]]:
+    """As `groupby(columns)` without its cost for a few rows of many columns; missing ones are one value."""
+    rows: dict[tuple[object, ...], list[int]] = {}
+    for at, values in enumerate(zip(*(cases[column].tolist() for column in columns), strict=True)):
+        rows.setdefault(tuple(None if pd.isna(value) else value for value in values), []).append(at)
+    return ((values, cases.take(numbers)) for values, numbers in rows.items())
 
 
 def _beside(
@@ -128,7 +134,7 @@ def _compared(
     for side, name in ((own, claim.own_side), (other, claim.other_side)):
         if side["seed"].duplicated().any() or len(side[_SEEDLESS].drop_duplicates()) > 1:
             return no_number("several_cases", side=name)
-        if not any(key(case) in values for _, case in side.iterrows()):
+        if not any(key in values for key in keys(side)):
             facts = ending(side.iloc[0]) if len(side) else {}
             return no_number("missing", measure=measure, side=name, **facts)
     if claim.quantity == "ratio":
@@ -148,7 +154,8 @@ def _crossovers(claim: Claim, summary: pd.DataFrame) -> Iterator[tuple[Place, Fo
 
 def place(cases: pd.DataFrame, *, length: bool = True) -> Place:
     """The settings of the cases, by the first of them; `length` says whether they share one."""
-    case = cases.iloc[0]
+    # Any: columns are of several types. A row of a frame would cost a copy of all.
+    case: dict[str, Any] = {column: cases[column].iat[0] for column in _PLACE if column in cases}
     where: Place = {"task": str(case["task"]), "phase": str(case["phase"]), "causal": bool(case["causal"])}
     # Of a mechanism alone there is no model.
     where["model"] = str(case["model"] or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pandas as pd
 
@@ -52,17 +53,35 @@ class Measurements:
     def of_cases(self, ids: Collection[str]) -> Measurements:
         """Those of the cases with these ids."""
 
-        def chosen(frame: pd.DataFrame) -> pd.DataFrame:
-            return frame[frame["case_id"].isin(ids)]
+        def chosen(name: str) -> pd.DataFrame:
+            rows = self._rows[name]
+            frame: pd.DataFrame = getattr(self, name)
+            return frame.take(sorted(at for case_id in ids for at in rows.get(case_id, ())))
 
         return Measurements(
-            cases=chosen(self.cases),
-            values=chosen(self.values),
-            ended_ok=chosen(self.ended_ok),
-            source=chosen(self.source),
+            cases=chosen("cases"),
+            values=chosen("values"),
+            ended_ok=chosen("ended_ok"),
+            source=chosen("source"),
             summary_alone=self.summary_alone,
             paired=self.paired,
         )
+
+    @cached_property
+    def _rows(self) -> dict[str, dict[str, list[int]]]:
+        """Of each table, case -> the numbers of its rows: a gate asks many questions of few cases."""
+        tables = {
+            "cases": self.cases,
+            "values": self.values,
+            "ended_ok": self.ended_ok,
+            "source": self.source,
+        }
+        found: dict[str, dict[str, list[int]]] = {}
+        for name, frame in tables.items():
+            rows = found.setdefault(name, {})
+            for at, case_id in enumerate(frame["case_id"].tolist()):
+                rows.setdefault(case_id, []).append(at)
+        return found
 
     def rounds(self, measures: Sequence[str], *, failed_too: bool) -> tuple[str, dict[Key, dict[int, Array]]]:
         """The first of `measures` that was measured, else the last, and its values: (run, case) -> round ->

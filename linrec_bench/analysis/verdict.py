@@ -19,6 +19,7 @@ BasisKind = Literal[
     "",
     # What a number follows from.
     "zeros",
+    "of_declared",
     "polynomial",
     "two_largest",
     "fit",

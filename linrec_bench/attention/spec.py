@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from linrec_bench.attention import cost_bounds
+from linrec_bench.attention.cost_bounds import CostBound
 from linrec_bench.measures.device.lookup import kept_random_state
 from linrec_bench.parameters import check_parameters, parameters_of
 
@@ -166,7 +168,9 @@ class Spec:
     N at large N: `time_exponent` of the operations (products, and elements that anything else touches),
     `memory_exponent` of the peak of live bytes. `dispatches_per_token` is the most operations that torch is
     asked for, for each further token of a row: fewer than one where the core works on many tokens at once.
-    `uses_float64`: tensors of float64 grow with N though the inputs are of a smaller type.
+    `uses_float64`: tensors of float64 grow with N though the inputs are of a smaller type. `at_most` bounds
+    what a call of `core` in float32 may cost, constant factors included: `{"causal forward operations":
+    "60 B H N d"}`; direction, phase and measure as in `cost_bounds`.
     `kernel`, where a library that `core` calls chooses among several kernels, names the one that was used.
     `refusal` is there where `core` runs on some devices, or for some dtypes, only.
 
@@ -178,7 +182,8 @@ class Spec:
     row. `state_exponent` is that of the length of the history in the bytes of the state and in the operations
     of a step.
 
-    Raises `TypeError` where a function lacks an argument of its protocol.
+    Raises `TypeError` where a function lacks an argument of its protocol, `ValueError` for an `at_most` that
+    cannot be read.
     """
 
     name: str
@@ -198,6 +203,7 @@ class Spec:
     memory_exponent: float = 1.0
     dispatches_per_token: float = 0.9
     uses_float64: bool = False
+    at_most: Mapping[str, str] = field(default_factory=dict)
     complexity: str = ""
     decode_state: str = ""
     state_exponent: float = 0.0
@@ -233,6 +239,15 @@ class Spec:
             raise ValueError(
                 f"attention {self.name}: the backend {EAGER!r} is core itself; expected another name"
             )
+        try:
+            cost_bounds.read(self.at_most)
+        except ValueError as error:
+            raise ValueError(f"attention {self.name}: {error}") from error
+
+    @cached_property
+    def bounds(self) -> tuple[CostBound, ...]:
+        """`at_most`, read."""
+        return cost_bounds.read(self.at_most)
 
     @cached_property
     def parameters(self) -> Mapping[str, inspect.Parameter]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from linrec_bench.analysis.measurements import of_samples
 from linrec_bench.analysis.verdict import PaperRuling, Verdict
 from linrec_bench.commands.run import Plan
-from linrec_bench.gate import baseline_verdicts, check, claims, real_calls
+from linrec_bench.gate import baseline_verdicts, check, claims, declared_bounds, real_calls
 from linrec_bench.gate.baseline import Baseline
 from linrec_bench.gate.claims import Evidence
 from linrec_bench.gate.exact_counts import count
@@ -93,7 +93,11 @@ def of_code(
                 say("\n  ".join([name, *lines]))
         accepted = baseline_verdicts.accepted_in(baseline.path)
     verdicts = check.of_suite(suite, jobs, counted, measure=measure, budget_s=budget_s)
+    verdicts += declared_bounds.verdicts(jobs, counted)
     verdicts += real_calls.verdicts(jobs, attention.plugins())
+    if not baseline:
+        for line in declared_bounds.undeclared(jobs, counted, attention.plugins()):
+            say(line)
     if baseline and accepted:
         verdicts += _against(baseline, accepted, planned, counted, measure=measure, budget_s=budget_s)
     evidence = [Evidence(of_samples(counted), exact=True)]

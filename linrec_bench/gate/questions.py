@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from linrec_bench.analysis.claim_quantities import EXACT_MEASURES
 from linrec_bench.analysis.claim_verdicts import judge
 from linrec_bench.analysis.measurements import Measurements
 from linrec_bench.analysis.verdict import SPEC, Bound, Claim, Quantity, Verdict
-from linrec_bench.case import as_typed
+from linrec_bench.case import Case, Params, as_typed
 from linrec_bench.declarations import tasks
 from linrec_bench.suite.expand import Job, expand
 from linrec_bench.suite.expectation import Expectation, bound_limits
@@ -66,9 +67,12 @@ def contracts(jobs: Sequence[Job]) -> list[Question]:
         chosen = [job for job in jobs if tasks()[job.case.task].carries_state == decoding]
         if len({job.case.seq_len for job in chosen}) < 2:
             continue
-        case_ids = frozenset(job.case.id for job in chosen)
-        narrow = frozenset(job.case.id for job in chosen if job.case.dtype != "float64")
-        for name, params in dict.fromkeys((job.case.attention, job.case.attention_params) for job in chosen):
+        mechanisms: dict[tuple[str, Params], list[Case]] = {}
+        for job in chosen:
+            mechanisms.setdefault((job.case.attention, job.case.attention_params), []).append(job.case)
+        for (name, params), cases in mechanisms.items():
+            case_ids = frozenset(case.id for case in cases)
+            narrow = frozenset(case.id for case in cases if case.dtype != "float64")
             for measure, quantity, bound in _declared(attention.registry()[name], decoding=decoding):
                 claim = Claim(
                     attention=as_typed(name, params),
@@ -114,8 +118,8 @@ def claim_of(line: Expectation, source: str) -> Claim:
 
 def verdicts(questions: Sequence[Question], measurements: Measurements) -> list[Verdict]:
     """Every question answered wherever its cases were measured."""
+    # Several questions are about the same cases.
+    of_cases = functools.cache(measurements.of_cases)
     return [
-        verdict
-        for question in questions
-        for verdict in judge(question.claim, measurements.of_cases(question.case_ids))
+        verdict for question in questions for verdict in judge(question.claim, of_cases(question.case_ids))
     ]

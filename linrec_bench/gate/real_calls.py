@@ -1,13 +1,13 @@
 """Real calls of private mechanisms beside their counts.
 
-Code that tells fake tensors from real ones does other work on these, and memory of Python and numpy is in no
-count.
+Code that tells fake tensors from real ones does other work on these, and what Python, numpy and C code do and
+hold besides is in no count. Everything here is counted or is a size, never a time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from linrec_bench.analysis.claim_verdicts import Place
@@ -25,8 +25,17 @@ SAME = Bound(0.95, 1.05, "0.95 .. 1.05")
 LEAST_HOST_BYTES = 2**17
 """Less than this counts as nothing: objects that Python keeps for a call."""
 
+LEAST_STEPS = 20_000
+"""Fewer bytecode instructions than this count as nothing: those of torch's own Python code."""
+
 HOST_TOLERANCE = 0.25
-"""Above the declared exponent of memory: tables of Python grow in steps."""
+"""Above the declared exponent: tables of Python grow in steps."""
+
+MOST_OPERATIONS = 2**32
+"""Of a call at that length whose time is declared to grow no faster than N."""
+
+PROCESS_LENGTH = 8193
+"""A square of numbers is some hundred megabytes there, more than a process holds beside its tensors."""
 
 
 def verdicts(jobs: Sequence[Job], mechanisms: Collection[str]) -> list[Verdict]:
@@ -42,6 +51,7 @@ def verdicts(jobs: Sequence[Job], mechanisms: Collection[str]) -> list[Verdict]:
 def _of_case(case: Case) -> Iterator[Verdict]:
     from linrec_bench import attention
     from linrec_bench.attention.spec import EAGER
+    from linrec_bench.measures.instruments import memory
 
     spec = attention.registry()[case.attention]
     if dict(case.attention_params).get("backend", EAGER) != EAGER or spec.refusal is not None:
@@ -52,9 +62,17 @@ def _of_case(case: Case) -> Iterator[Verdict]:
         "real over counted operations": ("value", SAME),
         "real over counted dispatches": ("value", SAME),
         "host_memory": ("exponent", Bound(-math.inf, most + HOST_TOLERANCE, f"<= {most:g} as declared")),
+        "python_instructions": ("exponent", Bound(-math.inf, 1 + HOST_TOLERANCE, "<= 1")),
     }
     try:
         found, basis = _measured(case), Basis()
+        sound = all(answer(asked[name][1], number, number) == "holds" for name, number in found.items())
+        # What is found already would only take its time at a larger size.
+        if sound and spec.memory_exponent <= 1 and memory.process_peak_is_reset():
+            peak, allowed = _process_peak(case, linear=spec.time_exponent <= 1)
+            if not math.isnan(peak):
+                found["peak_process_bytes"] = peak
+                asked["peak_process_bytes"] = ("value", Bound(-math.inf, allowed, "<= what the counts allow"))
     except attention.Unsupported:
         return
     except Exception as error:  # noqa: BLE001 - code of a plugin may raise anything
@@ -81,22 +99,50 @@ def _of_case(case: Case) -> Iterator[Verdict]:
         )
 
 
-def _measured(case: Case) -> Mapping[str, float]:
+def _measured(case: Case) -> dict[str, float]:
     from linrec_bench import tasks
     from linrec_bench.measures.instruments.exact import COUNT_LIMIT_S, exact, tally
+    from linrec_bench.measures.instruments.instructions import python_instructions
     from linrec_bench.measures.instruments.memory import host_bytes
 
     build = tasks.registry()[case.task].build
     assert build is not None, "a core is called"
     counted, real = exact(case, build), tally(build(case), limit_s=COUNT_LIMIT_S)
-    host = {n: host_bytes(build(replace(case, seq_len=n))) for n in LENGTHS}
+    there = {n: build(replace(case, seq_len=n)) for n in LENGTHS}
+    host = {n: host_bytes(workload) for n, workload in there.items()}
+    steps = {n: python_instructions(workload) for n, workload in there.items()}
     return {
         "real over counted operations": (
             (1 + real.flops + real.elements) / (1 + counted.flops + counted.elements)
         ),
         "real over counted dispatches": real.dispatches / counted.dispatches,
         "host_memory": exact_exponent(host) if host[LENGTHS[-1]] > LEAST_HOST_BYTES else 0.0,
+        "python_instructions": exact_exponent(steps) if steps[LENGTHS[-1]] > LEAST_STEPS else 0.0,
     }
+
+
+def _process_peak(case: Case, *, linear: bool) -> tuple[float, float]:
+    """How far the process grows in a second call at `PROCESS_LENGTH`, and how far its tensors let it; NaN
+    for operations of unknown cost, loops over tokens and squares, of which the counts speak."""
+    from linrec_bench import tasks
+    from linrec_bench.measures.instruments.exact import exact
+    from linrec_bench.measures.instruments.kernel_scratch import heap_holes
+    from linrec_bench.measures.instruments.memory import process_peak
+
+    build = tasks.registry()[case.task].build
+    assert build is not None, "a core is called"
+    first = exact(case, build)
+    if first.opaque or first.dispatches > case.seq_len:
+        return math.nan, math.nan
+    case = replace(case, seq_len=PROCESS_LENGTH)
+    there = exact(case, build)
+    if linear and there.flops + there.elements > MOST_OPERATIONS:
+        return math.nan, math.nan
+    counted = there.peak_with_scratch_bytes
+    workload = build(case)
+    workload.call()
+    workload.reset()
+    return process_peak(workload).value, float(counted + heap_holes(counted))
 
 
 def _place(case: Case) -> Place:

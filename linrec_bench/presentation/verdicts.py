@@ -15,6 +15,7 @@ from linrec_bench.presentation import case_names, numbers, words
 SENTENCES: dict[BasisKind, str] = {
     "": "",
     "zeros": "0 at every length",
+    "of_declared": "{share:.4g} of the bound",
     "polynomial": "{polynomial}",
     "two_largest": "between the two largest lengths",
     "fit": "best form: {growth}",

@@ -1,5 +1,6 @@
 """`linrec-bench check SUITE --plugin FILE` checks the mechanism of the file, or says that no case uses it."""
 
+import ast
 import re
 import sys
 
@@ -147,6 +148,20 @@ def test_a_square_on_one_path_alone_does_not_pass(check, capfd, when, square, co
     assert ("opaque, cost unknown: mine::weights" in printed) == (code == 3)
 
 
+UNSEEN = """
+import mmap
+import numpy as np
+
+LEFT = []
+
+
+def held(n):
+    with mmap.mmap(-1, 4 * n * n) as memory:
+        memory[:: mmap.PAGESIZE] = bytes(-(-4 * n * n // mmap.PAGESIZE))
+    return 0
+
+
+"""
 LOOP = "torch.stack([q[:, :, t] for t in range(N)], 2)[..., :1]"
 
 
@@ -159,14 +174,62 @@ LOOP = "torch.stack([q[:, :, t] for t in range(N)], 2)[..., :1]"
         ("type(q) is torch.Tensor", SQUARE, "mine: value of real over counted operations 0.95 .. 1.05"),
         ("True", "float(np.zeros((N, N))[0, 0])", "mine: exponent of host_memory <= 1 as declared"),
         ("True", "([0] * N * N)[0]", "mine: exponent of host_memory <= 1 as declared"),
+        (
+            "True",
+            "sum(1 for _ in range(N * N // 4))",
+            "mine: exponent of python_instructions <= 1",
+        ),
+        ("True", "held(N)", "mine: value of peak_process_bytes <= what the counts allow"),
     ],
 )
 def test_what_exponents_of_counts_do_not_show_is_broken(check, capfd, tmp_path, when, added, said):
     (tmp_path / "short.yaml").write_text(SHORT)
-    plugin = "import numpy as np\nLEFT = []\n" + PLANTED.format(when=when, square=added)
+    plugin = UNSEEN + PLANTED.format(when=when, square=added)
     assert check(plugin, "short.yaml") == 1
     printed = capfd.readouterr().out
     assert f"broken: {said}" in printed.splitlines()
+
+
+BOUNDED = """
+from dataclasses import replace
+from linrec_bench import attention
+
+LINEAR = attention.registry()["linear-transformer"]
+
+
+def core(q, k, v, *, padding_mask=None, causal=False):
+    out = LINEAR.core(q, k, v, padding_mask=padding_mask, causal=causal)
+    return out + {extra}
+
+
+SPEC = replace(LINEAR, name="mine", core=core{more})
+"""
+
+
+def test_constant_factors_are_held_to_the_bounds_that_the_gate_suggests(check, capfd, tmp_path):
+    (tmp_path / "short.yaml").write_text(SHORT)
+    assert check(BOUNDED.format(extra="0", more=""), "short.yaml") == 0
+    (line,) = capfd.readouterr().err.splitlines()
+    said, _, suggested = line.partition("at_most=")
+    assert said.startswith("mine: SPEC declares no at_most: constant factors are held by a baseline alone.")
+    bounds = ast.literal_eval(suggested)
+    assert set(bounds) == {"bidirectional forward operations", "bidirectional forward peak_live_bytes"}
+    more = f", at_most={bounds!r}"
+    assert check(BOUNDED.format(extra="0", more=more), "short.yaml") == 0
+    assert "at_most" not in capfd.readouterr().err
+    assert check(BOUNDED.format(extra="0 * v.clone()", more=more), "short.yaml") == 1
+    text = bounds["bidirectional forward operations"]
+    assert f"broken: mine: value of operations <= {text} as declared" in capfd.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"forward operation": "N"}, {"operations": "N"}, {"forward operations": "3 M"}]
+)
+def test_a_bound_that_cannot_be_read_is_an_error_of_the_plugin(check, capfd, bounds):
+    assert check(BOUNDED.format(extra="0", more=f", at_most={bounds!r}"), "complexity") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "attention mine: at_most: " in line
+    assert "; expected " in line
 
 
 def test_a_spec_may_allow_loops_and_float64(check, tmp_path):

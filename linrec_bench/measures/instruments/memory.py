@@ -178,6 +178,15 @@ def process_peak(workload: Measurable) -> Reading:
     return readings[0]
 
 
+def process_peak_is_reset() -> bool:
+    """Whether the kernel lets the peak of this process be reset, so that it can be that of one call."""
+    try:
+        Path("/proc/self/clear_refs").write_text(_RESET_PEAK)
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def whole_peak(device: torch.device) -> Iterator[list[Reading]]:
     """The peak of all that runs inside, known when it has ended: `peak_allocated_bytes` where the device has

@@ -112,5 +112,5 @@ def test_log_normal_lengths_have_their_mean_and_a_long_tail():
     history = found.items[found.offsets[longest] : found.offsets[longest + 1]].astype(int)
     successor = dict(zip(history[:-3], history[3:], strict=True))
     assert [successor[item] for item in history[:-3]] == history[3:].tolist()
-    with pytest.raises(ValueError, match="sigma is 4.0; expected a number from 0 to 3"):
+    with pytest.raises(ValueError, match=r"sigma is 4\.0; expected a number from 0 to 3"):
         synthetic.load(sigma=4.0)

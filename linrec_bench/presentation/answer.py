@@ -47,9 +47,9 @@ def _quality(facts: Sequence[Facts]) -> Iterator[str]:
         if same:
             yield text.format(names="; ".join(same), reference=reference, share=f"{TOLERATED:.0%}")
             reference = "it"
-    for each in known:
-        if each.verdict == "undecided":
-            yield _what_decides(each)
+    undecided = [each for each in known if each.verdict == "undecided"]
+    for needed in dict.fromkeys(each.seeds_needed for each in undecided):
+        yield _what_decides([each for each in undecided if each.seeds_needed == needed])
 
 
 _VERDICTS = {
@@ -69,15 +69,18 @@ def _difference(facts: Facts) -> str:
     return f"{facts.subject} {size} {numbers.interval(low, high, signed_metric)}"
 
 
-def _what_decides(facts: Facts) -> str:
-    assert facts.quality is not None
-    evidence = facts.quality.evidence
-    least = metric(as_number(evidence["detectable"]))
-    loss = metric(tolerated(facts.quality))
-    text = f"Of {facts.subject} a difference of {least} would have been shown, and a loss of {loss} counts"
-    if facts.seeds_needed is None:
+def _what_decides(alike: Sequence[Facts]) -> str:
+    """Of mechanisms that as many seeds would decide: what could have been shown of each."""
+    findings = [each.quality for each in alike if each.quality is not None]
+    least = [
+        f"{metric(as_number(finding.evidence['detectable']))} ({each.subject})"
+        for each, finding in zip(alike, findings, strict=True)
+    ]
+    loss, needed = metric(tolerated(findings[0])), alike[0].seeds_needed
+    text = f"A difference of {', '.join(least)} would have been shown, and a loss of {loss} counts"
+    if needed is None:
         return f"{text}: more seeds do not decide that, more users would."
-    return f"{text}: about {facts.seeds_needed} seeds would decide it."
+    return f"{text}: about {needed} seeds would decide it."
 
 
 def _floors(findings: Sequence[Finding]) -> Iterator[str]:

@@ -76,7 +76,7 @@ def test_what_is_undecided_says_what_would_decide_it():
     assert told[0].startswith("Not decided whether the quality of softmax attention (sdpa, ")
     assert told[0].endswith("is kept within 5%: linrec -0.0030 [-0.0050, -0.0010].")
     assert told[1] == (
-        "Of linrec a difference of 0.0040 would have been shown, and a loss of 0.0050 counts: about 9 seeds "
+        "A difference of 0.0040 (linrec) would have been shown, and a loss of 0.0050 counts: about 9 seeds "
         "would decide it."
     )
     assert told[-1] == (

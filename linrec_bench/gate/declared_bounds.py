@@ -6,10 +6,10 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from linrec_bench.analysis.claim_verdicts import Place
 from linrec_bench.analysis.verdict import SPEC, Basis, Bound, Claim, Verdict, answer
 from linrec_bench.attention.cost_bounds import MEASURES, CostBound
 from linrec_bench.case import Case, as_typed
+from linrec_bench.gate.real_calls import place
 from linrec_bench.suite.expand import Job
 
 if TYPE_CHECKING:
@@ -107,22 +107,10 @@ def _verdict(case: Case, bound: CostBound, count: int | None) -> Verdict:
             bound=limits,
             source=SPEC,
         ),
-        where=_place(case),
+        where=place(case),
         answer=answer(limits, number, number),
         found=number,
         low=number,
         high=number,
         basis=basis,
     )
-
-
-def _place(case: Case) -> Place:
-    return {
-        "task": case.task,
-        "phase": case.phase,
-        "causal": case.causal,
-        "model": "",
-        "seq_len": case.seq_len,
-        "batch_size": case.batch_size,
-        "hidden_size": case.hidden_size,
-    }

@@ -90,7 +90,7 @@ def _of_case(case: Case) -> Iterator[Verdict]:
         number = found.get(measure, math.nan)
         yield Verdict(
             claim=claim,
-            where=_place(case),
+            where=place(case),
             answer=answer(bound, number, number),
             found=number,
             low=number,
@@ -145,8 +145,9 @@ def _process_peak(case: Case, *, linear: bool) -> tuple[float, float]:
     return process_peak(workload).value, float(counted + heap_holes(counted))
 
 
-def _place(case: Case) -> Place:
-    place: Place = {"task": case.task, "phase": case.phase, "causal": case.causal, "model": ""}
+def place(case: Case) -> Place:
+    """The settings of a core that is called."""
+    found: Place = {"task": case.task, "phase": case.phase, "causal": case.causal, "model": ""}
     if case.lengths:
-        place["dataset"] = case.dataset_label
-    return place | {"seq_len": case.seq_len, "batch_size": case.batch_size, "hidden_size": case.hidden_size}
+        found["dataset"] = case.dataset_label
+    return found | {"seq_len": case.seq_len, "batch_size": case.batch_size, "hidden_size": case.hidden_size}

@@ -51,7 +51,11 @@ where its layout differs."""
 
 
 PAIRS, PAIRS_S = 3, 0.05
-"""Calls on new inputs and on the same again, and the seconds that all of them may take by their fastest."""
+"""Calls on new inputs and on the same again, and the seconds that all of them may take."""
+
+OPERATIONS_PER_S, DISPATCH_S = 1e9, 1e-5
+"""What a slow processor does: a call whose counts are small is short, however long a busy machine makes it
+wait."""
 
 REMEMBERED_SHARE = 1 / 5
 """A call that takes less than this part of its time when inputs come again remembers what it answered."""
@@ -329,15 +333,17 @@ def _work(workload: Workload) -> tuple[int, int]:
     return work.flops, work.flops + work.elements
 
 
-def remembers(workload: Workload, call_seconds: float) -> Iterator[str]:
+def remembers(workload: Workload, fastest: float, prediction: Prediction | None) -> Iterator[str]:
     """Whether a call on the inputs of the last one gives its very result again: the same memory, while the
     result of new inputs lies elsewhere. Or whether calls take less than `REMEMBERED_SHARE` of the time then,
     three times in a row: one slow stretch of the machine shows nothing.
 
-    Nothing is asked where calls, which take `call_seconds`, are not short.
+    Nothing is asked where calls are not short, neither by their `fastest` (s) nor by their counts.
     """
     oracle = workload.oracle
-    if oracle is None or 2 * PAIRS * call_seconds > PAIRS_S:
+    if prediction is not None and prediction.counted:
+        fastest = min(fastest, prediction.operations / OPERATIONS_PER_S + prediction.dispatches * DISPATCH_S)
+    if oracle is None or 2 * PAIRS * fastest > PAIRS_S:
         return
     if _same_result(workload, oracle):
         yield "a call on the inputs of the last one returns its result again, without computing it"

@@ -74,7 +74,7 @@ def measure(
     if auditor is not None and isinstance(workload, Workload):
         faults += auditor.faults()
         if round == 0:
-            faults += remembers(workload, fastest)
+            faults += remembers(workload, fastest, prediction)
         if round == 0 and _shows_operations(job.case):
             faults += other_work(workload, prediction)
     if faults:

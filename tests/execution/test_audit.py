@@ -9,7 +9,8 @@ from linrec_bench import attention
 from linrec_bench.attention.contract import directions, unprobed
 from linrec_bench.case import Case
 from linrec_bench.execution import worker
-from linrec_bench.execution.audit import Auditor, budget, oddity, other_work, relative_difference
+from linrec_bench.execution.audit import Auditor, budget, oddity, other_work, relative_difference, remembers
+from linrec_bench.execution.schedule import Prediction
 from linrec_bench.tasks import core, layer
 
 BUILDERS = {"core": core.build, "layer": layer.build}
@@ -88,3 +89,33 @@ def test_differences_are_relative_and_nan_in_the_reference_means_nothing():
 )
 def test_results_that_do_not_stand_in_memory(output, reason):
     assert reason in oddity(output, torch.device("cpu"), torch.float32)
+
+
+# Seconds of a timed call, and operations that were counted.
+LONG, MANY = 1.0, 10**9
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counts", "asked"),
+    [
+        (1e-5, Prediction(operations=MANY), True),
+        # A machine with other work makes a short call wait.
+        (LONG, Prediction(operations=1000, dispatches=10), True),
+        (LONG, Prediction(operations=MANY), False),
+        (LONG, Prediction(error="no counts"), False),
+        (LONG, None, False),
+    ],
+)
+def test_a_call_that_is_short_by_its_time_or_its_counts_is_asked_again(seconds, counts, asked):
+    workload = core.build(case_of("core", "softmax", False, phase="forward"))
+    results = {}
+
+    def call():
+        inputs = workload.oracle.inputs()
+        key = inputs["q"].data_ptr()
+        return results.setdefault(key, inputs["v"].clone())
+
+    workload.call = call
+    found = list(remembers(workload, seconds, counts))
+    expected = ["a call on the inputs of the last one returns its result again, without computing it"]
+    assert found == (expected if asked else [])

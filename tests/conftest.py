@@ -1,6 +1,7 @@
 """For every test: one thread, because the tensors are small and the cores may be busy; a cache of its own;
 shapes and types checked in every call of the modules that state shapes."""
 
+import gc
 from pathlib import Path
 
 import hypothesis
@@ -23,6 +24,13 @@ torch.set_num_threads(1)
 # How long an example takes says something of the machine, nothing of the code.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _frozen():
+    """What was imported stays: every count asks for a collection, which need not look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

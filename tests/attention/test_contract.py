@@ -76,7 +76,8 @@ def test_gradcheck(name: str, causal: bool) -> None:
     def real(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return core(name, q, k, v, padding_mask=given, causal=causal)[:, :, mask[0]]
 
-    assert torch.autograd.gradcheck(real, (q, k, v))
+    # Along random directions: every entry takes eight times as long.
+    assert torch.autograd.gradcheck(real, (q, k, v), fast_mode=True)
 
 
 @pytest.mark.parametrize(("name", "causal"), BLOCKWISE)

@@ -119,8 +119,8 @@ def _lines(
     summary: pd.DataFrame, challenger: str, incumbent: str, cost: str
 ) -> Iterator[tuple[dict[str, object], LogRatios]]:
     """Each line, with the ratio at its shared lengths."""
-    keys, summary = line_of(summary), mechanisms(summary)
-    for line, every in summary.groupby(keys, sort=False, dropna=False):
+    keys = line_of(summary)
+    for line, every in _columns_of(summary, cost).groupby(keys, sort=False, dropna=False):
         rows = every[every["system"].isin([challenger, incumbent])]
         done = rows[(rows["status"] == "ok") & rows[cost].notna()]
         pair = done[done["system"] == challenger].merge(
@@ -138,6 +138,14 @@ def _lines(
             "incumbent_stops": _stops(rows[rows["system"] == incumbent], longest),
         }
         yield record, replace(_ratios(pair, incumbent, cost), spread=_spread(every, cost))
+
+
+def _columns_of(summary: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """What the lines of a cost are made of: rows of a summary are wide, and are taken apart again and again."""
+    own = ("system", "attention", "reference", "status", "seq_len", "rounds", cost)
+    ends = (f"{name}{end}" for name in (cost, "time_ratio") for end in ("", "_low", "_high"))
+    known = mechanisms(summary)
+    return known[[c for c in dict.fromkeys((*line_of(summary), *own, *ends)) if c in known]]
 
 
 def _order(ratios: LogRatios, *, risk: float) -> dict[str, object]:

@@ -141,7 +141,7 @@ def _lines(
 
 
 def _columns_of(summary: pd.DataFrame, cost: str) -> pd.DataFrame:
-    """What the lines of a cost are made of: rows of a summary are wide, and are taken apart again and again."""
+    """What the lines of a cost are made of: a summary is wide, and its rows are selected again and again."""
     own = ("system", "attention", "reference", "status", "seq_len", "rounds", cost)
     ends = (f"{name}{end}" for name in (cost, "time_ratio") for end in ("", "_low", "_high"))
     known = mechanisms(summary)

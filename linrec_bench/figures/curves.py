@@ -349,7 +349,7 @@ def _draw_line(
     if "_low" in ordered and span is not None:
         marks.draw_band(ax, ordered, curve.x, look, span=span, style=style)
     if look.marker:
-        told = {"system", "reference", "group", curve.x, "_value", "_low", "_high", curve.ratio}
+        told = {"system", "seq_len", "reference", "group", curve.x, "_value", "_low", "_high", curve.ratio}
         columns = [column for column in ordered if column in told | {(curve.warned or ("",))[0]}]
         for row in ordered.loc[ordered["_value"].notna(), columns].to_dict("records"):
             add_tooltip(ax, row[curve.x], row["_value"], _tooltip(row, curve), series=name)

@@ -27,7 +27,7 @@ REASONS = {
     "content-replay": "on the inputs of the last one",
     "hidden-replay": "on the inputs of the last one",
     "every-other-replay": ("on the inputs of the last one", "two timed calls of other inputs gave the same"),
-    # What is not written yet holds the numbers of an earlier call; on a busy machine it may be written in time.
+    # What is not written yet holds the numbers of an earlier call; a busy machine may write it in time.
     "side-work": (
         "of a timed call differs from the reference",
         "two timed calls of other inputs gave the same",

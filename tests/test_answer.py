@@ -45,6 +45,7 @@ def call(monkeypatch, *arguments):
     return caught.value.code or 0
 
 
+@pytest.mark.slow
 def test_two_runs_one_page_one_paragraph_and_nothing_measured_twice(folder, monkeypatch, capfd):
     results = folder / "results"
     results.mkdir()

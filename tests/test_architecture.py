@@ -53,6 +53,7 @@ def test_help_imports_no_heavy_module():
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_listings_import_neither_torch_nor_pandas(tmp_path):
     """Mechanisms and models are listed from what the first call kept, until the code changes."""
     code = (

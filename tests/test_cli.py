@@ -53,6 +53,7 @@ def _as_in_a_terminal() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_run_then_plot_leave_every_file_and_a_table(folder, monkeypatch, capfd):
     assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu") == 0
     (run,) = newest_runs(folder / "results")
@@ -84,6 +85,7 @@ def test_run_then_plot_leave_every_file_and_a_table(folder, monkeypatch, capfd):
     assert ".svg" in figures
 
 
+@pytest.mark.slow
 def test_a_card_is_probed_once_for_one_fingerprint(folder, monkeypatch, capfd):
     run = ("run", "tiny.yaml", "--device", "cpu", "--set", "rounds=1", "--fresh")
     probed = []
@@ -103,6 +105,7 @@ def test_a_card_is_probed_once_for_one_fingerprint(folder, monkeypatch, capfd):
     capfd.readouterr()
 
 
+@pytest.mark.slow
 def test_json_goes_to_standard_output_alone(folder, monkeypatch, capfd):
     assert call(monkeypatch, "run", "tiny.yaml", "--device", "cpu", "--json", "--set", "rounds=1") == 0
     record = json.loads(capfd.readouterr().out)
@@ -112,6 +115,7 @@ def test_json_goes_to_standard_output_alone(folder, monkeypatch, capfd):
     assert {finding["kind"] for finding in record["findings"]} <= {"crossover", "stops"}
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_resumed_and_only_selects(folder, monkeypatch):
     only = ("--only", "attention=linrec seq_len=16", "--set", "rounds=1", "--device", "cpu")
     assert call(monkeypatch, "run", "tiny.yaml", *only) == 0
@@ -147,6 +151,7 @@ def test_a_usage_error_has_exit_code_2(folder, monkeypatch):
     assert call(monkeypatch, "run", "tiny.yaml", "--device", "tpu") == 2
 
 
+@pytest.mark.slow
 def test_damaged_and_foreign_folders_among_the_runs_are_left_out_and_left_alone(folder, monkeypatch, capfd):
     damaged = folder / "results" / "tiny" / "20260101-000000-abcd"
     damaged.mkdir(parents=True)
@@ -252,6 +257,7 @@ def test_init_writes_a_suite_that_runs_and_overwrites_nothing(folder, monkeypatc
     assert (folder / "mine.yaml").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [False, True])
 def test_init_writes_a_plugin_that_holds_and_catches_a_regression(folder, monkeypatch, capfd, layer):
     more = ["--layer"] if layer else []
@@ -301,6 +307,7 @@ def test_init_rewrites_a_schema_and_nothing_else(folder, monkeypatch, capfd):
     assert "cannot be written" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_terminal_without_utf_8_gets_plain_characters(folder):
     done = subprocess.run(
         [sys.executable, "-m", "linrec_bench", "run", "tiny.yaml", "--device", "cpu", "--set", "rounds=1"],

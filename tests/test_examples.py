@@ -15,6 +15,8 @@ from linrec_bench.case import Case
 from linrec_bench.results import store
 from linrec_bench.results.rows import TRIAL, row_of
 
+pytestmark = pytest.mark.slow
+
 SUITE = """\
 task: layer
 attention: [softmax, linrec]

@@ -10,6 +10,8 @@ import yaml
 
 from linrec_bench import attention, cli
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs/gate.md").read_text(encoding="utf-8")
 PLUGIN, SUITE, PYTEST = re.findall(r"```(?:python|yaml)\n(.*?)```", GUIDE, re.DOTALL)

@@ -12,6 +12,8 @@ import pytest
 
 from linrec_bench.results import stored_runs
 
+pytestmark = pytest.mark.slow
+
 SUITE = """\
 task: recommend
 attention: [softmax]
@@ -70,7 +72,6 @@ def kept_state(folder):
         return None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_training_goes_on_after_the_run_was_ended(tmp_path, whole, how):
     (tmp_path / "suite.yaml").write_text(SUITE)

@@ -174,6 +174,7 @@ def damaged(tmp_path, request):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damaged",
     [(name, damage) for name in ("environment.json", "summary.csv", "cases.jsonl") for damage in DAMAGES],

@@ -106,6 +106,7 @@ def walked(tmp_path_factory):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_rows_have_the_new_task_and_measure(walked):
     for name in ("time", "pages", "rows_sorted"):
         assert walked["rows"][name][:2] == ["sort", "ascending"]

@@ -118,6 +118,7 @@ REGRESSIONS = (with_square, without_chunks, with_doubled_buffer)
 
 
 # How a regression is found does not depend on the mechanism: each in turn, and all of them in three.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "causal", "regression"),
     [
@@ -134,6 +135,7 @@ def test_the_baseline_catches_it_in_both_phases(plant, name, causal, regression)
     assert {phase for phase, _ in caught} == {"forward", "forward_backward"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "causal"), LINEAR)
 def test_the_declared_memory_exponent_catches_a_square_without_any_baseline(plant, name, causal):
     # Long enough for every mechanism to have reached its final number of blocks.
@@ -166,6 +168,7 @@ class NoGuard(contextlib.ContextDecorator):
 KEEP_SOMETHING = [form for form in ONCE if form.values[0] not in ("fnet",)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "causal"), KEEP_SOMETHING)
 def test_a_graph_kept_in_the_forward_phase_is_caught(monkeypatch, name, causal):
     jobs = jobs_of(name, causal=causal, task="layer", phases=["forward"])

@@ -31,6 +31,7 @@ def copy_of(x):
     return x.clone()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["peak_memory", "saved_memory", "flops", "operations"])
 @pytest.mark.parametrize("on", ["fake", "real"])
 def test_linear_passes_and_quadratic_does_not(of, on):
@@ -189,6 +190,7 @@ def test_what_torch_does_not_see_is_no_pass():
             assert_complexity(numpy_square, lambda n: [n], at_most="N", of="peak_memory", on=on)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("square", [numpy_square, lambda n: [0] * (n * n)])
 def test_memory_of_numpy_and_python_is_traced(square):
     assert_complexity(square, lambda n: n, at_most="O(n^2)", of="host_memory")
@@ -274,6 +276,7 @@ def test_undecided(complexity, monkeypatch):
 """
 
 
+@pytest.mark.slow
 def test_the_fixture_works_where_warnings_are_errors(tmp_path):
     (tmp_path / "test_fixture.py").write_text(FIXTURE)
     plugins = ("-p", "linrec_bench.pytest_plugin", "-p", "no:cacheprovider")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("fake_accelerator.py")
 
 NO_KERNEL = ("flex-attention", "gru4rec")
 """Compiled for its device, and one kernel of cuDNN: the device that stands for an accelerator has neither."""
 
 
-@pytest.mark.slow
 def test_every_case_runs_on_fake_tensors_of_an_accelerator():
     done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -89,6 +89,7 @@ def test_what_is_no_polynomial_is_refused():
     )
 
 
+@pytest.mark.slow
 def test_a_term_that_no_model_has_is_never_taken_for_others():
     universe = [Monomial(*powers) for powers in product((0, 1, 2), (0, 1, 2), (0, 1, 3), (0, 1, 4))]
     scale = 10**6

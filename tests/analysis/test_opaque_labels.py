@@ -143,6 +143,7 @@ def facts(sentence=str):
     }
 
 
+@pytest.mark.slow
 def test_other_labels_and_sentences_change_no_number(monkeypatch):
     expected = facts()
     assert len(expected["findings"]) > 2

@@ -64,6 +64,7 @@ def test_one_replicate_tells_nothing_and_no_spread_tells_all():
     assert independent(np.zeros(2), np.zeros(3)).p_outside(0) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [2, 3, 5])
 @pytest.mark.parametrize("spread", [(0.05, 0.05), (0.02, 0.1)])
 @pytest.mark.parametrize("margin", [0.0, 0.1])

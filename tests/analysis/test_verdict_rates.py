@@ -12,6 +12,7 @@ def stated(planted, rounds, repetitions):
     return sum(draw(rng, rounds) for _ in range(repetitions))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [1, 3, 5])
 def test_identical_mechanisms_do_not_differ(rounds):
     assert stated("identical", rounds, 6) == 0

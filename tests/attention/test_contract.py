@@ -29,6 +29,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", contract.CHECKS)
 @pytest.mark.parametrize(("name", "causal"), CASES)
 def test_every_mechanism_keeps_the_contract(name: str, causal: bool, check: str) -> None:
@@ -37,6 +38,7 @@ def test_every_mechanism_keeps_the_contract(name: str, causal: bool, check: str)
     assert contract.CHECKS[check](registry()[name], causal=causal) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "causal"), CASES)
 def test_gradients_are_right_whatever_numbers_come(name: str, causal: bool) -> None:
     """Few tokens, where a quotient has the least to divide by; seeds with weights that nearly vanish."""
@@ -56,6 +58,7 @@ def test_every_mechanism_keeps_the_contract_on_a_gpu(name: str) -> None:
         assert contract.violations(registry()[name]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", ["agreement", "gradients", "causal", "prefix"])
 @pytest.mark.parametrize(("name", "causal"), BLOCKWISE)
 def test_the_contract_holds_across_blocks(
@@ -65,6 +68,7 @@ def test_the_contract_holds_across_blocks(
     assert contract.CHECKS[check](registry()[name], causal=causal) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "causal"), CASES)
 def test_gradcheck(name: str, causal: bool) -> None:
     if reason := contract.unprobed(registry()[name]):
@@ -88,6 +92,7 @@ def test_second_derivatives_are_refused(name: str, causal: bool) -> None:
         torch.autograd.grad(out.sum(), q, create_graph=True)
 
 
+@pytest.mark.slow
 def test_ignoring_padding_is_caught() -> None:
     lines = contract.violations(registry()["linrec"], {"padding": "ignore"})
     assert {line.split(", ")[2].split(":")[0] for line in lines} >= {"pad content", "pad length"}

@@ -141,6 +141,7 @@ def test_calls_grow_by_levels_and_products_with_the_length(kind: str) -> None:
     assert flops[2] == pytest.approx(flops[0], rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", ["agreement", "gradients", "causal", "prefix", "pad length"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_contract_holds_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, check: str) -> None:

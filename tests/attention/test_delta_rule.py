@@ -183,6 +183,7 @@ def test_affine_states_are_those_of_the_loop(count: int) -> None:
     torch.testing.assert_close(last, state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("check", ["agreement", "gradients", "causal", "prefix"])
 def test_the_contract_holds_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, check: str) -> None:

@@ -359,6 +359,7 @@ def test_shares_of_a_row_have_their_gradient() -> None:
         assert torch.autograd.gradcheck(lambda x: row_normalise._shares(x, eps, guard), x.requires_grad_())  # noqa: B023
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_hold_across_blocks(monkeypatch: pytest.MonkeyPatch, name: str, causal: bool) -> None:

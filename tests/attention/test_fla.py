@@ -219,6 +219,7 @@ def test_a_step_has_no_backend() -> None:
         decode.build(case_of("gla", task="decode", phase="step"))
 
 
+@pytest.mark.slow
 def test_verify_says_why_it_could_not_probe() -> None:
     (card,) = cards(["gla(backend=fla)"])
     assert "CUDA devices only" in card.unprobed

@@ -50,6 +50,7 @@ def close(found: Tensor, expected: Array) -> None:
     torch.testing.assert_close(found[0, 0], torch.tensor(expected), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", contract.CHECKS)
 @pytest.mark.parametrize(("spec", "params"), SETTINGS, ids=lambda x: getattr(x, "name", str(x)))
 def test_the_contract_holds_with_other_settings(spec: Spec, params: contract.Params, check: str) -> None:

@@ -26,6 +26,7 @@ NATIVE = {"backend": "native"}
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("check", contract.CHECKS)
 @pytest.mark.parametrize("causal", [False, True])

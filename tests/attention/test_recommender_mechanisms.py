@@ -160,6 +160,7 @@ def test_there_is_no_bidirectional_form(name: str) -> None:
         make_layer(name, HIDDEN, HEADS, causal=False, seq_len=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", ["agreement", "gradients", "causal", "prefix", "pad length"])
 @pytest.mark.parametrize(("name", "causal"), LINEAR)
 def test_the_contract_holds_across_blocks(

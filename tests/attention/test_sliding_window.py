@@ -51,6 +51,7 @@ def test_a_window_over_everything_is_softmax(causal: bool) -> None:
     torch.testing.assert_close(out, softmax.core(q, k, v, causal=causal))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", contract.CHECKS)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", [1, 5, 16])

@@ -71,6 +71,7 @@ def plant(
     return run.folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("b", "expected"),
     [
@@ -95,6 +96,7 @@ def test_exit_codes(tmp_path, b, expected):
     assert found.as_record()["exit_code"] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "keys", "judged"),
     [

@@ -80,6 +80,7 @@ def known(name="copy", **changes):
     return card | changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "earlier", "taken"),
     [
@@ -117,6 +118,7 @@ def test_cards_are_found_by_their_fingerprint(tmp_path):
     assert store.cards(tmp_path / "absent", fingerprint="same") == []
 
 
+@pytest.mark.slow
 def test_a_name_with_parameters_is_understood():
     (card,) = [card for card in cards(["linrec(padding=ignore)"]) if card.causal]
     assert card.contradictions

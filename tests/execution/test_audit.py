@@ -41,6 +41,7 @@ def faults(case, *, budget_s=10.0, calls=5):
     return [*auditor.faults(), *other_work(workload, worker.predict(case))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "name", "causal"), EVERY)
 def test_every_mechanism_is_believed(task, name, causal):
     if reason := unprobed(attention.registry()[name]):
@@ -48,6 +49,7 @@ def test_every_mechanism_is_believed(task, name, causal):
     assert faults(case_of(task, name, causal)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["softmax", "linrec", "gla", "fnet", "hstu", "no-op"])
 @pytest.mark.parametrize("task", BUILDERS)
 def test_so_are_those_that_are_longer_than_what_the_reference_is_asked_about(task, name):

@@ -18,6 +18,7 @@ def test_kills_lose_and_double_nothing(tmp_path):
 COUNTS = {"damaged_states": 40, "damaged_suites": 12, "damaged_logs": 6, "damaged_runs": 8}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), COUNTS.items())
 def test_what_is_damaged_is_read_or_refused_with_a_sentence(tmp_path, monkeypatch, kind, count):
     for name in ("LINREC_BENCH_CACHE", "MPLCONFIGDIR"):

@@ -23,6 +23,8 @@ from linrec_bench.figures import (
     style_of,
 )
 
+pytestmark = pytest.mark.slow
+
 BASELINE = Path(__file__).with_name("baseline")
 RENEW = os.environ.get("LINREC_BENCH_RENEW_BASELINES") == "1"
 

@@ -27,6 +27,7 @@ STYLES = [PAPER, style_of("slides", "dark")]
 STYLE_NAMES = [style.suffix or "paper" for style in STYLES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [FIGURES["time"].draw, FIGURES["memory"].draw])
 def test_cost_has_a_panel_a_setting_and_a_line_a_mechanism(
     draw, cost_summary, cost_samples, artists, assert_readable
@@ -39,6 +40,7 @@ def test_cost_has_a_panel_a_setting_and_a_line_a_mechanism(
     assert_readable(figure)
 
 
+@pytest.mark.slow
 def test_lines_show_what_was_measured_and_nothing_else(cost_summary, cost_samples, artists):
     figure = FIGURES["time"].draw(cost_summary, cost_samples)
     drawn = [line.get_ydata() for line in artists(figure, "line softmax")]
@@ -110,6 +112,7 @@ def test_failures_are_hollow_marks_on_top_with_their_reason(cost_summary, cost_s
     assert {text.get_text() for text in artists(figure, "why")} == {"out of memory, skipped"}
 
 
+@pytest.mark.slow
 def test_a_case_that_failed_in_a_later_round_is_not_drawn_as_measured(
     cost_summary, cost_samples, artists, assert_readable
 ):
@@ -146,6 +149,7 @@ def test_more_panels_than_fit_beside_each_other_go_below(cost_summary, cost_samp
     assert_readable(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
 def test_many_mechanisms_are_shown_in_groups(style, zoo_summary, zoo_samples, artists, assert_readable):
     figure = FIGURES["time"].draw(zoo_summary, zoo_samples, style)
@@ -193,6 +197,7 @@ def test_growth_without_raw_samples_is_not_guessed(cost_summary, cost_samples):
         FIGURES["growth"].draw(cost_summary, cost_samples[:0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
 def test_speed_ups_are_written_in_their_cells(style, cost_summary, cost_samples, artists, assert_readable):
     figure = FIGURES["speedup"].draw(cost_summary, cost_samples, style)
@@ -434,6 +439,7 @@ def test_quality_by_history_has_a_point_a_group(quality_summary, quality_samples
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
 @pytest.mark.parametrize("draw", [FIGURES["learning_curves"].draw, FIGURES["quality_by_history"].draw])
 def test_trainings_of_many_mechanisms_stay_readable(draw, style, zoo_training_samples, assert_readable):
@@ -481,6 +487,7 @@ def test_a_summary_read_from_a_file_draws_the_same(quality_summary, quality_samp
     assert (tmp_path / "a/quality.svg").read_bytes() == (tmp_path / "b/quality.svg").read_bytes()
 
 
+@pytest.mark.slow
 def test_files_are_small_and_the_same_rows_give_the_same_bytes(cost_summary, cost_samples, tmp_path):
     part = cost_summary.query("batch_size == 1 and hidden_size == 64")
     first, again = (
@@ -494,6 +501,7 @@ def test_files_are_small_and_the_same_rows_give_the_same_bytes(cost_summary, cos
     assert b"linear-transformer</text>" in first[1].read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["cost", "step", "decode", "quality"])
 def test_a_run_whose_samples_are_not_stored_is_drawn_from_its_summary(source, request, tmp_path):
     summary = request.getfixturevalue(f"{source}_summary")

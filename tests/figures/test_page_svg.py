@@ -9,6 +9,8 @@ import pytest
 from linrec_bench.figures import FIGURES, NothingToDraw, draw_all, parts, style_of
 from linrec_bench.figures.page_svg import StyleSheet, page_figure
 
+pytestmark = pytest.mark.slow
+
 THEMES = (style_of(), style_of(theme="dark"))
 
 
@@ -117,7 +119,6 @@ def test_both_themes_are_in_the_style_sheet(embedded, cost_summary, cost_samples
     assert set(names) < set(re.findall(r"^\.(f\d+)\{", light, re.MULTILINE))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("source", ["cost", "step", "decode", "quality"])
 def test_every_figure_that_is_plotted_can_be_in_a_page(source, request, embedded, tmp_path):
     summary, samples = (request.getfixturevalue(f"{source}_{part}") for part in ("summary", "samples"))

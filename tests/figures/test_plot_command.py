@@ -76,6 +76,7 @@ def test_figures_that_are_left_out_are_named_once_a_reason(make_run):
     assert "quality, learning_curves" in line
 
 
+@pytest.mark.slow
 def test_runs_that_cannot_be_drawn_are_named_and_the_others_drawn(make_run, tmp_path):
     good, other, half, empty = (make_run(f"2026010{n}-120000-aaaa") for n in range(1, 5))
     content = json.loads((other / store.ENVIRONMENT).read_text())

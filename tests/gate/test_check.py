@@ -383,6 +383,7 @@ def test_in_actions_there_are_annotations_and_a_summary(folder, monkeypatch, cap
     assert "softmax" in (folder / "summary.md").read_text()
 
 
+@pytest.mark.slow
 def test_predict_says_what_does_not_fit(folder, monkeypatch, capfd):
     arguments = ("predict", "s.yaml", "--device", "cpu", "--memory", "32MiB")
     assert call(monkeypatch, *arguments) == 0

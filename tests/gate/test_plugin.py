@@ -8,6 +8,8 @@ import pytest
 
 from linrec_bench import attention, cli
 
+pytestmark = pytest.mark.slow
+
 PLUGIN = """
 from dataclasses import replace
 from linrec_bench import attention

@@ -172,6 +172,7 @@ def mechanisms():
 
 
 # One block, and three of which the last is ragged; what a layer adds has no phase of its own.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "seq_len", "phase"),
     [

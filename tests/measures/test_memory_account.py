@@ -29,6 +29,7 @@ CHOSEN = [
 EVERY = {(case.task, case.attention, case.causal, case.phase): case for case in cases(256)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", CHOSEN, ids=lambda chosen: " ".join(map(str, chosen)))
 def test_the_allocator_agrees(chosen):
     assert account(EVERY[chosen]).verdict == "agrees"
@@ -54,6 +55,7 @@ print(needed, int(readings[0].value))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "causal", "seq_len"), [("linrec", False, 8192), ("retnet", True, 4096)])
 def test_a_process_takes_no_more_than_predicted_and_no_less_than_a_third(name, causal, seq_len):
     """Blocks of several sizes, which leave holes in the heap."""

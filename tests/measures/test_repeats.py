@@ -92,6 +92,7 @@ def in_full(build):
 
 
 # `itself` writes to what autograd would need.
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["all", "none"])
 @pytest.mark.parametrize(
     ("function", "grad"),
@@ -195,6 +196,7 @@ def test_outside_of_a_count_everything_runs():
 LONG = {"core": 4 * 512 + 87, "layer": 3 * 512 + 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "dtype"),
     [

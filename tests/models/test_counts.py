@@ -52,6 +52,7 @@ def counts_of(case):
     return fake, tally(build(case))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", TRAINED)
 def test_real_and_fake_steps_of_a_model_count_the_same(model):
     counted = 0
@@ -89,6 +90,7 @@ def test_the_suite_checks_a_step_of_every_model():
     assert {job.case.model for job in steps()[1]} == set(TRAINED)
 
 
+@pytest.mark.slow
 def test_contracts_and_expectations_hold_for_steps_and_show_polynomials(checked):
     suite, jobs, counted = checked
     assert set(counted["status"]) == {"ok"}

@@ -129,6 +129,7 @@ def test_scores_are_products_of_the_state_that_the_query_asks_for(recommender, r
         torch.testing.assert_close(found, model.item_embeddings() @ state)
 
 
+@pytest.mark.slow
 @each_model
 def test_overfits_a_tiny_set(recommender, states, scores, name):
     model = recommender(name, **dropouts(name, 0.0)).float().train()

@@ -49,6 +49,7 @@ def test_of_every_model(name):
     check(built(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("name", list(attention.registry()))

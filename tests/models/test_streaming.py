@@ -27,6 +27,7 @@ def took(model, memory, items, times, start, stop):
     return model.step(memory, items[:, start:stop], asked)
 
 
+@pytest.mark.slow
 @each_case
 @torch.inference_mode()
 def test_event_by_event_as_all_at_once(recommender, rows, states, times, name, mechanism):

@@ -4,6 +4,8 @@ import pytest
 
 from linrec_bench.report import html
 
+pytestmark = pytest.mark.slow
+
 TABLE = "document.querySelector('#r1-t-layer-bidirectional-forward')"
 STOPS = "a[href], button, select, summary, pre[tabindex], .scroll, svg .mark[tabindex='0']"
 

@@ -9,6 +9,8 @@ from linrec_bench.cli import main
 from linrec_bench.presentation.sentences import headline, sentences
 from linrec_bench.results import store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def report(monkeypatch, capsys):

@@ -53,6 +53,7 @@ def test_the_table_matches_its_golden_file(source):
     assert found == (GOLDEN / "table.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_detail_that_looks_like_html_is_inert(page):
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -85,6 +86,7 @@ def test_every_reference_inside_the_page_has_its_target(elements):
         assert not clip or clip in identifiers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [1, 2])
 def test_headings_are_in_order_and_landmarks_are_there(source, runs):
     elements = Elements(html([source] * runs))
@@ -129,6 +131,7 @@ def test_expectations_are_judged_and_cards_shown(source):
     assert bare.cards is None
 
 
+@pytest.mark.slow
 def test_a_section_that_has_nothing_to_say_is_left_out(source):
     whole, bare = html([source]), html([replace(source, cards=None, suite=None)])
     for place in ("r1-ledger", "r1-cards"):
@@ -172,6 +175,7 @@ def test_the_memory_frontier_is_measured_and_predicted(source):
     assert "8.00 GiB" in table.note
 
 
+@pytest.mark.slow
 def test_notes_on_what_was_left_out_stand_on_the_page(source):
     assert "runs/x: left out: empty &lt;run&gt;" in html([source], ["runs/x: left out: empty <run>"])
 
@@ -180,6 +184,7 @@ def test_the_page_is_small(page):
     assert len(page) < 200_000
 
 
+@pytest.mark.slow
 def test_the_page_of_the_quick_suite_stays_below_600_kb():
     quick = Path(__file__).parents[2] / "results" / "reference" / "cpu" / "quick"
     page = html([read(Run(quick))])
@@ -187,6 +192,7 @@ def test_the_page_of_the_quick_suite_stays_below_600_kb():
     assert len(page.encode()) < 600_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", sorted(REFERENCE.glob("*/summary.csv")), ids=lambda path: path.parent.name)
 def test_every_reference_run_is_told(folder):
     found = section(read(Run(folder.parent)), id="r1")

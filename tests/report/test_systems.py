@@ -1,5 +1,7 @@
 """The report of a run that compares systems."""
 
+import pytest
+
 from linrec_bench.analysis.systems import identities, named
 from linrec_bench.figures.page_svg import StyleSheet
 from linrec_bench.report import html
@@ -40,6 +42,7 @@ def test_tables_name_systems_and_keep_their_settings(of_systems):
     assert sorted(set(cells(found["quality"], "system"))) == sorted(NAMES)
 
 
+@pytest.mark.slow
 def test_decoding_is_a_decoding_step_and_reads_no_data_set(of_systems):
     told = section(of_systems, id="r1")
     captions = [table.caption for table in told.tables if table.caption.startswith("Decoding step")]

@@ -51,6 +51,7 @@ def rows(round=0, values=(1.0, 2.0), status="ok", detail="", case=CASE):
 TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=30)
 
 
+@pytest.mark.slow
 @given(
     values=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=4),
     status=st.sampled_from(STATUSES),

@@ -76,6 +76,7 @@ def shipped():
             yield pytest.param(path, [f"scale={scale}"], id=f"{name}-{scale}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "settings"), list(shipped()))
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_shipped_suite_loads_expands_and_reads_back(path, settings, device):

@@ -147,6 +147,7 @@ def test_runs_on_fake_tensors_of_any_size(recorder, task, phase, dtype):
         workload.reset()
 
 
+@pytest.mark.slow
 @both_tasks
 @pytest.mark.parametrize("phase", ["forward", "forward_backward"])
 def test_no_call_has_the_numbers_or_the_memory_of_another(recorder, task, phase):

@@ -50,6 +50,7 @@ def test_a_planted_run_is_learnt_and_told_from_a_clean_model():
     assert ("", "train_time") in rows
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_look_back_misses_a_target_behind_a_gap():
     marking = Watermark(share=0.5, patterns=2, rarity=0.5, distance=1)
     blind, seeing = (rows_of(case(name, marking=marking, epochs=60)) for name in ("copy", "softmax"))

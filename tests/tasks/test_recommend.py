@@ -298,6 +298,7 @@ def test_bert4rec_learns_by_cloze_what_lies_back():
     assert final(said)["recall@5"] > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "training",
     [

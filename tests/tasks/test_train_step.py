@@ -44,6 +44,7 @@ def test_every_call_is_a_step_that_lowers_the_loss(causal):
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "training"),
     [
@@ -132,6 +133,7 @@ def test_the_data_type_is_that_of_the_case():
     assert torch.get_default_dtype() == torch.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("causal", [True, False])
 def test_runs_on_fake_tensors(causal):
     with FakeTensorMode():

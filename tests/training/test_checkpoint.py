@@ -121,6 +121,7 @@ def same(first: Fit, second: Fit) -> bool:
     return told[0] == told[1] and ends[0] == ends[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "training",
     [

@@ -11,6 +11,8 @@ from linrec_bench.models.spec import Baseline
 from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.tasks.ranking import train_and_rank as recommend
 
+pytestmark = pytest.mark.slow
+
 DATASET = {"users": 24, "items": 30, "length": 12, "distance": 2, "features": 4}
 
 

@@ -112,6 +112,7 @@ def test_the_logits_never_exist_whole():
     assert positions * items * 4 > 30 * max(seen)
 
 
+@pytest.mark.slow
 def test_a_million_items_never_meet_all_positions():
     positions, items, width = 1024, 1_000_000, 16
     with FakeTensorMode():

@@ -7,6 +7,8 @@ from linrec_bench.case import Case, freeze
 from linrec_bench.settings import EvaluationSettings, TrainingSettings
 from linrec_bench.tasks.ranking import train_and_rank as recommend
 
+pytestmark = pytest.mark.slow
+
 DATASET = {"users": 12, "items": 12, "length": 8, "distance": 1, "noise": 0.0, "features": 3}
 EPOCHS = {"all_positions": 40, "last_position": 20, "cloze": 300}
 """Cloze asks for a fifth of the items, others each time."""

@@ -6,28 +6,26 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from linrec_bench.commands.answer_probe import ADVICE, Probe, busy, probe
 from linrec_bench.commands.answer_suites import (
     LINEAR,
     SOFTMAX,
-    VALIDATIONS,
     Log,
     cost_text,
     quality_text,
 )
 from linrec_bench.commands.predict import forecast, measure_ceilings
 from linrec_bench.commands.run import Plan, start_executor
-from linrec_bench.execution import worker
 from linrec_bench.execution.devices import Located
 from linrec_bench.execution.schedule import Ceilings
-from linrec_bench.execution.trial import Executor, Trial
+from linrec_bench.execution.trial import Executor
 from linrec_bench.presentation import numbers
 from linrec_bench.suite import load
-from linrec_bench.suite.expand import Job, expand
+from linrec_bench.suite.expand import expand
 from linrec_bench.whole_file import replaced
 
 QUALITY, COST = "quality", "cost"
@@ -79,37 +77,6 @@ def check_same_log(log: Log, file: Path, plan: Plan) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
-    """Seconds of one training, in its parts: start and end, an epoch, and ranking all queries once."""
-
-    start_s: float
-    epoch_s: float
-    rank_s: float
-
-    def training(self, epochs: float) -> float:
-        """Seconds of a training with so many epochs."""
-        ranked = min(epochs, VALIDATIONS) + 1
-        return self.start_s + epochs * self.epoch_s + ranked * self.rank_s
-
-
-def probe(executor: Executor, job: Job, *, limit_s: float) -> Probe:
-    """One epoch of a training, measured in a process of its own; raises `ValueError` where it fails, or takes
-    longer than `limit_s`."""
-    work = partial(worker.measure, job, 0)
-    result = executor.submit(Trial(work=work, seconds=limit_s)).result()
-    if result.status == "timeout":
-        raise ValueError(
-            f"one epoch takes more than {numbers.time_left(limit_s)}, too long for the budget; expected a "
-            "longer --budget, or a sample of the log's users"
-        )
-    if result.status != "ok":
-        raise ValueError(f"one epoch of {job.case.attention} ended as {result.status}: {result.detail}")
-    seconds = {sample.measure: sample.value for sample in result.samples}
-    epoch_s, rank_s = seconds["epoch_time"], seconds["test_time"]
-    return Probe(start_s=max(0.0, result.seconds - epoch_s - 2 * rank_s), epoch_s=epoch_s, rank_s=rank_s)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Size:
     """Seeds and epochs of the trainings and how long they take; the epochs that make `WANTED_STEPS` steps,
     and how long all takes with these."""
@@ -142,8 +109,8 @@ def size_of(log: Log, softmax: Probe, linear: Probe, budget_s: float, *, beside_
         least = FEWEST_SEEDS * seconds(FEWEST_EPOCHS) + beside_s
         raise ValueError(
             f"--budget {numbers.time_left(budget_s)} is too short: {FEWEST_SEEDS} seeds of {len(several)} "
-            f"mechanisms with {FEWEST_EPOCHS} epochs, and the costs, need about {numbers.time_left(least)}; "
-            "expected a longer one, or a sample of the log's users"
+            f"mechanisms with {FEWEST_EPOCHS} epochs, and the costs, need about {numbers.time_left(least)} "
+            f"at the speed of now ({busy()}); expected a longer one, {ADVICE}"
         )
     return Size(
         seeds=seeds,
@@ -225,8 +192,9 @@ def plan(
         say("predicting the cost of each length from exact counts")
         round_s = cost_seconds(cost, measure_ceilings(cost, executor), executor)
         say("measuring one epoch of a training with softmax and with a linear mechanism")
-        limit_s = max(10.0, budget_s / 10)
-        softmax, linear = (probe(executor, jobs[name], limit_s=limit_s) for name in (SOFTMAX, LINEAR[0]))
+        softmax, linear = (
+            probe(executor, log, jobs[name], budget_s=budget_s) for name in (SOFTMAX, LINEAR[0])
+        )
     rounds = int(np.clip(COST_SHARE * budget_s // round_s, FEWEST_ROUNDS, MOST_ROUNDS))
     size = size_of(log, softmax, linear, budget_s, beside_s=rounds * round_s)
     texts = {

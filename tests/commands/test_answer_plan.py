@@ -1,13 +1,17 @@
 """The plan of `answer`: suites for a log and a budget, from planted seconds."""
 
+from concurrent.futures import Future
+
 import numpy as np
 import pytest
 
 from linrec_bench.commands import answer_plan
-from linrec_bench.commands.answer_plan import Answer, Probe, files_of, planned, size_of
+from linrec_bench.commands.answer_plan import Answer, files_of, planned, size_of
+from linrec_bench.commands.answer_probe import Probe, probe
 from linrec_bench.commands.answer_suites import LINEAR, SOFTMAX, Log, cost_text, log_of, quality_text
 from linrec_bench.commands.describe_log import described
 from linrec_bench.execution.devices import ON_CPU
+from linrec_bench.execution.trial import Sample, TrialResult
 from linrec_bench.terminal.answer_plan import notes
 
 PROBE = Probe(start_s=1.0, epoch_s=2.0, rank_s=0.0)
@@ -39,8 +43,47 @@ def test_a_budget_becomes_epochs_in_three_seeds_or_more():
     assert (size(10).seeds, size(10).epochs, size(10).seconds) == (3, 19, 3 * 5 * 39.0)
     assert size(10, beside_s=60).epochs == 17
     assert size(10, beside_s=60).wanted_s == 3 * 5 * 65.0 + 60
-    with pytest.raises(ValueError, match=r"--budget 60 s is too short: 3 seeds .* need about 75 s; expected"):
+    with pytest.raises(
+        ValueError, match=r"--budget 60 s is too short: 3 seeds .* need about 75 s at the speed of now"
+    ):
         size(1)
+
+
+class _Ending:
+    """An executor whose trials end as told."""
+
+    def __init__(self, status, *samples):
+        self.result = TrialResult(
+            status=status, seconds=60, samples=tuple(Sample(measure=m, value=v, unit="s") for m, v in samples)
+        )
+
+    def submit(self, trial):
+        self.limit_s, future = trial.seconds, Future()
+        future.set_result(self.result)
+        return future
+
+
+def test_one_epoch_is_measured_within_a_tenth_of_the_budget(monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (6.12, 0, 0))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    job = planned("a.yaml", quality_text(log(), seeds=1, epochs=1), ON_CPU).jobs[0]
+
+    def found(status, *samples):
+        return probe(_Ending(status, *samples), log(), job, budget_s=720)
+
+    assert found("ok", ("epoch_time", 20), ("test_time", 10)) == Probe(start_s=20, epoch_s=20, rank_s=10)
+    advice = (
+        r" after 72 s \(load average 6\.1 on 2 processors\): too long for --budget 12 min; expected a longer "
+        "--budget, fewer users and items, .*, or a machine that does nothing else"
+    )
+    epoch = r"one epoch of sdpa \(1,000 windows in 63 steps\) "
+    with pytest.raises(ValueError, match=f"{epoch}had not ended{advice}"):
+        found("timeout")
+    ranking = "took 50 s, and ranking for 1,000 users had not ended"
+    with pytest.raises(ValueError, match=f"{epoch}{ranking}{advice}"):
+        found("timeout", ("epoch_time", 50))
+    with pytest.raises(ValueError, match=f"{epoch}ended as oom"):
+        found("oom")
 
 
 def test_the_suites_are_those_of_the_log():

@@ -13,9 +13,17 @@ ROOT = Path("/")
 
 def cpus() -> int:
     """Processors: those of the affinity mask, or fewer where a control group grants less time; at least 1."""
-    allowed = len(os.sched_getaffinity(0))
+    known = affinity()
+    allowed = (os.cpu_count() or 1) if known is None else len(known)
     quota = cpu_quota()
     return allowed if quota is None else max(1, min(allowed, math.floor(quota)))
+
+
+def affinity() -> list[int] | None:
+    """Numbers of the processors that this process may run on; None where the system does not tell, as on
+    macOS and Windows."""
+    tell = getattr(os, "sched_getaffinity", None)
+    return None if tell is None else sorted(tell(0))
 
 
 def total_bytes() -> int:
@@ -31,6 +39,21 @@ def free_bytes() -> int:
 
     left = [max(0, limit - used) for limit, used in memory_limits()]
     return min([psutil.virtual_memory().available, *left])
+
+
+STATUS = Path("/proc/self/status")
+"""Of the kernel of Linux; other systems have none."""
+
+
+def status_bytes(field: str) -> int | None:
+    """A size of this process such as `VmRSS`; None where the system does not tell. The file has it in
+    units of 1024 bytes."""
+    with suppress(FileNotFoundError):
+        for line in STATUS.read_text(encoding="ascii").splitlines():
+            name, _, rest = line.partition(":")
+            if name == field:
+                return int(rest.split()[0]) * 1024
+    return None
 
 
 def memory_limits(root: Path = ROOT) -> list[tuple[int, int]]:

@@ -1,16 +1,18 @@
-"""What holds inside a worker: a bound on its memory, and an end with the process that began it."""
+"""What holds inside a worker: a bound on its memory, and an end with the process that began it.
+
+Modules that Windows lacks are imported where they are used: verbs that measure nothing import this one too.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import os
-import resource
 import signal
 from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from linrec_bench import allotment
 from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.device.names import CPU, numbered
 
@@ -28,7 +30,10 @@ def limit_memory(memory_bytes: int | None, *, device: str) -> None:
         # Now and not in the first call, which is timed: it creates the device's context.
         device_of(kind).limit_memory(memory_bytes)
         memory_bytes = int(HOST_SHARE * device_of(CPU).free_bytes())
-    own = _status_bytes("VmData")
+    import resource
+
+    # Where the system does not tell, the limit counts what the process has now too.
+    own = allotment.status_bytes("VmData") or 0
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     bound = own + memory_bytes
     # A limit of the user (`ulimit -Hd`) may lie below ours.
@@ -37,13 +42,6 @@ def limit_memory(memory_bytes: int | None, *, device: str) -> None:
     # not allow to say so.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-def _status_bytes(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def end_with_the_parent() -> None:
@@ -55,6 +53,8 @@ def end_with_the_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None:
         return
+    import fcntl
+
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
     flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ PRELOAD = ["linrec_bench.execution.server_end", "linrec_bench.execution.preload"
 
 def start(allocator: Mapping[str, str] = STEADY_ALLOCATOR) -> None:
     """Start the server, unless it runs: workers have `allocator` among their environment variables."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        raise ValueError(
+            f"{sys.platform}: processes cannot be forked here, so that nothing can be measured; expected "
+            "Linux, macOS, or WSL on Windows. Stored runs can be read"
+        )
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOAD)
     # glibc reads these once, when a program starts: the server must be born with them.
     with _environment(allocator), _short_temporary_folder():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shlex
 import sys
@@ -54,7 +53,9 @@ def describe(
     found["fingerprint"] = fingerprint(found)
     if device_state:
         found["device_state"] = dict(device_state)
-    found["affinity"] = sorted(os.sched_getaffinity(0))
+    found["affinity"] = allotment.affinity()
+    if untold := _untold():
+        found["untold"] = untold
     found["command"] = shlex.join(["linrec-bench", *sys.argv[1:]])
     return found
 
@@ -97,10 +98,22 @@ def _vector_extensions() -> list[str]:
     return [name for name in VECTOR_EXTENSIONS if name in flags]
 
 
+def _untold() -> dict[str, str]:
+    """What this system does not tell, and why."""
+    missing = f"{platform.system()} has no {_CPUINFO}"
+    found = {} if _CPUINFO.is_file() else {"machine.vector_extensions": missing}
+    if allotment.affinity() is None:
+        found["affinity"] = f"{platform.system()} has no sched_getaffinity"
+    return found
+
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
 def _cpuinfo() -> dict[str, str]:
     """Of the first processor; empty where there is no such file."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        text = _CPUINFO.read_text(encoding="utf-8")
     except OSError:
         return {}
     lines = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())

@@ -14,7 +14,6 @@ results/<suite>/<run>/samples.csv        tidy rows, one a raw sample
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import os
@@ -233,6 +232,9 @@ class Writer:
         with ExitStack() as on_error:
             # Without a buffer: what could not be written must not be tried again when it is closed.
             self._file = on_error.enter_context(path.open("r+b", buffering=0))
+            # Windows has none; there nothing is measured, and runs are only read.
+            import fcntl
+
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

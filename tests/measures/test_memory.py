@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
+from linrec_bench import allotment
 from linrec_bench.measures.instruments import memory
 from linrec_bench.measures.instruments.memory import LiveBytes, SavedBytes, live_peaks, process_peak
 from linrec_bench.measures.instruments.operations import Watch, collector_paused
@@ -245,6 +246,17 @@ def test_process_peak_says_when_the_kernel_does_not_reset(monkeypatch):
     assert reading.value >= 0
     assert "ru_maxrss" in reading.detail
     assert "Permission denied" in reading.detail
+
+
+def test_process_peak_without_proc_is_that_of_the_process(monkeypatch, tmp_path):
+    def missing(self, text):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(allotment, "STATUS", tmp_path / "status")
+    monkeypatch.setattr(Path, "write_text", missing)
+    reading = process_peak(workload(lambda: None))
+    assert 0 <= reading.value < 2**40
+    assert reading.detail.endswith("no reset: No such file or directory")
 
 
 @pytest.mark.gpu

@@ -62,6 +62,7 @@ class LocalExecutor:
         devices: Sequence[str] = (CPU,),
         callers: int | None = None,
     ) -> None:
+        server.start(allocator)
         self.slots = slots * len(devices)
         self.apart = len(devices) if CPU not in devices else 1
         self._free_devices: SimpleQueue[str] = SimpleQueue()
@@ -77,7 +78,6 @@ class LocalExecutor:
         self._running: set[ForkServerProcess] = set()
         self._closed = False
         self._server: int | None = None
-        server.start(allocator)
 
     def __enter__(self) -> LocalExecutor:
         return self
@@ -190,7 +190,8 @@ class LocalExecutor:
 
     def _confirm_server(self) -> None:
         """Raise `ValueError` where the server was killed: then nobody knows how its processes end."""
-        if self._server is None:
+        # Before Python 3.13 macOS has no waitid: there its end shows by closed connections alone.
+        if self._server is None or not hasattr(os, "waitid"):
             return
         try:
             # multiprocessing itself is to learn of its end, too.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import resource
+import sys
 import tracemalloc
 import weakref
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.autograd.graph import saved_tensors_hooks
 
+from linrec_bench import allotment
 from linrec_bench.measures.device.lookup import device_of
 from linrec_bench.measures.instruments.kernel_scratch import scratch_bytes
 from linrec_bench.measures.instruments.operations import Watch, collector_paused, tensors
@@ -216,9 +217,14 @@ def whole_peak(device: torch.device) -> Iterator[list[Reading]]:
     before = _resident_bytes()
     yield readings
     if refused is None:
-        peak, detail = _status_bytes("VmHWM"), "VmHWM after a reset, less the size before"
+        told = allotment.status_bytes("VmHWM")
+        assert told is not None, "it was reset"
+        peak, detail = told, "VmHWM after a reset, less the size before"
     else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        # Windows has none; nothing is measured there.
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         detail = f"ru_maxrss since the process began, less the size before; no reset: {refused}"
     readings.append(Reading("peak_process_bytes", max(peak - before, 0), "B", detail))
 
@@ -280,13 +286,7 @@ def _return_free_memory() -> None:
 
 
 def _resident_bytes() -> int:
-    return _status_bytes("VmRSS")
+    import psutil
 
-
-def _status_bytes(field: str) -> int:
-    """A size of /proc/self/status (Linux), which tells it in units of 1024 bytes."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        name, _, rest = line.partition(":")
-        if name == field:
-            return int(rest.split()[0]) * 1024
-    raise AssertionError(f"/proc/self/status has no {field}")
+    told = allotment.status_bytes("VmRSS")
+    return int(psutil.Process().memory_info().rss) if told is None else told

@@ -21,19 +21,19 @@ from linrec_bench import attention
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 from linrec_bench.cli import app
-from linrec_bench.commands import verify
+from linrec_bench.commands import run, verify
 from linrec_bench.declarations import tasks as declared_tasks
 from linrec_bench.results import store
 from linrec_bench.results.rows import STATUSES, TRIAL, row_of
 from linrec_bench.suite import load
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.shipped import shipped_suites
+from tests.report import chromium
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md"))
 BY_HAND = [path for path in PAGES if path.parent.name != "mechanisms" or path.name == "index.md"]
-TOGETHER = "\n".join(path.read_text(encoding="utf-8") for path in [*BY_HAND, ROOT / "CONTRIBUTING.md"])
 
 
 def name_of(path):
@@ -139,37 +139,91 @@ def test_the_page_of_commands_has_every_verb_and_option(verb):
     assert all(re.search(rf"[`/ ]{flag}[` ]", section) for flag in flags(VERBS[verb]))
 
 
+SHELL_PAGES = [*BY_HAND, ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "results").rglob("README.md")]
+
+ELSEWHERE = {
+    "pip install": "`.ci/run` and `.ci/package` install",
+    "pytest": "a step of `.ci/run`",
+    "ruff": "a step of `.ci/run`",
+    "mypy": "a step of `.ci/run`",
+    "lint-imports": "a step of `.ci/run`",
+    "mkdocs": "a step of `.ci/run`, without a server",
+    "python -m docs.generator": "a step of `.ci/run`",
+    "python benchmarks/": "minutes of measuring",
+    "python -m benchmarks.": "minutes of measuring",
+}
+"""How other commands than linrec-bench begin, and who runs them."""
+
+_BEGINNINGS = (
+    re.escape(text) + (r"\b(?!:)" if text[-1].isalnum() else "") for text in ["linrec-bench", *ELSEWHERE]
+)
+_COMMAND = rf"(?:[A-Z_]+=\S+ )?(?:{'|'.join(_BEGINNINGS)})"
+
+
+def shell_commands():
+    """Every command of a block of shell, fenced or indented, and every `linrec-bench ...` within a line."""
+    for page in SHELL_PAGES:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            yield from ((page, line) for line in block.splitlines() if line.strip())
+        lines = re.findall(rf"^    ({_COMMAND}.*)$", text, re.MULTILINE)
+        yield from ((page, line) for line in [*lines, *re.findall(r"`(linrec-bench [^`]+)`", text)])
+
+
 def typed_commands():
-    """Every `linrec-bench ...` of the pages, as a list of words."""
-    text = TOGETHER.replace("\\\n", " ")
-    lines = re.findall(r"^ *(linrec-bench .*)$", text, re.MULTILINE) + re.findall(
-        r"`(linrec-bench [^`]+)`", text
-    )
-    for line in lines:
-        words = shlex.split(line, comments=True)
-        ends = [at for at, word in enumerate(words) if word in ("||", "&&", ">", "[OPTIONS]")]
-        yield words[1 : ends[0] if ends else None]
+    """Every `linrec-bench ...` of the pages, as its page and a list of words."""
+    for page, text in shell_commands():
+        for line in re.split(r" (?:&&|\|\||>) ", text.partition(" # ")[0]):
+            words = shlex.split(re.sub(r"^[A-Z_]+=\S+ ", "", line.strip()))
+            if words[0] == "linrec-bench" and not {"VERB", "[OPTIONS]"} & set(words):
+                yield page, words[1:]
 
 
-def test_commands_in_the_pages_exist():
-    seen = 0
-    for words in typed_commands():
-        name = next((n for n in (" ".join(words[:2]), "".join(words[:1])) if n in VERBS), None)
+def test_every_command_of_a_shell_block_is_tested_here_or_run_elsewhere():
+    for page, line in shell_commands():
+        assert re.match(_COMMAND, line.strip()), f"{name_of(page)}: {line}"
+
+
+def test_commands_in_the_pages_are_parsed_and_their_cases_expand():
+    """Verbs, options and values; and where one names a suite that ships, its --only and --set."""
+    seen, expanded = 0, set()
+    for page, words in typed_commands():
+        name = next((n for n in (" ".join(words[:2]), words[0]) if n in VERBS), None)
         if name is None:
-            assert words[0] in ("VERB", "--help"), words
+            assert words[0].startswith("--"), f"{name_of(page)}: {words}"
             continue
-        unknown = {word for word in words if word.startswith("--")} - flags(VERBS[name]) - {"--help"}
-        assert not unknown, f"linrec-bench {' '.join(words)}"
         seen += 1
-    assert seen > 60
+        command, rest = VERBS[name], words[len(name.split()) :]
+        if hasattr(command, "commands") or not rest or "--help" in rest:
+            continue
+        params = command.make_context(name, rest).params
+        suite = (params.get("suite") or "").removeprefix("suites/").removesuffix(".yaml")
+        if not re.fullmatch(r"[a-z_0-9/]+", suite) or suite.startswith("my_"):
+            continue
+        assert suite in shipped_suites(), f"{name_of(page)}: {words}"
+        kind = "cuda" if str(params["device"]).startswith("cuda") else "cpu"
+        key = (suite, kind, *(params.get("only") or ()), "--set", *(params.get("set_") or ()))
+        if key not in expanded:
+            run.prepare(suite, only=params["only"] or [], settings=params["set_"] or [], measured_on=kind)
+            expanded.add(key)
+    assert seen > 90
+    assert len(expanded) > 15
 
 
-def test_suites_named_in_the_pages_ship():
-    shipped = set(shipped_suites())
-    takes_a_suite = ("run", "check", "predict")
-    for words in typed_commands():
-        if words[0] in takes_a_suite and len(words) > 1 and re.fullmatch(r"[a-z_0-9/]+", words[1]):
-            assert words[1] in shipped, words
+PYTHON = {
+    "gate.md": "tests/test_gate_guide.py",
+    "recipes/add-a-mechanism.md": "test_the_mechanism_of_the_recipe_keeps_the_contract",
+    "recipes/notebook.md": "test_the_notebook_runs_on_a_stored_run",
+}
+"""Page with blocks of Python -> the test that runs all of them."""
+
+
+def test_every_block_of_python_is_run_by_a_test():
+    blocks = {str(page.relative_to(DOCS)): len(fenced(page, "python")) for page in BY_HAND}
+    assert {page for page, count in blocks.items() if count} == set(PYTHON)
+    assert blocks["recipes/add-a-mechanism.md"] == 1
+    for page in set(SHELL_PAGES) - set(BY_HAND):
+        assert "```" not in page.read_text(encoding="utf-8"), page
 
 
 # Examples
@@ -309,18 +363,42 @@ def test_pages_speak_plainly():
         assert not found, f"{path}: {found}"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs the extra docs")
-def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
-    for page in tmp_path.rglob("*.html"):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    if importlib.util.find_spec("mkdocs") is None:
+        pytest.skip("needs the extra docs")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, check=True)
+    return folder
+
+
+def test_the_site_loads_nothing_from_elsewhere(site):
+    for page in site.rglob("*.html"):
         text = page.read_text()
         loaded = re.findall(r"<(?:script|img|iframe)[^>]+src=\"?([^\"\s>]+)", text)
         loaded += re.findall(r"<link[^>]+rel=\"?(?:stylesheet|icon|preconnect)[^>]+href=\"?([^\"\s>]+)", text)
         assert loaded
         assert not [address for address in loaded if "//" in address], page
-    assert (tmp_path / "suite.schema.json").read_text() == (DOCS / "suite.schema.json").read_text()
+    assert (site / "suite.schema.json").read_text() == (DOCS / "suite.schema.json").read_text()
+
+
+@pytest.mark.skipif(chromium.program() is None, reason="needs a Chromium")
+def test_the_search_works_from_a_folder_and_no_button_covers_code(site, tmp_path):
+    page = chromium.Browser(tmp_path)
+    try:
+        page.send("Page.navigate", url=f"{(site / 'gate.html').as_uri()}?q=crossover")
+        shown = "document.querySelector('{}') ? done(1) : setTimeout(look, 50)"
+        wait = "new Promise(done => {{ const look = () => {}; look() }})"
+        page(wait.format(shown.format(".md-search-result__item")))
+        page(wait.format(shown.format("pre .md-code__nav")))
+        room = """Array.from(document.querySelectorAll('pre:has(.md-code__nav)'))
+            .filter(pre => pre.querySelector('.md-code__nav').offsetWidth)
+            .map(pre => pre.querySelector('.md-code__nav').getBoundingClientRect().left
+                - pre.querySelector('code').getBoundingClientRect().right)"""
+        assert min(page(room)) >= 0
+    finally:
+        page.close()
 
 
 def test_the_readme_of_reference_results_names_the_processors_of_their_runs():

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.generator import mechanisms, models_and_data, rows_and_figures, suite_keys, terminal
+from docs.generator import choice, mechanisms, models_and_data, rows_and_figures, suite_keys, terminal
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "mechanisms": mechanisms.overview,
@@ -29,6 +29,10 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "suite keys": suite_keys.sections,
     "verbs": terminal.verbs,
     "quick": terminal.quick,
+    "choice overview": choice.overview,
+    "choice quality": choice.quality,
+    "choice training": choice.training,
+    "choice serving": choice.serving,
 }
 """Name of a block -> function that returns its content."""
 

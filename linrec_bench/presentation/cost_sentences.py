@@ -28,11 +28,11 @@ def crossover_sentence(group: Sequence[Finding], varying: Varying) -> str:
 
 def _orders(group: Sequence[Finding]) -> Iterator[str]:
     """`Faster at every length from 256: fnet, sdpa`, then the other outcomes, the best first."""
-    names: dict[str, list[str]] = {}
+    names: dict[str, dict[str, list[str]]] = {}
     for finding in sorted(group, key=_rank):
-        names.setdefault(_title(finding), []).append(f"{finding.subject}{_where(finding)}")
-    for title, same in names.items():
-        yield f"{title}: {'; '.join(same) if any(' ' in name for name in same) else ', '.join(same)}"
+        names.setdefault(_title(finding), {}).setdefault(_where(finding), []).append(finding.subject)
+    for title, places in names.items():
+        yield f"{title}: {'; '.join(', '.join(same) + place for place, same in places.items())}"
 
 
 def _rank(finding: Finding) -> int:

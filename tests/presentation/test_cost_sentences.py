@@ -81,6 +81,18 @@ def test_a_difference_that_was_not_shown_tells_how_large_it_could_have_been(dete
     assert words in sentences([replace(one, evidence=one.evidence | {"detectable": detectable})])[0]
 
 
+def test_mechanisms_of_which_as_much_could_have_been_shown_are_told_together():
+    none = [order(name, "none") for name in ("rela", "gla", "fnet", "based", "sdpa")]
+    seen = (3.0, 1.21, 3.0, 1.21, None)
+    found = [
+        replace(each, evidence=each.evidence | {"detectable": ratio})
+        for each, ratio in zip(none, seen, strict=True)
+    ]
+    assert sentences(found)[0].partition("length: ")[2] == (
+        "rela, fnet (3.0x would have been); gla, based (21% would have been); sdpa"
+    )
+
+
 @pytest.mark.parametrize("count", range(1, MANY))
 def test_few_comparisons_have_a_sentence_each(count):
     found = sentences(MIXED[:count])

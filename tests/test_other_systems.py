@@ -12,10 +12,8 @@ VERBS = (
     "env",
     "list suites",
     f"compare {QUICK} --attention linrec --against softmax",
-    f"report {QUICK} --out report.html",
     f"export {QUICK} --out rows.csv",
     "check quick --only task=core --only attention=linrec",
-    "run quick --dry-run",
     "run quick",
 )
 

@@ -70,7 +70,8 @@ def command(
     located = locate(device)
     params = dict(assignment(text, flag="--set") for text in set_ or [])
     sniffed = data.sniff(log, params) if is_path(log) else None
-    found = described(log, params, sniffed=sniffed)
+    with terminal.counter("reading", of_bytes=True) as on_bytes, data.watched(on_bytes):
+        found = described(log, params, sniffed=sniffed)
     read = log_of(log, found)
     if not as_json:
         if sniffed:

@@ -76,7 +76,8 @@ def prepare(name: Name, settings: Params = None) -> None:
     """
     from linrec_bench import data, terminal
 
-    made = data.prepare(name, **_params(settings))
+    with terminal.counter("reading", of_bytes=True) as on_bytes, data.watched(on_bytes):
+        made = data.prepare(name, **_params(settings))
     if made.reused:
         terminal.say("prepared before with these settings")
     print(made.folder)
@@ -114,7 +115,8 @@ def describe(
     sniffed = data.sniff(name, params) if is_path(name) else None
     if sniffed and not as_json:
         terminal.show_first_rows(sniffed)
-    found = described(name, params, sniffed=sniffed)
+    with terminal.counter("reading", of_bytes=True) as on_bytes, data.watched(on_bytes):
+        found = described(name, params, sniffed=sniffed)
     if as_json:
         content = found.counts | {
             "dropped": found.sequences.dropped,

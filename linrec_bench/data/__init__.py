@@ -11,6 +11,7 @@ from linrec_bench.data import prepared
 from linrec_bench.data.description import Bin, describe, length_bins
 from linrec_bench.data.events import Events
 from linrec_bench.data.prepared import Prepared
+from linrec_bench.data.reading_progress import watched
 from linrec_bench.data.sequences import Sequences
 from linrec_bench.data.sniff import Sniffed, sniff
 from linrec_bench.data.source import Progress, Source
@@ -30,6 +31,7 @@ __all__ = [
     "prepare",
     "registry",
     "sniff",
+    "watched",
 ]
 
 

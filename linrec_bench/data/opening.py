@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from linrec_bench.data.archives import opened
+from linrec_bench.data.reading_progress import WatchedFile
 
 # Any: each has a type of its own.
 _COMPRESSED: dict[bytes, Any] = {
@@ -36,8 +38,8 @@ def opened_log(path: Path) -> Iterator[IO[bytes]]:
 
     Raises `ValueError` for another format, and for an archive of several files.
     """
-    with path.open("rb") as plain:
-        start = plain.read(8)
+    with path.open("rb") as file:
+        start = file.read(8)
     for magic, advice in _REFUSED.items():
         if start.startswith(magic):
             raise ValueError(f"{path}: {advice}")
@@ -49,8 +51,9 @@ def opened_log(path: Path) -> Iterator[IO[bytes]]:
     kinds = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"}
     if opener is None and start and path.suffix.lower() in kinds:
         raise ValueError(f"{path}: cannot be read; it is not compressed by {kinds[path.suffix.lower()]}")
-    with path.open("rb") if opener is None else opener(path) as file:
-        yield file
+    with ExitStack() as stack:
+        plain = stack.enter_context(io.BufferedReader(WatchedFile(path)))
+        yield plain if opener is None else stack.enter_context(opener(plain))
 
 
 def _only_member(path: Path) -> str:

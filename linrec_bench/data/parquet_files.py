@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from linrec_bench.data.bad_rows import BadRows
 from linrec_bench.data.columns import check_columns, checked
+from linrec_bench.data.reading_progress import tell
 from linrec_bench.data.times import Unit
 
 _BLOCK_ROWS = 2**19
@@ -57,7 +58,7 @@ def _parts(
     with parquet.ParquetFile(file) as opened:
         table: Any = opened
         check_columns(columns, table.schema_arrow.names, where)
-        rows = 0
+        rows, size = 0, file.stat().st_size
         groups = range(table.num_row_groups)
         # One group at a time: a reader of all groups keeps the earlier ones in memory.
         batches = (
@@ -74,3 +75,4 @@ def _parts(
                 unit=unit,
             )
             rows += len(part)
+            tell(size * rows // table.metadata.num_rows, size)

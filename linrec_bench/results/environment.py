@@ -101,7 +101,7 @@ def _vector_extensions() -> list[str]:
 def _untold() -> dict[str, str]:
     """What this system does not tell, and why."""
     missing = f"{platform.system()} has no {_CPUINFO}"
-    found = {} if _CPUINFO.is_file() else {"machine.vector_extensions": missing}
+    found = {} if _cpuinfo() else {"machine.vector_extensions": missing}
     if allotment.affinity() is None:
         found["affinity"] = f"{platform.system()} has no sched_getaffinity"
     return found

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from linrec_bench.terminal.answer_plan import show_answer_plan as show_answer_plan
     from linrec_bench.terminal.answer_plan import show_paragraph as show_paragraph
     from linrec_bench.terminal.cost_formulas import show_costs as show_costs
+    from linrec_bench.terminal.counters import counter as counter
+    from linrec_bench.terminal.counters import download as download
     from linrec_bench.terminal.histories import show_data as show_data
     from linrec_bench.terminal.histories import show_first_rows as show_first_rows
     from linrec_bench.terminal.listings import show_entries as show_entries
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from linrec_bench.terminal.margin import margin_for as margin_for
     from linrec_bench.terminal.plan_tables import show_forecast as show_forecast
     from linrec_bench.terminal.plan_tables import show_plan as show_plan
-    from linrec_bench.terminal.progress_bar import counter as counter
-    from linrec_bench.terminal.progress_bar import download as download
     from linrec_bench.terminal.progress_bar import progress as progress
     from linrec_bench.terminal.run_summary import show_summary as show_summary
     from linrec_bench.terminal.streams import out as out
@@ -34,11 +34,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "answer_plan": ("show_answer_plan", "show_paragraph"),
     "cost_formulas": ("show_costs",),
+    "counters": ("counter", "download"),
     "histories": ("show_data", "show_first_rows"),
     "listings": ("show_entries", "show_entry", "show_figures", "show_files", "show_lines"),
     "margin": ("margin_for",),
     "plan_tables": ("show_forecast", "show_plan"),
-    "progress_bar": ("counter", "download", "progress"),
+    "progress_bar": ("progress",),
     "run_summary": ("show_summary",),
     "streams": ("out", "say", "talk"),
     "verdict_lines": ("show_cards", "show_verdicts", "write_reports"),

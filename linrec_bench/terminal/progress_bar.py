@@ -8,16 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from linrec_bench.case import Case
 from linrec_bench.commands.run import Plan
@@ -26,14 +17,12 @@ from linrec_bench.execution.schedule import Planned, remaining
 from linrec_bench.execution.trial import Sample
 from linrec_bench.presentation import words
 from linrec_bench.presentation.case_names import case_name
-from linrec_bench.presentation.numbers import memory, metric, time_left
+from linrec_bench.presentation.numbers import metric, time_left
 from linrec_bench.results.store import Run, Trial
+from linrec_bench.terminal.counters import Seldom, new_bar
 from linrec_bench.terminal.streams import say, talk
 
 LINES_OF_A_LOG = 40
-
-SECONDS_A_LINE = 10.0
-"""Between lines of a log that say that something goes on."""
 
 SHOWN_METRIC = "ndcg@10"
 
@@ -71,7 +60,7 @@ def progress(planned: Plan, run: Run, done: int) -> Iterator[Watch]:
     elif done:
         say(f"resuming {run.folder}: {done} trials are stored; --fresh starts anew")
     counts: Counter[str] = Counter()
-    bar = _bar(MofNCompleteColumn(), TextColumn("{task.fields[eta]}", markup=False))
+    bar = new_bar(MofNCompleteColumn(), TextColumn("{task.fields[eta]}", markup=False))
     line = bar.add_task("starting", total=total, completed=done, eta="")
 
     def on_event(event: Event) -> None:
@@ -110,22 +99,6 @@ def _epochs(bar: Progress, line: TaskID) -> Callable[[Planned, Sample], None]:
             say(f"{case_name(_settings(trial.job.case), _TOLD)}: {text}")
 
     return on_sample
-
-
-class Seldom:
-    """Lines of a log about what goes on: at most one in `SECONDS_A_LINE`."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._last = clock()
-
-    def due(self) -> bool:
-        """Whether it is time for a line; then the next one has to wait."""
-        now = self._clock()
-        if now - self._last < SECONDS_A_LINE:
-            return False
-        self._last = now
-        return True
 
 
 class Course:
@@ -197,55 +170,3 @@ class Eta:
         self._finished += 1
         self._measuring += seconds
         return max(0.0, now - self._since - self._measuring) / self._finished
-
-
-@contextmanager
-def counter(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Count what is done, with the time left: a bar, or in a log a line now and then.
-
-    It is drawn between trials alone.
-    """
-    bar = _bar(MofNCompleteColumn(), TextColumn("{task.fields[eta]}", markup=False))
-    often, began = Seldom(), time.monotonic()
-    with bar:
-        line = bar.add_task(name, total=None, eta="")
-
-        def on_trial(done: int, total: int) -> None:
-            left = (time.monotonic() - began) * (total - done) / done if done else 0.0
-            wait = f"{time_left(left)} left" if 0 < done < total else ""
-            bar.update(line, completed=done, total=total, eta=wait)
-            bar.refresh()
-            if not talk.is_terminal and wait and often.due():
-                say(f"{name}: {done} of {total}, {wait}")
-
-        yield on_trial
-
-
-@contextmanager
-def download(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how much of a file has come: a bar, or in a log a line a tenth."""
-    bar = _bar(DownloadColumn(), TransferSpeedColumn(), redraws_itself=True)
-    told = -1
-
-    def on_bytes(done: int, total: int) -> None:
-        nonlocal told
-        bar.update(line, completed=done, total=total or None)
-        tenth = done * 10 // total if total else done // 2**24
-        if not talk.is_terminal and tenth != told:
-            told = tenth
-            say(f"{name}: {memory(done)}" + (f" of {memory(total)}" if total else ""))
-
-    with bar:
-        line = bar.add_task(name, total=None)
-        yield on_bytes
-
-
-def _bar(*columns: ProgressColumn, redraws_itself: bool = False) -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        *columns,
-        console=talk,
-        auto_refresh=redraws_itself,
-        disable=not talk.is_terminal,
-    )

@@ -11,8 +11,9 @@ from linrec_bench.execution.trial import Sample, TrialResult
 from linrec_bench.results import store
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.schema import Suite
-from linrec_bench.terminal import progress_bar
-from linrec_bench.terminal.progress_bar import Course, Eta, Seldom, progress
+from linrec_bench.terminal import counters
+from linrec_bench.terminal.counters import Seldom
+from linrec_bench.terminal.progress_bar import Course, Eta, progress
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_an_epoch_is_told_with_its_metric_and_the_time_that_the_others_take():
 
 
 def test_the_epochs_of_a_training_reach_a_log(plan, tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr(progress_bar, "SECONDS_A_LINE", 0.0)
+    monkeypatch.setattr(counters, "SECONDS_A_LINE", 0.0)
     sweep = {"task": "recommend", "attention": ["linrec"], "model": "sasrec", "dataset": "synthetic"}
     sweep |= {"fixed": {"seq_len": 8, "causal": True}, "training": {"epochs": 2}}
     suite = Suite.model_validate({"name": "s", "sweeps": [sweep]})

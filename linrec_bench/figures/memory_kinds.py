@@ -140,7 +140,8 @@ def _draw_bars(ax: Axes, table: pd.DataFrame, style: Style) -> None:
 def _add_tooltips(ax: Axes, table: pd.DataFrame) -> None:
     for at, (name, row) in enumerate(table.iterrows()):
         total, below = float(row.sum()), 0.0
-        for kind, size in row.dropna().items():
+        # What takes nothing has no bar; nor has NaN.
+        for kind, size in row[row > 0].items():
             share = numbers.percent(size / total)
             text = f"{name}: {words.MEMORY_KIND[str(kind)]} {numbers.memory(size)}, {share} of the sum"
             add_tooltip(ax, below + size / 2, at, text, series=str(name))

@@ -227,6 +227,14 @@ def test_cells_without_the_reference_are_hatched_and_without_a_map_nothing_is_dr
         FIGURES["speedup"].draw(summary.assign(reference=""), cost_samples)
 
 
+def test_a_mechanism_that_takes_no_memory_has_no_bar(cost_summary, cost_samples):
+    one = cost_summary.query("phase == 'forward' and batch_size == 16 and hidden_size == 64").copy()
+    kinds = ["saved_bytes", "peak_live_bytes", "peak_process_bytes"]
+    one.loc[one["attention"] == "linrec", kinds] = 0.0
+    figure = FIGURES["memory_kinds"].draw(one, cost_samples)
+    assert any(bar.get_width() == 0 for bar in figure.axes[0].patches)
+
+
 def test_memory_is_stacked_to_the_measured_sum(cost_summary, cost_samples, artists, assert_readable):
     one = cost_summary.query("phase == 'forward_backward' and batch_size == 16 and hidden_size == 64")
     figure = FIGURES["memory_kinds"].draw(one, cost_samples)

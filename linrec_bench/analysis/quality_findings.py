@@ -169,6 +169,8 @@ def _settings(variants: pd.DataFrame, reference: str) -> Iterator[tuple[dict[str
     for _, rows in variants[variants["seeds"] > 0].groupby(settings, sort=True, dropna=False):
         by_label = {str(row["system"]): row for _, row in rows.iterrows()}
         incumbent = one_of(rows, reference)
+        # A floor has no mechanism, whatever its rows say.
+        incumbent = incumbent if incumbent in by_label else None
         yield (
             {name: by_label[name] for name in sorted(by_label, key=lambda n: (n != incumbent, n))},
             incumbent,

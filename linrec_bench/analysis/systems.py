@@ -73,6 +73,15 @@ def mechanisms(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _of_one_model(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same where at most one model learnt: floors, which have no mechanism, go by their own names."""
+    found = mechanisms(frame)
+    if "model_name" not in found:
+        return found
+    floors, model = _counting(found), found["model_name"]
+    return found.assign(**{column: found[column].mask(floors, model) for column in ("system", "system_name")})
+
+
 def identities(rows: pd.DataFrame) -> dict[str, Identity]:
     """What each mechanism or system in the rows is, by what it is called there."""
     known = mechanisms(rows).drop_duplicates("system")
@@ -81,7 +90,8 @@ def identities(rows: pd.DataFrame) -> dict[str, Identity]:
 
 
 def named(frame: pd.DataFrame, cases: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The rows with the columns `SYSTEM` of what is compared: the mechanism where one model learnt.
+    """The rows with the columns `SYSTEM` of what is compared: the mechanism where one model learnt, beside
+    which floors go by their own names.
 
     Of systems, `model` is empty, and `reference` names the system with the reference mechanism. Of mechanisms
     within models, `model` goes without its parameters, and floors go by their names under the model
@@ -89,7 +99,7 @@ def named(frame: pd.DataFrame, cases: pd.DataFrame | None = None) -> pd.DataFram
     """
     known = _recommend(frame if cases is None else cases)
     if not several_models(known):
-        return mechanisms(frame)
+        return _of_one_model(frame)
     if compares_systems(known):
         return _with_names(frame, _systems(known).assign(model=""))
     return _with_names(frame, _within(known))
@@ -103,7 +113,7 @@ def compared(frame: pd.DataFrame, cases: pd.DataFrame | None = None) -> pd.DataF
     """
     known = _recommend(frame if cases is None else cases)
     if not several_models(known):
-        return mechanisms(frame)
+        return _of_one_model(frame)
     if compares_systems(known):
         own = _own(known, [*_PLACE], "attention")
         found = named(frame, known)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from linrec_bench.analysis.groups import quality_by_group
 from linrec_bench.analysis.seeds import VARIANT
-from linrec_bench.analysis.systems import compared
+from linrec_bench.analysis.systems import FLOORS, compared
 from linrec_bench.figures import curves, layout
 from linrec_bench.figures.style import NothingToDraw, Style
 from linrec_bench.figures.tooltips import TooltipFigure
@@ -36,7 +36,7 @@ def draw(
 ) -> TooltipFigure:
     """Test NDCG@10 by group of `kind`: means over seeds, 95 % t intervals (none with one seed)."""
     found, summary = quality_by_group(compared(samples, summary)), compared(summary)
-    rows = found[found["kind"] == kind]
+    rows = _floors_beside_one_model(found[found["kind"] == kind])
     if rows.empty:
         raise NothingToDraw(f"no trial that ended ok has quality by {kind}")
     if rows["group"].nunique() < 2:
@@ -49,6 +49,14 @@ def draw(
         style=style,
         said=f"{seeds}{_queries(rows)}",
     )
+
+
+def _floors_beside_one_model(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of floors under the model beside them, so that they share its panel; unchanged where several
+    models learnt."""
+    floors = rows["system_name"].isin(FLOORS)
+    models = rows.loc[~floors, "model"].unique()
+    return rows if len(models) != 1 else rows.assign(model=models[0])
 
 
 def _queries(rows: pd.DataFrame) -> str:

@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from linrec_bench.analysis.pareto import STANDINGS, pareto
 from linrec_bench.analysis.seeds import across_seeds
-from linrec_bench.analysis.systems import compared, compares_systems, identities
+from linrec_bench.analysis.systems import FLOORS, compared, compares_systems, identities
 from linrec_bench.figures import facets
 from linrec_bench.figures.layout import CROWD
 from linrec_bench.figures.panels import Panels
@@ -66,6 +66,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
         raise NothingToDraw(f"the run has no test {METRIC}")
     variants = across_seeds(compared(summary))
     rows = variants[variants[METRIC].notna()]
+    rows, floors = _apart(rows)
     prices = [price for price in PRICES if rows[price.column].gt(0).any()]
     if any(price.column == "memory_bytes" for price in prices):
         prices = [price for price in prices if price.column != "peak_process_bytes"]
@@ -92,7 +93,11 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
             top=0.48,
             gap_x=0.3,
             gap_y=0.55,
-        ).make(title="Ranking quality against its cost", subtitle=_small_print(rows, variants), share="none")
+        ).make(
+            title="Ranking quality against its cost",
+            subtitle=_small_print(rows, variants, floors),
+            share="none",
+        )
         panels = [ax for axes in grid for ax in axes]
         for ax, ((setting, side), price) in zip(
             panels, product(zip(layout, sides, strict=True), prices), strict=True
@@ -119,7 +124,13 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     return figure
 
 
-def _small_print(rows: pd.DataFrame, variants: pd.DataFrame) -> str:
+def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is drawn, and the floors beside models: so far below that the others would be pressed together."""
+    floors = rows["model_name"].isin(FLOORS) & (rows["model"] != "")
+    return (rows, rows[:0]) if floors.all() else (rows[~floors], rows[floors])
+
+
+def _small_print(rows: pd.DataFrame, variants: pd.DataFrame, floors: pd.DataFrame) -> str:
     same = facets.subject(rows, ROWS)
     least, most = rows["seeds"].min(), rows["seeds"].max()
     seeds = f"{least} seeds" if least == most else f"{least} to {most} seeds"
@@ -128,6 +139,8 @@ def _small_print(rows: pd.DataFrame, variants: pd.DataFrame) -> str:
     unfinished = ", ".join(f"{row['system']} {row['failed']}" for _, row in lost.iterrows())
     grey = "" if most == 1 else " Grey: another is better and cheaper, as the intervals say."
     told = f"{same}; {text}. Line: no other mean is better and cheaper.{grey}"
+    low = ", ".join(f"{row['system']} {numbers.metric(row[METRIC])}" for _, row in floors.iterrows())
+    told += f" Not drawn, without a mechanism: {low}." if low else ""
     return told + (f" Seeds that did not end ok: {unfinished}." if unfinished else "")
 
 

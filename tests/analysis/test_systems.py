@@ -166,7 +166,7 @@ def test_one_model_is_told_as_it_is():
     )
     for found in (named(rows), compared(rows)):
         pd.testing.assert_frame_equal(found.drop(columns=list(systems.SYSTEM)), rows)
-        assert list(found["system"]) == list(rows["attention"])
+        assert list(found["system"]) == ["softmax", "linrec", "popularity"]
 
 
 def test_the_reference_system_has_the_reference_mechanism():

@@ -335,6 +335,24 @@ def test_whole_models_are_lines_of_one_panel(decode_summary, decode_samples, art
     assert artists(alone, "line linrec")
 
 
+def test_floors_beside_one_model_stand_in_words_and_share_its_panel(quality_samples, artists):
+    def with_floor(rows):
+        mixing = rows["attention_name"] == "linrec"
+        floor = {"case_id": "p" + rows["case_id"], "model": "popularity", "model_name": "popularity"}
+        nothing = {"attention": "no-op", "attention_name": "no-op"}
+        return pd.concat([rows, rows[mixing].assign(**floor, **nothing)], ignore_index=True)
+
+    samples = with_floor(quality_samples)
+    summary = summarise(samples, reference="softmax")
+    quality = FIGURES["quality"].draw(summary, samples)
+    alone = FIGURES["quality"].draw(summarise(quality_samples, reference="softmax"), quality_samples)
+    assert len(quality.axes) == len(alone.axes)
+    assert "Not drawn, without a mechanism: popularity 0." in " ".join(quality.texts[1].get_text().split())
+    by_history = FIGURES["quality_by_history"].draw(summary, samples)
+    assert len([ax for ax in by_history.axes if ax.axison]) == 1
+    assert artists(by_history, "line popularity")
+
+
 @pytest.mark.parametrize("style", STYLES, ids=STYLE_NAMES)
 def test_quality_shows_means_seed_intervals_and_what_is_missing(
     style, quality_summary, quality_samples, assert_readable

@@ -25,6 +25,7 @@ VERBS = {
     "check": "check",
     "compare": "compare",
     "export": "export",
+    "merge": "merge",
     "convert": "convert",
     "predict": "predict",
     "calibrate": "calibrate",

@@ -32,6 +32,13 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the planned cases; measure nothing.")
     ] = False,
+    shard: Annotated[
+        str,
+        typer.Option(
+            metavar="I/N",
+            help="Measure part I of N only, such as `2/4`; `merge` joins the parts.",
+        ),
+    ] = "",
     plugin: Plugins = None,
     results: ResultsRoot = RESULTS,
     as_json: Json = False,
@@ -52,7 +59,9 @@ def command(
     from linrec_bench.commands import run
     from linrec_bench.commands.run_json import run_record
 
-    planned = run.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
+    planned = run.prepare(
+        suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [], shard=shard
+    )
     if dry_run:
         terminal.show_plan(planned)
         return

@@ -40,6 +40,7 @@ class Plan:
     device: str
     plugins: tuple[Path, ...] = ()
     located: Located = ON_CPU
+    shard: str = ""
 
     @property
     def trials(self) -> list[schedule.Planned]:
@@ -54,6 +55,7 @@ def prepare(
     settings: Sequence[str] = (),
     plugins: Sequence[Path] = (),
     measured_on: str | None = None,
+    shard: str = "",
 ) -> Plan:
     """Load, expand and select.
 
@@ -82,8 +84,13 @@ def prepare(
                 f"--plugin {plugin}: none of the {len(selected)} cases uses its mechanism {mechanism}; "
                 "name it under attention:, or use a query such as all"
             )
+    if shard:
+        points = len({job.grid_point for job in selected})
+        selected = select.shard(selected, shard)
+        if not selected:
+            raise NothingSelected(f"--shard {shard}: no case is left; the suite has {points} grid points")
     # Workers have a folder of their own.
-    return Plan(suite, selected, found, tuple(plugin.resolve() for plugin in plugins), located)
+    return Plan(suite, selected, found, tuple(plugin.resolve() for plugin in plugins), located, shard)
 
 
 def start_executor(planned: Plan) -> Executor:
@@ -112,6 +119,8 @@ def open_store(
         allocator=STEADY_ALLOCATOR,
         plugins=planned.plugins,
     )
+    if planned.shard:
+        described["shard"] = planned.shard
     if others := planned.located.state.get("other_processes"):
         on_note(f"{planned.device}: other processes on it: {others}; times and free memory depend on them")
     keys = {trial.key for trial in planned.trials}
@@ -128,6 +137,7 @@ def open_store(
             planned=keys,
             with_cards=with_cards,
             or_finished=not again,
+            shard=planned.shard,
         )
         for note in notes:
             on_note(note)
@@ -161,18 +171,18 @@ def execute(
     except BaseException:
         # The first reason is the one to tell.
         with suppress(ValueError, OSError):
-            _write_tables(planned, run)
+            write_tables(planned.suite, run)
         raise
-    return _write_tables(planned, run)
+    return write_tables(planned.suite, run)
 
 
-def _write_tables(planned: Plan, run: store.Run) -> pd.DataFrame:
-    """The summary, written last: a run that has it has all tables."""
+def write_tables(suite: Suite, run: store.Run) -> pd.DataFrame:
+    """The summary, which is returned and written last: a run that has it has all tables."""
     from linrec_bench.analysis.paired_quality import differences
     from linrec_bench.analysis.summary import summarise
 
-    reference = planned.suite.reference_attention()
-    summary = summarise(run.samples(), reference=reference, targets=planned.suite.quality_targets())
+    reference = suite.reference_attention()
+    summary = summarise(run.samples(), reference=reference, targets=suite.quality_targets())
     run.write_quality(differences(summary, run.ranks(), reference=reference))
     run.write_summary(summary)
     return summary

@@ -126,15 +126,11 @@ def order(jobs: Sequence[Job], *, seed: int = 0) -> list[Planned]:
     draw = random.Random(seed)
     trials: list[Planned] = []
     for round in range(max((job.rounds for job in jobs), default=0)):
-        for _, group in groupby((job for job in jobs if round < job.rounds), key=_grid_point):
+        for _, group in groupby((job for job in jobs if round < job.rounds), key=lambda job: job.grid_point):
             beside = [Planned(job, round) for job in group]
             draw.shuffle(beside)
             trials.extend(beside)
     return trials
-
-
-def _grid_point(job: Job) -> Case:
-    return replace(job.case, attention="", attention_params=())
 
 
 def remaining(trials: Sequence[Planned], stored: Collection[Trial]) -> list[Planned]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import linrec_bench
 from linrec_bench import allotment
 
-_MATTERS = ("linrec_bench", "python", "torch", "machine", "device", "allocator", "threads", "plugins")
+MATTERS = ("linrec_bench", "python", "torch", "machine", "device", "allocator", "threads", "plugins")
 """The parts whose change makes stored numbers incomparable."""
 
 
@@ -62,7 +62,7 @@ def describe(
 
 def fingerprint(environment: Mapping[str, object]) -> str:
     """Twelve hexadecimal digits over the parts that make numbers comparable."""
-    parts = {key: environment[key] for key in _MATTERS}
+    parts = {key: environment[key] for key in MATTERS}
     return _hash(json.dumps(parts, sort_keys=True).encode())
 
 

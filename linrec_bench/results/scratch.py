@@ -46,6 +46,11 @@ def clear(run: Path, case_id: str, round: int) -> None:
         (run / OPEN).rmdir()
 
 
+def artefacts(run: Path) -> list[Path]:
+    """The files that closed trials handed over."""
+    return sorted(path for path in run.glob("*/*.npz") if _FILE.fullmatch(path.name))
+
+
 def ranks(run: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:
     """The arrays of every trial that handed some over, by case and round; `ValueError` for a damaged file."""
     import zipfile

@@ -19,7 +19,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -304,8 +304,12 @@ def create(
     cases: Iterable[Case],
     environment: Mapping[str, object],
     now: datetime,
+    fill: Callable[[Run, str], None] = lambda _run, _id: None,
 ) -> Run:
-    """A new, empty run under root/<suite>/, complete or absent: its folder appears by one rename."""
+    """A new run under root/<suite>/, complete or absent: its folder appears by one rename.
+
+    It is empty, or holds what `fill` writes into it under its identifier before it appears.
+    """
     parent = root / suite
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -328,6 +332,7 @@ def create(
             **environment,
         }
         (temporary / ENVIRONMENT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        fill(Run(temporary), run_id)
         final = parent / run_id
         os.rename(temporary, final)
     finally:

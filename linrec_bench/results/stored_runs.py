@@ -90,16 +90,20 @@ def unfinished(
     planned: set[Trial],
     with_cards: bool = False,
     or_finished: bool = False,
+    shard: str = "",
 ) -> tuple[Run | None, list[str]]:
-    """The newest run of the same resolved suite on the same environment that lacks planned trials, its
-    summary or, `with_cards`, its cards, `or_finished` one that lacks nothing; and the notes of `of_suite`.
+    """The newest run of the same resolved suite, or `shard` of it, on the same environment that lacks planned
+    trials, its summary or, `with_cards`, its cards, `or_finished` one that lacks nothing; and the notes of
+    `of_suite`.
 
     Raises `StoreError` when its stored cases are not those of the suite.
     """
     runs, notes = of_suite(root / suite)
     for run in reversed(runs):
         try:
-            same = run.environment().get("fingerprint") == fingerprint and run.suite_text() == suite_text
+            stored = run.environment()
+            same = stored.get("fingerprint") == fingerprint and stored.get("shard", "") == shard
+            same = same and run.suite_text() == suite_text
         except StoreError as reason:
             notes.append(f"{run.folder}: left out: {reason}")
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -23,6 +23,11 @@ class Job:
     rounds: int
     limits: Limits
     sampling: Sampling
+
+    @property
+    def grid_point(self) -> Case:
+        """What the cases that are compared with each other share: all but the mechanism."""
+        return replace(self.case, attention="", attention_params=())
 
 
 def expand(suite: Suite, *, device: str) -> list[Job]:

@@ -1,4 +1,4 @@
-"""`--only "attention=linrec|softmax seq_len<=4096"`: which jobs of a suite to run. Pure."""
+"""`--only "attention=linrec|softmax seq_len<=4096"`, `--shard 2/4`: which jobs of a suite to run. Pure."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _CONDITION = re.compile(r"([a-z_]+)\s*(<=|>=|!=|=|<|>)\s*([^\s]+)")
+_SHARD = re.compile(r"(\d{1,6})/(\d{1,6})")
 _DISTANCE = "watermark_distance"
 _FIELDS = (*(field.name for field in fields(Case) if field.name != "watermark"), _DISTANCE)
 _NUMBERS = ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed", _DISTANCE)
@@ -49,6 +50,20 @@ def why_none(jobs: Sequence[Job], expressions: Sequence[str]) -> str:
             near = "" if field in _NUMBERS else did_you_mean(text.split("|")[0], spelled)
             said.append(f" {field} is one of: {', '.join(shown)}.{near}")
     return "".join(said)
+
+
+def shard(jobs: Sequence[Job], part: str) -> list[Job]:
+    """The jobs of part `i/n` of the suite: every n-th grid point, with all its mechanisms and rounds, so that
+    what is compared is measured on one machine.
+
+    Raises `ValueError` unless 1 <= i <= n.
+    """
+    match = _SHARD.fullmatch(part)
+    number, count = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= count:
+        raise ValueError(f"--shard {part!r}: expected i/n with 1 <= i <= n, such as 2/4")
+    points = {point: at for at, point in enumerate(dict.fromkeys(job.grid_point for job in jobs))}
+    return [job for job in jobs if points[job.grid_point] % count == number - 1]
 
 
 def _parse(expression: str, flag: str) -> list[Callable[[Case], bool]]:

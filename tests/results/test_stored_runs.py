@@ -96,3 +96,19 @@ def test_damaged_and_foreign_folders_are_left_out_by_name(tmp_path, content):
         str(tmp_path / "s" / "lost+found"),
     ]
     assert new_run(tmp_path).environment()["number"] == 2
+
+
+def test_a_part_of_a_suite_has_a_run_of_its_own(tmp_path):
+    def open_of(shard):
+        found, _ = stored_runs.unfinished(
+            tmp_path, suite="s", suite_text="title: T\n", cases=[CASE], fingerprint="f",
+            planned={(CASE.id, 0)}, shard=shard,
+        )  # fmt: skip
+        return found
+
+    whole = new_run(tmp_path)
+    part = store.create(
+        tmp_path, suite="s", suite_text="title: T\n", cases=[CASE], now=NOW,
+        environment={"fingerprint": "f", "shard": "1/2"},
+    )  # fmt: skip
+    assert (open_of(""), open_of("1/2"), open_of("2/2")) == (whole, part, None)

@@ -1,5 +1,6 @@
 """Regressions planted in a copy of each mechanism do not pass the exact gate, and the same code does."""
 
+import ast
 import contextlib
 import functools
 import json
@@ -13,7 +14,7 @@ import torch
 
 from linrec_bench import attention
 from linrec_bench.analysis.measurements import of_samples
-from linrec_bench.gate import baseline, check
+from linrec_bench.gate import baseline, check, declared_bounds
 from linrec_bench.gate.baseline_verdicts import compare
 from linrec_bench.gate.exact_counts import count, counts_of
 from linrec_bench.gate.questions import questions, verdicts
@@ -149,6 +150,34 @@ def test_the_declared_memory_exponent_catches_a_square_without_any_baseline(plan
     # That the mechanism itself holds is what `check complexity` says.
     plant(name, with_square)
     assert contract_of_memory(suite) == "broken"
+
+
+@pytest.mark.parametrize("path", ["padded", "bfloat16"])
+def test_a_square_more_on_one_path_breaks_the_bounds_of_that_path(monkeypatch, path):
+    spec = SPECS["softmax"]
+    grid = {"seq_len": [64, 128], "lengths": ["full", "ramp"], "dtype": ["float32", "bfloat16"]}
+    fixed = {"hidden_size": 16, "batch_size": 2, "causal": False}
+    jobs = jobs_of("softmax", causal=False, grid=grid, fixed=fixed, phases=["forward"])
+
+    def use(**changed):
+        specs = SPECS | {"softmax": replace(spec, **changed)}
+        monkeypatch.setattr(attention, "registry", lambda: Registry("attention", specs.items()))
+        return count(jobs)
+
+    def core(q, k, v, *, padding_mask=None, causal=False):
+        there = padding_mask is not None if path == "padded" else q.dtype is torch.bfloat16
+        out = spec.core(q, k, v, padding_mask=padding_mask, causal=causal)
+        return out + 0 * (q @ k.mT)[..., :1] if there else out
+
+    (line,) = declared_bounds.undeclared(jobs, use(), ["softmax"])
+    bounds = ast.literal_eval(line.partition("at_most=")[2])
+    assert len(bounds) == 2 * 4
+    held = declared_bounds.verdicts(jobs, use(at_most=bounds))
+    assert len(held) == 2 * 8
+    assert {verdict.answer for verdict in held} == {"holds"}
+    found = declared_bounds.verdicts(jobs, use(at_most=bounds, core=core))
+    broken = {verdict.claim.bound.text.rpartition(", ")[2] for verdict in found if verdict.answer == "broken"}
+    assert broken == {path, "padded bfloat16"}
 
 
 class NoGuard(contextlib.ContextDecorator):

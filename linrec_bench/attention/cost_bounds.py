@@ -9,6 +9,8 @@ from dataclasses import dataclass
 MEASURES = ("operations", "peak_live_bytes", "saved_bytes")
 PHASES = ("forward", "forward_backward")
 DIRECTIONS = {"causal": True, "bidirectional": False}
+PADDED = "padded"
+DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 AXES = "BHNd"
 """Batch, heads, sequence length, head size."""
@@ -19,14 +21,17 @@ _TERM = re.compile(rf"(?:(?P<number>\d[\d,]*(?:\.\d+)?)\s*)?(?P<powers>{_POWER}(
 Term = tuple[float, Mapping[str, float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CostBound:
-    """The most that one measure may be in calls of one phase; `causal` is None for both directions.
+    """The most that one measure may be in calls of one phase, with a padding mask or without, in one dtype;
+    `causal` is None for both directions.
 
     `text` is a sum of terms in B, H, N and d, as it was written.
     """
 
     causal: bool | None
+    padded: bool
+    dtype: str
     phase: str
     measure: str
     text: str
@@ -42,8 +47,22 @@ class CostBound:
             total += value
         return total
 
-    def concerns(self, *, causal: bool, phase: str) -> bool:
-        return self.phase == phase and self.causal in (None, causal)
+    @property
+    def paths(self) -> str:
+        """`, padded bfloat16`; empty for full rows of float32."""
+        words = [PADDED] * self.padded + [self.dtype] * (self.dtype != DTYPES[0])
+        return f", {' '.join(words)}" if words else ""
+
+    def concerns(self, *, causal: bool, padded: bool, dtype: str, phase: str) -> bool:
+        paths = (self.padded, self.dtype, self.phase)
+        return paths == (padded, dtype, phase) and self.causal in (None, causal)
+
+
+def key_of(*, causal: bool, padded: bool, dtype: str, phase: str, measure: str) -> str:
+    """How a bound of such calls is named; rows are full and numbers float32 where nothing is said."""
+    direction = next(name for name, value in DIRECTIONS.items() if value == causal)
+    words = (direction, PADDED if padded else "", dtype if dtype != DTYPES[0] else "", phase, measure)
+    return " ".join(filter(None, words))
 
 
 def read(declared: Mapping[str, str]) -> tuple[CostBound, ...]:
@@ -52,15 +71,27 @@ def read(declared: Mapping[str, str]) -> tuple[CostBound, ...]:
 
 
 def _bound(key: str, text: str) -> CostBound:
-    *direction, phase, measure = ["", "", *key.split()][-3:]
-    named = [word for word in direction if word]
-    if len(key.split()) > 3 or phase not in PHASES or measure not in MEASURES or set(named) - set(DIRECTIONS):
+    *words, phase, measure = ["", "", *key.split()]
+    named = [word for word in words if word]
+    chosen = [[word for word in named if word in kind] for kind in (DIRECTIONS, (PADDED,), DTYPES)]
+    known = len(named) == sum(map(len, chosen)) and all(len(found) <= 1 for found in chosen)
+    if not known or phase not in PHASES or measure not in MEASURES:
         raise ValueError(
-            f"at_most: {key!r}; expected an optional direction ({', '.join(DIRECTIONS)}), a phase "
-            f"({', '.join(PHASES)}) and a measure ({', '.join(MEASURES)})"
+            f"at_most: {key!r}; expected [direction] [{PADDED}] [dtype] phase measure: a direction is "
+            f"{', '.join(DIRECTIONS)}, a dtype {', '.join(DTYPES)}, a phase {', '.join(PHASES)}, a measure "
+            f"{', '.join(MEASURES)}"
         )
+    direction, padded, dtype = chosen
     terms = tuple(_term(key, text, part.strip()) for part in text.split("+"))
-    return CostBound(DIRECTIONS[named[0]] if named else None, phase, measure, text, terms)
+    return CostBound(
+        causal=DIRECTIONS[direction[0]] if direction else None,
+        padded=bool(padded),
+        dtype=dtype[0] if dtype else DTYPES[0],
+        phase=phase,
+        measure=measure,
+        text=text,
+        terms=terms,
+    )
 
 
 def _term(key: str, text: str, part: str) -> Term:

@@ -168,9 +168,10 @@ class Spec:
     N at large N: `time_exponent` of the operations (products, and elements that anything else touches),
     `memory_exponent` of the peak of live bytes. `dispatches_per_token` is the most operations that torch is
     asked for, for each further token of a row: fewer than one where the core works on many tokens at once.
-    `uses_float64`: tensors of float64 grow with N though the inputs are of a smaller type. `at_most` bounds
-    what a call of `core` in float32 may cost, constant factors included: `{"causal forward operations":
-    "60 B H N d"}`; direction, phase and measure as in `cost_bounds`.
+    `uses_float64`: tensors of float64 grow with N though the inputs are of a smaller type.
+    `host_memory_exponent` is that of what Python and numpy hold beside tensors. `at_most` bounds what a call
+    of `core` may cost, constant factors included: `{"causal padded bfloat16 forward operations": "60 B H N
+    d"}`, as in `cost_bounds`; without such words rows are full and numbers float32.
     `kernel`, where a library that `core` calls chooses among several kernels, names the one that was used.
     `refusal` is there where `core` runs on some devices, or for some dtypes, only.
 
@@ -203,6 +204,7 @@ class Spec:
     memory_exponent: float = 1.0
     dispatches_per_token: float = 0.9
     uses_float64: bool = False
+    host_memory_exponent: float = 1.0
     at_most: Mapping[str, str] = field(default_factory=dict)
     complexity: str = ""
     decode_state: str = ""

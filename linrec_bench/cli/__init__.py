@@ -23,6 +23,7 @@ VERBS = {
     "plot": "plot",
     "report": "report",
     "check": "check",
+    "history": "history",
     "compare": "compare",
     "export": "export",
     "merge": "merge",

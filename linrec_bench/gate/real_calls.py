@@ -10,6 +10,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from linrec_bench import allotment
 from linrec_bench.analysis.claim_verdicts import Place
 from linrec_bench.analysis.scaling import exact_exponent
 from linrec_bench.analysis.verdict import SPEC, Basis, Bound, Claim, Quantity, Verdict, answer
@@ -34,8 +35,9 @@ HOST_TOLERANCE = 0.25
 MOST_OPERATIONS = 2**32
 """Of a call at that length whose time is declared to grow no faster than N."""
 
-PROCESS_LENGTH = 8193
-"""A square of numbers is some hundred megabytes there, more than a process holds beside its tensors."""
+PROCESS_LENGTH = 9217
+"""A square of numbers is 340 megabytes there, more than the heap may hold beside tensors (`heap_holes`).
+Mechanisms whose tensors are squares already are called for one user and one head: gigabytes otherwise."""
 
 
 def verdicts(jobs: Sequence[Job], mechanisms: Collection[str]) -> list[Verdict]:
@@ -57,7 +59,7 @@ def _of_case(case: Case) -> Iterator[Verdict]:
     if dict(case.attention_params).get("backend", EAGER) != EAGER or spec.refusal is not None:
         # Kernels hide their operations.
         return
-    most = max(spec.memory_exponent, 1.0)
+    most = spec.host_memory_exponent
     asked: dict[str, tuple[Quantity, Bound]] = {
         "real over counted operations": ("value", SAME),
         "real over counted dispatches": ("value", SAME),
@@ -68,8 +70,9 @@ def _of_case(case: Case) -> Iterator[Verdict]:
         found, basis = _measured(case), Basis()
         sound = all(answer(asked[name][1], number, number) == "holds" for name, number in found.items())
         # What is found already would only take its time at a larger size.
-        if sound and spec.memory_exponent <= 1 and memory.process_peak_is_reset():
-            peak, allowed = _process_peak(case, linear=spec.time_exponent <= 1)
+        larger = _larger(case, squares=spec.memory_exponent > 1)
+        if sound and larger and memory.process_peak_is_reset():
+            peak, allowed = _process_peak(case, larger, linear=spec.time_exponent <= 1)
             if not math.isnan(peak):
                 found["peak_process_bytes"] = peak
                 asked["peak_process_bytes"] = ("value", Bound(-math.inf, allowed, "<= what the counts allow"))
@@ -121,9 +124,21 @@ def _measured(case: Case) -> dict[str, float]:
     }
 
 
-def _process_peak(case: Case, *, linear: bool) -> tuple[float, float]:
-    """How far the process grows in a second call at `PROCESS_LENGTH`, and how far its tensors let it; NaN
-    for operations of unknown cost, loops over tokens and squares, of which the counts speak."""
+def _larger(case: Case, *, squares: bool) -> Case | None:
+    """The call whose process peak is measured; of mechanisms that hold squares, which take seconds, only that
+    of full rows of float32."""
+    if not squares:
+        return replace(case, seq_len=PROCESS_LENGTH)
+    if case.lengths or case.dtype != "float32":
+        return None
+    size = case.hidden_size // case.heads
+    return replace(case, seq_len=PROCESS_LENGTH, batch_size=1, heads=1, hidden_size=size)
+
+
+def _process_peak(case: Case, larger: Case, *, linear: bool) -> tuple[float, float]:
+    """How far the process grows in a second call of `larger`, and how far its tensors let it; NaN for
+    operations of unknown cost, loops over tokens and squares of operations, of which the counts speak, and
+    where memory is short."""
     from linrec_bench import tasks
     from linrec_bench.measures.instruments.exact import exact
     from linrec_bench.measures.instruments.kernel_scratch import heap_holes
@@ -134,12 +149,13 @@ def _process_peak(case: Case, *, linear: bool) -> tuple[float, float]:
     first = exact(case, build)
     if first.opaque or first.dispatches > case.seq_len:
         return math.nan, math.nan
-    case = replace(case, seq_len=PROCESS_LENGTH)
-    there = exact(case, build)
+    there = exact(larger, build)
     if linear and there.flops + there.elements > MOST_OPERATIONS:
         return math.nan, math.nan
     counted = there.peak_with_scratch_bytes
-    workload = build(case)
+    if counted > allotment.free_bytes() // 2:
+        return math.nan, math.nan
+    workload = build(larger)
     workload.call()
     workload.reset()
     return process_peak(workload).value, float(counted + heap_holes(counted))

@@ -31,7 +31,9 @@ def changes(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
         name = str(verdict.where["case"])
         length = _LENGTH.search(name)
         key = (_LENGTH.sub("", name), verdict.claim.measure)
-        accepted, now = int(verdict.claim.bound.low), int(verdict.found)
+        now = int(verdict.found)
+        before = verdict.basis.facts.get("accepted", now)
+        accepted = before if isinstance(before, int) else now
         pairs.setdefault(key, {})[int(length[1]) if length else 0] = (accepted, now)
         if is_change(verdict):
             changed.add(key)

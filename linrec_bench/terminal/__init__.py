@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from linrec_bench.terminal.plan_tables import show_plan as show_plan
     from linrec_bench.terminal.progress_bar import progress as progress
     from linrec_bench.terminal.run_summary import show_summary as show_summary
+    from linrec_bench.terminal.step_lines import show_steps as show_steps
     from linrec_bench.terminal.streams import out as out
     from linrec_bench.terminal.streams import say as say
     from linrec_bench.terminal.streams import talk as talk
@@ -41,6 +42,7 @@ _HOMES = {
     "plan_tables": ("show_forecast", "show_plan"),
     "progress_bar": ("progress",),
     "run_summary": ("show_summary",),
+    "step_lines": ("show_steps",),
     "streams": ("out", "say", "talk"),
     "verdict_lines": ("show_cards", "show_verdicts", "write_reports"),
 }

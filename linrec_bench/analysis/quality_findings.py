@@ -17,7 +17,7 @@ from linrec_bench.analysis.naming import one_of
 from linrec_bench.analysis.paired_quality import METRIC
 from linrec_bench.analysis.risk import QUALITY, TIME_TO_QUALITY, widened
 from linrec_bench.analysis.seeds import VARIANT, across_seeds
-from linrec_bench.analysis.systems import OWN, compared, compares_systems, several_models
+from linrec_bench.analysis.systems import FLOORS, OWN, compared, compares_systems, several_models
 from linrec_bench.case import Scalar
 
 _SETTING = (
@@ -164,9 +164,11 @@ def _budget(ranked: pd.DataFrame) -> dict[str, Scalar]:
 
 
 def _settings(variants: pd.DataFrame, reference: str) -> Iterator[tuple[dict[str, pd.Series], str | None]]:
-    """The variants of each setting that have a seed, by name, the reference first, and its name there."""
+    """The variants of each setting that have a seed, by name, the reference first, and its name there; those
+    of floors come last."""
     settings = [column for column in VARIANT if column != "attention"]
-    for _, rows in variants[variants["seeds"] > 0].groupby(settings, sort=True, dropna=False):
+    found = [rows for _, rows in variants[variants["seeds"] > 0].groupby(settings, sort=True, dropna=False)]
+    for rows in sorted(found, key=lambda rows: rows["model_name"].isin(FLOORS).all()):
         by_label = {str(row["system"]): row for _, row in rows.iterrows()}
         incumbent = one_of(rows, reference)
         # A floor has no mechanism, whatever its rows say.

@@ -2,6 +2,7 @@
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,17 @@ def test_the_findings_of_a_planted_run_are_those_of_its_golden_file(run):
         found, indent=1
     )
     assert {each["kind"] for each in found} == {"crossover", "stops", "quality", "time_to_quality"}
+
+
+def test_floors_come_after_what_learnt(planted, recommend_case):
+    """`popularity` comes before `sasrec` in the alphabet."""
+    plant_quality(planted, recommend_case, "sdpa", [0.2, 0.21])
+    for seed in (0, 1):
+        floor = replace(recommend_case("no-op", seed), model="popularity")
+        planted.add(floor, "ndcg@10", 0.05, "1", phase="test")
+        planted.close(floor)
+    found = findings(summarise(planted.frame(), reference="sdpa"), "sdpa", None)
+    assert [finding.subject for finding in found] == ["sdpa", "popularity"]
 
 
 def _coarse(value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from linrec_bench.results.rows import Status
 from linrec_bench.tasks import Report
@@ -78,7 +78,7 @@ class Executor(Protocol):
     def submit(self, trial: Trial) -> Future[TrialResult]:
         """Run a trial in a fresh process. The future never raises for what the work does."""
 
-    def call(self, function: Callable[..., R], *args: Any) -> Future[R]:
+    def call(self, function: Callable[..., R], *args: object) -> Future[R]:
         """`function(*args)` in a process that is kept for further calls; nothing is measured there.
 
         The future raises what the function raises, and `ValueError` where the process cannot start or dies.

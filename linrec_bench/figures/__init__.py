@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -45,7 +44,7 @@ FORMATS = ("png", "svg", "pdf")
 
 DPI = 180
 
-_UNDATED: Mapping[str, Any] = {
+_UNDATED: Mapping[str, object] = {
     ".svg": {"Date": None},
     ".pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -71,7 +70,7 @@ def _draw_row(ax: Axes, rows: pd.DataFrame, look: Look, *, x: str, at: float, st
     )
 
 
-def _tooltip(row: Mapping[Hashable, Any]) -> str:
+def _tooltip(row: Mapping[Hashable, object]) -> str:
     """`linrec at N = 4,096: not measured, out of time: stopped after its limit of 8 s`."""
     detail = row.get("detail")
     reason = words.status(str(row["status"]), detail if isinstance(detail, str) else "")

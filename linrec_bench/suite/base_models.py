@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
@@ -10,6 +10,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from linrec_bench.case import Params, freeze
 from linrec_bench.registry import did_you_mean
+
+Values = TypeVar("Values", bound=tuple[object, ...])
 
 Positive = Annotated[int, Field(strict=True, gt=0)]
 NotNegative = Annotated[int, Field(strict=True, ge=0)]
@@ -75,12 +77,12 @@ class Named(BaseModel):
         return freeze(dict(self.model_extra or {}))
 
 
-def as_sequence(value: Any) -> Any:
+def as_sequence(value: object) -> object:
     """A list as it is, anything else as the only element of one."""
     return value if isinstance(value, list | tuple) else (value,)
 
 
-def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def distinct(values: Values) -> Values:
     """The values; `ValueError` when one of them repeats."""
     if len(set(values)) != len(values):
         raise ValueError(f"the values {list(values)} repeat; expected each once")

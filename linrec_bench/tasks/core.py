@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from linrec_bench.case import Case
 from linrec_bench.measures.spec import Measurable
@@ -26,8 +25,7 @@ def build(case: Case) -> Measurable:
     from linrec_bench.tasks.workloads.oracles import of_core
     from linrec_bench.tasks.workloads.random_inputs import gate_tensors
 
-    # Any: settings go by name to whatever mechanism is asked for.
-    params: dict[str, Any] = dict(case.attention_params)
+    params: dict[str, object] = dict(case.attention_params)
     spec = attention.registry()[case.attention]
     spec.check_params(params)
     spec.check_direction(causal=case.causal)

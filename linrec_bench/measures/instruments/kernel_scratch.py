@@ -7,7 +7,6 @@ rearrange theirs, each as the processor's vector instructions want it: for those
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,18 +27,17 @@ LIBRARY_BYTES = 2**24
 """Most that code and the buffers of matrix products were seen to take at the first call of a size, rounded up
 (softmax, N = 1,024, two threads: 14 MB)."""
 
-# Any: arguments as the schema of each operation has them.
 Scratch = Callable[..., int]
 """Arguments of an operation -> bytes."""
 
 
-def scratch_bytes(func: OpOverload[..., Any], args: tuple[Any, ...]) -> int:
+def scratch_bytes(func: OpOverload[..., object], args: tuple[object, ...]) -> int:
     """Bytes that the kernel of `func` takes beside its results; 0 where none are known."""
     formula = _SCRATCH.get(func)
     return 0 if formula is None else formula(*args)
 
 
-def register(func: OpOverload[..., Any], formula: Scratch) -> None:
+def register(func: OpOverload[..., object], formula: Scratch) -> None:
     """State the scratch of an operation of one's own."""
     _SCRATCH[func] = formula
 
@@ -97,7 +95,7 @@ def _batches_apart(x: Tensor, *_: object) -> int:
     return 0 if x.is_contiguous() else x.numel() * x.element_size()
 
 
-_SCRATCH: dict[OpOverload[..., Any], Scratch] = {
+_SCRATCH: dict[OpOverload[..., object], Scratch] = {
     aten._scaled_dot_product_flash_attention_for_cpu.default: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward.default: _attention_backward,
     aten.convolution.default: _convolution,

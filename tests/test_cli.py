@@ -199,7 +199,7 @@ def test_the_version_is_printed(monkeypatch, capfd):
 
 def test_a_condition_that_selects_nothing_names_the_values(folder, monkeypatch, capfd):
     run = ("run", "tiny.yaml", "--dry-run", "--device", "cpu", "--only")
-    assert call(monkeypatch, *run, "attention=softmaks") != 0
+    assert call(monkeypatch, *run, "attention=lnrek|softmaks") != 0
     assert "attention is one of: " in (said := capfd.readouterr().err)
     assert "Did you mean 'softmax'?" in said
     assert call(monkeypatch, *run, "seq_len=5") != 0
@@ -212,11 +212,16 @@ def test_a_condition_that_selects_nothing_names_the_values(folder, monkeypatch, 
         (completion.suites, "qu", "quick"),
         (completion.mechanisms, "linrec-c", "linrec-column"),
         (completion.data_sets, "ml-1m", "ml-1m"),
+        (completion.data_sets, "logs/e", "logs/events.csv"),
+        (completion.suites, "logs/s", "logs/suite.yaml"),
         (completion.runs, "results/t", "results/tiny"),
     ],
 )
 def test_names_are_completed(folder, complete, start, name):
     (folder / "results" / "tiny").mkdir(parents=True, exist_ok=True)
+    (folder / "logs").mkdir()
+    for file in ("events.csv", "suite.yaml"):
+        (folder / "logs" / file).touch()
     assert name in complete(start)
     assert complete("no such name") == []
 

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def _that_start(names: list[str], incomplete: str) -> list[str]:
+def _that_start(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def _beside(incomplete: str) -> list[Path]:
+    """What lies in the folder that is typed so far."""
+    folder = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
 def suites(incomplete: str) -> list[str]:
-    """Suites that ship with the package, and suite files below the current folder."""
+    """Suites that ship with the package, and suite files in the folder that is typed."""
     from linrec_bench.suite.shipped import shipped_suites
 
-    files = sorted(Path(incomplete).parent.glob("*.yaml")) if incomplete else sorted(Path().glob("*.yaml"))
-    return _that_start([*shipped_suites(), *map(str, files)], incomplete)
+    files = [str(path) for path in _beside(incomplete) if path.suffix == ".yaml"]
+    return _that_start([*shipped_suites(), *files], incomplete)
 
 
 def mechanisms(incomplete: str) -> list[str]:
     """Mechanisms of the package."""
     from linrec_bench.commands import catalogue
 
-    return _that_start([entry["name"] for entry in catalogue.entries("attention")], incomplete)
+    return _that_start((entry["name"] for entry in catalogue.entries("attention")), incomplete)
 
 
 def data_sets(incomplete: str) -> list[str]:
-    """Data sets, and files below the current folder."""
+    """Data sets, and files in the folder that is typed."""
     from linrec_bench import data
 
-    return _that_start([*data.registry(), *map(str, Path().iterdir())], incomplete)
+    return _that_start([*data.registry(), *map(str, _beside(incomplete))], incomplete)
 
 
 def runs(incomplete: str) -> list[str]:
-    """Folders of runs, suites and results."""
-    folders = [path for path in (*Path().glob("*"), *Path("results").glob("*"), *Path("results").glob("*/*"))]
+    """Folders of runs, suites and results; those of `results` before anything is typed."""
+    folders = (*_beside(incomplete), *Path("results").glob("*"), *Path("results").glob("*/*"))
     return _that_start(sorted({str(path) for path in folders if path.is_dir()}), incomplete)

@@ -52,12 +52,22 @@ def fetch(remote: Remote, folder: Path | None, progress: Progress, *, name: str)
             downloader=download,
         )
     except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-        reason = " ".join(str(error).split())
+        reason = _reason(error)
         raise ValueError(
             f"data {name}: {remote.url} could not be downloaded: {reason}{download.kept()}. "
             f"Or download it elsewhere and put it into {target} as {remote.file}"
         ) from None
     return Path(path)
+
+
+def _reason(error: Exception) -> str:
+    """In words; of a connection that failed, the host, without the layers of libraries around it."""
+    from requests.exceptions import ConnectionError as NoConnection
+
+    host = getattr(getattr(error.args[0] if error.args else None, "pool", None), "host", None)
+    if isinstance(error, NoConnection) and host:
+        return f"no connection to {host}"
+    return " ".join(str(error).split())
 
 
 def _is_right(path: Path, known_hash: str) -> bool:

@@ -47,7 +47,7 @@ def why_none(jobs: Sequence[Job], expressions: Sequence[str]) -> str:
             values = {_value(job.case, field) for job in jobs} - {None}
             shown = map(str, sorted(values) if field in _NUMBERS else sorted(values, key=str))
             spelled = {spelling for job in jobs for spelling in _spellings(job.case, field)}
-            near = "" if field in _NUMBERS else did_you_mean(text.split("|")[0], spelled)
+            near = "".join(did_you_mean(part, spelled) for part in text.split("|") if field not in _NUMBERS)
             said.append(f" {field} is one of: {', '.join(shown)}.{near}")
     return "".join(said)
 

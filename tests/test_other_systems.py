@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 QUICK = Path(__file__).parents[1] / "results/reference/cpu/quick"
 
 LIGHT = (
@@ -46,6 +48,7 @@ for words in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_verbs_that_measure_nothing_work_and_what_is_not_told_has_a_reason(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", TAKEN_AWAY, *VERBS],

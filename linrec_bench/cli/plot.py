@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from linrec_bench.cli import completion
 from linrec_bench.cli.options import RESULTS, ResultsRoot
 from linrec_bench.whole_file import inside
+
+if TYPE_CHECKING:
+    from linrec_bench.report import Source
 
 
 class Format(StrEnum):
@@ -32,7 +36,10 @@ def command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Folder for the figures (default: `figures` inside each run)."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder for the figures (default: `figures` inside each run); of several runs, one for each in it.",
+        ),
     ] = None,
     style: Annotated[Literal["paper", "slides"], typer.Option(help="Text and line size.")] = "paper",
     theme: Annotated[Literal["light", "dark"], typer.Option(help="Figure background.")] = "light",
@@ -64,8 +71,17 @@ def command(
         )
     looks = figures.style_of(style, theme)
     for source in sources:
-        target = out or inside(source.run.folder, "figures")
+        # Figures of two runs have the same names.
+        own = out if out is None or len(sources) == 1 else out / _name(source, sources)
+        target = own or inside(source.run.folder, "figures")
         drawn = figures.draw_all(
             source.rows, source.summary, target, style=looks, formats=format_ or figures.FORMATS
         )
         terminal.show_figures(source.run, drawn)
+
+
+def _name(source: Source, sources: Sequence[Source]) -> str:
+    """That of the run's folder, after the suite's where several have the same."""
+    folder = source.run.folder.resolve()
+    same = [other for other in sources if other.run.folder.resolve().name == folder.name]
+    return folder.name if len(same) == 1 else f"{folder.parent.name}-{folder.name}"

@@ -48,14 +48,7 @@ def overview() -> str:
             "" if held is None else numbers.memory(held),
         )
 
-    header = (
-        "mechanism",
-        "trains faster from N",
-        f"memory at {MEMORY_AT:,}",
-        "serves faster from N",
-        f"state at {STATE_AT:,}",
-    )
-    return table(header, map(row, names))
+    return table(("mechanism", "training", "memory", "serving", "state"), map(row, names))
 
 
 def _at(summary: pd.DataFrame, seq_len: int, column: str) -> dict[str, float]:
@@ -71,9 +64,9 @@ def _from(run: str) -> dict[str, str]:
         if each.kind == "crossover" and each.where["causal"]:
             at = break_even(each)
             slower = each.evidence["outcome"] == "never" or float(str(each.evidence["last"])) > 0
-            found[each.subject] = (
-                numbers.length(at) if at is not None else ("slower" if slower else "not shown")
-            )
+            # A crossing lies between measured lengths; any other is one of them.
+            text = numbers.length if each.evidence["outcome"] in ("crosses", "several") else numbers.whole
+            found[each.subject] = text(at) if at is not None else ("slower" if slower else "not shown")
     return found
 
 

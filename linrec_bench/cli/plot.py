@@ -38,7 +38,7 @@ def command(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder for the figures (default: `figures` inside each run); of several runs, one for each in it.",
+            help="Folder for the figures (default: `figures` inside each run); several runs have one each in it.",
         ),
     ] = None,
     style: Annotated[Literal["paper", "slides"], typer.Option(help="Text and line size.")] = "paper",

@@ -38,7 +38,7 @@ def command(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder for the figures, with one for each of several runs (default: `figures` in each run).",
+            help="Folder of the figures, with one for each of several runs (default: `figures` in each run).",
         ),
     ] = None,
     style: Annotated[Literal["paper", "slides"], typer.Option(help="Text and line size.")] = "paper",

@@ -3,8 +3,9 @@
     python -m benchmarks.faults --seed 1 --count 200 --jobs 2 --out faults.json
 
 `--count` kills, 3 of 10 of them in the processes of a real run (`process_kills.py`) and the others in a
-writer of a run, and 100 times as many inputs (`fuzz.py`). Exit 1: something was lost, doubled, needless,
-left behind or written outside, or a call ended in a traceback or took more than 10 s of CPU time.
+writer of a run, and 100 times as many inputs (`fuzz`). Kinds that ran apart (`--only KIND --out FILE`) are
+put together with `--count 0 --add FILE ...`. Exit 1: something was lost, doubled, needless, left behind or
+written outside, or a call ended in a traceback or took more than 10 s of CPU time.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def parts(seed: int, count: int, jobs: int) -> Iterator[Part]:
         **{each.__name__: 100 * count * share for each, share in fuzz.KINDS.items()},
     }
     shares["writer kills"] = 0.7 * count
-    for kind, share in shares.items():
+    for kind, share in shares.items() if count else ():
         for job in range(jobs):
             yield kind, seed * 1000 + job, max(1, round(share / jobs))
 
@@ -135,17 +136,23 @@ def done(part: Part) -> Faults:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=[], help="kinds, such as damaged_logs")
+    parser.add_argument("--add", nargs="*", default=[], type=Path, help="add what these files counted")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     work = [
         part for part in parts(asked.seed, asked.count, asked.jobs) if not asked.only or part[0] in asked.only
     ]
+    before = [json.loads(path.read_text(encoding="utf-8")) for path in asked.add]
     found: Faults = Counter(dict.fromkeys(NEVER, 0))
+    for each in before:
+        found.update(each["found"])
     # A process for each part: a call leaves nothing to the next one.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(asked.jobs, mp_context=fresh, max_tasks_per_child=1) as pool:
@@ -153,9 +160,7 @@ def main() -> None:
             found.update(of_part)
             print(f"{part[0]}: {part[2]}, {bad(of_part)} faults", file=sys.stderr, flush=True)
     counted = {
-        "seed": asked.seed,
-        "count": asked.count,
-        "jobs": asked.jobs,
+        "parts": [*(part for each in before for part in each["parts"]), *map(list, work)],
         "found": dict(sorted(found.items())),
     }
     text = json.dumps(counted, indent=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from importlib.metadata import entry_points
 
 from linrec_bench.data.folders import cache_folder
@@ -23,18 +24,23 @@ def kept(kind: str, make: Callable[[], Records]) -> Records:
         return make()
     file, code = cache_folder() / f"catalogue-{kind}.json", code_hash()
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        if stored["code"] == code:
-            records: Records = stored["records"]
-            return records
-    except (OSError, ValueError, KeyError, TypeError):
         # Absent, of another version or damaged: made anew.
+        told, content = file.read_text(encoding="utf-8").split("\n", 1)
+        if told == _seal(code, content):
+            stored: Records = json.loads(content)
+            return stored
+    except (OSError, ValueError):
         pass
     records = make()
+    content = json.dumps(records)
     try:
         with replaced(file, make_folder=True) as temporary:
-            temporary.write_text(json.dumps({"code": code, "records": records}), encoding="utf-8")
+            temporary.write_text(f"{_seal(code, content)}\n{content}", encoding="utf-8")
     except ValueError:
         # A cache that cannot be written costs time only.
         pass
     return records
+
+
+def _seal(code: str, content: str) -> str:
+    return sha256(f"{code}\0{content}".encode()).hexdigest()

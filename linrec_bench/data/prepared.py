@@ -50,9 +50,9 @@ def prepare(name: str, settings: Mapping[str, object], events: Events) -> Prepar
     key = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
     root = cache_folder() / "prepared"
     target = root / f"{name}-{key}"
-    if (target / _META).is_file():
-        return Prepared(target, reused=True)
     try:
+        if (target / _META).is_file():
+            return Prepared(target, reused=True)
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=root) as scratch:
             folder = Path(scratch) / "whole"
@@ -61,7 +61,7 @@ def prepare(name: str, settings: Mapping[str, object], events: Events) -> Prepar
             _rename(folder, target)
     except OSError as error:
         raise ValueError(
-            f"data {name}: cannot write to the cache {root}: {error}. Set {CACHE_VARIABLE} to another folder"
+            f"data {name}: cannot use the cache {root}: {error}. Set {CACHE_VARIABLE} to another folder"
         ) from None
     return Prepared(target, reused=False)
 

@@ -8,6 +8,7 @@ that follow go to a file that `check` reads.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -61,6 +62,11 @@ class Calibration:
     timed: tuple[Tally, ...]
     exact: tuple[Tally, ...]
     schema_version: Literal[2] = 2
+
+    def __post_init__(self) -> None:
+        margin = self.margins.get("time", math.nan)
+        if margin is not None and not 0 <= margin < math.inf:
+            raise ValueError(f"margins.time is {margin}; expected a share such as 0.1, or null")
 
     def to_json(self) -> str:
         return _ADAPTER.dump_json(self, indent=1).decode() + "\n"

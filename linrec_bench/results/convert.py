@@ -89,7 +89,7 @@ def environment_of(folder: Path) -> dict[str, object]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror}); expected a run's folder") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path}: damaged, not valid JSON; expected a run's folder") from error
     version = found.get("schema_version") if isinstance(found, dict) else None
     if version != 1:
@@ -134,16 +134,36 @@ def _catalogues(path: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     for row in _rows(path):
         value = row["value"] if row.get("measure") == "catalogue_size" else row.get("catalogue_size")
-        if value:
-            found[row["case_id"]] = int(float(value))
+        try:
+            if value:
+                found[row["case_id"]] = int(float(value))
+        except (ValueError, OverflowError):
+            raise StoreError(f"{path}: damaged, catalogue_size is {value!r}; left untouched") from None
     return found
 
 
 def _rows(path: Path) -> Iterator[Cells]:
+    """The whole rows of a table; the last one of samples may have been cut off. `StoreError` for damage."""
     if not path.is_file():
         return
+    needed = (
+        (set(COLUMNS) - set(_ADDED)) if path.name == SAMPLES else {*_SHOWN, "case_id", "status", "detail"}
+    )
     with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+        reader, cut = csv.DictReader(file), 0
+        if lacking := needed - set(reader.fieldnames or ()):
+            raise StoreError(f"{path}: damaged, it lacks the column {min(lacking)}; left untouched")
+        for row in reader:
+            if cut:
+                break
+            if None in row or None in row.values():
+                cut = reader.line_num
+            else:
+                yield row
+        else:
+            cut = 0 if path.name == SAMPLES else cut
+        if cut:
+            raise StoreError(f"{path}:{cut}: damaged, a row of another length; left untouched")
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Cells]) -> None:

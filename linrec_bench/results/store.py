@@ -44,7 +44,15 @@ CARDS, QUALITY = "cards.json", "quality.csv"
 
 GOES_ON = "the same command goes on with the run"
 
-_OF_QUALITY = ("model", "dataset", "metric", "difference", "low", "high", "p")
+_OF_CASE = ("run_id", "suite", "task", "attention", "model", "dataset", "dtype", "device", "phase")
+_OF_QUALITY = (*_OF_CASE, "against", "metric", "difference", "low", "high", "p")
+_OF_SUMMARY = (*_OF_CASE, "case_id", "status", "detail", "rounds", "time_s", "memory_bytes")
+
+_TEXTS = (
+    *(*_OF_CASE, "case_id", "status", "detail", "reason", "kernel", "interval_over", "reference"),
+    *("model_name", "system", "against", "metric", "over"),
+)
+"""The columns of summary.csv and quality.csv that hold texts; all others hold numbers."""
 
 OLD_VERSIONS = (1,)
 """Schema versions that `results.convert` reads."""
@@ -53,16 +61,34 @@ Trial = tuple[str, int]
 """A case's id and a round."""
 
 
-def _expect(frame: pd.DataFrame, path: Path, columns: Sequence[str], *, numbers: Sequence[str]) -> None:
-    """Raise `StoreError` where a table lacks one of the columns, or has text in one of numbers."""
+def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A table that was stored whole: `_TEXTS` as texts, empty where there is none, all else as numbers.
+
+    Raises `StoreError` for a damaged one and one that lacks any of `columns`.
+    """
     import pandas as pd
 
+    try:
+        text = path.read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("its last line is cut off")
+        header, *rows = csv.reader(io.StringIO(text), strict=True)
+        for number, row in enumerate(rows, start=1):
+            if len(row) != len(header):
+                raise ValueError(f"row {number} has {len(row)} cells; expected {len(header)}")
+        types = dict.fromkeys(_TEXTS, str)
+        frame = pd.read_csv(io.StringIO(text), dtype=types, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError, csv.Error) as error:
+        reason = " ".join(str(error).split())
+        raise StoreError(f"{path}: damaged, not a table ({reason}); left untouched") from error
     lacking = [name for name in columns if name not in frame]
     if lacking:
         raise StoreError(f"{path}: damaged, it lacks the column {lacking[0]}; left untouched")
-    for name in numbers:
-        if name in frame and not pd.api.types.is_numeric_dtype(frame[name]):
+    for name in frame:
+        if name not in _TEXTS and not pd.api.types.is_numeric_dtype(frame[name]):
             raise StoreError(f"{path}: damaged, {name} is not a number in every row; left untouched")
+    texts = [name for name in _TEXTS if name in frame]
+    return frame.assign(**{name: frame[name].astype(object).fillna("") for name in texts})
 
 
 @dataclass(frozen=True)
@@ -145,24 +171,10 @@ class Run:
 
     def summary(self) -> pd.DataFrame:
         """One row a case and phase, with the data of its case (`CASE_DATA`)."""
-        import pandas as pd
-
         path = self.folder / SUMMARY
         if not path.is_file():
             raise StoreError(f"{path}: missing; the run is unfinished, finish it with `linrec-bench run`")
-        try:
-            if not path.read_bytes().endswith(b"\n"):
-                raise ValueError("its last line is cut off")
-            frame = pd.read_csv(path, dtype={"case_id": str})
-        except (OSError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise StoreError(f"{path}: damaged, not a table ({reason}); left untouched") from error
-        _expect(frame, path, ("case_id",), numbers=("trials", "rounds", "time_s", "memory_bytes"))
-        # A CSV file cannot tell an empty text from a missing value; in a summary every text is known.
-        texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
-        empty = {"model", "dataset", "detail", "reason", "kernel", "reference"} & set(frame.columns)
-        known = frame.assign(**{c: frame[c].astype(object).fillna("") for c in {*texts, *empty}})
-        return joined(known, self.cases(), where=self.folder)
+        return joined(_table(path, _OF_SUMMARY), self.cases(), where=self.folder)
 
     def write_summary(self, summary: pd.DataFrame) -> Path:
         """Replace summary.csv whole; of `CASE_DATA` it holds no more than the distance of a watermark."""
@@ -183,14 +195,10 @@ class Run:
 
     def quality(self) -> pd.DataFrame | None:
         """The table that `write_quality` stored; None where nothing was to be compared."""
-        import pandas as pd
-
         path = self.folder / QUALITY
         if not path.is_file():
             return None
-        frame = pd.read_csv(path)
-        _expect(frame, path, _OF_QUALITY, numbers=("difference", "low", "high", "p"))
-        frame = frame.assign(**{name: frame[name].astype(object).fillna("") for name in ("model", "dataset")})
+        frame = _table(path, _OF_QUALITY)
         if "system" not in frame and "attention" in frame:
             # Versions before 2026-11-28 stored the name of a system in `attention`.
             frame = frame.assign(system=frame["attention"], model_name=frame["model"])
@@ -357,7 +365,7 @@ def cards(root: Path, *, fingerprint: str) -> list[dict[str, object]]:
         try:
             if Run(path.parent).environment().get("fingerprint") == fingerprint:
                 found += json.loads(path.read_text(encoding="utf-8"))
-        except (StoreError, OSError, ValueError, TypeError):
+        except (StoreError, OSError, ValueError, TypeError, RecursionError):
             continue
     return [card for card in found if isinstance(card, dict)]
 

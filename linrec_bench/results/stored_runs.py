@@ -6,6 +6,7 @@ clock that is set back nor another time zone changes which run is the newest. Ru
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -74,10 +75,13 @@ def _folders(folder: Path, notes: list[str]) -> list[Path]:
     try:
         if not folder.is_dir():
             return []
-        return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_dir())
+        found = sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_dir())
     except OSError as error:
         notes.append(f"{folder}: left out: cannot be read ({error.strerror})")
         return []
+    closed = [path for path in found if not os.access(path, os.R_OK | os.X_OK)]
+    notes += [f"{path}: left out: cannot be read (Permission denied)" for path in closed]
+    return [path for path in found if path not in closed]
 
 
 def unfinished(

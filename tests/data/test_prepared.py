@@ -62,7 +62,7 @@ def test_a_failure_leaves_nothing(log, cache, monkeypatch):
 
     monkeypatch.setattr(streaming, "sort_events", full)
     log.write_text(LOG)
-    with pytest.raises(ValueError, match=r"cannot write to the cache .*No space left.*LINREC_BENCH_CACHE"):
+    with pytest.raises(ValueError, match=r"cannot use the cache .*No space left.*LINREC_BENCH_CACHE"):
         prepare(log)
     assert list((cache / "prepared").iterdir()) == []
 

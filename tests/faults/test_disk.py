@@ -145,6 +145,24 @@ def test_a_run_that_lacks_its_tables_or_cards_is_unfinished(run):
     assert unfinished(run) == run
 
 
+def test_a_run_is_gone_on_with_by_one_process_while_others_read_and_begin(run, tmp_path):
+    """Two runs, plots and reports at once on one folder."""
+    with Writer(run) as writer:
+        writer.append(rows(0))
+        with pytest.raises(StoreError, match="another process is writing this run"), Writer(run):
+            pass
+        assert run.finished_trials() == {(CASE.id, 0)}
+        given = {"suite": "s", "suite_text": "", "cases": [CASE], "environment": {"fingerprint": "f"}}
+        at = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+        other = store.create(tmp_path / "results", **given, now=at)
+        with Writer(other) as second:
+            second.append(rows(1))
+            writer.append(rows(2))
+    assert run.finished_trials() == {(CASE.id, 0), (CASE.id, 2)}
+    assert other.finished_trials() == {(CASE.id, 1)}
+    assert stored_runs.of_suite(tmp_path / "results" / "s")[0] == [run, other]
+
+
 def test_several_processes_replace_one_file_and_a_reader_sees_each_whole(tmp_path):
     """Plots and reports at once on one folder."""
     path, contents = tmp_path / "report.html", [bytes([65 + which]) * 200_000 for which in range(3)]

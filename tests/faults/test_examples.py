@@ -97,25 +97,29 @@ REFUSED = {
     "a quote that opens a name": (
         "log.tsv",
         TABLE.replace(",", "\t").replace("i2", '"i2'),
-        r"line 4: a quote is opened and not closed",
+        r"line 4: a quote is opened and not closed before the next field; set quotes: none",
     ),
-    "times as float32": ("f32.parquet", of_parquet(pa.array(np.array(SECONDS, np.float32))), r"float32|rows"),
+    "times as float32": (
+        "f32.parquet",
+        of_parquet(pa.array(np.array(SECONDS, np.float32))),
+        r"row 1: timestamp is 1387670400\.0.*float keeps whole numbers up to 16,777,216 only",
+    ),
     "times as float16": (
         "f16.parquet",
         of_parquet(pa.array(np.array([4000, 4001, 4002, 4003, 4004, 4005], np.float16))),
-        r"halffloat|float16|rows",
+        r"row 1: timestamp is 4000\.0.*halffloat keeps whole numbers up to 2,048 only",
     ),
     "an impossible date": (
         "log.csv",
         timed("2010-02-28", "2010-02-31"),
-        r"line 3: timestamp is '2010-02-31'",
+        r"line 3: timestamp is '2010-02-31', not a time such as",
     ),
     "a year of two digits": (
         "log.csv",
         timed("2010-02-28T00:00:00Z", "10-10-19T23:55:27Z"),
-        r"line 3: .*10-10-19",
+        r"line 3: timestamp is '10-10-19T23:55:27Z', not a",
     ),
-    "a header alone": ("headeronly.csv", "user_id,item_id,timestamp\n", r"no rows|has no"),
+    "a header alone": ("headeronly.csv", "user_id,item_id,timestamp\n", r": has no rows$"),
 }
 
 
@@ -135,16 +139,31 @@ BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 SUITES = {
     "a leading zero": (SUITE.replace("[8]", "[0100, 0200]"), "s.yaml:3:18: 0100 is read in different ways"),
-    "a word for a number": (SUITE + "fixed: {batch_size: yes}\n", "s.yaml:4:21: "),
-    "a word for a count": (SUITE + "rounds: on\n", "s.yaml:4:9: "),
+    "a word for a number": (
+        SUITE + "fixed: {batch_size: yes}\n",
+        "s.yaml:4:21: yes is read in different ways",
+    ),
+    "a word for a count": (SUITE + "rounds: on\n", "s.yaml:4:9: on is read in different ways"),
     "sexagesimal": (SUITE.replace("[8]", "1:30"), "s.yaml:3:17: 1:30 is read in different ways"),
-    "less memory than none": (SUITE + "limits: {memory: -5}\n", "s.yaml:4:18: "),
-    "aliases of aliases": (BOMB, "more than 100,000 values"),
-    "an alias of itself": ("a: &a [*a]\n", "nested deeper than 40 levels"),
-    "brackets": ("[" * 900, "nested deeper"),
-    "an escape character": (SUITE + "title: \x1b[1mbold\n", "special characters are not allowed"),
-    "no limit": (SUITE + "limits: {case_seconds: .inf}\n", "s.yaml:4:24: limits.case_seconds"),
-    "a limit of centuries": (SUITE + "limits: {case_seconds: 1e10}\n", "s.yaml:4:24: limits.case_seconds"),
+    "less memory than none": (
+        SUITE + "limits: {memory: -5}\n",
+        "s.yaml:4:18: limits.memory: -5 is no amount of memory",
+    ),
+    "aliases of aliases": (BOMB, "s.yaml:1:12: more than 100,000 values"),
+    "an alias of itself": ("a: &a [*a]\n", "s.yaml:1:4: nested deeper than 40 levels"),
+    "brackets": ("[" * 900, "s.yaml: nested deeper than 40 levels"),
+    "an escape character": (
+        SUITE + "title: \x1b[1mbold\n",
+        "s.yaml: not valid YAML: special characters are not allowed",
+    ),
+    "no limit": (
+        SUITE + "limits: {case_seconds: .inf}\n",
+        "s.yaml:4:24: limits.case_seconds: Input should be less",
+    ),
+    "a limit of centuries": (
+        SUITE + "limits: {case_seconds: 1e10}\n",
+        "s.yaml:4:24: limits.case_seconds: Input should be less",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from benchmarks import faults, fuzz
+from benchmarks.fuzz.oracle import Place
 
 
 def test_kills_lose_and_double_nothing(tmp_path):
@@ -15,7 +16,14 @@ def test_kills_lose_and_double_nothing(tmp_path):
     assert faults.bad(found) == 0, found
 
 
-COUNTS = {"damaged_states": 40, "damaged_suites": 12, "damaged_logs": 6, "damaged_runs": 8}
+COUNTS = {
+    "damaged_states": 40,
+    "damaged_caches": 20,
+    "damaged_old_runs": 12,
+    "damaged_suites": 12,
+    "damaged_logs": 6,
+    "damaged_runs": 8,
+}
 
 
 @pytest.mark.slow
@@ -35,7 +43,7 @@ def test_the_oracle_sees_a_traceback_a_silence_and_a_file_outside(tmp_path, tmp_
         monkeypatch.setenv(name, str(tmp_path))
     found = Counter()
     outside = tmp_path_factory.mktemp("other") / "file"
-    with fuzz.Place(tmp_path) as place:
+    with Place(tmp_path) as place:
         place.judge(found, "planted", lambda: {}["x"])
         place.judge(found, "planted", lambda: outside.write_text("x"))
         place.call(found, "planted", "list", "no-such-kind")

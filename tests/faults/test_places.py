@@ -1,18 +1,25 @@
-"""Places where people work: clusters, containers, limits, a user's own settings."""
+"""Places where people work: clusters, containers, limits, other users, a user's own settings."""
 
+import ctypes
+import locale
 import os
 import resource
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 import pytest
 
-from linrec_bench import allotment
+from linrec_bench import allotment, data
 from linrec_bench.data.events import identity_of
 from linrec_bench.execution.process_bounds import limit_memory
 from linrec_bench.figures.style import PAPER
+from linrec_bench.results import export, load_results, stored_runs
+from linrec_bench.results.store import Run
 
 GIB = 2**30
 # The form of a host without limits, of version 1; 2**63 - 4096 is no limit.
@@ -107,6 +114,120 @@ def test_no_setting_of_the_user_reaches_a_figure():
             assert kept["axes.formatter.use_locale"] is False
     asked = [name for name in matplotlib.rcParamsDefault if "backend" not in name]
     assert set(asked) <= set(plain)
+
+
+def said_without_root(act: Callable[[], object]) -> str:
+    """The `ValueError` that `act` raises where modes of files hold, as they do not for root; else nothing."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        said = "another exception"
+        try:
+            if os.geteuid() == 0:
+                # No capabilities are left: version 3 of the header, this process, three empty sets.
+                header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+                assert ctypes.CDLL(None).capset(header, sets) == 0
+            act()
+            said = ""
+        except ValueError as error:
+            said = str(error)
+        finally:
+            os.write(writer, said.encode())
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(pid, 0)
+    with open(reader) as pipe:
+        return pipe.read()
+
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "cpu" / "ml1m"
+
+
+def test_a_run_that_another_user_closed_is_left_out_by_name(tmp_path):
+    suite = tmp_path / "results" / "ml1m"
+    for name in ("closed", "open"):
+        shutil.copytree(REFERENCE, suite / name)
+    (suite / "closed").chmod(0o000)
+
+    def read() -> None:
+        runs, notes = stored_runs.at(tmp_path / "results")
+        assert [run.id for run in runs] == ["open"]
+        raise ValueError(" ".join(notes))
+
+    said = said_without_root(read)
+    (suite / "closed").chmod(0o755)
+    assert said == f"{suite / 'closed'}: left out: cannot be read (Permission denied)"
+
+
+def test_what_belongs_to_another_user_is_named_with_what_to_do(tmp_path, monkeypatch):
+    shutil.copytree(REFERENCE, tmp_path / "run")
+    cache = tmp_path / "cache"
+    log = tmp_path / "log.csv"
+    log.write_text("user_id,item_id,timestamp\n" + "".join(f"{at % 2},{at % 3},{at}\n" for at in range(9)))
+    source = data.sniff(str(log), {})
+
+    def describe() -> None:
+        data.load(source.source, min_interactions=1, **source.params)
+
+    monkeypatch.setenv("LINREC_BENCH_CACHE", str(cache))
+    cache.mkdir(mode=0o555)
+    said = said_without_root(describe)
+    assert said.startswith(f"data {source.source}: cannot use the cache {cache}")
+    assert said.endswith("Set LINREC_BENCH_CACHE to another folder")
+    cache.chmod(0o755)
+    # Two users of one cache: what the first prepared serves the second, unless it is closed to others.
+    describe()
+    assert said_without_root(describe) == ""
+    (made,) = (cache / "prepared").iterdir()
+    made.chmod(0o000)
+    assert "Set LINREC_BENCH_CACHE to another folder" in said_without_root(describe)
+    made.chmod(0o755)
+    run = Run(tmp_path / "run")
+    run.folder.chmod(0o555)
+    said = said_without_root(lambda: run.write_cards([]))
+    run.folder.chmod(0o755)
+    assert said == f"{run.folder / 'cards.json'}: cannot be written (Permission denied)"
+
+
+@pytest.fixture
+def decimal_comma(tmp_path, monkeypatch):
+    made = tmp_path / "de_DE.UTF-8"
+    if shutil.which("localedef") is None:
+        pytest.skip("no localedef to make a locale with")
+    subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", str(made)], check=False)
+    monkeypatch.setenv("LOCPATH", str(tmp_path))
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        locale.setlocale(locale.LC_ALL, made.name)
+    except locale.Error:
+        pytest.skip("localedef made no locale")
+    yield
+    locale.setlocale(locale.LC_ALL, before)
+
+
+def test_numbers_are_read_and_written_with_a_point_in_a_decimal_comma_locale(tmp_path, decimal_comma):
+    del decimal_comma
+    assert locale.str(0.5) == "0,5"
+    shutil.copytree(REFERENCE, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    summary, quality = run.summary(), run.quality()
+    run.write_summary(summary)
+    run.write_quality(quality)
+    pd.testing.assert_frame_equal(run.summary(), summary)
+    pd.testing.assert_frame_equal(run.quality(), quality)
+    assert summary["time_s"].dtype == float
+    export.export(load_results(run.folder, table="summary"), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].count(",") >= len(summary.columns) - 1
+
+
+def test_a_reader_that_ends_early_is_no_fault():
+    """`linrec-bench list suites | head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "linrec_bench", "list", "measures", "--json"]
+    with os.fdopen(writer, "w") as pipe:
+        ended = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "")
 
 
 SUITE = """\

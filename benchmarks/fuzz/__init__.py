@@ -1,0 +1,37 @@
+"""Fuzzing of the command line in one process: made and damaged inputs of every verb that reads.
+
+Inputs are made by the strategies of Hypothesis (`inputs`) or are small valid files, damaged at a random place
+(`damage`): logs, suites and flags (`inputs`), and what the program stored itself (`stored`). A call may end
+with a documented exit code, within 10 s of CPU time, and may write below its own folder only (`oracle`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.fuzz import inputs, stored
+from benchmarks.fuzz.oracle import Found, Place
+
+KINDS: dict[Callable[[Place, random.Random, int, Found], None], float] = {
+    inputs.damaged_logs: 0.1,
+    inputs.made_logs: 0.1,
+    inputs.damaged_suites: 0.2,
+    inputs.made_suites: 0.1,
+    inputs.made_flags: 0.1,
+    stored.damaged_runs: 0.1,
+    stored.damaged_old_runs: 0.05,
+    stored.damaged_states: 0.15,
+    stored.damaged_caches: 0.1,
+}
+
+
+def fuzz(kind: str, *, seed: int, count: int, folder: Path) -> Found:
+    """`count` inputs of a kind, which follow from the seed."""
+    found: Found = Counter({"inputs": 0, "tracebacks": 0, "hangs": 0, "files outside": 0})
+    make = next(each for each in KINDS if each.__name__ == kind)
+    with Place(folder) as place:
+        make(place, random.Random(f"{seed} {kind}"), count, found)
+    return found

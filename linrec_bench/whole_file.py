@@ -6,10 +6,13 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_HINTS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "; make room, then repeat the command"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "; expected a folder that you may write to"),
+}
 
 
 @contextmanager
@@ -29,11 +32,12 @@ def replaced(path: Path, *, make_folder: bool = False) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        hint = "; make room, then repeat the command" if error.errno in _FULL else ""
+        hint = _HINTS.get(error.errno or 0, "")
         raise ValueError(f"{path}: cannot be written ({error.strerror or error}){hint}") from error
     finally:
-        if path.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+        # What went wrong before, such as a folder that is gone or closed, is told.
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def inside(folder: Path, *names: str) -> Path:

@@ -319,15 +319,11 @@ def create(
     It is empty, or holds what `fill` writes into it under its identifier before it appears.
     """
     parent = root / suite
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{parent}: cannot hold results ({error.strerror})") from error
     begun = now.astimezone(UTC)
     run_id = f"{begun:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     temporary = parent / f".{run_id}.partial"
-    temporary.mkdir()
     try:
+        temporary.mkdir(parents=True)
         (temporary / SAMPLES).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
         (temporary / SUITE).write_text(suite_text, encoding="utf-8")
         (temporary / CASES).write_text(text_of(cases), encoding="utf-8")
@@ -341,11 +337,15 @@ def create(
         }
         (temporary / ENVIRONMENT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         fill(Run(temporary), run_id)
-        final = parent / run_id
-        os.rename(temporary, final)
+        os.rename(temporary, parent / run_id)
+    except OSError as error:
+        raise StoreError(
+            f"{parent}: cannot hold results ({error.strerror}); expected a folder with room that you may "
+            "write to, such as with --results"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return Run(final)
+    return Run(parent / run_id)
 
 
 def _next_number(suite_folder: Path) -> int:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import matplotlib
@@ -15,10 +16,11 @@ import pandas as pd
 import pytest
 
 from linrec_bench import allotment, data
+from linrec_bench.commands.catalogue_cache import kept
 from linrec_bench.data.events import identity_of
 from linrec_bench.execution.process_bounds import limit_memory
 from linrec_bench.figures.style import PAPER
-from linrec_bench.results import export, load_results, stored_runs
+from linrec_bench.results import export, load_results, store, stored_runs
 from linrec_bench.results.store import Run
 
 GIB = 2**30
@@ -182,11 +184,21 @@ def test_what_belongs_to_another_user_is_named_with_what_to_do(tmp_path, monkeyp
     made.chmod(0o000)
     assert "Set LINREC_BENCH_CACHE to another folder" in said_without_root(describe)
     made.chmod(0o755)
+    # A list of mechanisms that cannot be kept is made each time.
+    cache.chmod(0o000)
+    assert said_without_root(lambda: kept("attention", list)) == ""
+    cache.chmod(0o755)
     run = Run(tmp_path / "run")
     run.folder.chmod(0o555)
-    said = said_without_root(lambda: run.write_cards([]))
+    closed = "(Permission denied); expected a folder"
+    assert f"{run.folder / 'cards.json'}: cannot be written {closed}" in said_without_root(
+        lambda: run.write_cards([])
+    )
+    given = {"suite": "s", "suite_text": "", "cases": [], "environment": {}, "now": datetime.now(UTC)}
+    for root in (run.folder, run.folder / "results"):
+        said = said_without_root(lambda root=root: store.create(root, **given))
+        assert f"{root / 's'}: cannot hold results {closed}" in said
     run.folder.chmod(0o755)
-    assert said == f"{run.folder / 'cards.json'}: cannot be written (Permission denied)"
 
 
 @pytest.fixture

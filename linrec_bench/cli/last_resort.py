@@ -14,8 +14,9 @@ import zlib
 from collections.abc import Callable
 from types import TracebackType
 
-USAGE, INTERNAL = 2, 70
-"""Exit codes: what was given cannot be used; a fault of the program (EX_SOFTWARE of sysexits.h)."""
+USAGE, INTERNAL, UNREAD = 2, 70, 141
+"""Exit codes: what was given cannot be used; a fault of the program (EX_SOFTWARE of sysexits.h); nobody reads
+what is written (as shells tell of SIGPIPE: 1 would be a verdict of `check`)."""
 
 _OF_READING = (
     EOFError,
@@ -34,9 +35,15 @@ _READERS = tuple(f"linrec_bench.{room}" for room in ("cli", "data", "gate", "rep
 
 
 def run(verb: Callable[[], object]) -> int:
-    """Call the verb; returns the exit code that an exception means, after one line on stderr, else 0."""
+    """Call the verb; returns the exit code that an exception means, after one line on stderr, else 0;
+    silently where the reader of stdout has gone (`| head`)."""
     try:
         verb()
+    except SystemExit as ended:
+        # click ends with 1 there.
+        if isinstance(ended.__context__, BrokenPipeError):
+            return UNREAD
+        raise
     # Whatever it is, a person sees one line.
     except Exception as error:  # noqa: BLE001
         if _is_of_input(error):

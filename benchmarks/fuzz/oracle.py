@@ -19,7 +19,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from linrec_bench import cli
 from linrec_bench.execution import server
 
-DOCUMENTED = (0, 1, 2, 3, 4, 130)
+DOCUMENTED = (0, 1, 2, 3, 4, 130, 141)
 LONGEST_S = 10
 Found = Counter[str]
 

@@ -19,7 +19,6 @@ def test_kills_lose_and_double_nothing(tmp_path):
 COUNTS = {
     "damaged_states": 40,
     "damaged_caches": 20,
-    "damaged_old_runs": 12,
     "damaged_suites": 12,
     "damaged_logs": 6,
     "damaged_runs": 8,

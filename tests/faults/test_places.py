@@ -15,12 +15,12 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from linrec_bench import allotment, data
+from linrec_bench import allotment, data, load_results
 from linrec_bench.commands.catalogue_cache import kept
 from linrec_bench.data.events import identity_of
 from linrec_bench.execution.process_bounds import limit_memory
 from linrec_bench.figures.style import PAPER
-from linrec_bench.results import export, load_results, store, stored_runs
+from linrec_bench.results import export, store, stored_runs
 from linrec_bench.results.store import Run
 
 GIB = 2**30

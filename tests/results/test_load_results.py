@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import linrec_bench
+from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 from linrec_bench.results import store, stored_runs
 from linrec_bench.results.case_table import CASE_DATA
@@ -135,9 +136,7 @@ def test_where_nothing_is_left_the_reasons_are_the_error(tmp_path):
 
 def test_summaries_are_loaded_from_where_there_are_no_samples(tmp_path):
     run, unfinished = stored(tmp_path), stored(tmp_path, day=2)
-    run.write_summary(
-        pd.DataFrame({"run_id": [run.id], "suite": ["s"], "case_id": [CASE.id], "time_s": [0.5]})
-    )
+    run.write_summary(summarise(run.samples(), reference="softmax").assign(time_s=0.5))
     (run.folder / "samples.csv").unlink()
     with pytest.warns(NotLoaded, match=rf"{unfinished.id}/summary\.csv: missing"):
         frame = load_results(tmp_path, table="summary")

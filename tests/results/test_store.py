@@ -3,11 +3,11 @@ import os
 from dataclasses import replace
 from datetime import datetime
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 from linrec_bench.results import store
 from linrec_bench.results.case_table import CASE_DATA
@@ -132,7 +132,9 @@ def test_the_summary_is_replaced_whole(tmp_path):
     run = new_run(tmp_path)
     with pytest.raises(StoreError, match="unfinished"):
         run.summary()
-    run.write_summary(pd.DataFrame({"case_id": [CASE.id], "a": [1.25]}))
+    with Writer(run) as writer:
+        writer.append(rows(round=0))
+    run.write_summary(summarise(run.samples(), reference="softmax").assign(a=1.25))
     assert run.summary()["a"].tolist() == [1.25]
     assert json.loads((run.folder / "environment.json").read_text())["run_id"] == run.id
 

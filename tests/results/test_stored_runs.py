@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
-import pandas as pd
 import pytest
 
+from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 from linrec_bench.results import store, stored_runs
 from linrec_bench.results.rows import TRIAL, row_of
@@ -44,7 +44,7 @@ def test_a_run_is_resumed_only_for_the_same_suite_environment_and_open_trials(tm
     assert find(fingerprint="g") == (None, [])
     assert find(text="title: U\n") == (None, [])
     assert find(planned=[(CASE.id, 0)]) == (run, [])
-    run.write_summary(pd.DataFrame({"case_id": [CASE.id], "trials": [1]}))
+    run.write_summary(summarise(run.samples(), reference="softmax"))
     assert find(planned=[(CASE.id, 0)]) == (None, [])
     assert find(planned=[(CASE.id, 0)], or_finished=True) == (run, [])
     with pytest.raises(StoreError, match=r"cases\.jsonl: not the cases of suite s"):

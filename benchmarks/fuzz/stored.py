@@ -45,9 +45,9 @@ claims:
 """
 
 CASES = [
-    Case(task="core", phase="forward", attention=name, seq_len=n)
-    for name in ("linrec", "softmax")
+    Case(task="core", phase="forward", attention=name, seq_len=n, hidden_size=8, heads=2, batch_size=2)
     for n in (8, 16)
+    for name in ("linrec", "softmax")
 ]
 ENVIRONMENT = Path(__file__).parents[2] / "results" / "reference" / "cpu" / "quick" / "environment.json"
 CARD = {"name": "linrec", "direction": "causal", "contradicts": {"causal": None, "padding": "a reason"}}

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,9 @@ FORMAT = 2
 """Increased when the arrays change for equal events, so that older folders are not used."""
 
 _META = "meta.json"
+
+_DAMAGES = (OSError, ValueError, TokenError, OverflowError, RecursionError, MemoryError)
+"""numpy reads the header of an array as a literal of Python, and believes the shape that it states."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ def load(folder: Path) -> Sequences:
         table = _mapped(folder, "item_features") if meta["featured"] else None
         if not len(items) == len(timestamps) == int(offsets[-1]):
             raise ValueError("its arrays have different lengths")
+        if offsets[0] != 0 or (np.diff(offsets) < 0).any():
+            raise ValueError("its histories overlap")
         return Sequences(
             items=items,
             timestamps=timestamps,
@@ -88,7 +94,7 @@ def load(folder: Path) -> Sequences:
             dropped=tuple(meta["dropped"]),
             log=Counts(**meta["log"]),
         )
-    except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError) as error:
+    except (*_DAMAGES, KeyError, IndexError, TypeError, EOFError) as error:
         raise ValueError(
             f"{folder}: damaged ({error}); remove it, and the next run prepares it again"
         ) from None

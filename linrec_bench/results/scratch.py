@@ -55,11 +55,16 @@ def ranks(run: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:
     """The arrays of every trial that handed some over, by case and round; `ValueError` for a damaged file."""
     import zipfile
     import zlib
+    from tokenize import TokenError
 
     import numpy as np
 
-    # RuntimeError: an encrypted archive, or a method of packing that there is not.
-    damages = (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
+    # RuntimeError: an encrypted archive, or a method of packing that there is not. numpy reads the header of
+    # an array as a literal of Python (TokenError), and believes the shape that it states (MemoryError).
+    damages = (
+        *(OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error),
+        *(TokenError, OverflowError, MemoryError),
+    )
     found: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     for path in sorted((run / RANKS).glob("*.npz")):
         match = _FILE.fullmatch(path.name)

@@ -74,10 +74,20 @@ def test_a_cache_that_is_a_file_is_said(log, tmp_path, monkeypatch):
         prepare(log)
 
 
-def test_a_damaged_folder_says_what_to_do(log):
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("items", lambda whole: whole[:-2]),
+        # A header that is no literal of Python.
+        ("items", lambda whole: whole.replace(b"), }", b"(, }")),
+        # The second of the histories ends before it begins.
+        ("offsets", lambda whole: whole[:-16] + (99).to_bytes(8, "little") + whole[-8:]),
+    ],
+)
+def test_a_damaged_folder_says_what_to_do(log, name, damage):
     folder = prepare(log).folder
-    whole = (folder / "items.npy").read_bytes()
-    (folder / "items.npy").write_bytes(whole[:-2])
+    path = folder / f"{name}.npy"
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=r"damaged \(.*\); remove it") as error:
         prepared.load(folder)
     assert "\n" not in str(error.value)

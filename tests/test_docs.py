@@ -173,7 +173,7 @@ def shell_commands():
 def typed_commands():
     """Every `linrec-bench ...` of the pages, as its page and a list of words."""
     for page, text in shell_commands():
-        for line in re.split(r" (?:&&|\|\||>) ", text.partition(" # ")[0]):
+        for line in re.split(r" (?:&&|\\?\||\|\||>) ", text.partition(" # ")[0]):
             words = shlex.split(re.sub(r"^[A-Z_]+=\S+ ", "", line.strip()))
             if words[0] == "linrec-bench" and not {"VERB", "[OPTIONS]"} & set(words):
                 yield page, words[1:]

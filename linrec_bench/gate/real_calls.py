@@ -35,9 +35,11 @@ HOST_TOLERANCE = 0.25
 MOST_OPERATIONS = 2**32
 """Of a call at that length whose time is declared to grow no faster than N."""
 
-PROCESS_LENGTH = 9217
-"""A square of numbers is 340 megabytes there, more than the heap may hold beside tensors (`heap_holes`).
-Mechanisms whose tensors are squares already are called for one user and one head: gigabytes otherwise."""
+PROCESS_LENGTH = 8193
+"""A square of numbers is some hundred megabytes there, more than a process holds beside its tensors."""
+
+MOST_DISPATCHES = 4
+"""A token, at the first length: more is a loop over tokens."""
 
 
 def verdicts(jobs: Sequence[Job], mechanisms: Collection[str]) -> list[Verdict]:
@@ -70,9 +72,8 @@ def _of_case(case: Case) -> Iterator[Verdict]:
         found, basis = _measured(case), Basis()
         sound = all(answer(asked[name][1], number, number) == "holds" for name, number in found.items())
         # What is found already would only take its time at a larger size.
-        larger = _larger(case, squares=spec.memory_exponent > 1)
-        if sound and larger and memory.process_peak_is_reset():
-            peak, allowed = _process_peak(case, larger, linear=spec.time_exponent <= 1)
+        if sound and spec.memory_exponent <= 1 and memory.process_peak_is_reset():
+            peak, allowed = _process_peak(case, linear=spec.time_exponent <= 1)
             if not math.isnan(peak):
                 found["peak_process_bytes"] = peak
                 asked["peak_process_bytes"] = ("value", Bound(-math.inf, allowed, "<= what the counts allow"))
@@ -124,21 +125,10 @@ def _measured(case: Case) -> dict[str, float]:
     }
 
 
-def _larger(case: Case, *, squares: bool) -> Case | None:
-    """The call whose process peak is measured; of mechanisms that hold squares, which take seconds, only that
-    of full rows of float32."""
-    if not squares:
-        return replace(case, seq_len=PROCESS_LENGTH)
-    if case.lengths or case.dtype != "float32":
-        return None
-    size = case.hidden_size // case.heads
-    return replace(case, seq_len=PROCESS_LENGTH, batch_size=1, heads=1, hidden_size=size)
-
-
-def _process_peak(case: Case, larger: Case, *, linear: bool) -> tuple[float, float]:
-    """How far the process grows in a second call of `larger`, and how far its tensors let it; NaN for
-    operations of unknown cost, loops over tokens and squares of operations, of which the counts speak, and
-    where memory is short."""
+def _process_peak(case: Case, *, linear: bool) -> tuple[float, float]:
+    """How far the process grows in a second call at `PROCESS_LENGTH`, and how far its tensors let it; NaN
+    for operations of unknown cost, loops over tokens and squares, of which the counts speak, and where memory
+    is short."""
     from linrec_bench import tasks
     from linrec_bench.measures.instruments.exact import exact
     from linrec_bench.measures.instruments.kernel_scratch import heap_holes
@@ -147,15 +137,16 @@ def _process_peak(case: Case, larger: Case, *, linear: bool) -> tuple[float, flo
     build = tasks.registry()[case.task].build
     assert build is not None, "a core is called"
     first = exact(case, build)
-    if first.opaque or first.dispatches > case.seq_len:
+    if first.opaque or first.dispatches > MOST_DISPATCHES * case.seq_len:
         return math.nan, math.nan
-    there = exact(larger, build)
+    case = replace(case, seq_len=PROCESS_LENGTH)
+    there = exact(case, build)
     if linear and there.flops + there.elements > MOST_OPERATIONS:
         return math.nan, math.nan
     counted = there.peak_with_scratch_bytes
     if counted > allotment.free_bytes() // 2:
         return math.nan, math.nan
-    workload = build(larger)
+    workload = build(case)
     workload.call()
     workload.reset()
     return process_peak(workload).value, float(counted + heap_holes(counted))

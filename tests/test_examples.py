@@ -28,8 +28,9 @@ rounds: 1
 """
 RUNS = ("20260101-120000-ab12", "20260102-120000-cd34")
 
-ELSEWHERE = {"answer", "calibrate", "convert", "data fetch"}
-"""Minutes of measuring, a run of an older version, and a download: tests of their own call them."""
+ELSEWHERE = {"answer", "calibrate", "convert", "data fetch", "history", "merge"}
+"""Minutes of measuring, runs of an older version or of parts, a download, a repository: tests of their own
+call them."""
 
 MORE = {
     "predict": ["--only", "seq_len<=256 attention=linrec"],

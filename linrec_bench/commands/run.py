@@ -57,7 +57,7 @@ def prepare(
     measured_on: str | None = None,
     shard: str = "",
 ) -> Plan:
-    """Load, expand and select.
+    """Load, expand and select; of that, the part `shard` (`i/n`), or all.
 
     Raises `ValueError` (one line) for a bad suite, flag, device or plugin, and `NothingSelected`.
 

@@ -70,7 +70,10 @@ def merge(
             for key in (*known, *later):
                 _copy(trials[key], run_id, out)
         for run_of_part in runs:
-            for path in scratch.artefacts(run_of_part.folder):
+            for key, path in scratch.artefacts(run_of_part.folder):
+                # Of a trial that was cut off here, another part may have the closed one.
+                if key not in trials or trials[key].run != run_of_part:
+                    continue
                 target = run.folder / path.relative_to(run_of_part.folder)
                 target.parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, target)

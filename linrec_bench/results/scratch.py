@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,9 +46,12 @@ def clear(run: Path, case_id: str, round: int) -> None:
         (run / OPEN).rmdir()
 
 
-def artefacts(run: Path) -> list[Path]:
-    """The files that closed trials handed over."""
-    return sorted(path for path in run.glob("*/*.npz") if _FILE.fullmatch(path.name))
+def artefacts(run: Path) -> Iterator[tuple[tuple[str, int], Path]]:
+    """Case and round of the trials that handed over files, with each file; a trial that never closed may have
+    left some too."""
+    for path in sorted(run.glob("*/*.npz")):
+        if match := _FILE.fullmatch(path.name):
+            yield (match["case"], int(match["round"])), path
 
 
 def ranks(run: Path) -> dict[tuple[str, int], dict[str, np.ndarray]]:

@@ -101,14 +101,24 @@ def test_merged_parts_of_one_host_are_byte_equal_to_one_run(tmp_path):
     assert missing == 0
     text = (merged.folder / "samples.csv").read_text()
     assert text.replace(merged.id, whole.id) == (whole.folder / "samples.csv").read_text()
-    assert [path.read_bytes() for path in scratch.artefacts(merged.folder)] == sorted(
-        job.case.id.encode() for job in JOBS
-    )
+    found = {key: path.read_bytes() for key, path in scratch.artefacts(merged.folder)}
+    assert found == {(job.case.id, 0): job.case.id.encode() for job in JOBS}
     assert merged.is_summarised()
     assert merged.has_cards()
     origins = merged.environment()["merged"]
     assert {each["run_id"] for each in origins} == {run.id for run in runs}
     assert [(run.folder / "samples.csv").read_bytes() for run in runs] == before
+
+
+def test_files_of_a_trial_that_was_cut_off_do_not_replace_those_of_the_closed_one(tmp_path):
+    runs = parts(tmp_path, 2)
+    key, other = (select.shard(JOBS, "1/2")[0].case.id, 0), select.shard(JOBS, "2/2")[0].case.id
+    scratch.store(runs[1].folder, *key, {"arrays": b"cut off"})
+    scratch.store(runs[0].folder, other, 1, {"arrays": b"of no closed trial of this part"})
+    merged, _ = merge([run.folder for run in runs], tmp_path / "out", now=NOW)
+    found = {each: path.read_bytes() for each, path in scratch.artefacts(merged.folder)}
+    assert found == {(job.case.id, 0): job.case.id.encode() for job in JOBS}
+    assert found[key] == key[0].encode()
 
 
 def test_hosts_keep_their_ceilings_and_rows_their_key(tmp_path):

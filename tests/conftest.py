@@ -2,6 +2,7 @@
 shapes and types checked in every call of the modules that state shapes."""
 
 import gc
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -39,3 +40,20 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINREC_BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def exit_code(monkeypatch):
+    """`exit_code(*words)`: that of `linrec-bench` with these words; what plugins gave is unloaded."""
+    from linrec_bench import attention, cli
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["linrec-bench", *words])
+        try:
+            with pytest.raises(SystemExit) as caught:
+                cli.main()
+        finally:
+            attention.unload_plugins()
+        return caught.value.code
+
+    return run

@@ -2,13 +2,10 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-
-from linrec_bench import attention, cli
 
 pytestmark = pytest.mark.slow
 
@@ -19,21 +16,15 @@ CORE = "    return v.mean(dim=-2, keepdim=True).expand_as(v).clone()\n"
 
 
 @pytest.fixture
-def gate(tmp_path, monkeypatch):
+def gate(tmp_path, monkeypatch, exit_code):
     """The exit code of `linrec-bench check` on the files of the guide."""
     monkeypatch.chdir(tmp_path)
     Path("my_complexity.yaml").write_text(SUITE)
 
     def run(plugin, *more):
         Path("my_attention.py").write_text(plugin)
-        command = "linrec-bench check my_complexity.yaml --plugin my_attention.py --device cpu"
-        monkeypatch.setattr(sys, "argv", [*command.split(), *more])
-        try:
-            with pytest.raises(SystemExit) as caught:
-                cli.main()
-        finally:
-            attention.unload_plugins()
-        return caught.value.code
+        command = "check my_complexity.yaml --plugin my_attention.py --device cpu"
+        return exit_code(*command.split(), *more)
 
     return run
 

@@ -3,13 +3,12 @@
 import json
 import random
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from linrec_bench import attention, cli
 from linrec_bench.commands import history as commands
 from linrec_bench.gate import history, other_commit
 from linrec_bench.gate.baseline import Baseline
@@ -153,19 +152,9 @@ def costs(repository):
 
 
 @pytest.fixture
-def call(monkeypatch):
+def call(exit_code):
     """The exit code of `linrec-bench history`."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["linrec-bench", "history", *arguments])
-        try:
-            with pytest.raises(SystemExit) as caught:
-                cli.main()
-        finally:
-            attention.unload_plugins()
-        return caught.value.code
-
-    return run
+    return partial(exit_code, "history")
 
 
 def test_the_commit_that_changed_a_count_is_named(repository, costs):

@@ -2,11 +2,8 @@
 
 import ast
 import re
-import sys
 
 import pytest
-
-from linrec_bench import attention, cli
 
 pytestmark = pytest.mark.slow
 
@@ -19,20 +16,13 @@ SPEC = replace(attention.registry()["linear-transformer"], name="mine"{more})
 
 
 @pytest.fixture
-def check(tmp_path, monkeypatch):
+def check(tmp_path, monkeypatch, exit_code):
     """The exit code of `check` with arguments and a plugin of this text."""
     monkeypatch.chdir(tmp_path)
 
     def run(plugin, *arguments):
         (tmp_path / "mine.py").write_text(plugin)
-        command = ["linrec-bench", "check", *arguments, "--plugin", "mine.py", "--device", "cpu"]
-        monkeypatch.setattr(sys, "argv", command)
-        try:
-            with pytest.raises(SystemExit) as caught:
-                cli.main()
-        finally:
-            attention.unload_plugins()
-        return caught.value.code
+        return exit_code("check", *arguments, "--plugin", "mine.py", "--device", "cpu")
 
     return run
 

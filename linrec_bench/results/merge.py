@@ -105,7 +105,7 @@ def _origin(run: Run) -> dict[str, object]:
 def _same(runs: Sequence[Run]) -> dict[str, Case]:
     """The cases that all runs share; raises `StoreError` for what must not differ, and does."""
     if len({run.folder.resolve() for run in runs}) < max(2, len(runs)):
-        raise StoreError("expected at least two runs, each once")
+        raise StoreError(f"merge: {len(runs)} given; expected at least two runs, each once")
     first, cases = runs[0], runs[0].cases()
     facts, text = _comparable(first), first.suite_text()
     for run in runs[1:]:

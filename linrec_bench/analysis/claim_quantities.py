@@ -6,14 +6,14 @@ Each function returns a `Found`: the number with the ends of its interval, and w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis.crossover import crossover
 from linrec_bench.analysis.intervals import Array, Interval, median_interval, ratio_interval
-from linrec_bench.analysis.measurements import Paired
+from linrec_bench.analysis.measurements import CaseRow, Paired, Values, keys_of
 from linrec_bench.analysis.polynomial import polynomial
 from linrec_bench.analysis.scaling import FEWEST_LENGTHS, Scaling, exact_exponent, fit_scaling
 from linrec_bench.analysis.seeds import mean_and_half_width
@@ -40,11 +40,10 @@ UNVARYING = (*EXACT_MEASURES, "parameters", "catalogue_size")
 COST_OF = {"time": "time_s", "peak_memory": "memory_bytes", "energy": "energy_j"}
 """Columns of a summary that a crossover of a measure is looked for in; others are columns by themselves."""
 
-Values = Mapping[tuple[str, str], dict[int, Array]]
-"""Samples of one measure: (run, case) -> round -> values, as `trials.by_round` gives them."""
+Cases = Sequence[CaseRow]
 
 
-def exponent(curve: pd.DataFrame, measure: str, values: Values) -> Found:
+def exponent(curve: Cases, measure: str, values: Values) -> Found:
     """The exponent of N over the cases of one curve; of counts that follow a polynomial, its degree."""
     found = _by_number(curve, "seq_len", values)
     if len(found) < 2:
@@ -66,7 +65,7 @@ def exponent(curve: pd.DataFrame, measure: str, values: Values) -> Found:
     return Found(at, fit.low, fit.high, Basis(fit.reason or "fit", _growth(fit)))
 
 
-def slope(curve: pd.DataFrame, measure: str, values: Values) -> Found:
+def slope(curve: Cases, measure: str, values: Values) -> Found:
     """How much an exact count grows for each further token, between the two largest lengths."""
     counts = {n: _typical({0: rounds}) for n, rounds in _by_number(curve, "seq_len", values).items()}
     if len(counts) < 2:
@@ -86,14 +85,14 @@ def _growth(fit: Scaling) -> dict[str, str | int | tuple[float, ...]]:
     }
 
 
-def value(cases: pd.DataFrame, measure: str, values: Values) -> Found:
+def value(cases: Cases, measure: str, values: Values) -> Found:
     """The value of one case; over the seeds of a training their mean, with its t interval."""
-    known = [values[key] for key in keys(cases) if key in values]
+    known = [values[key] for key in keys_of(cases) if key in values]
     if not known:
-        return no_number("missing", measure=measure, **ending(cases.iloc[0]))
+        return no_number("missing", measure=measure, **ending(cases[0]))
     if measure in UNVARYING:
         return _exact(_typical(dict(enumerate(known))))
-    if len(known) > 1 or cases.iloc[0]["task"] in trainings():
+    if len(known) > 1 or cases[0]["task"] in trainings():
         by_seed = np.array([np.median(_pooled(rounds)) for rounds in known])
         mean, half = mean_and_half_width(by_seed)
         # The half width over one seed is unknown.
@@ -106,7 +105,7 @@ def value(cases: pd.DataFrame, measure: str, values: Values) -> Found:
     return _over_rounds(median_interval(list(rounds.values())), basis)
 
 
-def ratio(own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values) -> Found:
+def ratio(own: Cases, other: Cases, measure: str, values: Values) -> Found:
     """Own over other at one grid point: paired by round, or by seed where a side has several seeds.
 
     Both sides must have values.
@@ -135,9 +134,7 @@ def _over_rounds(found: Interval, basis: Basis) -> Found:
     return Found(found.value, found.low, found.high, basis)
 
 
-def difference(
-    own: pd.DataFrame, other: pd.DataFrame, measure: str, values: Values, paired: Paired | None
-) -> Found:
+def difference(own: Cases, other: Cases, measure: str, values: Values, paired: Paired | None) -> Found:
     """Own less other, paired over seeds: the same seed draws the same order and initial weights for both.
 
     Paired by user as well where the run stores that: the number and the interval of its finding.
@@ -152,13 +149,13 @@ def difference(
     return Found(mean, mean - half, mean + half, Basis("paired_seeds", {"seeds": len(pairs)}))
 
 
-def _stored_difference(own: pd.DataFrame, other: pd.DataFrame, measure: str, paired: Paired) -> Found | None:
+def _stored_difference(own: Cases, other: Cases, measure: str, paired: Paired) -> Found | None:
     """The row of the table for these two sides and all of their seeds, in either order; None without one."""
     table = paired.differences
-    seeds = len(set(own["seed"]) & set(other["seed"]))
+    seeds = len({case["seed"] for case in own} & {case["seed"] for case in other})
     table = table[(table["metric"] == measure) & (table["seeds"] == seeds) & table["difference"].notna()]
     for (side, against), sign in (((own, other), 1), ((other, own), -1)):
-        case, compared_with = side.iloc[0], against.iloc[0]
+        case, compared_with = side[0], against[0]
         names = [paired.systems[str(each["case_id"])] for each in (case, compared_with)]
         same = (table["system"] == names[0]) & (table["against"] == names[1])
         same &= table["against_causal"] == compared_with["causal"]
@@ -210,23 +207,17 @@ def _crossing(line: pd.Series) -> Found:
     return Found(round(float(line["seq_len"])), low, high)
 
 
-def keys(cases: pd.DataFrame) -> list[tuple[str, str]]:
-    """Of each row, its run and case."""
-    return list(zip(map(str, cases["run_id"]), map(str, cases["case_id"]), strict=True))
-
-
 def _exact(number: float, basis: Basis = NO_BASIS) -> Found:
     return Found(float(number), float(number), float(number), basis)
 
 
-def ending(case: pd.Series) -> dict[str, str]:
+def ending(case: CaseRow) -> dict[str, str]:
     """How a case ended, as facts of a basis."""
     return {"status": str(case["status"]), "detail": str(case["detail"])}
 
 
-def _first_failure(cases: pd.DataFrame) -> dict[str, str]:
-    failed = cases[cases["status"] != "ok"]
-    return ending(failed.iloc[0]) if len(failed) else {}
+def _first_failure(cases: Cases) -> dict[str, str]:
+    return next((ending(case) for case in cases if case["status"] != "ok"), {})
 
 
 def _pooled(rounds: Mapping[int, Array]) -> Array:
@@ -237,17 +228,14 @@ Seeds = Mapping[int, dict[int, Array]]
 """Of one side: seed -> round -> values."""
 
 
-def _by_seed(side: pd.DataFrame, values: Values) -> Seeds:
+def _by_seed(side: Cases, values: Values) -> Seeds:
     return _by_number(side, "seed", values)
 
 
-def _by_number(cases: pd.DataFrame, column: str, values: Values) -> dict[int, dict[int, Array]]:
+def _by_number(cases: Cases, column: str, values: Values) -> dict[int, dict[int, Array]]:
     """The values of the cases that have some, by a column of whole numbers."""
-    return {
-        int(number): values[key]
-        for number, key in zip(cases[column], keys(cases), strict=True)
-        if key in values
-    }
+    numbers = (int(case[column]) for case in cases)
+    return {number: values[key] for number, key in zip(numbers, keys_of(cases), strict=True) if key in values}
 
 
 def _typical(seeds: Seeds) -> float:

@@ -6,16 +6,14 @@ A claim is undecided when the interval of what was measured reaches over its bou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 
 from linrec_bench.analysis import claim_quantities
-from linrec_bench.analysis.claim_quantities import EXACT_MEASURES, Values, ending, keys
-from linrec_bench.analysis.measurements import Measurements, Paired
-from linrec_bench.analysis.naming import is_meant
+from linrec_bench.analysis.claim_quantities import EXACT_MEASURES, Cases, ending
+from linrec_bench.analysis.measurements import CaseRow, Measurements, Paired, Values, keys_of
+from linrec_bench.analysis.naming import meaning
 from linrec_bench.analysis.samples_table import CASE_COLUMNS
 from linrec_bench.analysis.verdict import SPEC, Answer, Basis, Claim, Found, Verdict, answer, no_number
 
@@ -32,7 +30,6 @@ Place = dict[str, str | int | bool]
 _NAMES = ("run_id", "suite", "case_id")
 _LENGTHLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seq_len", "seed")]
 _SEEDLESS = [c for c in CASE_COLUMNS if c not in (*_NAMES, "seed")]
-_PLACE = ("task", "phase", "causal", "model", "dataset", "lengths_of", "seq_len", "batch_size", "hidden_size")
 _POINT = [c for c in _SEEDLESS if c != "attention"]
 _POINT_OF_MODELS = [c for c in _POINT if c not in ("model", "hidden_size", "heads", "layers", "causal")]
 """What two models must share to be compared: each has a shape of its own."""
@@ -45,117 +42,112 @@ def judge(claim: Claim, measurements: Measurements) -> list[Verdict]:
     intervals, and no exponent of times is known.
     """
     if claim.quantity == "crossover":
-        summary = measurements.summary(claim.to)
-        return [verdict(claim, at, found) for at, found in _crossovers(claim, summary)]
+        return [verdict(claim, at, found) for at, found in _crossovers(claim, measurements)]
     if measurements.summary_alone and claim.measure == "time" and not claim.to_model:
         column = {"value": "time_s", "ratio": "time_ratio"}.get(claim.quantity)
-        found = _times_of_summary(claim, measurements.source, column) if column else []
+        found = _times_of_summary(claim, measurements, column) if column else []
         if found:
             return found
-    cases = measurements.cases
     # What a mechanism cannot do is said in its row; no claim is made about it.
-    cases = cases[cases["status"] != "unsupported"]
-    own = cases[named(cases, claim.attention, claim.model)]
+    cases = [case for case in measurements.cases if case["status"] != "unsupported"]
+    own = named(cases, claim.attention, claim.model)
     measure, values = measurements.rounds(
         (*COLUMN_OF.get(claim.measure, ()), claim.measure), failed_too=claim.measure in EXACT_MEASURES
     )
     if claim.quantity == "exponent":
         return [
-            _exponent(claim, place(curve, length=False), claim_quantities.exponent(curve, measure, values))
-            for _, curve in _groups(own, _LENGTHLESS)
+            _exponent(claim, place(curve[0], length=False), claim_quantities.exponent(curve, measure, values))
+            for curve in _groups(own, _LENGTHLESS).values()
         ]
     if claim.quantity == "slope":
         return [
-            verdict(claim, place(curve, length=False), claim_quantities.slope(curve, measure, values))
-            for _, curve in _groups(own, _LENGTHLESS)
+            verdict(claim, place(curve[0], length=False), claim_quantities.slope(curve, measure, values))
+            for curve in _groups(own, _LENGTHLESS).values()
         ]
     if claim.quantity == "value":
         return [
-            verdict(claim, place(group), claim_quantities.value(group, measure, values))
-            for _, group in _groups(own, _SEEDLESS)
+            verdict(claim, place(group[0]), claim_quantities.value(group, measure, values))
+            for group in _groups(own, _SEEDLESS).values()
         ]
     return [
-        verdict(claim, place(group), _compared(claim, group, beside, measure, values, measurements.paired))
+        verdict(claim, place(group[0]), _compared(claim, group, beside, measure, values, measurements.paired))
         for group, beside in _beside(claim, cases, own)
     ]
 
 
-def _times_of_summary(claim: Claim, summary: pd.DataFrame, column: str) -> list[Verdict]:
+def _times_of_summary(claim: Claim, measurements: Measurements, column: str) -> list[Verdict]:
     """The verdicts on times, or on their ratios to the reference of the summary, with its own intervals."""
-    rows = summary[(summary["status"] == "ok") & summary[column].notna()]
-    rows = rows[named(rows, claim.attention, claim.model)]
-    if claim.to:
-        rows = rows[rows["reference"].isin(summary.loc[named(summary, claim.to), "attention"])]
+    every: list[CaseRow] = measurements.summary("").to_dict("records")  # type: ignore[assignment]
+    rows = [row for row in every if row["status"] == "ok" and pd.notna(row[column])]
+    references = {row["attention"] for row in named(every, claim.to)}
     found = []
-    for _, row in rows.iterrows():
+    for row in named(rows, claim.attention, claim.model):
+        if claim.to and row["reference"] not in references:
+            continue
         at, low, high = (float(row[f"{column}{end}"]) for end in ("", "_low", "_high"))
         if row["rounds"] < 2:
             low = high = math.nan
         known = Found(at, low, high, Basis("rounds", {"rounds": int(row["rounds"])}))
-        found.append(verdict(claim, place(row.to_frame().T), known))
+        found.append(verdict(claim, place(row), known))
     return found
 
 
-def named(cases: pd.DataFrame, attention: str, model: str = "") -> pd.Series[bool]:
-    """Which rows are of a mechanism and of a model, each as a person types it; an empty one is any."""
-    found = pd.Series(True, index=cases.index)
-    if attention:
-        found &= is_meant(cases, attention)
-    return found & is_meant(cases, model, "model") if model else found
+def named(cases: Cases, attention: str, model: str = "") -> Cases:
+    """Those of a mechanism and of a model, each as a person types it; an empty one is any."""
+    for typed, column in ((attention, "attention"), (model, "model")):
+        if typed:
+            meant = meaning(typed)
+            cases = [case for case in cases if meant(case[f"{column}_name"], case[f"{column}_params"])]
+    return cases
 
 
-def _groups(cases: pd.DataFrame, columns: list[str]) -> Iterator[tuple[tuple[object, ...], pd.DataFrame]]:
-    """As `groupby(columns)` without its cost for a few rows of many columns; missing ones are one value."""
-    rows: dict[tuple[object, ...], list[int]] = {}
-    for at, values in enumerate(zip(*(cases[column].tolist() for column in columns), strict=True)):
-        rows.setdefault(tuple(None if pd.isna(value) else value for value in values), []).append(at)
-    return ((values, cases.take(numbers)) for values, numbers in rows.items())
+def _groups(cases: Cases, columns: Sequence[str]) -> dict[tuple[object, ...], Cases]:
+    """The cases by what stands in the columns, in order of first appearance; missing ones are one value."""
+    found: dict[tuple[object, ...], list[CaseRow]] = {}
+    for case in cases:
+        values = (case[column] for column in columns)
+        found.setdefault(tuple(None if pd.isna(value) else value for value in values), []).append(case)
+    return dict(found)
 
 
-def _beside(
-    claim: Claim, cases: pd.DataFrame, own: pd.DataFrame
-) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+def _beside(claim: Claim, cases: Cases, own: Cases) -> Iterator[tuple[Cases, Cases]]:
     """The cases of both sides at each point; those of the other may be none."""
     columns = _POINT_OF_MODELS if claim.to_model else _POINT
-    other = cases[named(cases, claim.to, claim.to_model)]
-    for point, group in _groups(own, columns):
-        same = [other[column] == at for column, at in zip(columns, point, strict=True)]
-        yield group, other[np.logical_and.reduce(same)]
+    others = _groups(named(cases, claim.to, claim.to_model), columns)
+    for point, group in _groups(own, columns).items():
+        yield group, others.get(point, [])
 
 
 def _compared(
-    claim: Claim,
-    own: pd.DataFrame,
-    other: pd.DataFrame,
-    measure: str,
-    values: Values,
-    paired: Paired | None,
+    claim: Claim, own: Cases, other: Cases, measure: str, values: Values, paired: Paired | None
 ) -> Found:
     for side, name in ((own, claim.own_side), (other, claim.other_side)):
-        if side["seed"].duplicated().any() or len(side[_SEEDLESS].drop_duplicates()) > 1:
+        seeds = {case["seed"] for case in side}
+        if len(seeds) < len(side) or len(_groups(side, _SEEDLESS)) > 1:
             return no_number("several_cases", side=name)
-        if not any(key in values for key in keys(side)):
-            facts = ending(side.iloc[0]) if len(side) else {}
+        if not any(key in values for key in keys_of(side)):
+            facts = ending(side[0]) if side else {}
             return no_number("missing", measure=measure, side=name, **facts)
     if claim.quantity == "ratio":
         return claim_quantities.ratio(own, other, measure, values)
     return claim_quantities.difference(own, other, measure, values, paired)
 
 
-def _crossovers(claim: Claim, summary: pd.DataFrame) -> Iterator[tuple[Place, Found]]:
+def _crossovers(claim: Claim, measurements: Measurements) -> Iterator[tuple[Place, Found]]:
+    summary = measurements.summary(claim.to)
+    cases: list[CaseRow] = summary.to_dict("records")  # type: ignore[assignment]
     labels = {
-        name: summary.loc[named(summary, name), "attention"].unique() for name in (claim.attention, claim.to)
+        name: dict.fromkeys(case["attention"] for case in named(cases, name))
+        for name in (claim.attention, claim.to)
     }
     for own in labels[claim.attention]:
         for other in labels[claim.to]:
             for line, found in claim_quantities.crossovers(summary, claim.measure, own=own, other=other):
-                yield place(line.to_frame().T, length=False), found
+                yield place({str(name): value for name, value in line.items()}, length=False), found
 
 
-def place(cases: pd.DataFrame, *, length: bool = True) -> Place:
-    """The settings of the cases, by the first of them; `length` says whether they share one."""
-    # Any: columns are of several types. A row of a frame would cost a copy of all.
-    case: dict[str, Any] = {column: cases[column].iat[0] for column in _PLACE if column in cases}
+def place(case: CaseRow, *, length: bool = True) -> Place:
+    """The settings of a case; `length` says whether its length is one of them."""
     where: Place = {"task": str(case["task"]), "phase": str(case["phase"]), "causal": bool(case["causal"])}
     # Of a mechanism alone there is no model.
     where["model"] = str(case["model"] or "")

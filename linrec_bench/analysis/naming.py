@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Literal
 
 import pandas as pd
@@ -13,6 +14,12 @@ Column = Literal["attention", "model"]
 
 FLOORS = ("copy", "no-op")
 """Mechanisms that mix nothing: floors to compare with, never findings."""
+
+
+def meaning(typed: str) -> Callable[[str, str], bool]:
+    """Whether a name and its parameters, a JSON object, are what was typed; a bare name means any of them."""
+    name, params = read_name(typed)
+    return lambda own, text: own == name and (not params or parameter_texts(json.loads(text)) == params)
 
 
 def exactly(cases: pd.DataFrame, typed: str, of: Column = "attention") -> pd.Series[bool]:

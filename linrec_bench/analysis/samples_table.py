@@ -104,8 +104,9 @@ def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key,
     other = chosen.loc[chosen["unit"] != unit, "unit"]
     if unit is not None and len(other):
         raise ValueError(f"measure {measure} has unit {other.iloc[0]!r}; expected {unit!r}")
+    numbers = chosen["value"].to_numpy(dtype=np.float64)
     found: dict[Key, dict[int, Array]] = {}
-    for (run_id, case_id, number), values in chosen.groupby(["run_id", "case_id", "round"])["value"]:
-        round = int(cast(int, number))
-        found.setdefault((str(run_id), str(case_id)), {})[round] = values.to_numpy(dtype=np.float64)
+    for key, places in sorted(chosen.groupby(["run_id", "case_id", "round"]).indices.items()):
+        run_id, case_id, number = cast(tuple[str, str, int], key)
+        found.setdefault((run_id, case_id), {})[int(number)] = numbers[places]
     return found

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linrec_bench.analysis.claim_verdicts import judge, named
-from linrec_bench.analysis.measurements import Measurements, of_samples, of_summary, with_differences
+from linrec_bench.analysis.measurements import (
+    CaseRow,
+    Measurements,
+    of_samples,
+    of_summary,
+    with_differences,
+)
 from linrec_bench.analysis.verdict import Answer, Basis, Bound, Claim, PaperRuling, Ruling, Verdict
 from linrec_bench.gate.questions import EXACT_WORDS, claim_of
 from linrec_bench.results import stored_runs
@@ -158,14 +164,14 @@ def _standing(verdict: Verdict, bound: Bound) -> tuple[int, float]:
     return rank, min(room, default=0.0)
 
 
-def _beyond(claim: Claim, cases: pd.DataFrame) -> Basis | None:
+def _beyond(claim: Claim, cases: Sequence[CaseRow]) -> Basis | None:
     """Why a side could not run on this device at all; None where one could, or where it was never tried."""
     for attention, model, name in (
         (claim.attention, claim.model, claim.own_side),
         (claim.to, claim.to_model, claim.other_side),
     ):
-        side = cases[named(cases, attention, model)] if name else cases[:0]
-        if len(side) and side["status"].isin(BEYOND).all():
-            first = side.iloc[0]
-            return Basis("cannot_run", {"side": name, "ending": f"{first['status']}: {first['detail']}"})
+        side = named(cases, attention, model) if name else []
+        if side and all(case["status"] in BEYOND for case in side):
+            ending = f"{side[0]['status']}: {side[0]['detail']}"
+            return Basis("cannot_run", {"side": name, "ending": ending})
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,12 +45,13 @@ def questions(suite: Suite, jobs: Sequence[Job]) -> list[Question]:
 
     Raises `ValueError` for a `where` that cannot be read or that matches no case of the suite.
     """
-    every = contracts(jobs)
+    every, whole = contracts(jobs), list[Job]()
     for number, line in enumerate(suite.expect):
         chosen = select(jobs, [line.where], flag="where") if line.where else list(jobs)
         if not chosen:
             # `--only` may have left its cases out.
-            if line.where and select(expand(suite, device=jobs[0].case.device), [line.where], flag="where"):
+            whole = whole or expand(suite, device=jobs[0].case.device)
+            if select(whole, [line.where], flag="where"):
                 continue
             raise ValueError(f"expect.{number}.where: {line.where!r} matches no case of the suite")
         every.append(Question(claim_of(line, f"expect.{number}"), frozenset(job.case.id for job in chosen)))
@@ -118,8 +118,8 @@ def claim_of(line: Expectation, source: str) -> Claim:
 
 def verdicts(questions: Sequence[Question], measurements: Measurements) -> list[Verdict]:
     """Every question answered wherever its cases were measured."""
-    # Several questions are about the same cases.
-    of_cases = functools.cache(measurements.of_cases)
     return [
-        verdict for question in questions for verdict in judge(question.claim, of_cases(question.case_ids))
+        verdict
+        for question in questions
+        for verdict in judge(question.claim, measurements.of_cases(question.case_ids))
     ]

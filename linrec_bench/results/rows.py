@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from linrec_bench.case import Case
@@ -58,7 +58,7 @@ class Row:
             raise ValueError(f"status {self.status!r}; expected one of {', '.join(STATUSES)}")
 
     def as_dict(self) -> dict[str, object]:
-        return asdict(self)
+        return dict(vars(self))
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))

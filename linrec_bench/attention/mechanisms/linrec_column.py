@@ -30,7 +30,7 @@ from torch.autograd.function import once_differentiable
 
 from linrec_bench.attention.backends import compiled, fla, native, native_linrec
 from linrec_bench.attention.backends.triton import linrec as triton_linrec
-from linrec_bench.attention.ops.autograd import Context
+from linrec_bench.attention.ops.autograd import Context, differentiated
 from linrec_bench.attention.ops.blockwise import decoder, scan, state_dtype, sum_then_read
 from linrec_bench.attention.ops.causal_product import causal_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, elu, hold, reciprocal_root, unit_rows
@@ -89,6 +89,11 @@ def _step(
 ) -> tuple[State, Tensor]:
     product, squares, count = state
     features = drop_padding(elu(k), pad)
+    if q.shape[-2] == 1 and pad is None and not differentiated(q, k, v, product, squares):
+        # A step of decoding: the equation, read from sums that the event has entered.
+        product, squares, count = product + features.mT * v, squares + features.square(), count + 1
+        queries = unit_rows(elu(q), length=q.shape[-1] ** -0.5) * reciprocal_root(count * squares)
+        return (product, squares, count), queries @ product
     real = torch.ones_like(k[:1, :1, :, :1]) if pad is None else (~pad).to(k.dtype)
     count = count + real.cumsum(dim=-2)
     # The first token, which reads itself alone.

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from linrec_bench.attention.ops.autograd import Context
+from linrec_bench.attention.ops.autograd import Context, differentiated
 from linrec_bench.attention.ops.prefix_sums import sums_before, sums_beyond
 from linrec_bench.attention.ops.transposed_matmul import sum_of_outer
 
@@ -69,6 +69,10 @@ def causal_product(
     its gradients alone, and zeros stand for it.
     """
     length = q.shape[-2]
+    if length == 1 and kernel is INNER_PRODUCT and not differentiated(q, k, v, state):
+        # A step of decoding: the recurrence itself.
+        after = state + k.mT * v
+        return q @ after, after
     chunk = min(chunk or chunk_length(q.shape[-1]), length)
     whole = length - length % chunk
     if whole < length:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from linrec_bench.attention.ops.autograd import Context
+from linrec_bench.attention.ops.autograd import Context, differentiated
 
 
 class _Elu(torch.autograd.Function):
@@ -37,7 +37,7 @@ _elu: Callable[..., Tensor] = _Elu.apply
 
 def elu(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
     """x where positive, exp(x) - 1 elsewhere."""
-    return _elu(x)
+    return _elu(x) if differentiated(x) else F.elu(x)
 
 
 def elu_plus_one(x: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
@@ -83,14 +83,19 @@ def drop_padding(
     return features if pad is None else features.masked_fill(pad, 0)
 
 
+def _scaled(x: Tensor, length: float) -> tuple[Tensor, Tensor]:
+    """length x / |x|, and length / |x|."""
+    norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    scale = length / norm.masked_fill(norm == 0, inf)
+    return x * scale, scale
+
+
 class _UnitRows(torch.autograd.Function):
     """u = length x / |x|; dx = (length / |x|) (du - u (u . du) / length^2)."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, length: float) -> Tensor:
-        norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        scale = length / norm.masked_fill(norm == 0, inf)
-        unit: Tensor = x * scale
+        unit, scale = _scaled(x, length)
         ctx.save_for_backward(unit, scale)
         ctx.length = length
         return unit
@@ -110,7 +115,7 @@ _unit_rows: Callable[..., Tensor] = _UnitRows.apply
 
 def unit_rows(x: Float[Tensor, "*rows d"], *, length: float = 1.0) -> Float[Tensor, "*rows d"]:
     """Each row of x scaled to the L2 norm `length`; a row of zeros stays zero, and so does its gradient."""
-    return _unit_rows(x, length)
+    return _unit_rows(x, length) if differentiated(x) else _scaled(x, length)[0]
 
 
 class _Squares(torch.autograd.Function):

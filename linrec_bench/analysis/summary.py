@@ -128,14 +128,21 @@ def summarise(samples: pd.DataFrame, *, reference: str, targets: Targets | None 
     per_token = [PER_TOKEN[0]] if "effective_tokens" in extras else []
     for column in per_token:
         frame[column] = frame["time_s"] / frame["effective_tokens"]
-    for column in (*WHOLE, *extras):
-        frame[column] = frame[column].round().astype("Int64")
+    for column in WHOLE:
+        if column in frame:
+            frame[column] = _whole(frame[column])
     matched = time_to_quality(samples, targets=targets)
     if len(matched):
         keyed = matched[["run_id", "case_id", *MATCHED]]
         frame = frame.merge(keyed, on=["run_id", "case_id"], how="left")
     shown = [*COLUMNS, *extras, *per_token, *(MATCHED if len(matched) else ()), *metrics]
     return frame[[*shown, *(name for name in CASE_DATA if name not in shown)]]
+
+
+def _whole(column: pd.Series) -> pd.Series:
+    """Nullable integers, so that no digit is lost in a file; floats where a number is too large for them."""
+    rounded = column.round()
+    return rounded if (rounded.abs() >= 2**63).any() else rounded.astype("Int64")
 
 
 def _put(frame: pd.DataFrame, column: str, intervals: list[Interval]) -> None:

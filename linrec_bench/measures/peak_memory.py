@@ -40,10 +40,16 @@ SPEC = MeasureSpec(
     title="peak memory beyond the inputs, in a pass of its own: exact live bytes and the process "
     "on a CPU; allocated, reserved and driver level on CUDA; the state that decoding carries",
     quantities=(
-        Quantity("state_bytes", "B", "decoding: bytes carried from event to event", summarised="extra"),
+        Quantity(
+            "state_bytes", "B", "decoding: bytes carried from event to event", summarised="extra", whole=True
+        ),
         _bytes("peak_live_bytes", "CPU: exact peak of live tensor bytes"),
         Quantity(
-            "saved_bytes", "B", "CPU: most bytes that autograd held for the backward pass", summarised="extra"
+            "saved_bytes",
+            "B",
+            "CPU: most bytes that autograd held for the backward pass",
+            summarised="extra",
+            whole=True,
         ),
         _bytes("peak_process_bytes", "CPU: peak of the whole process"),
         _bytes("peak_allocated_bytes", "CUDA: peak of allocated tensors"),

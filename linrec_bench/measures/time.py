@@ -46,6 +46,7 @@ SPEC = MeasureSpec(
             "1",
             "accelerators: 1 where the device waited for the host to start the kernels of a call",
             summarised="extra",
+            whole=True,
         ),
     ),
     readings=readings,

@@ -47,10 +47,18 @@ SPEC = TaskSpec(
         Quantity("epoch_time", "s"),
         Quantity("epoch_energy", "J"),
         Quantity(
-            "watermark_distance", "1", "events between a planted run and its target", summarised="extra"
+            "watermark_distance",
+            "1",
+            "events between a planted run and its target",
+            summarised="extra",
+            whole=True,
         ),
         Quantity(
-            "watermark_users", "1", "users whose training histories hold a planted run", summarised="extra"
+            "watermark_users",
+            "1",
+            "users whose training histories hold a planted run",
+            summarised="extra",
+            whole=True,
         ),
     ),
     reads_training=True,

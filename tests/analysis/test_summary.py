@@ -148,3 +148,20 @@ def test_a_summary_survives_a_file(planted, layer_case, tmp_path):
     text = (tmp_path / "summary.csv").read_text()
     assert str(2**40 + 1) in text
     assert len(pd.read_csv(tmp_path / "summary.csv")) == 1
+
+
+def test_counts_are_whole_and_seconds_of_the_host_are_not(planted, layer_case):
+    case = layer_case("linrec", device="cuda")
+    planted.cost(case, 1e-3)
+    planted.add(case, "host_time", 2.5e-4, "s")
+    planted.add(case, "state_bytes", 2**53 + 1, "B")
+    found = summarise(planted.frame(), reference="linrec")
+    assert found["host_time_s"].tolist() == [2.5e-4]
+    assert found["state_bytes"].dtype == "Int64"
+
+
+@pytest.mark.parametrize("value", [1e300, math.inf])
+def test_a_number_beyond_all_counts_stays_what_it_is(planted, layer_case, value):
+    planted.add(layer_case("linrec"), "flops", value, "FLOP")
+    planted.close(layer_case("linrec"))
+    assert summarise(planted.frame(), reference="linrec")["flops"].tolist() == [value]

@@ -1,8 +1,8 @@
 """Fuzzing of the command line in one process: made and damaged inputs of every verb that reads.
 
-Inputs are made by the strategies of Hypothesis (`inputs`) or are small valid files, damaged at a random place
-(`damage`): logs, suites and flags (`inputs`), and what the program stored itself (`stored`). A call may end
-with a documented exit code, within 10 s of CPU time, and may write below its own folder only (`oracle`).
+Inputs are made by strategies of Hypothesis (`examples`) or are small valid files, damaged at a random place
+(`damage`): `logs`, `suites`, `flags`, and what the program stored itself (`stored`, `stored_rows`). A call
+ends with a documented exit code, within 10 s of CPU time, and writes below its own folder only (`oracle`).
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.fuzz import inputs, stored
+from benchmarks.fuzz import flags, logs, stored, stored_rows, suites
 from benchmarks.fuzz.oracle import Found, Place
 
 KINDS: dict[Callable[[Place, random.Random, int, Found], None], float] = {
-    inputs.damaged_logs: 0.1,
-    inputs.made_logs: 0.1,
-    inputs.damaged_suites: 0.2,
-    inputs.made_suites: 0.1,
-    inputs.made_flags: 0.1,
+    logs.damaged_logs: 0.1,
+    logs.made_logs: 0.1,
+    suites.damaged_suites: 0.15,
+    suites.made_suites: 0.1,
+    flags.made_flags: 0.1,
     stored.damaged_runs: 0.1,
+    stored_rows.made_rows: 0.1,
     stored.damaged_old_runs: 0.05,
-    stored.damaged_states: 0.15,
+    stored.damaged_states: 0.1,
     stored.damaged_caches: 0.1,
 }
 

@@ -53,18 +53,22 @@ ENVIRONMENT = Path(__file__).parents[2] / "results" / "reference" / "cpu" / "qui
 CARD = {"name": "linrec", "direction": "causal", "contradicts": {"causal": None, "padding": "a reason"}}
 
 
-def store_run(folder: Path) -> Path:
-    """A finished run in folder/results/s, with every file that a run may have, and folder/suite.yaml."""
+def new_run(folder: Path, cases: list[Case]) -> store.Run:
+    """An empty run of these cases in folder/results/s, and folder/suite.yaml."""
     (folder / "suite.yaml").write_text(SUITE)
-    environment = json.loads(ENVIRONMENT.read_text())
-    run = store.create(
+    return store.create(
         folder / "results",
         suite="s",
         suite_text=SUITE,
-        environment=environment,
+        environment=json.loads(ENVIRONMENT.read_text()),
         now=datetime.now(UTC),
-        cases=CASES,
+        cases=cases,
     )
+
+
+def store_run(folder: Path) -> Path:
+    """A finished run in folder/results/s, with every file that a run may have, and folder/suite.yaml."""
+    run = new_run(folder, CASES)
     ranks = _arrays(user=np.arange(5), rank=np.arange(1, 6), history=np.arange(5))
     with store.Writer(run) as writer:
         for case in CASES:
@@ -79,7 +83,7 @@ def store_run(folder: Path) -> Path:
     (run.folder / store.QUALITY).write_text(
         "".join(f"{','.join(row)}\n" for row in (COLUMNS, of_a_model.values()))
     )
-    calibration.write(folder / "results" / "calibration.json", _calibration(environment))
+    calibration.write(folder / "results" / "calibration.json", _calibration(run.environment()))
     return run.folder
 
 

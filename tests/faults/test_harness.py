@@ -6,7 +6,11 @@ from collections import Counter
 import pytest
 
 from benchmarks import faults, fuzz
+from benchmarks.fuzz import guided, suites
+from benchmarks.fuzz.examples import made
 from benchmarks.fuzz.oracle import Place
+from linrec_bench.suite.load import load
+from linrec_bench.suite.source_map import SuiteError
 
 
 def test_kills_lose_and_double_nothing(tmp_path):
@@ -22,12 +26,16 @@ COUNTS = {
     "damaged_suites": 12,
     "damaged_logs": 6,
     "damaged_runs": 8,
+    "made_suites": 16,
+    "made_logs": 12,
+    "made_flags": 12,
+    "made_rows": 12,
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), COUNTS.items())
-def test_what_is_damaged_is_read_or_refused_with_a_sentence(tmp_path, monkeypatch, kind, count):
+def test_what_is_damaged_or_made_is_read_or_refused_with_a_sentence(tmp_path, monkeypatch, kind, count):
     for name in ("LINREC_BENCH_CACHE", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -47,3 +55,26 @@ def test_the_oracle_sees_a_traceback_a_silence_and_a_file_outside(tmp_path, tmp_
         place.judge(found, "planted", lambda: outside.write_text("x"))
         place.call(found, "planted", "list", "no-such-kind")
     assert (found["tracebacks"], found["files outside"], found["planted: exit 2"]) == (1, 1, 1)
+
+
+def test_made_suites_are_valid_until_a_fault_is_planted(tmp_path):
+    outcomes = []
+
+    def probe(text):
+        (tmp_path / "made.yaml").write_text(text)
+        try:
+            load(tmp_path / "made.yaml", device="cpu")
+        except SuiteError:
+            outcomes.append(False)
+        else:
+            outcomes.append(True)
+
+    made(suites.suites(), probe, count=60, seed=1)
+    assert 0.3 < sum(outcomes) / len(outcomes) < 0.9
+
+
+@pytest.mark.parametrize("reader", guided.READERS)
+def test_inputs_that_reached_lines_of_their_own_are_read_or_refused(reader, tmp_path, monkeypatch):
+    monkeypatch.setenv("LINREC_BENCH_CACHE", str(tmp_path / "cache"))
+    outcomes = {guided.read(reader, content, tmp_path) for content in guided.corpus(reader)}
+    assert outcomes == {True, False}

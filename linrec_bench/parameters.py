@@ -14,6 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from linrec_bench.registry import did_you_mean
 
+EAGER = "eager"
+"""The setting `backend` of a mechanism that stands for its `core` itself: plain torch, any device."""
+
+BEST = "best"
+"""What a suite may write for `backend`; each run replaces it by the fastest that its machine offers."""
+
 
 def parameters_of(function: Callable[..., object]) -> dict[str, inspect.Parameter]:
     """The parameters of a function or class, in order, with their annotations resolved to types."""

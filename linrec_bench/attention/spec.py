@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from linrec_bench.attention import cost_bounds
 from linrec_bench.attention.cost_bounds import CostBound
 from linrec_bench.measures.device.lookup import kept_random_state
-from linrec_bench.parameters import check_parameters, parameters_of
+from linrec_bench.parameters import BEST, EAGER, check_parameters, parameters_of
 
 Tokens = Float[Tensor, "B H N d"]
 """q, k, v and o of a sequence."""
@@ -29,9 +29,6 @@ Mask = Bool[Tensor, "B N"] | None
 
 State = tuple[Tensor, ...]
 """What decoding hands on from event to event."""
-
-EAGER = "eager"
-"""The setting `backend` that stands for `core` itself: plain torch, any device."""
 
 
 # Any in the protocols below: what follows the arguments that all mechanisms share are the tensors and the
@@ -237,9 +234,9 @@ class Spec:
                     f"attention {self.name}: {role} lacks {', '.join(missing)}; expected "
                     f"({', '.join(arguments)}, ...)"
                 )
-        if EAGER in self.backends:
+        for reserved in {EAGER, BEST} & set(self.backends):
             raise ValueError(
-                f"attention {self.name}: the backend {EAGER!r} is core itself; expected another name"
+                f"attention {self.name}: a backend cannot be called {reserved!r}; expected another name"
             )
         try:
             cost_bounds.read(self.at_most)

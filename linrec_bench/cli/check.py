@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from linrec_bench.commands.check import BaselineUse, Checked
     from linrec_bench.commands.run import Plan
+    from linrec_bench.results.store import Run
 
 from linrec_bench.cli.options import (
     CALIBRATION,
@@ -100,9 +101,8 @@ def command(
 
     _refuse_contradictions(from_, baseline, against, timed=timed, update=update_baseline, only=only)
     stored = Run(from_) if from_ is not None else None
-    on = stored.device() if stored else None
     chosen = _Chosen(suite, device, set_ or [], plugin or [])
-    planned = _planned(chosen, only or [], on, junit=junit, as_json=as_json)
+    planned = _planned(chosen, only or [], stored, junit=junit, as_json=as_json)
     if stored is not None:
         checked = of_run(planned, stored)
     else:
@@ -147,7 +147,7 @@ def _refuse_contradictions(
 
 
 def _planned(
-    chosen: _Chosen, only: list[str], measured_on: str | None, *, junit: Path | None, as_json: bool
+    chosen: _Chosen, only: list[str], stored: Run | None, *, junit: Path | None, as_json: bool
 ) -> Plan:
     """The cases to check; where there are none, says so and exits."""
     from linrec_bench import terminal
@@ -157,7 +157,14 @@ def _planned(
     name, device, settings, plugins = chosen
     try:
         return run.prepare(
-            name, device=device, only=only, settings=settings, plugins=plugins, measured_on=measured_on
+            name,
+            device=device,
+            only=only,
+            settings=settings,
+            plugins=plugins,
+            measured_on=stored.device() if stored else None,
+            stored=stored.cases().values() if stored else None,
+            on_note=terminal.say,
         )
     except run.NothingSelected as reason:
         terminal.say(f"nothing to check: {reason}")

@@ -37,7 +37,14 @@ def command(
     from linrec_bench.commands import run
     from linrec_bench.commands.predict import forecast, measure_ceilings, memory_limit
 
-    planned = run.prepare(suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [])
+    planned = run.prepare(
+        suite,
+        device=device,
+        only=only or [],
+        settings=set_ or [],
+        plugins=plugin or [],
+        on_note=terminal.say,
+    )
     with closing(run.start_executor(planned)) as executor:
         limit = memory_limit(memory, executor, planned.device)
         ceilings = measure_ceilings(planned, executor)

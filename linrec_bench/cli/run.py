@@ -60,7 +60,13 @@ def command(
     from linrec_bench.commands.run_json import run_record
 
     planned = run.prepare(
-        suite, device=device, only=only or [], settings=set_ or [], plugins=plugin or [], shard=shard
+        suite,
+        device=device,
+        only=only or [],
+        settings=set_ or [],
+        plugins=plugin or [],
+        shard=shard,
+        on_note=terminal.say,
     )
     if dry_run:
         terminal.show_plan(planned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linrec_bench import attention
+from linrec_bench.case import Case
 from linrec_bench.execution import executors, schedule
 from linrec_bench.execution.devices import AUTO, ON_CPU, Located, locate
 from linrec_bench.execution.driver import Event, OnSample, run_jobs
 from linrec_bench.execution.server import STEADY_ALLOCATOR
 from linrec_bench.execution.trial import Executor
 from linrec_bench.results import environment, store, stored_runs
-from linrec_bench.suite import load, select
+from linrec_bench.suite import best_backend, load, select
 from linrec_bench.suite.expand import Job, expand
 from linrec_bench.suite.schema import Suite
 from linrec_bench.suite.source_map import SuiteError
@@ -55,13 +56,16 @@ def prepare(
     settings: Sequence[str] = (),
     plugins: Sequence[Path] = (),
     measured_on: str | None = None,
+    stored: Collection[Case] | None = None,
     shard: str = "",
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> Plan:
     """Load, expand and select; of that, the part `shard` (`i/n`), or all.
 
     Raises `ValueError` (one line) for a bad suite, flag, device or plugin, and `NothingSelected`.
 
-    `measured_on` is the kind of device of a stored run, which need not be here, in place of `device`.
+    `measured_on` is the kind of device of a stored run, which need not be here, in place of `device`; back
+    ends are then those of its `stored` cases. `on_note` is told what `backend: best` stands for.
     """
     located = Located(kind=measured_on) if measured_on else locate(device, plugins=plugins)
     found = located.kind
@@ -69,9 +73,12 @@ def prepare(
     path = load.find(name)
     suite = load.load(path, device=found, settings=settings)
     try:
+        suite, notes = best_backend.named(suite, device=found, stored=stored)
         jobs = expand(suite, device=found)
     except ValueError as error:
         raise SuiteError(f"{path}: {error}") from error
+    for note in notes:
+        on_note(note)
     selected = select.select(jobs, only)
     if not selected:
         raise NothingSelected(

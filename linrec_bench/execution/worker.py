@@ -12,7 +12,7 @@ import torch
 from linrec_bench import attention, measures, tasks
 from linrec_bench.attention.backends import choice
 from linrec_bench.attention.ops.block_sizes import blocks_as_on
-from linrec_bench.attention.spec import EAGER, Unsupported
+from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
 from linrec_bench.execution.audit import Auditor, Suspect, other_work, remembers
 from linrec_bench.execution.schedule import Prediction
@@ -24,6 +24,7 @@ from linrec_bench.measures.instruments import ceilings
 from linrec_bench.measures.instruments.exact import Exact, exact
 from linrec_bench.measures.instruments.kernel_scratch import heap_holes
 from linrec_bench.measures.spec import Measurable, Reading
+from linrec_bench.parameters import EAGER
 from linrec_bench.suite.expand import Job
 from linrec_bench.tasks import Emit, Report, TaskSpec
 from linrec_bench.tasks.workloads import Workload

@@ -54,8 +54,8 @@ def verdicts(jobs: Sequence[Job], mechanisms: Collection[str]) -> list[Verdict]:
 
 def _of_case(case: Case) -> Iterator[Verdict]:
     from linrec_bench import attention
-    from linrec_bench.attention.spec import EAGER
     from linrec_bench.measures.instruments import memory
+    from linrec_bench.parameters import EAGER
 
     spec = attention.registry()[case.attention]
     if dict(case.attention_params).get("backend", EAGER) != EAGER or spec.refusal is not None:

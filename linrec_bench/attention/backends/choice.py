@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from linrec_bench.attention.spec import EAGER, Backend, Core, Spec, Unsupported, accepted
+from linrec_bench.attention.spec import Backend, Core, Spec, Unsupported, accepted
+from linrec_bench.parameters import EAGER
 
 
 def attend(

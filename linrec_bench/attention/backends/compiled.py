@@ -6,8 +6,6 @@ seconds, in the first call, which every run reports apart (`first_call_time`).
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from functools import cache
 
@@ -16,6 +14,7 @@ from torch import Tensor
 from torch.torch_version import TorchVersion
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from linrec_bench.attention.backends.native_build import no_compiler
 from linrec_bench.attention.ops.block_sizes import pads
 from linrec_bench.attention.spec import Backend
 
@@ -47,9 +46,8 @@ def refusal(
 ) -> str | None:
     """Why nothing is compiled: no C++ compiler for a CPU, or a torch that gets causal gradients wrong."""
     del dtype, head_size
-    compiler = os.environ.get("CXX", "g++")
-    if device_type == "cpu" and shutil.which(compiler) is None:
-        return f"backend compile needs a C++ compiler; {compiler} was not found (set CXX)"
+    if device_type == "cpu" and (reason := no_compiler("compile")):
+        return reason
     if causal and backward and TorchVersion(torch.__version__) < CAUSAL_GRADIENTS_SINCE:
         return (
             f"backend compile: torch {torch.__version__} compiles wrong gradients of causal forms; "

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from linrec_bench.attention.backends.native_build import library, processor
+from linrec_bench.attention.backends.native_build import library, no_compiler, processor
 from linrec_bench.attention.ops.blockwise import state_dtype
 from linrec_bench.attention.spec import Backend, Core
 
@@ -53,7 +53,7 @@ def refusal(
     if dtype not in _STORED:
         known = ", ".join(str(each).removeprefix("torch.") for each in _STORED)
         return f"backend native knows {known}, not {dtype}; use eager or compile"
-    return None
+    return no_compiler("native")
 
 
 def backend(attend: Core) -> Backend:

@@ -39,6 +39,17 @@ def processor() -> str:
     return os.environ.get(PROCESSOR) or "native"
 
 
+def no_compiler(backend: str) -> str | None:
+    """Why nothing can be built here; None where there is a C++ compiler (CXX, else g++)."""
+    if shutil.which(_compiler()) is None:
+        return f"backend {backend} needs a C++ compiler; {_compiler()} was not found (set CXX)"
+    return None
+
+
+def _compiler() -> str:
+    return os.environ.get("CXX", "g++")
+
+
 def library(source: Path, definitions: Mapping[str, object], march: str = "native") -> CDLL:
     """The library that `source` becomes with these macros defined, for the processor `march`.
 
@@ -49,9 +60,9 @@ def library(source: Path, definitions: Mapping[str, object], march: str = "nativ
     # It brings a client for the web with it, which importing a mechanism should not wait for.
     import pooch
 
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
-        raise Unsupported(f"backend native needs a C++ compiler; {compiler} was not found (set CXX)")
+    if reason := no_compiler("native"):
+        raise Unsupported(reason)
+    compiler = _compiler()
     target_flag = f"-march={march}"
     arguments = [target_flag, *FLAGS, *(f"-D{name}={value}" for name, value in definitions.items())]
     # What "native" means to this compiler on this processor: a cache may be shared between machines.

@@ -27,7 +27,8 @@ from linrec_bench.attention.ops.blockwise import decoder, scan, zero_state
 from linrec_bench.attention.ops.delta_rule import delta_product
 from linrec_bench.attention.ops.feature_maps import drop_padding, unit_rows
 from linrec_bench.attention.published_layers import ConvolvedLayer, ShortConvolution, norm_of_unscaled
-from linrec_bench.attention.spec import EAGER, Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.parameters import EAGER
 
 
 def core(

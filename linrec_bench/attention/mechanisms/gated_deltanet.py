@@ -35,7 +35,8 @@ from linrec_bench.attention.published_layers import (
     ShortConvolution,
     norm_of_unscaled,
 )
-from linrec_bench.attention.spec import EAGER, Events, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens
+from linrec_bench.parameters import EAGER
 
 RATES = (1.0, 16.0)
 """Where exp(A) starts, of each head uniformly."""

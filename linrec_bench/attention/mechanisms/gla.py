@@ -22,7 +22,8 @@ from linrec_bench.attention.ops.blockwise import decoder, scan, zero_state
 from linrec_bench.attention.ops.decayed_product import decayed_product
 from linrec_bench.attention.ops.feature_maps import drop_padding
 from linrec_bench.attention.published_layers import GatedLayer, norm_of_unscaled
-from linrec_bench.attention.spec import EAGER, Mask, Spec, State, Tokens
+from linrec_bench.attention.spec import Mask, Spec, State, Tokens
+from linrec_bench.parameters import EAGER
 
 
 def core(

@@ -67,23 +67,23 @@ def flags() -> st.SearchStrategy[list[str]]:
         ),
         st.tuples(st.sampled_from(["--json", "--help", "--fresh", "--escape-formulas", "--x"])),
     )
-    verb = st.sampled_from(
-        [
-            ["run", "suite.yaml", "--dry-run"],
-            ["predict", "suite.yaml"],
-            ["data", "describe", "log.csv"],
-            ["compare", "results/s"],
-            ["answer", "log.csv", "--dry-run"],
-            ["export", "results", "--out", "out.csv"],
-            ["list", "attention"],
-            ["list", "datasets"],
-            ["list"],
-            ["check", "suite.yaml", "--from", "results/s"],
-            ["convert", "results/s"],
-            ["env"],
-            ["init", "made.yaml"],
-        ]
-    )
+    quick = [
+        ["run", "suite.yaml", "--dry-run"],
+        ["data", "describe", "log.csv"],
+        ["compare", "results/s"],
+        ["export", "results", "--out", "out.csv"],
+        ["list", "attention"],
+        ["list", "datasets"],
+        ["list"],
+        ["check", "suite.yaml", "--from", "results/s"],
+        ["convert", "results/s"],
+        ["env"],
+        ["init", "made.yaml"],
+        ["merge", "results/s"],
+        ["history", "history.jsonl"],
+    ]
+    seconds = [["predict", "suite.yaml"], ["answer", "log.csv", "--dry-run"]]
+    verb = st.sampled_from(quick * 4 + seconds)
     return st.builds(
         lambda verb, given: [*verb, *(part.replace("\0", "") for each in given for part in each)],
         verb,

@@ -71,7 +71,7 @@ def damaged_logs(place: Place, rng: random.Random, count: int, found: Found) -> 
     for at in range(count):
         name = rng.choice(list(whole))
         Path(name).write_bytes(damaged(rng, whole[name]))
-        verb = ("answer", name, "--dry-run", "--budget", "1m") if at % 10 == 0 else ("data", "describe", name)
+        verb = ("answer", name, "--dry-run", "--budget", "1m") if at % 50 == 0 else ("data", "describe", name)
         dropped = ["--set", "on_bad_rows=drop"] if at % 3 == 0 else []
         place.call(found, "damaged log", *verb, *dropped, "--set", "min_interactions=1")
         shutil.rmtree("cache", ignore_errors=True)

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from benchmarks import faults, fuzz
-from benchmarks.fuzz import guided, suites
+from benchmarks import faults, fuzz, guided_fuzzing
+from benchmarks.fuzz import suites
 from benchmarks.fuzz.examples import made
 from benchmarks.fuzz.oracle import Place
 from linrec_bench.suite.load import load
@@ -73,8 +73,8 @@ def test_made_suites_are_valid_until_a_fault_is_planted(tmp_path):
     assert 0.3 < sum(outcomes) / len(outcomes) < 0.9
 
 
-@pytest.mark.parametrize("reader", guided.READERS)
+@pytest.mark.parametrize("reader", guided_fuzzing.READERS)
 def test_inputs_that_reached_lines_of_their_own_are_read_or_refused(reader, tmp_path, monkeypatch):
     monkeypatch.setenv("LINREC_BENCH_CACHE", str(tmp_path / "cache"))
-    outcomes = {guided.read(reader, content, tmp_path) for content in guided.corpus(reader)}
+    outcomes = {guided_fuzzing.read(reader, content, tmp_path) for content in guided_fuzzing.corpus(reader)}
     assert outcomes == {True, False}

@@ -1,9 +1,9 @@
 """Fuzzing of the readers of suites, rows and logs that is guided by which lines an input reaches.
 
     pip install atheris
-    python -m benchmarks.fuzz.guided suite --seconds 600 --corpus FOLDER
+    python -m benchmarks.guided_fuzzing suite --seconds 600 --corpus FOLDER
 
-Begins with `corpus.zip`, which holds inputs of earlier runs that reached lines of their own, and with what
+Begins with `fuzz/corpus.zip`, which holds inputs of earlier runs that reached lines of their own, and what
 lies in FOLDER; adds what it finds there. An input that is neither read nor refused with a sentence, or takes
 more than 10 s, ends it: the input is kept as `crash-...` in FOLDER. `--keep` puts what FOLDER holds into
 `corpus.zip`, without the inputs that reach nothing new; tests read all of these.
@@ -21,8 +21,9 @@ import zipfile
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 
-CORPUS = Path(__file__).with_name("corpus.zip")
+CORPUS = Path(__file__).parent / "fuzz" / "corpus.zip"
 LONGEST_S = 10
 LONGEST_BYTES = 2000
 
@@ -92,13 +93,17 @@ def seeds(name: str) -> list[bytes]:
     return samples.splitlines(keepends=True)[1:8]
 
 
-def fuzz(name: str, arguments: list[str]) -> None:
-    """Hand this process over to atheris, with arguments of libFuzzer; it ends the process."""
+def instrumented() -> ModuleType:
+    """atheris, which sees the lines of all modules of linrec-bench that are imported from here on."""
     atheris = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["linrec_bench"]):
-        importlib.import_module("linrec_bench.commands.describe_log")
-        importlib.import_module("linrec_bench.suite.load")
-        importlib.import_module("linrec_bench.results.samples_file")
+        for module in ("commands.describe_log", "suite.load", "results.samples_file"):
+            importlib.import_module(f"linrec_bench.{module}")
+    return atheris
+
+
+def fuzz(atheris: ModuleType, name: str, arguments: list[str]) -> None:
+    """Read what libFuzzer makes, which takes these arguments and ends the process."""
     with tempfile.TemporaryDirectory() as place:
         os.environ["LINREC_BENCH_CACHE"] = place
         atheris.Setup([sys.argv[0], *arguments], lambda content: read(name, content, Path(place)) and None)
@@ -108,7 +113,7 @@ def fuzz(name: str, arguments: list[str]) -> None:
 def keep(name: str, folder: Path) -> None:
     """Put the inputs of a folder that reach lines of their own into `corpus.zip`."""
     with tempfile.TemporaryDirectory() as merged:
-        command = [sys.executable, "-m", "benchmarks.fuzz.guided", name, "--corpus", merged]
+        command = [sys.executable, "-m", "benchmarks.guided_fuzzing", name, "--corpus", merged]
         subprocess.run([*command, "--merge", str(folder)], check=True, stderr=subprocess.DEVNULL)
         found = sorted(
             (path.read_bytes() for path in Path(merged).iterdir()), key=lambda each: (len(each), each)
@@ -137,14 +142,15 @@ def main() -> None:
     if given.keep:
         keep(given.reader, given.corpus)
         return
+    atheris = instrumented()
     arguments = [f"-timeout={LONGEST_S}", f"-max_len={LONGEST_BYTES}", f"-seed={given.seed}"]
     if given.merge:
-        fuzz(given.reader, [*arguments, "-merge=1", str(given.corpus), str(given.merge)])
+        fuzz(atheris, given.reader, [*arguments, "-merge=1", str(given.corpus), str(given.merge)])
     kept = corpus(given.reader) if CORPUS.exists() else []
     for content in [*seeds(given.reader), *kept]:
         (given.corpus / sha256(content).hexdigest()[:16]).write_bytes(content)
     arguments += [f"-max_total_time={given.seconds}", f"-artifact_prefix={given.corpus}/", str(given.corpus)]
-    fuzz(given.reader, arguments)
+    fuzz(atheris, given.reader, arguments)
 
 
 if __name__ == "__main__":

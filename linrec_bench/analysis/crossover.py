@@ -12,7 +12,7 @@ import pandas as pd
 from linrec_bench.analysis.intervals import LEVEL, Array
 from linrec_bench.analysis.naming import FLOORS, one_of
 from linrec_bench.analysis.risk import NO_SPREAD, Spread, common_spread
-from linrec_bench.analysis.samples_table import GRID_POINT
+from linrec_bench.analysis.samples_table import GRID_POINT, compact
 from linrec_bench.analysis.shown_order import LogRatios, first_change, latest_change, shown_order
 from linrec_bench.analysis.summary import EXACT
 from linrec_bench.analysis.systems import mechanisms
@@ -74,16 +74,13 @@ def crossovers(
     incumbent = one_of(summary, reference)
     kept = summary if floors else summary[~summary["attention_name"].isin(FLOORS)]
     challengers = [label for label in sorted(map(str, kept["system"].unique())) if label != incumbent]
-    found = [
-        crossover(summary, challenger=challenger, incumbent=incumbent, cost=cost, risk=risk)
-        for cost in costs
-        if incumbent is not None and cost in summary
-        for challenger in challengers
-    ]
-    filled = [table for table in found if len(table)]
-    if not filled:
-        return pd.DataFrame(columns=[*line_of(summary), *_COLUMNS])
-    return pd.concat(filled, ignore_index=True)
+    records: list[dict[str, object]] = []
+    for cost in costs:
+        if incumbent is not None and cost in summary:
+            lines = _lines(summary, cost)
+            for challenger in challengers:
+                records += _records(lines, challenger, incumbent, cost, risk=risk)
+    return pd.DataFrame.from_records(records, columns=[*line_of(summary), *_COLUMNS])
 
 
 def crossover(
@@ -108,44 +105,47 @@ def crossover(
     processes; infinite for one process, which shows nothing. `challenger_stops` and `incumbent_stops` are the
     first longer lengths at which that side did not end ok: beyond them there is nothing to compare.
     """
-    records = [
-        record | _order(ratios, risk=risk) | {"cost": cost}
-        for record, ratios in _lines(summary, challenger, incumbent, cost)
-    ]
+    records = _records(_lines(summary, cost), challenger, incumbent, cost, risk=risk)
     return pd.DataFrame.from_records(records, columns=[*line_of(summary), *_COLUMNS])
 
 
-def _lines(
-    summary: pd.DataFrame, challenger: str, incumbent: str, cost: str
-) -> Iterator[tuple[dict[str, object], LogRatios]]:
-    """Each line, with the ratio at its shared lengths."""
-    keys = line_of(summary)
-    for line, every in _columns_of(summary, cost).groupby(keys, sort=False, dropna=False):
-        rows = every[every["system"].isin([challenger, incumbent])]
-        done = rows[(rows["status"] == "ok") & rows[cost].notna()]
-        pair = done[done["system"] == challenger].merge(
-            done[done["system"] == incumbent], on="seq_len", suffixes=("", "_other")
-        )
+Line = tuple[dict[str, object], pd.DataFrame]
+"""The columns that the points of a line share, and the others of its rows."""
+
+
+def _lines(summary: pd.DataFrame, cost: str) -> list[Line]:
+    """Each line with what its cost is compared by: a summary is wide, and rows are selected many times."""
+    own = ("system", "attention", "reference", "status", "seq_len", "rounds", cost)
+    ends = (f"{name}{end}" for name in (cost, "time_ratio") for end in ("", "_low", "_high"))
+    known, keys = mechanisms(summary), line_of(summary)
+    numbers = compact(known[[column for column in dict.fromkeys((*own, *ends)) if column in known]])
+    grouped = numbers.groupby([known[key] for key in keys], sort=False, dropna=False)
+    return [(dict(zip(keys, line, strict=True)), rows) for line, rows in grouped]
+
+
+def _records(
+    lines: Iterable[Line], challenger: str, incumbent: str, cost: str, *, risk: float
+) -> Iterator[dict[str, object]]:
+    """A row for each line with two lengths that both were measured at."""
+    for shared, every in lines:
+        sides = [every[every["system"] == name] for name in (challenger, incumbent)]
+        own, other = (rows[(rows["status"] == "ok") & rows[cost].notna()] for rows in sides)
+        pair = own.merge(other, on="seq_len", suffixes=("", "_other"))
         if len(pair) < 2:
             continue
         pair = pair.sort_values("seq_len")
         longest = float(pair["seq_len"].iloc[-1])
-        record: dict[str, object] = dict(zip(keys, line, strict=True))
-        record |= {
+        stops = [_stops(rows, longest) for rows in sides]
+        ratios = replace(_ratios(pair, incumbent, cost), spread=_spread(every, cost))
+        yield {
+            **shared,
             "challenger": challenger,
             "incumbent": incumbent,
-            "challenger_stops": _stops(rows[rows["system"] == challenger], longest),
-            "incumbent_stops": _stops(rows[rows["system"] == incumbent], longest),
+            "cost": cost,
+            "challenger_stops": stops[0],
+            "incumbent_stops": stops[1],
+            **_order(ratios, risk=risk),
         }
-        yield record, replace(_ratios(pair, incumbent, cost), spread=_spread(every, cost))
-
-
-def _columns_of(summary: pd.DataFrame, cost: str) -> pd.DataFrame:
-    """What the lines of a cost are made of: a summary is wide, and its rows are selected again and again."""
-    own = ("system", "attention", "reference", "status", "seq_len", "rounds", cost)
-    ends = (f"{name}{end}" for name in (cost, "time_ratio") for end in ("", "_low", "_high"))
-    known = mechanisms(summary)
-    return known[[c for c in dict.fromkeys((*line_of(summary), *own, *ends)) if c in known]]
 
 
 def _order(ratios: LogRatios, *, risk: float) -> dict[str, object]:

@@ -16,6 +16,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLoca
 
 from linrec_bench.analysis.cost_findings import comparison_risk
 from linrec_bench.analysis.crossover import crossovers
+from linrec_bench.analysis.samples_table import compact
 from linrec_bench.analysis.systems import mechanisms
 from linrec_bench.figures import facets, failures, layout, marks
 from linrec_bench.figures.panels import LABEL_GAP, Panels, is_first_column, label_beside, name_columns
@@ -95,7 +96,8 @@ def draw(
     ends = {"_value": curve.column}
     if curve.interval:
         ends |= {"_low": f"{curve.column}_low", "_high": f"{curve.column}_high"}
-    table = rows.assign(**{name: rows[column].astype("float64").where(done) for name, column in ends.items()})
+    values = {name: rows[column].astype("float64").where(done) for name, column in ends.items()}
+    table = compact(mechanisms(rows.assign(**values)))
     if curve.base:
         # No logarithm: a mechanism may need no memory, and a clock may not have moved.
         nothing = table["_value"] <= 0
@@ -132,7 +134,6 @@ def _draw(
     fits: pd.DataFrame | None,
     crossings: pd.DataFrame | None,
 ) -> TooltipFigure:
-    rows = mechanisms(rows)
     found = layout.lay_out(rows, down=curve.down, across=curve.across, value="_value", higher=curve.higher)
     crossed = [
         marks.crossed(None if crossings is None else facets.select(crossings, cell.setting), cell.shown)
@@ -163,20 +164,9 @@ def _draw(
         looks = cell.looks(style)
         name_panel(ax, case_names.settings(cell.setting))
         shown = {label: looks[label] for label in cell.shown}
-        for foot, tall in ((1 - band * above, band * above), (0, band * below)):
-            ax.add_patch(
-                Rectangle(
-                    (0, foot), 1, tall, transform=ax.transAxes, color=style.shade, linewidth=0, zorder=0
-                )
-            )
-        for label, part in cell.behind():
-            _draw_line(ax, part, curve, Look(style.quiet, ""), gid=f"behind {label}", style=style)
-        for label, look in shown.items():
-            part = cell.rows[cell.rows["system"] == label]
-            reference = label == cell.reference
-            _draw_line(
-                ax, part, curve, look, gid=f"line {label}", style=style, span=None if reference else span
-            )
+        _shade(ax, 1 - band * above, 1, style=style)
+        _shade(ax, 0, band * below, style=style)
+        _draw_lines(ax, cell, shown, curve, span=span, style=style)
         if fits is not None:
             marks.draw_fits(ax, facets.select(fits, cell.setting), shown, style=style)
         marks.draw_crossings(ax, crossings_here, looks, band=band, style=style)
@@ -306,6 +296,32 @@ def _linear_range(rows: pd.DataFrame) -> tuple[float, float]:
         least = max(min(least, float(rows["_low"].min())), low - reach)
         most = min(max(most, float(rows["_high"].max())), high + reach)
     return max(least, 0.0), most
+
+
+def _shade(ax: Axes, foot: float, top: float, *, style: Style) -> None:
+    """The ground of rows of marks, between two heights of the panel."""
+    room = Rectangle(
+        (0, foot), 1, top - foot, transform=ax.transAxes, color=style.shade, linewidth=0, zorder=0
+    )
+    ax.add_patch(room)
+
+
+def _draw_lines(
+    ax: Axes,
+    cell: layout.Cell,
+    shown: Mapping[str, Look],
+    curve: Curve,
+    *,
+    span: tuple[float, float],
+    style: Style,
+) -> None:
+    """The mechanisms of a panel, before those of other panels in grey."""
+    for label, part in cell.behind():
+        _draw_line(ax, part, curve, Look(style.quiet, ""), gid=f"behind {label}", style=style)
+    for label, look in shown.items():
+        part = cell.rows[cell.rows["system"] == label]
+        within = None if label == cell.reference else span
+        _draw_line(ax, part, curve, look, gid=f"line {label}", style=style, span=within)
 
 
 def _draw_line(

@@ -67,18 +67,10 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     variants = across_seeds(compared(summary))
     rows = variants[variants[METRIC].notna()]
     rows, floors = _apart(rows)
-    prices = [price for price in PRICES if rows[price.column].gt(0).any()]
-    if any(price.column == "memory_bytes" for price in prices):
-        prices = [price for price in prices if price.column != "peak_process_bytes"]
-    if not prices:
-        raise NothingToDraw(f"no case that ended ok has test {METRIC} and a training time or peak memory")
+    prices = _prices(rows)
     with matplotlib.rc_context(style.rc):
         crowded = rows["system"].nunique() > CROWD
-        shown = identities(rows)
-        looks = {name: style.look(*identity) for name, identity in shown.items()}
-        if compares_systems(summary):
-            # A mechanism looks the same in every figure; systems have to be told apart in this one.
-            looks = style.looks(shown)
+        looks = _looks(rows, style, systems=compares_systems(summary))
         layout = facets.settings(rows, ROWS)
         sides = [facets.beside(case_names.settings(setting), "test NDCG@10") for setting in layout]
         figure, grid = Panels(
@@ -122,6 +114,22 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
             fontsize=style.points(8),
         )
     return figure
+
+
+def _looks(rows: pd.DataFrame, style: Style, *, systems: bool) -> dict[str, Look]:
+    """A mechanism looks the same in every figure; systems have to be told apart in this one."""
+    shown = identities(rows)
+    return style.looks(shown) if systems else {name: style.look(*own) for name, own in shown.items()}
+
+
+def _prices(rows: pd.DataFrame) -> list[Price]:
+    """Those that were measured; memory once. Raises `NothingToDraw` where none was."""
+    found = {price.column: price for price in PRICES if rows[price.column].gt(0).any()}
+    if not found:
+        raise NothingToDraw(f"no case that ended ok has test {METRIC} and a training time or peak memory")
+    if "memory_bytes" in found:
+        found.pop("peak_process_bytes", None)
+    return list(found.values())
 
 
 def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -27,12 +27,29 @@ STYLES = [PAPER, style_of("slides", "dark")]
 STYLE_NAMES = [style.suffix or "paper" for style in STYLES]
 
 
+@pytest.fixture(scope="module")
+def time_figure(cost_summary, cost_samples):
+    """Eight panels, which take seconds; look at it only."""
+    return FIGURES["time"].draw(cost_summary, cost_samples)
+
+
+@pytest.fixture(scope="module")
+def one_panel(cost_summary):
+    return cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
+
+
+@pytest.fixture(scope="module")
+def one_panel_figure(one_panel, cost_samples):
+    """Look at it only."""
+    return FIGURES["time"].draw(one_panel, cost_samples)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("draw", [FIGURES["time"].draw, FIGURES["memory"].draw])
+@pytest.mark.parametrize("name", ["time", "memory"])
 def test_cost_has_a_panel_a_setting_and_a_line_a_mechanism(
-    draw, cost_summary, cost_samples, artists, assert_readable
+    name, time_figure, cost_summary, cost_samples, artists, assert_readable
 ):
-    figure = draw(cost_summary, cost_samples)
+    figure = time_figure if name == "time" else FIGURES[name].draw(cost_summary, cost_samples)
     assert len(figure.axes) == 8
     assert len(artists(figure, "line ")) == 8 * 6
     # Four panels a phase go in two lines, each of which is labelled.
@@ -41,27 +58,26 @@ def test_cost_has_a_panel_a_setting_and_a_line_a_mechanism(
 
 
 @pytest.mark.slow
-def test_lines_show_what_was_measured_and_nothing_else(cost_summary, cost_samples, artists):
-    figure = FIGURES["time"].draw(cost_summary, cost_samples)
-    drawn = [line.get_ydata() for line in artists(figure, "line softmax")]
+def test_lines_show_what_was_measured_and_nothing_else(time_figure, cost_summary, artists):
+    drawn = [line.get_ydata() for line in artists(time_figure, "line softmax")]
     measured = cost_summary.query("attention == 'softmax' and status == 'ok'")["time_s"]
     assert sorted(np.concatenate([y[~np.isnan(y)] for y in drawn])) == sorted(measured)
     assert all(np.isnan(y).sum() == 2 for y in drawn)
 
 
-def test_fits_follow_the_planted_law_inside_what_was_measured(cost_summary, cost_samples, artists, planted):
-    one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
-    figure = FIGURES["time"].draw(one, cost_samples)
-    (fit,) = artists(figure, "fit softmax")
+def test_fits_follow_the_planted_law_inside_what_was_measured(one_panel_figure, artists, planted):
+    (fit,) = artists(one_panel_figure, "fit softmax")
     floor, slope, power = planted.COSTS["softmax"]
     lengths, times = fit.get_data()
     assert (lengths[0], lengths[-1]) == pytest.approx((128, 4096))
     assert times == pytest.approx(floor + slope * lengths**power, rel=0.12)
 
 
-def test_an_interval_beyond_the_axis_is_cut_off_with_an_arrowhead(cost_summary, cost_samples, artists):
-    one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'").copy()
-    assert not artists(FIGURES["time"].draw(one, cost_samples), "cut off")
+def test_an_interval_beyond_the_axis_is_cut_off_with_an_arrowhead(
+    one_panel, one_panel_figure, cost_samples, artists
+):
+    one = one_panel.copy()
+    assert not artists(one_panel_figure, "cut off")
     one.loc[(one["attention"] == "linrec") & (one["seq_len"] == 1024), "time_s_high"] = 1e6
     figure = FIGURES["time"].draw(one, cost_samples)
     (arrowhead,) = artists(figure, "cut off")
@@ -72,9 +88,9 @@ def test_an_interval_beyond_the_axis_is_cut_off_with_an_arrowhead(cost_summary, 
     assert "Arrowhead" in next(text.get_text() for text in figure.texts if text.get_gid() == "small print")
 
 
-def test_a_time_of_launches_is_hollow_and_said(cost_summary, cost_samples, artists):
-    one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'").copy()
-    assert not artists(FIGURES["time"].draw(one, cost_samples), "warned")
+def test_a_time_of_launches_is_hollow_and_said(one_panel, one_panel_figure, cost_samples, artists):
+    one = one_panel.copy()
+    assert not artists(one_panel_figure, "warned")
     one["launch_bound"] = float("nan")
     one.loc[one["attention"] == "linrec", "launch_bound"] = (one["seq_len"] <= 512).astype(float)
     figure = FIGURES["time"].draw(one, cost_samples)
@@ -84,9 +100,8 @@ def test_a_time_of_launches_is_hollow_and_said(cost_summary, cost_samples, artis
     assert "launch-bound" in next(t.get_text() for t in figure.texts if t.get_gid() == "small print")
 
 
-def test_crossings_stand_at_the_planted_lengths(cost_summary, cost_samples, artists, assert_readable):
-    one = cost_summary.query("batch_size == 1 and hidden_size == 64 and phase == 'forward'")
-    figure = FIGURES["time"].draw(one, cost_samples)
+def test_crossings_stand_at_the_planted_lengths(one_panel_figure, artists, assert_readable):
+    figure = one_panel_figure
     (mark,) = artists(figure, "crossing linrec")[:1]
     # 3e-5 + 5e-11 N^2 = 9e-5 + 2e-8 N
     truth = max(np.roots([5e-11, -2e-8, -6e-5]))
@@ -96,31 +111,30 @@ def test_crossings_stand_at_the_planted_lengths(cost_summary, cost_samples, arti
     assert_readable(figure)
 
 
-def test_without_a_reference_nothing_crosses(cost_summary, cost_samples, artists):
-    figure = FIGURES["time"].draw(cost_summary.assign(reference=""), cost_samples)
+def test_without_a_reference_nothing_crosses(one_panel, cost_samples, artists):
+    figure = FIGURES["time"].draw(one_panel.assign(reference=""), cost_samples)
     assert not artists(figure, "crossing")
 
 
-def test_failures_are_hollow_marks_on_top_with_their_reason(cost_summary, cost_samples, artists):
-    figure = FIGURES["time"].draw(cost_summary, cost_samples)
-    marks = artists(figure, "failed ")
+@pytest.mark.slow
+def test_failures_are_hollow_marks_on_top_with_their_reason(time_figure, artists):
+    marks = artists(time_figure, "failed ")
     assert len(marks) == 8
     for mark in marks:
         assert mark.get_fillstyle() == "none"
         assert list(mark.get_xdata()) == [8192, 16384]
         assert 0.94 < mark.get_ydata()[0] < 1
-    assert {text.get_text() for text in artists(figure, "why")} == {"out of memory, skipped"}
+    assert {text.get_text() for text in artists(time_figure, "why")} == {"out of memory, skipped"}
 
 
-@pytest.mark.slow
 def test_a_case_that_failed_in_a_later_round_is_not_drawn_as_measured(
-    cost_summary, cost_samples, artists, assert_readable
+    one_panel, cost_samples, artists, assert_readable
 ):
-    partly = cost_summary.copy()
+    partly = one_panel.copy()
     partly.loc[partly["attention"] == "linrec", "status"] = "killed"
     figure = FIGURES["time"].draw(partly, cost_samples)
     linrec = [line for line in artists(figure, "line") if line.get_gid() == "line linrec"]
-    assert len(linrec) == 8
+    assert len(linrec) == 1
     assert all(np.isnan(line.get_ydata()).all() for line in linrec)
     assert_readable(figure)
 
@@ -529,12 +543,13 @@ def test_files_are_small_and_the_same_rows_give_the_same_bytes(cost_summary, cos
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["cost", "step", "decode", "quality"])
-def test_a_run_whose_samples_are_not_stored_is_drawn_from_its_summary(source, request, tmp_path):
-    summary = request.getfixturevalue(f"{source}_summary")
-    drawn = draw_all(
-        pd.DataFrame(columns=[*ROW_COLUMNS, *CASE_DATA]), summary.query("batch_size != 16"), tmp_path
-    )
-    found = {name.partition("_layer")[0] for name, files in drawn.items() if not isinstance(files, str)}
+def test_a_run_whose_samples_are_not_stored_is_drawn_from_its_summary(source, request):
+    summary = request.getfixturevalue(f"{source}_summary").query("batch_size != 16")
+    found = set()
+    for part in figures.parts(pd.DataFrame(columns=[*ROW_COLUMNS, *CASE_DATA]), summary):
+        with contextlib.suppress(NothingToDraw):
+            part.draw()
+            found.add(part.stem.partition("_layer")[0])
     assert (
         found
         == {

@@ -54,7 +54,8 @@ def test_words_stay_words_and_the_heading_is_left_to_the_page(of_time):
 
 def test_every_reference_has_its_target_and_two_figures_share_no_identifier(embedded, of_time, cost_summary):
     found, _ = of_time
-    other, _ = embedded(lambda style: FIGURES["memory"].draw(cost_summary, cost_summary[:0], style), "r2")
+    rows = cost_summary.query("batch_size == 1 and hidden_size == 64")
+    other, _ = embedded(lambda style: FIGURES["memory"].draw(rows, rows[:0], style), "r2")
     identifiers = [
         [element.get("id") for element in root(each).iter() if element.get("id")] for each in (found, other)
     ]
@@ -123,7 +124,9 @@ def test_both_themes_are_in_the_style_sheet(embedded, cost_summary, cost_samples
 def test_every_figure_that_is_plotted_can_be_in_a_page(source, request, embedded, tmp_path):
     summary, samples = (request.getfixturevalue(f"{source}_{part}") for part in ("summary", "samples"))
     if source == "cost":
-        summary, samples = (rows[rows["hidden_size"] == 64] for rows in (summary, samples))
+        summary, samples = (
+            rows.query("hidden_size == 64 and phase == 'forward_backward'") for rows in (summary, samples)
+        )
     plotted = draw_all(samples, summary, tmp_path, formats=("svg",))
     shown = {}
     for part in parts(samples, summary):

@@ -12,6 +12,7 @@ import yaml
 
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
+from linrec_bench.report import html
 from linrec_bench.report.sources import read
 from linrec_bench.results import store
 from linrec_bench.results.case_table import text_of
@@ -214,6 +215,12 @@ def source(planted):
 
 
 @pytest.fixture(scope="session")
+def page_of_run(source):
+    """The page of the planted run: drawing its figures takes seconds."""
+    return html([source])
+
+
+@pytest.fixture(scope="session")
 def of_systems(tmp_path_factory):
     """A run that compares systems, read."""
     return read(store.Run(plant(tmp_path_factory.mktemp("systems"), chosen=list(systems()))))
@@ -227,6 +234,13 @@ def make_run(tmp_path):
         return plant(tmp_path / "results", **how)
 
     return make
+
+
+@pytest.fixture
+def make_undrawn(make_run):
+    """Plants a run of one length: its report has everything but figures, which take seconds."""
+    at_one = [trial for trial in costs() if trial[0].seq_len == LENGTHS[0]]
+    return lambda **how: make_run(chosen=at_one, **how)
 
 
 @pytest.fixture(scope="module")

@@ -2,24 +2,29 @@
 
 import pytest
 
-from linrec_bench.report import html
-
 pytestmark = pytest.mark.slow
 
 TABLE = "document.querySelector('#r1-t-layer-bidirectional-forward')"
 STOPS = "a[href], button, select, summary, pre[tabindex], .scroll, svg .mark[tabindex='0']"
 
 
+@pytest.fixture(scope="module")
+def written(page_of_run, tmp_path_factory):
+    """The file of the page."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_text(page_of_run, encoding="utf-8")
+    return path
+
+
 @pytest.fixture
-def page(browser, source, tmp_path):
-    path = tmp_path / "report.html"
-    path.write_text(html([source]), encoding="utf-8")
+def page(browser, written):
+    """The page, opened anew."""
     browser.show()
     browser.forget()
-    browser.open(path)
+    browser.open(written)
     yield browser
     assert browser.errors == []
-    assert browser.requests == [path.as_uri()]
+    assert browser.requests == [written.as_uri()]
 
 
 def header(name):

@@ -35,22 +35,22 @@ def test_one_run_gets_its_report_beside_its_rows(report, make_run, tmp_path):
     assert (tmp_path / "deep" / "pr.md").read_text().startswith("### A planted run")
 
 
-def test_without_a_run_the_newest_of_every_suite_is_told(report, make_run, tmp_path):
-    folder = make_run()
+def test_without_a_run_the_newest_of_every_suite_is_told(report, make_undrawn, tmp_path):
+    folder = make_undrawn()
     code, out, _ = report("--results", tmp_path / "results")
     assert code == 0
     assert out.strip() == str(folder / "report.html")
 
 
-def test_what_is_left_out_is_named_in_both_places(report, make_run, tmp_path):
-    good, empty = make_run(), make_run(name="20260102-120000-abcd", chosen=[], summary=False)
+def test_what_is_left_out_is_named_in_both_places(report, make_undrawn, make_run, tmp_path):
+    good, empty = make_undrawn(), make_run(name="20260102-120000-abcd", chosen=[], summary=False)
     code, _, err = report(good, empty, "--out", tmp_path / "report.html")
     assert code == 0
     assert f"{empty}: left out: an empty run" in err
     assert f"{empty}: left out: an empty run" in (tmp_path / "report.html").read_text()
 
 
-def test_json_has_findings_and_tables_and_writes_no_page(report, make_run, tmp_path):
+def test_json_has_findings_and_tables_and_writes_no_page(report, make_undrawn, make_run, tmp_path):
     folder = make_run()
     code, out, _ = report(folder, "--json")
     assert code == 0
@@ -60,7 +60,8 @@ def test_json_has_findings_and_tables_and_writes_no_page(report, make_run, tmp_p
     assert len(record["summary"]) == len(store.Run(folder).summary())
     found = [Finding(**finding) for finding in record["findings"]]
     assert sentences(found) == headline(store.Run(folder).summary(), "softmax")
-    code, out, err = report(folder, "--json", "--out", tmp_path / "page.html")
+    other = make_undrawn(name="20260102-120000-abcd")
+    code, out, err = report(other, "--json", "--out", tmp_path / "page.html")
     assert json.loads(out)
     assert err == f"{tmp_path / 'page.html'}\n"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -58,6 +58,10 @@ class Given:
             self.weights,
         )
 
+    def rows(self, chosen: Sequence[int]) -> Given:
+        """Those rows of the batch, in this order; the weights kept."""
+        return self.map_tokens(lambda x: x[list(chosen)])
+
     @property
     def length(self) -> int:
         return self.tokens["q"].shape[2]
@@ -106,6 +110,35 @@ def masks(spec: Spec, length: int) -> dict[str, Tensor | None]:
     }
     full = positions >= 0
     return {"none": None, **{name: torch.stack((row, full)) for name, row in rows.items()}}
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Several of `masks` as one batch: a row of each, then the row without padding that all of them share.
+
+    `parts` has for each mask its name and its rows of the batch; `rows` are those of `given` that they hold.
+    """
+
+    mask: Tensor | None
+    rows: tuple[int, ...]
+    parts: tuple[tuple[str, list[int]], ...]
+
+
+def masked_batches(spec: Spec, length: int) -> list[Masked]:
+    """`masks` in two calls: without padding, and all the others at once."""
+    found = {name: mask for name, mask in masks(spec, length).items() if mask is not None}
+    alone = Masked(None, (0, 1), (("none", [0, 1]),))
+    if not found:
+        return [alone]
+    whole = next(iter(found.values()))[1:]
+    return [
+        alone,
+        Masked(
+            torch.cat([*(mask[:1] for mask in found.values()), whole]),
+            (*(0 for _ in found), 1),
+            tuple((name, [at, len(found)]) for at, name in enumerate(found)),
+        ),
+    ]
 
 
 def run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -14,11 +14,12 @@ from linrec_bench.attention.contract.probe_inputs import (
     NONE,
     SEQ_LEN,
     Given,
+    Masked,
     Params,
     difference,
     given,
     gradients,
-    masks,
+    masked_batches,
     noise,
     real,
     run,
@@ -77,19 +78,15 @@ def check_agreement(spec: Spec, *, causal: bool, params: Params = NONE) -> str |
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         for length in LENGTHS:
             having = given(spec, length, dtype, params=params)
-            for name, mask in masks(spec, length).items():
-                out = run(spec, having, causal=causal, params=params, padding_mask=mask)
-                exact = run(
-                    spec,
-                    having.map(_double),
-                    causal=causal,
-                    params=params,
-                    padding_mask=mask,
-                    reference=True,
-                )
-                found = difference(real(out, mask), real(exact, mask), dtype)
-                if found:
-                    return f"{dtype}, N = {length}, mask {name}: differs from the reference by {found}"
+            for batch in masked_batches(spec, length):
+                wide, call = having.rows(batch.rows), partial(run, spec, causal=causal, params=params)
+                out = real(call(wide, padding_mask=batch.mask), batch.mask)
+                exact = call(wide.map(_double), padding_mask=batch.mask, reference=True)
+                exact = real(exact, batch.mask)
+                for name, rows in batch.parts:
+                    found = difference(out[rows], exact[rows], dtype)
+                    if found:
+                        return f"{dtype}, N = {length}, mask {name}: differs from the reference by {found}"
     return None
 
 
@@ -105,19 +102,35 @@ def check_gradients(
     for dtype in (torch.float64, torch.float32):
         for length in lengths:
             having = given(spec, length, dtype, params=params, seed=seed)
-            for name, mask in masks(spec, length).items():
-                weights = real(noise(having.tokens["v"].shape, dtype, seed=1), mask)
-                call = partial(gradients, spec, causal=causal, params=params, padding_mask=mask)
-                fast = call(having, weights)
-                exact = call(having.map(_double), weights.double(), reference=True)
-                # q, k, v against one scale: a gradient that cancels to zero leaves rounding errors.
-                scale = max(exact[which].abs().max().item() for which in "qkv")
-                for which, value in exact.items():
-                    size = max(scale, value.abs().max().item())
-                    # Gradients of weights are sums over the tokens, whatever the shape of the weight.
-                    found = difference(fast[which], value, dtype, scale=size, tokens=length)
-                    if found:
-                        return f"{dtype}, N = {length}, mask {name}: gradient at {which} is off by {found}"
+            for batch in masked_batches(spec, length):
+                wide = having.rows(batch.rows)
+                upstream = noise(having.tokens["v"].shape, dtype, seed=1)[list(batch.rows)]
+                upstream = real(upstream, batch.mask)
+                call = partial(gradients, spec, causal=causal, params=params, padding_mask=batch.mask)
+                fast = call(wide, upstream)
+                exact = call(wide.map(_double), upstream.double(), reference=True)
+                found = _wrong_gradient(fast, exact, batch, tokens=having.tokens)
+                if found:
+                    return f"{dtype}, N = {length}, mask {found}"
+    return None
+
+
+def _wrong_gradient(
+    fast: Mapping[str, Tensor], exact: Mapping[str, Tensor], batch: Masked, *, tokens: Collection[str]
+) -> str | None:
+    """`NAME: gradient at X is off by ...` of the first that is."""
+    length, dtype = exact["q"].shape[-2], fast["q"].dtype
+    for which, value in exact.items():
+        # Gradients of weights are sums over all rows and their tokens, whatever the shape of the weight.
+        every = " and ".join(name for name, _ in batch.parts)
+        parts = batch.parts if which in tokens else ((every, list(range(len(batch.rows)))),)
+        for name, rows in parts:
+            summed = length if which in tokens else length * len(rows) // 2
+            one, other = (x[rows] if which in tokens else x for x in (fast[which], value))
+            # q, k, v against one scale: a gradient that cancels to zero leaves rounding errors.
+            scale = max(x.abs().max().item() for x in (other, *(exact[each][rows] for each in "qkv")))
+            if found := difference(one, other, dtype, scale=scale, tokens=summed):
+                return f"{name}: gradient at {which} is off by {found}"
     return None
 
 

@@ -72,9 +72,8 @@ def kept_state(folder):
         return None
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_training_goes_on_after_the_run_was_ended(tmp_path, whole, how):
-    (tmp_path / "suite.yaml").write_text(SUITE)
+def end_in_a_training(tmp_path, how):
+    """Start or resume the run, and end it by a signal in the middle of its training: the run."""
     process = subprocess.Popen(
         command(tmp_path, "cut"),
         stdout=subprocess.DEVNULL,
@@ -83,7 +82,7 @@ def test_a_training_goes_on_after_the_run_was_ended(tmp_path, whole, how):
         preexec_fn=_as_in_a_terminal,
     )
     state = wait_for(lambda: kept_state(tmp_path / "cut"))
-    # A few steps and states later, so that the one it goes on from is not the first.
+    # A few steps and states later, so that the one it goes on from is not the one that it found.
     first = state.stat().st_mtime_ns
     wait_for(lambda: state.exists() and state.stat().st_mtime_ns > first + 300_000_000)
     os.kill(process.pid, how)
@@ -95,7 +94,14 @@ def test_a_training_goes_on_after_the_run_was_ended(tmp_path, whole, how):
     last = state.stat().st_mtime_ns
     time.sleep(0.5)
     assert state.stat().st_mtime_ns == last
+    return cut
 
+
+def test_a_training_goes_on_after_the_run_was_ended_twice(tmp_path, whole):
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    first = end_in_a_training(tmp_path, signal.SIGINT)
+    cut = end_in_a_training(tmp_path, signal.SIGKILL)
+    assert cut.id == first.id
     subprocess.run(command(tmp_path, "cut"), check=True, capture_output=True)
     assert [run.id for run in stored_runs.of_suite(tmp_path / "cut" / "suite")[0]] == [cut.id]
     pd.testing.assert_frame_equal(decided(cut), decided(whole))

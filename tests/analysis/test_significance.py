@@ -66,8 +66,7 @@ def test_one_replicate_tells_nothing_and_no_spread_tells_all():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rounds", [2, 3, 5])
-@pytest.mark.parametrize("spread", [(0.05, 0.05), (0.02, 0.1)])
-@pytest.mark.parametrize("margin", [0.0, 0.1])
+@pytest.mark.parametrize(("spread", "margin"), [((0.05, 0.05), 0.0), ((0.02, 0.1), 0.1)])
 def test_families_without_a_difference_are_flagged_in_at_most_one_of_twenty(rounds, spread, margin):
     """Under the worst null hypothesis: the true difference lies on the margin, in every test."""
     rng = np.random.default_rng(rounds)

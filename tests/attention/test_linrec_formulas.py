@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from itertools import product
 
 import numpy as np
 import pytest
@@ -107,10 +108,15 @@ def test_rows_of_the_paper_weights_are_bounded() -> None:
     assert (weights.norm(dim=-1) <= 8**-0.5 + 1e-12).all()
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("backend", ["eager", "native", pytest.param("compile", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("backend", "causal", "masked"),
+    [
+        *product(("eager", "native"), (False, True), (False, True)),
+        # Compiling takes seconds; without padding the formulas are compiled in test_compiled.
+        *(pytest.param("compile", causal, True, marks=pytest.mark.slow) for causal in (False, True)),
+    ],
+)
 def test_a_column_of_one_key_has_no_gradient_there(
     backend: str, causal: bool, masked: bool, request: pytest.FixtureRequest
 ) -> None:

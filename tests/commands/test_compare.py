@@ -71,6 +71,12 @@ def plant(
     return run.folder
 
 
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The folder of a run with nothing changed; read it only."""
+    return plant(tmp_path_factory.mktemp("usual"), 1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("b", "expected"),
@@ -90,8 +96,8 @@ def plant(
         ({"memory": 4097, "changed": {"threads": 4}}, 1),
     ],
 )
-def test_exit_codes(tmp_path, b, expected):
-    found = compare.runs(plant(tmp_path, 1), plant(tmp_path, 2, **b), margin=MARGIN)
+def test_exit_codes(tmp_path, usual, b, expected):
+    found = compare.runs(usual, plant(tmp_path, 2, **b), margin=MARGIN)
     assert compare.exit_code(found.comparison) == expected
     assert found.as_record()["exit_code"] == expected
 
@@ -117,9 +123,9 @@ def test_exit_codes(tmp_path, b, expected):
     ],
 )
 def test_differences_of_environment_are_named_and_those_of_the_machine_stop_the_judging(
-    tmp_path, changed, keys, judged
+    tmp_path, usual, changed, keys, judged
 ):
-    found = compare.runs(plant(tmp_path, 1), plant(tmp_path, 2, changed=changed), margin=MARGIN)
+    found = compare.runs(usual, plant(tmp_path, 2, changed=changed), margin=MARGIN)
     assert [difference.key for difference in found.differences] == keys
     (time,) = (line for line in found.comparison.lines if line.measure == "time")
     assert time.verdict == ("same" if judged else "undecided")

@@ -171,12 +171,11 @@ def mechanisms():
     ]
 
 
-# One block, and three of which the last is ragged; what a layer adds has no phase of its own.
+# One block, of the strided views that a layer makes, and three, the last of them ragged.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "seq_len", "phase"),
     [
-        ("core", 80, "forward_backward"),
         ("layer", 80, "forward_backward"),
         ("core", 2 * 512 + 87, "forward_backward"),
     ],

@@ -1,3 +1,4 @@
+import functools
 import time
 
 import numpy as np
@@ -121,6 +122,12 @@ def same(first: Fit, second: Fit) -> bool:
     return told[0] == told[1] and ends[0] == ends[1]
 
 
+@pytest.fixture(scope="module")
+def left_alone():
+    """`left_alone(training)`: what it gives where nothing interrupts it, trained once."""
+    return functools.cache(Training.run)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "training",
@@ -135,8 +142,8 @@ def same(first: Fit, second: Fit) -> bool:
 )
 # In the first epoch, at its end, in a later one.
 @pytest.mark.parametrize("steps", [2, 6, 9])
-def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, training, steps):
-    expected_model, expected = training.run()
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, left_alone, training, steps):
+    expected_model, expected = left_alone(training)
     kept = Checkpoint(tmp_path / "case.pt", "case", every_s=0.0)
     with pytest.raises(Interrupted):
         training.run(kept, steps=steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import multiprocessing
 import os
@@ -348,6 +349,8 @@ def _serve_calls(connection: Connection, plugins: Sequence[Path]) -> None:
     connection.send(os.getppid())
     hide_accelerators()
     _begin(plugins)
+    # What was imported stays: counts ask for collections, which need not look through it.
+    gc.freeze()
     while True:
         try:
             function, args = connection.recv()

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
 
-from linrec_bench.measures.instruments.operations import Observer, Watch
+from linrec_bench.measures.instruments.operations import Observer, Watch, tensors
 
 aten = torch.ops.aten
 _CPU = torch.device("cpu")
@@ -31,13 +31,21 @@ class _New(NamedTuple):
 
 _IN_PLACE = "in place"
 
+_META = torch.device("meta")
+
+
+_MOST_RESULTS = 50_000
+
+_results: dict[Hashable, _New | str] = {}
+"""Of common operations, by the form of their arguments: cases share most of their blocks."""
+
 
 class FakeWatch(Watch):
     """A `Watch` for operations on fake tensors, and on real ones."""
 
     def __init__(self, *observers: Observer) -> None:
         super().__init__(*observers)
-        self._results: dict[Hashable, _New | str] = {}
+        self._attributes: dict[str, object] = {}
 
     def query(self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         # Autograd asks for the device of each gradient, more often than anything is computed.
@@ -51,14 +59,18 @@ class FakeWatch(Watch):
             # the kernels like the incoming gradient; autograd then makes a copy, or does not. A product has
             # the shape and layout of any elementwise function of the two.
             return self.run(aten.mul.Tensor, (args[0], args[_GRADIENT_AND_INPUT[func]]), {})
-        packet = func.overloadpacket
+        packet, asked = func.overloadpacket, kwargs
         known = packet in _ONE_RESULT
-        mode = _mode_of((*args, *kwargs.values())) if known or packet in _VIEWS else None
+        if packet in _FACTORIES and kwargs.get("device") in (None, _CPU) and "generator" not in kwargs:
+            known, kwargs = True, {**kwargs, "device": _META}
+            mode = _mode_of(args) or (None if tensors(args) else _active_mode())
+        else:
+            mode = _mode_of((*args, *kwargs.values())) if known or packet in _VIEWS else None
         if mode is None:
-            return func(*args, **kwargs)
+            return func(*args, **asked)
         if not known:
             with in_kernel_invocation_manager(mode):
-                return _as_fake(mode, func(*args, **kwargs))
+                return self._as_fake(mode, func(*args, **kwargs))
         return self._one_result(mode, func, args, kwargs)
 
     def _one_result(
@@ -68,23 +80,48 @@ class FakeWatch(Watch):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Tensor:
-        form = (func, _form(args), *((name, _form(value)) for name, value in kwargs.items()))
-        result = self._results.get(form)
+        named = ((name, _form(value)) for name, value in kwargs.items())
+        form = (func, torch.get_default_dtype(), _form(args), *named)
+        result = _results.get(form)
         if result is _IN_PLACE:
             given: Tensor = args[0]
             return given
-        with in_kernel_invocation_manager(mode):
-            if isinstance(result, _New):
-                out = torch.empty_strided(result.size, result.stride, dtype=result.dtype, device="meta")
-            else:
+        if isinstance(result, _New):
+            with torch._C._DisableTorchDispatch():
+                out = torch.empty_strided(result.size, result.stride, dtype=result.dtype, device=_META)
+        else:
+            with in_kernel_invocation_manager(mode):
                 out = func(*args, **kwargs)
         if isinstance(out, FakeTensor):
             # What is written to, which is fake already: the first argument, or `out`, whose calls are rare.
             if out is args[0]:
-                self._results[form] = _IN_PLACE
+                _results[form] = _IN_PLACE
             return out
-        self._results[form] = result or _New(tuple(out.shape), out.stride(), out.dtype)
-        return FakeTensor(mode, out, _CPU)
+        if result is None:
+            if len(_results) > _MOST_RESULTS:
+                _results.clear()
+            _results[form] = _New(tuple(out.shape), out.stride(), out.dtype)
+        return self._fake(mode, out)
+
+    def _as_fake(self, mode: FakeTensorMode, out: Any) -> Any:
+        if isinstance(out, Tensor):
+            return self._fake(mode, out)
+        return type(out)(self._as_fake(mode, each) for each in out)
+
+    def _fake(self, mode: FakeTensorMode, meta: Tensor) -> Tensor:
+        """As `FakeTensor(mode, meta, _CPU)`, which takes longer than all else of an operation: one is made
+        so, and others with what it holds."""
+        if self._attributes.get("fake_mode") is not mode:
+            first = FakeTensor(mode, meta, _CPU)
+            self._attributes = dict(vars(first))
+            return first
+        fake = Tensor._make_subclass(
+            FakeTensor, meta, meta.requires_grad, dispatch_device=True, device_for_backend_keys=_CPU
+        )
+        torch._C._set_throw_on_mutable_data_ptr(fake)
+        vars(fake).update(self._attributes)
+        made: Tensor = fake
+        return made
 
 
 def _mode_of(arguments: tuple[Any, ...]) -> FakeTensorMode | None:
@@ -100,6 +137,12 @@ def _mode_of(arguments: tuple[Any, ...]) -> FakeTensorMode | None:
     return mode
 
 
+def _active_mode() -> FakeTensorMode | None:
+    """The mode in which what makes tensors out of nothing makes fake ones."""
+    active: FakeTensorMode | None = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
+    return active
+
+
 def _form(argument: object) -> Hashable:
     if isinstance(argument, Tensor):
         return argument.shape, argument.stride(), argument.dtype
@@ -107,12 +150,6 @@ def _form(argument: object) -> Hashable:
         return tuple(map(_form, argument))
     # 1 and 1.0 are equal, and make results of different types.
     return type(argument), argument
-
-
-def _as_fake(mode: FakeTensorMode, out: Any) -> Any:
-    if isinstance(out, Tensor):
-        return FakeTensor(mode, out, _CPU)
-    return type(out)(_as_fake(mode, each) for each in out)
 
 
 # Where the input of the forward pass stands among the arguments; the incoming gradient is the first.
@@ -145,11 +182,35 @@ _VIEWS: frozenset[object] = frozenset(
     }
 )
 
+# One new tensor; on which device is asked for, or that of the first argument.
+_FACTORIES: frozenset[object] = frozenset(
+    {
+        aten._to_copy,
+        aten.arange,
+        aten.empty,
+        aten.empty_like,
+        aten.empty_strided,
+        aten.new_empty,
+        aten.new_full,
+        aten.new_zeros,
+        aten.ones,
+        aten.ones_like,
+        aten.randn,
+        aten.zeros,
+        aten.zeros_like,
+    }
+)
+
 # One tensor, a new one or the first argument itself; its form depends on nothing but theirs.
 _ONE_RESULT: frozenset[object] = frozenset(
     {
+        aten._softmax,
+        aten._softmax_backward_data,
         aten.add,
         aten.add_,
+        aten.addmm,
+        aten.baddbmm_,
+        aten.bitwise_not,
         aten.bmm,
         aten.cat,
         aten.clamp,
@@ -159,24 +220,40 @@ _ONE_RESULT: frozenset[object] = frozenset(
         aten.cos,
         aten.cumsum,
         aten.div,
+        aten.elu,
         aten.eq,
         aten.exp,
         aten.exp_,
+        aten.fill_,
         aten.flip,
+        aten.ge,
+        aten.gt,
         aten.index_select,
+        aten.le,
+        aten.log,
+        aten.lt,
         aten.masked_fill,
         aten.masked_fill_,
         aten.maximum,
+        aten.mean,
         aten.mm,
         aten.mul,
         aten.mul_,
         aten.neg,
+        aten.normal_,
         aten.pow,
         aten.reciprocal,
         aten.relu,
+        aten.rsqrt,
+        aten.rsub,
         aten.select_backward,
+        aten.sigmoid,
+        aten.sigmoid_backward,
+        aten.silu,
         aten.sin,
         aten.slice_backward,
+        aten.softplus,
+        aten.sqrt,
         aten.stack,
         aten.sub,
         aten.sum,
@@ -184,5 +261,8 @@ _ONE_RESULT: frozenset[object] = frozenset(
         aten.tril,
         aten.tril_,
         aten.triu_,
+        aten.uniform_,
+        aten.where,
+        aten.zero_,
     }
 )

@@ -14,6 +14,7 @@ import tracemalloc
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -47,6 +48,7 @@ class LiveBytes:
         self.peak = 0
         self.peak_with_scratch = 0
         self._sizes: dict[int, int] = {}
+        self._storages: dict[int, weakref.ref[torch.UntypedStorage]] = {}
 
     def size_of(self, tensor: Tensor) -> int:
         """Bytes of the tensor's storage if it was created under the watch, otherwise 0."""
@@ -63,27 +65,34 @@ class LiveBytes:
         new = func is torch.ops.aten.lift_fresh.default
         if func is torch.ops.aten.add_.Tensor and out is not args[0]:
             self._replace(*tensors(args[0]))
-        given = set() if new else {_address(tensor) for tensor in tensors((args, kwargs))}
+        given: set[int] | None = set() if new else None
         for tensor in tensors(out):
-            address = _address(tensor)
-            if address in self._sizes or address not in given:
-                self._record(address, tensor.untyped_storage())
+            storage = tensor.untyped_storage()
+            address = storage._cdata
+            if address not in self._sizes:
+                if given is None:
+                    given = {_address(given_tensor) for given_tensor in tensors((args, kwargs))}
+                if address in given:
+                    continue
+            self._record(address, storage)
         self.peak = max(self.peak, self.current)
         self.peak_with_scratch = max(self.peak_with_scratch, self.current + scratch_bytes(func, args))
 
     def _record(self, address: int, storage: torch.UntypedStorage) -> None:
         if address not in self._sizes:
-            weakref.finalize(storage, self._forget, address).atexit = False
+            self._storages[address] = weakref.ref(storage, partial(self._forget, address))
         # An operation may have resized a storage that is known.
-        self.current += storage.nbytes() - self._sizes.get(address, 0)
-        self._sizes[address] = storage.nbytes()
+        size = storage.nbytes()
+        self.current += size - self._sizes.get(address, 0)
+        self._sizes[address] = size
 
     def _replace(self, written: Tensor) -> None:
         """The watch alone made a new tensor of what is written to: from here on that one counts."""
         self.current -= self.size_of(written)
         self._sizes[_address(written)] = 0
 
-    def _forget(self, address: int) -> None:
+    def _forget(self, address: int, _: object) -> None:
+        del self._storages[address]
         self.current -= self._sizes.pop(address)
 
 

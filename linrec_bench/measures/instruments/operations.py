@@ -55,10 +55,10 @@ class Watch(TorchDispatchMode):
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
         kwargs = kwargs or {}
-        # Queries of fake tensors (`prim::device`) are no operations and cannot be taken apart.
-        if func.namespace == "prim":
-            return self.query(func, args, kwargs)
         if func not in self._elementary:
+            # Queries of fake tensors (`prim::device`) are no operations and cannot be taken apart.
+            if func.namespace == "prim":
+                return self.query(func, args, kwargs)
             if _is_composite(func):
                 with self:
                     return func._op_dk(DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
@@ -68,6 +68,11 @@ class Watch(TorchDispatchMode):
         for observer in self._observers:
             observer.seen(seen, args, kwargs, out)
         return out
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Otherwise torch puts two calls around each that this mode sees, for code that is being compiled.
+        return False
 
     def query(
         self, func: OpOverload[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]
@@ -126,15 +131,21 @@ def _in_place_without_watch(args: tuple[object, ...]) -> bool:
     return not torch.is_grad_enabled() and is_non_overlapping_and_dense_or_false(first)
 
 
-def tensors(tree: object) -> Iterator[Tensor]:
-    """The tensors anywhere in nested lists, tuples and mappings."""
+_NESTED = (list, tuple, dict)
+
+
+def tensors(tree: object) -> list[Tensor]:
+    """The tensors anywhere in nested lists, tuples and dicts."""
     if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, list | tuple):
-        for branch in tree:
-            yield from tensors(branch)
-    elif isinstance(tree, Mapping):
-        yield from tensors(tuple(tree.values()))
+        return [tree]
+    found: list[Tensor] = []
+    if isinstance(tree, _NESTED):
+        for branch in tree.values() if isinstance(tree, dict) else tree:
+            if isinstance(branch, Tensor):
+                found.append(branch)
+            elif isinstance(branch, _NESTED):
+                found += tensors(branch)
+    return found
 
 
 @contextmanager

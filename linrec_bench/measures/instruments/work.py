@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,17 +52,22 @@ class Work:
         kwargs: Mapping[str, object],
         out: object,
     ) -> None:
-        packet = func.overloadpacket
         self.dispatches += 1
-        self.double_elements += sum(tensor.numel() for tensor in tensors(out) if tensor.dtype in _DOUBLE)
-        if func.namespace not in KNOWN:
+        results = tensors(out)
+        for tensor in results:
+            if tensor.dtype in _DOUBLE:
+                self.double_elements += tensor.numel()
+        kind = _kind(func)
+        if kind.opaque:
             self.opaque.add(func.name())
-        if packet in _FORMULAS:
-            self.flops += _FORMULAS[packet](out, *args)
-        elif packet in flop_registry:
-            self.flops += int(flop_registry[packet](*args, **kwargs, out_val=out))
-        elif not func.is_view and packet not in _FREE:
-            self.elements += max((tensor.numel() for tensor in tensors((args, kwargs, out))), default=0)
+        if kind.formula is not None:
+            self.flops += kind.formula(out, *args)
+        elif kind.of_torch is not None:
+            self.flops += int(kind.of_torch(*args, **kwargs, out_val=out))
+        elif not kind.free:
+            self.elements += max(
+                (tensor.numel() for tensor in (*tensors((args, kwargs)), *results)), default=0
+            )
 
 
 def count(call: Callable[[], object]) -> int:
@@ -130,6 +137,27 @@ _FORMULAS: dict[object, Callable[..., int]] = {
     aten._fft_r2c: _fourier,
     aten._fft_c2r: _fourier,
 }
+
+
+class _Kind(NamedTuple):
+    """How an operation is counted: by a formula of ours, by one of torch's, not at all, or by elements."""
+
+    opaque: bool
+    formula: Callable[..., int] | None
+    of_torch: Callable[..., int] | None
+    free: bool
+
+
+@cache
+def _kind(func: OpOverload[..., object]) -> _Kind:
+    packet = func.overloadpacket
+    return _Kind(
+        opaque=func.namespace not in KNOWN,
+        formula=_FORMULAS.get(packet),
+        of_torch=flop_registry.get(packet),
+        free=func.is_view or packet in _FREE,
+    )
+
 
 # Neither computed nor moved: memory handed out, or another name for the same memory.
 _FREE: frozenset[object] = frozenset(

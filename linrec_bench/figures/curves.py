@@ -202,7 +202,7 @@ def _small_print(
         words.append(f"Median, band: 95 % interval {_resampled(rows)}.")
         low, high = _span(rows, curve)
         if ((rows["_low"] < low) | (rows["_high"] > high)).any():
-            words.append("Arrowhead: the interval goes on beyond the axis.")
+            words.append(marks.CUT_OFF)
     if fits is not None and fits["exponent"].notna().any():
         words.append("Dotted: fit a + b N^p.")
     if (rows["status"] != "ok").any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,17 @@ _STARTS = tuple(product((0.55, 0.4, 0.25, 0.1, 0.03), (0.06, 0.25, 0.45, 0.65, 0
 leave empty."""
 
 
+Point = tuple[float, float]
+Arrow = Literal[4, 5, 6, 7]
+LEFT: Arrow = 4
+RIGHT: Arrow = 5
+UP: Arrow = 6
+DOWN: Arrow = 7
+"""Arrowheads as matplotlib numbers them; their tips are at the place."""
+
+CUT_OFF = "Arrowhead: the interval goes on beyond the axis."
+
+
 def draw_band(
     ax: Axes, rows: pd.DataFrame, x: str, look: Look, *, span: tuple[float, float], style: Style
 ) -> None:
@@ -45,18 +56,25 @@ def draw_band(
         linewidth=0,
         label=label,
     )
-    for beyond, edge, arrow in ((rows["_low"] < low, low, 7), (rows["_high"] > high, high, 6)):
+    for beyond, edge, arrow in ((rows["_low"] < low, low, DOWN), (rows["_high"] > high, high, UP)):
         if beyond.any():
-            ax.plot(
-                rows.loc[beyond, x],
-                [edge] * int(beyond.sum()),
-                color=look.colour,
-                marker=arrow,
-                markersize=style.points(5),
-                linestyle="none",
-                gid=f"cut off {label}",
-                label=label,
-            )
+            places = [(float(at), edge) for at in rows.loc[beyond, x]]
+            mark_cut(ax, places, arrow, colour=look.colour, label=label, style=style)
+
+
+def mark_cut(
+    ax: Axes, places: Sequence[Point], arrow: Arrow, *, colour: str, label: str, style: Style
+) -> None:
+    """Arrowheads at the edge of a panel, beyond which intervals go on."""
+    ax.plot(
+        *zip(*places, strict=True),
+        color=colour,
+        marker=arrow,
+        markersize=style.points(5),
+        linestyle="none",
+        gid=f"cut off {label}",
+        label=label,
+    )
 
 
 def draw_fits(ax: Axes, fits: pd.DataFrame, looks: Mapping[str, Look], *, style: Style) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 
@@ -18,6 +18,7 @@ from linrec_bench.analysis.seeds import across_seeds
 from linrec_bench.analysis.systems import FLOORS, compared, compares_systems, identities
 from linrec_bench.figures import facets
 from linrec_bench.figures.layout import CROWD
+from linrec_bench.figures.marks import CUT_OFF, DOWN, LEFT, RIGHT, UP, Arrow, Point, mark_cut
 from linrec_bench.figures.panels import Panels
 from linrec_bench.figures.point_labels import Name, Segment, name_points
 from linrec_bench.figures.spec import FigureSpec
@@ -31,8 +32,11 @@ ROWS = ("dataset", "model", "seq_len", "batch_size", "hidden_size", "heads", "la
 
 METRIC = "ndcg@10"
 
+Range = tuple[float, float]
+
 FURTHEST = 0.9
-"""How far below its mean an interval is drawn: with two seeds it may reach zero, which a log axis lacks."""
+"""How far below its mean an interval widens the axis of costs: with two seeds it may reach zero, which a log
+axis lacks."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
             gap_y=0.55,
         ).make(
             title="Ranking quality against its cost",
-            subtitle=_small_print(rows, variants, floors),
+            subtitle=_small_print(rows, variants, floors)
+            + (f" {CUT_OFF}" if _cut_off(rows, layout, prices) else ""),
             share="none",
         )
         panels = [ax for axes in grid for ax in axes]
@@ -172,8 +177,8 @@ def _draw_panel(ax: Axes, rows: pd.DataFrame, price: Price, looks: Mapping[str, 
         drawn = ax.errorbar(
             row[price.column],
             row[METRIC],
-            xerr=_reach(row, price.column),
-            yerr=_reach(row, METRIC),
+            xerr=(across := _reach(row, price.column, ax.get_xlim())),
+            yerr=(along := _reach(row, METRIC, ax.get_ylim())),
             color=colour,
             marker=look.marker,
             markersize=style.points(6),
@@ -187,10 +192,12 @@ def _draw_panel(ax: Axes, rows: pd.DataFrame, price: Price, looks: Mapping[str, 
         x, y = float(row[price.column]), float(row[METRIC])
         names.append(Name(name, x, y, ink))
         add_tooltip(ax, x, y, _tooltip(row, price), series=name)
-        if across := _reach(row, price.column):
+        if across:
             lines.append(((x - across[0][0], y), (x + across[1][0], y)))
-        if along := _reach(row, METRIC):
+        if along:
             lines.append(((x, y - along[0][0]), (x, y + along[1][0])))
+        for place, arrow in _beyond(row, price, ax.get_xlim(), ax.get_ylim()):
+            mark_cut(ax, [place], arrow, colour=colour, label=name, style=style)
     name_points(ax, names, lines=lines, style=style)
 
 
@@ -222,10 +229,33 @@ def _draw_front(ax: Axes, rows: pd.DataFrame, price: Price, style: Style) -> lis
     ]
 
 
-def _reach(row: pd.Series, column: str) -> list[list[float]] | None:
-    """How far the interval goes below and above its mean; None without an interval."""
+def _reach(row: pd.Series, column: str, within: Range) -> list[list[float]] | None:
+    """How far the interval goes below and above its mean, as far as the axis goes; None without an
+    interval."""
     low, mean, high = row[f"{column}_low"], row[column], row[f"{column}_high"]
-    return None if math.isnan(low) else [[min(mean - low, FURTHEST * mean)], [high - mean]]
+    return None if math.isnan(low) else [[mean - max(low, within[0])], [min(high, within[1]) - mean]]
+
+
+def _beyond(row: pd.Series, price: Price, across: Range, along: Range) -> list[tuple[Point, Arrow]]:
+    """Where the intervals of a point leave a panel of these ranges, and the arrowhead that says so."""
+    x, y = float(row[price.column]), float(row[METRIC])
+    found: list[tuple[Point, Arrow, bool]] = [
+        ((x, along[0]), DOWN, row[f"{METRIC}_low"] < along[0]),
+        ((x, along[1]), UP, row[f"{METRIC}_high"] > along[1]),
+        ((across[0], y), LEFT, row[f"{price.column}_low"] < across[0]),
+        ((across[1], y), RIGHT, row[f"{price.column}_high"] > across[1]),
+    ]
+    return [(place, arrow) for place, arrow, is_beyond in found if is_beyond]
+
+
+def _cut_off(rows: pd.DataFrame, layout: Sequence[facets.Setting], prices: Sequence[Price]) -> bool:
+    parts = [facets.select(rows, setting) for setting in layout]
+    return any(
+        _beyond(row, price, _cost_range(rows, price), _quality_range(part))
+        for part in parts
+        for price in prices
+        for _, row in part.iterrows()
+    )
 
 
 def _quality_range(rows: pd.DataFrame) -> tuple[float, float]:
@@ -238,18 +268,23 @@ def _quality_range(rows: pd.DataFrame) -> tuple[float, float]:
         if not math.isnan(value)
     ]
     least, most = min([low, *ends]), max([high, *ends])
-    return max(least, low - reach) - 0.12 * reach, min(most, high + reach) + 0.12 * reach
+    # No metric is below 0, though the interval of a few seeds may be.
+    return max(0.0, max(least, low - reach) - 0.12 * reach), min(most, high + reach) + 0.12 * reach
 
 
-def _scale(ax: Axes, rows: pd.DataFrame, price: Price) -> None:
+def _cost_range(rows: pd.DataFrame, price: Price) -> Range:
     values = rows[price.column]
     low = rows[[price.column, f"{price.column}_low"]].min(axis=1).clip(lower=(1 - FURTHEST) * values).min()
     high = rows[[price.column, f"{price.column}_high"]].max(axis=1).max()
     # One training that took much longer must not press the others together: what is beyond is cut.
     low, high = max(low, values.min() / 3), min(high, values.max() * 3)
     margin = max(high / low, 1.5) ** 0.1
+    return low / margin, high * margin
+
+
+def _scale(ax: Axes, rows: pd.DataFrame, price: Price) -> None:
     ax.set_xscale("log", base=price.base)
-    ax.set_xlim(low / margin, high * margin)
+    ax.set_xlim(*_cost_range(rows, price))
     ticks = log_ticks(*ax.get_xlim(), base=price.base)
     ax.xaxis.set_major_locator(FixedLocator(few(ticks)))
     ax.xaxis.set_minor_locator(NullLocator())

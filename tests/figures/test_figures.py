@@ -382,6 +382,20 @@ def test_quality_shows_means_seed_intervals_and_what_is_missing(
     assert_readable(figure)
 
 
+def test_an_interval_beyond_the_axis_ends_in_an_arrowhead(quality_summary, quality_samples, artists):
+    wild = quality_summary.copy()
+    of = wild["attention"] == "linrec"
+    wild.loc[of, "ndcg@10"] *= np.where(wild.loc[of, "seed"] == 0, 0.2, 1.8)
+    figure = FIGURES["quality"].draw(wild, quality_samples)
+    arrows = artists(figure, "cut off linrec")
+    low, high = figure.axes[0].get_ylim()
+    assert {float(line.get_ydata()[0]) for line in arrows} == {low, high}
+    assert "Arrowhead: the interval goes on beyond" in " ".join(figure.texts[1].get_text().split())
+    figure = FIGURES["quality"].draw(quality_summary, quality_samples)
+    small_print = " ".join(figure.texts[1].get_text().split())
+    assert bool(artists(figure, "cut off")) == ("Arrowhead" in small_print)
+
+
 def test_one_seed_has_no_bars_and_nothing_is_called_dominated(quality_summary, quality_samples):
     figure = FIGURES["quality"].draw(quality_summary.query("seed == 0"), quality_samples)
     assert not any(container.has_xerr or container.has_yerr for container in figure.axes[0].containers)

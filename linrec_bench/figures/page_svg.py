@@ -1,14 +1,16 @@
 """A figure as SVG inside a page: small, with identifiers of its own, in colours of a light and a dark theme.
 
-The figure is drawn once in each theme. Both drawings differ in colours alone, so that one is written, whose
-elements have classes; a `StyleSheet` holds what each class declares in either theme.
+The figure is drawn in the light theme, and its colours are replaced by those that stand for the same in the
+dark one; a figure with other colours (of a scale) is drawn in both. The drawings differ in colours alone, so
+that one is written, whose elements have classes; a `StyleSheet` holds what each declares in both themes.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from html import escape
 from xml.etree import ElementTree as ET
@@ -16,13 +18,14 @@ from xml.etree import ElementTree as ET
 import matplotlib
 from matplotlib.artist import Artist
 
-from linrec_bench.figures.style import Style
+from linrec_bench.figures.style import Style, counterparts
 from linrec_bench.figures.tooltips import TooltipFigure
 
 SCALE = 1.2
 """Pixels of a page for a point of a figure, at its natural size."""
 
 _SERIES = "series-"
+_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _KEPT = ("x", "y", "width", "height", "transform", "d", "clip-path", "href")
 """Attributes that a page needs; style becomes a class."""
 
@@ -80,8 +83,9 @@ def page_figure(
 
     Identifiers start with `prefix`; `series_class` gives the class of a series by its name.
     """
-    light, dark = (draw(theme) for theme in themes)
-    trees = [_tree(figure, theme) for figure, theme in zip((light, dark), themes, strict=True)]
+    light = draw(themes[0])
+    tree = _tree(light, themes[0])
+    dark = _recoloured(tree, counterparts(*themes)) or _tree(draw(themes[1]), themes[1])
     names = sorted({point.series for point in light.tooltips} | set(_labelled(light)))
     writer = _Writer(prefix, sheet, {f"{_SERIES}{at}": series_class(name) for at, name in enumerate(names)})
     width, height = (72 * float(size) for size in light.get_size_inches())
@@ -97,7 +101,7 @@ def page_figure(
         small_print=light.small_print,
         view_box=f"0 {cut:.0f} {width:.0f} {height - cut:.0f}",
         width=round(SCALE * width),
-        svg="".join(writer.written(*pair) for pair in zip(*trees, strict=True)),
+        svg="".join(writer.written(*pair) for pair in zip(tree, dark, strict=True)),
         points=points,
     )
 
@@ -127,6 +131,17 @@ def _tree(figure: TooltipFigure, style: Style) -> ET.Element:
         for text in hidden:
             text.set_visible(True)
     return ET.fromstring(buffer.getvalue())
+
+
+def _recoloured(tree: ET.Element, colours: Mapping[str, str]) -> ET.Element | None:
+    """The same drawing in other colours; None where it has one for which there is no other."""
+    found = deepcopy(tree)
+    for element in found.iter():
+        style = element.get("style", "")
+        if any(colour not in colours for colour in _COLOUR.findall(style)):
+            return None
+        element.set("style", _COLOUR.sub(lambda match: colours[match[0]], style))
+    return found
 
 
 def _heading(figure: TooltipFigure) -> list[Artist]:

@@ -187,4 +187,12 @@ def style_of(medium: Medium = "paper", theme: Theme = "light") -> Style:
     return Style(medium=medium, theme=theme, scale=_SCALES[medium], **(_DARK if theme == "dark" else _LIGHT))
 
 
+def counterparts(one: Style, other: Style) -> dict[str, str]:
+    """The colours of a style -> those that stand for the same in another; `#rrggbb`, in small letters."""
+    series = {*(known.colour for known in LOOKS.values()), *_OTHER_COLOURS, *_FREE}
+    pairs = [(getattr(one, role), getattr(other, role)) for role in _LIGHT]
+    pairs += [(one._bright(colour), other._bright(colour)) for colour in series]
+    return {colour.lower(): counterpart.lower() for colour, counterpart in pairs}
+
+
 PAPER = style_of()

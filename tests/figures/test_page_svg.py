@@ -8,6 +8,7 @@ import pytest
 
 from linrec_bench.figures import FIGURES, NothingToDraw, draw_all, parts, style_of
 from linrec_bench.figures.page_svg import StyleSheet, page_figure
+from linrec_bench.figures.style import counterparts
 
 pytestmark = pytest.mark.slow
 
@@ -159,3 +160,20 @@ def test_another_size_of_words_is_not_another_set_of_points(embedded, cost_summa
     other, _ = embedded(coarse)
     for here, there in zip(one.points, other.points, strict=True):
         assert there == replace(here, x=pytest.approx(here.x), y=pytest.approx(here.y))
+
+
+@pytest.mark.parametrize(("name", "themes"), [("time", ["light"]), ("speedup", ["light", "dark"])])
+def test_the_other_theme_has_its_own_colours_and_is_drawn_where_these_are_not_known(
+    embedded, cost_summary, cost_samples, name, themes
+):
+    sheet, drawn = StyleSheet(), []
+
+    def draw(style):
+        drawn.append(style.theme)
+        return FIGURES[name].draw(cost_summary, cost_samples, style)
+
+    embedded(draw, sheet=sheet)
+    assert drawn == themes
+    colours = set(re.findall("#[0-9a-f]{6}", sheet.css(dark=True)))
+    assert (colours <= set(counterparts(*THEMES).values())) == (themes == ["light"])
+    assert colours.isdisjoint({THEMES[0].ink, THEMES[0].faint, "#0072b2"})

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import linrec_bench
-from linrec_bench import attention, cli, terminal
+from linrec_bench import cli, terminal
 from linrec_bench.cli import completion
 from linrec_bench.commands import catalogue, verify
 from linrec_bench.results import environment, stored_runs
@@ -264,33 +264,28 @@ def test_init_writes_a_suite_that_runs_and_overwrites_nothing(folder, monkeypatc
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layer", [False, True])
-def test_init_writes_a_plugin_that_holds_and_catches_a_regression(folder, monkeypatch, capfd, layer):
+def test_init_writes_a_plugin_and_a_workflow_that_catches_a_regression(folder, exit_code, capfd, layer):
     more = ["--layer"] if layer else []
-    assert call(monkeypatch, "init", "--plugin", "my_own.py", *more) == 0
-    assert capfd.readouterr().out.split() == ["my_own.py", "my_own.yaml"]
+    assert exit_code("init", "--plugin", "my_own.py", "--ci", "github", *more) == 0
+    workflow = Path(".github/workflows/complexity.yml")
+    assert capfd.readouterr().out.split() == ["my_own.py", "my_own.yaml", str(workflow)]
+    # Nothing that only this repository has.
+    assert "constraints" not in workflow.read_text()
+    jobs = yaml.safe_load(workflow.read_text())["jobs"]
+    (command,) = [step["run"] for step in jobs["gate"]["steps"] if step.get("name") == "Check"]
+    program, *words = command.split()
+    assert program == "linrec-bench"
+    assert exit_code(*words) == 0
+    assert exit_code("verify", "--plugin", "my_own.py") == 0
     plugin = Path("my_own.py")
-
-    def ask(*arguments):
-        try:
-            return call(monkeypatch, *arguments, "--plugin", plugin)
-        finally:
-            attention.unload_plugins()
-
-    assert ask("check", "my_own.yaml") == 0
-    assert ask("verify") == 0
     plugin.write_text(plugin.read_text().replace("(q @ (k.mT @ v))", "((q @ k.mT) @ v)"))
-    assert ask("check", "my_own.yaml") == 1
+    assert exit_code(*words) == 1
+    assert 'failures="' in Path("complexity.xml").read_text()
 
 
 def test_init_writes_a_workflow_for_what_is_there_and_overwrites_nothing(folder, monkeypatch, capfd):
     assert call(monkeypatch, "init", "--plugin", "my_own.py") == 0
     assert call(monkeypatch, "init", "--plugin", "my_own.py", "--ci", "github") == 0
-    workflow = Path(".github/workflows/complexity.yml")
-    jobs = yaml.safe_load(workflow.read_text())["jobs"]
-    (command,) = [step["run"] for step in jobs["gate"]["steps"] if step.get("name") == "Check"]
-    assert "check my_own.yaml --plugin my_own.py" in command
-    # Nothing that only this repository has.
-    assert "constraints" not in workflow.read_text()
     capfd.readouterr()
     for arguments, reason in (
         (("--plugin", "my_own.py"), "my_own.py exists"),

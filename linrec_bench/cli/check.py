@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -39,11 +39,23 @@ Against = Annotated[
         metavar="COMMIT", help="Compare with the exact counts of this commit, in a temporary git worktree."
     ),
 ]
+Instructions = Annotated[
+    bool,
+    typer.Option(
+        "--instructions",
+        help="With `--against`, also compare the processor's instructions of a short call of each core, "
+        "counted by valgrind.",
+    ),
+]
 UpdateBaseline = Annotated[
     bool, typer.Option("--update-baseline", help="Overwrite the baseline with the current counts.")
 ]
 IsTimed = Annotated[
-    bool, typer.Option("--timed", help="Also measure, and compare time ratios with the baseline.")
+    bool,
+    typer.Option(
+        "--timed",
+        help="Also measure: time ratios against the baseline, or times in turn with `--against` COMMIT.",
+    ),
 ]
 Budget = Annotated[
     float,
@@ -69,6 +81,7 @@ def command(
     set_: Settings = None,
     baseline: BaselineFile = None,
     against: Against = None,
+    instructions: Instructions = False,
     update_baseline: UpdateBaseline = False,
     timed: IsTimed = False,
     budget: Budget = 300.0,
@@ -88,7 +101,8 @@ def command(
     Also judges what papers state (`claims:`), from exact counts and the newest stored run of the suite, and
     prints the result; this changes the exit code only with `--strict-claims`.
 
-    `--against main` compares the files as they are, committed or not, with the plugins of that commit.
+    `--against main` compares the files as they are, committed or not, with the plugins of that commit: exact
+    counts, with `--instructions` those of the processor too, and with `--timed` times measured in turn.
 
     Example: `linrec-bench check complexity --baseline complexity-baseline.json`
     """
@@ -96,21 +110,30 @@ def command(
     from linrec_bench.commands.check import BaselineUse, of_run
     from linrec_bench.gate.check import exit_code
     from linrec_bench.gate.claims import as_verdicts
-    from linrec_bench.gate.other_commit import baseline_of
     from linrec_bench.results.store import Run
 
-    _refuse_contradictions(from_, baseline, against, timed=timed, update=update_baseline, only=only)
+    _refuse_contradictions(
+        from_, baseline, against, instructions=instructions, update=update_baseline, only=only
+    )
     stored = Run(from_) if from_ is not None else None
     chosen = _Chosen(suite, device, set_ or [], plugin or [])
     planned = _planned(chosen, only or [], stored, junit=junit, as_json=as_json)
     if stored is not None:
         checked = of_run(planned, stored)
     else:
-        there = baseline_of(against, *chosen) if against is not None else nullcontext(baseline)
-        asked = partial(terminal.margin_for, margin, results / CALIBRATION, planned.located.facts)
-        use = partial(BaselineUse, update=update_baseline, timed=timed, whole=not only)
-        with there as path:
-            given = None if path is None else use(path=path, margin=partial(asked, suite=planned.suite.name))
+        allowed = partial(
+            terminal.margin_for,
+            margin,
+            results / CALIBRATION,
+            planned.located.facts,
+            suite=planned.suite.name,
+        )
+        use = partial(BaselineUse, update=update_baseline, whole=not only, margin=allowed)
+        if against is not None:
+            margin_of_times = allowed if timed else None
+            checked = _against(against, planned, chosen, use, instructions, margin_of_times, results, budget)
+        else:
+            given = use(path=baseline, timed=timed) if baseline is not None else None
             checked = _of_code(planned, given, results=results, budget=budget)
     terminal.show_verdicts(checked.verdicts, checked.ledger, as_json=as_json, in_full=in_full)
     gated = checked.verdicts + (as_verdicts(checked.ledger) if strict_claims else [])
@@ -132,7 +155,7 @@ def _refuse_contradictions(
     baseline: Path | None,
     against: str | None,
     *,
-    timed: bool,
+    instructions: bool,
     update: bool,
     only: list[str] | None,
 ) -> None:
@@ -140,8 +163,8 @@ def _refuse_contradictions(
         raise ValueError("--from and --baseline: a baseline is compared with current counts; expected one")
     if against is not None and (from_ is not None or baseline is not None):
         raise ValueError("--against takes the place of --baseline and of --from; expected one of them")
-    if against is not None and timed:
-        raise ValueError("--against compares exact counts; expected no --timed beside it")
+    if instructions and against is None:
+        raise ValueError("--instructions compares two commits; expected --against COMMIT beside it")
     if update and (baseline is None or only):
         raise ValueError("--update-baseline needs --baseline FILE and the whole suite, without --only")
 
@@ -188,3 +211,44 @@ def _of_code(planned: Plan, use: BaselineUse | None, *, results: Path, budget: f
         say=terminal.say,
         counter=terminal.counter,
     )
+
+
+def _against(
+    ref: str,
+    planned: Plan,
+    chosen: _Chosen,
+    use: Callable[..., BaselineUse],
+    instructions: bool,
+    margin: Callable[[], float] | None,
+    results: Path,
+    budget: float,
+) -> Checked:
+    """What the code says, and how it compares with the commit `ref`: by exact counts, by `instructions`, and
+    by times where a margin for these is given."""
+    from linrec_bench import attention, terminal
+    from linrec_bench.commands import paired_times
+    from linrec_bench.gate import instructions as processor
+    from linrec_bench.gate.other_commit import baseline_of, checked_out
+
+    suite, device, settings, plugins = chosen
+    timed = paired_times.timed(planned.jobs)
+    # First: what is missing is told before anything is counted.
+    if instructions:
+        processor.refuse_without_valgrind()
+    if margin is not None and not timed:
+        raise ValueError(f"--timed: no case of {suite} measures time; expected time among its `measures:`")
+    allowed = None if margin is None else margin()
+    with checked_out(ref, plugins, flag="--against") as tree:
+        with baseline_of(tree, suite, device, settings) as path:
+            checked = _of_code(planned, use(path=path, timed=False), results=results, budget=budget)
+        if instructions:
+            mechanisms = attention.plugins() or {job.case.attention for job in planned.jobs}
+            checked.verdicts.extend(processor.verdicts(planned.jobs, mechanisms, plugins, tree))
+        if allowed is not None:
+            with terminal.counter("timing both commits") as on_trial:
+                checked.verdicts.extend(
+                    paired_times.verdicts(
+                        timed, *chosen, tree, margin=allowed, budget_s=budget, on_trial=on_trial
+                    )
+                )
+    return checked

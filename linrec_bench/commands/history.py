@@ -25,8 +25,10 @@ class Chosen:
 
     def counted(self, ref: str, *, flag: str) -> Baseline:
         """Counts by the code of the commit; `ValueError`, one line, where it cannot count."""
-        there = other_commit.baseline_of(ref, self.suite, self.device, self.settings, self.plugins, flag=flag)
-        with there as path:
+        with (
+            other_commit.checked_out(ref, self.plugins, flag=flag) as tree,
+            other_commit.baseline_of(tree, self.suite, self.device, self.settings) as path,
+        ):
             return accepted_in(path)
 
 

@@ -122,7 +122,7 @@ def _refuse_wide(path: Path, ratios: Mapping[str, Interval], margin: float) -> N
 
 def _asked(
     pairs: Sequence[tuple[Job, Job]], judge: Callable[[Job, Job, pd.DataFrame], Answered]
-) -> list[Timed[Answered]]:
+) -> list[Timed[pd.DataFrame, Answered]]:
     """A question a pair, judged from the samples of both of its cases."""
     return [
         Timed(frozenset((job.case.id, other.case.id)), partial(judge, job, other)) for job, other in pairs

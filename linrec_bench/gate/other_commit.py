@@ -54,22 +54,14 @@ def checked_out(ref: str, plugins: Sequence[Path] = (), *, flag: str) -> Iterato
 
 
 @contextmanager
-def baseline_of(
-    ref: str,
-    suite: str,
-    device: str,
-    settings: Sequence[str] = (),
-    plugins: Sequence[Path] = (),
-    *,
-    flag: str = "--against",
-) -> Iterator[Path]:
-    """A baseline file with the counts of the commit `ref`, which is removed at the end.
+def baseline_of(tree: Tree, suite: str, device: str, settings: Sequence[str] = ()) -> Iterator[Path]:
+    """A baseline file with the counts of a commit, which is removed at the end.
 
     The suite is the one given now, so that both commits count the same cases. Files of plugins are those of
-    the commit, and so is linrec-bench where the repository is its own. `ValueError`, one line, as
-    `checked_out` says, and where the commit cannot count the suite.
+    the commit, and so is linrec-bench where the repository is its own. `ValueError`, one line, where the
+    commit cannot count the suite.
     """
-    with checked_out(ref, plugins, flag=flag) as tree, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         counts = Path(folder) / "baseline.json"
         arguments = ["--baseline", str(counts), "--update-baseline"]
         _count([*arguments_of(suite, device, settings, tree.plugins), *arguments], tree, counts)

@@ -23,15 +23,16 @@ Measure = Callable[[Sequence[Job]], "pd.DataFrame"]
 """Samples of some jobs, of at least as many rounds as they ask for."""
 
 
+Samples = TypeVar("Samples")
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Timed(Generic[Answer]):
+class Timed(Generic[Samples, Answer]):
     """A question to measurements: the cases that it needs, and its answer once they are there."""
 
     case_ids: frozenset[str]
-    judge: Callable[[pd.DataFrame], Answer]
+    judge: Callable[[Samples], Answer]
 
 
 def looks(rounds: int) -> tuple[int, ...]:
@@ -40,11 +41,11 @@ def looks(rounds: int) -> tuple[int, ...]:
 
 
 def settle(
-    timed: Sequence[Timed[Answer]],
+    timed: Sequence[Timed[Samples, Answer]],
     jobs: Sequence[Job],
     *,
     is_open: Callable[[Answer], bool],
-    measure: Measure,
+    measure: Callable[[Sequence[Job]], Samples],
     budget_s: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Answer]:

@@ -32,6 +32,8 @@ def at_one_quality(
     """
     if target is not None:
         check_target(target)
+    if not any(side["task"].isin(trainings()).any() for side in (a, b)):
+        return ()
     sides = _Trainings(a), _Trainings(b)
     found = []
     for place, matches in places.items():

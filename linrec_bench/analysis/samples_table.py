@@ -111,6 +111,8 @@ def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key,
     other = chosen.loc[chosen["unit"] != unit, "unit"]
     if unit is not None and len(other):
         raise ValueError(f"measure {measure} has unit {other.iloc[0]!r}; expected {unit!r}")
+    if chosen.empty:
+        return {}
     numbers = chosen["value"].to_numpy(dtype=np.float64)
     found: dict[Key, dict[int, Array]] = {}
     for key, places in sorted(chosen.groupby(["run_id", "case_id", "round"]).indices.items()):

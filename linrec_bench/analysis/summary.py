@@ -136,7 +136,8 @@ def summarise(samples: pd.DataFrame, *, reference: str, targets: Targets | None 
         keyed = matched[["run_id", "case_id", *MATCHED]]
         frame = frame.merge(keyed, on=["run_id", "case_id"], how="left")
     shown = [*COLUMNS, *extras, *per_token, *(MATCHED if len(matched) else ()), *metrics]
-    return frame[[*shown, *(name for name in CASE_DATA if name not in shown)]]
+    # A copy has one block a type, from which rows are selected much faster.
+    return frame[[*shown, *(name for name in CASE_DATA if name not in shown)]].copy()
 
 
 def _whole(column: pd.Series) -> pd.Series:

@@ -40,7 +40,11 @@ def learning_curves(samples: pd.DataFrame, *, status: str | None = "ok") -> pd.D
     `seconds` are of training, summed up to the epoch; `joules` are NaN where none were measured. Trials are
     those that ended with `status`, or all that ended (None).
     """
-    rows = measured(samples[samples["task"].isin(trainings())], status=status)
+    rows = samples[samples["task"].isin(trainings())]
+    validations = rows[(rows["phase"] == "validation") & (rows["measure"] == METRIC)]
+    if validations.empty:
+        return validations.rename(columns={"value": "quality"}).assign(seconds=0.0, joules=0.0)
+    rows = measured(rows, status=status)
     curves = rows[(rows["phase"] == "validation") & (rows["measure"] == METRIC)]
     curves = curves.rename(columns={"value": "quality"})
     curves = curves.merge(_spent(rows, "epoch_time", "seconds"), on=[*_TRIAL, "repeat"])

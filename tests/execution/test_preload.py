@@ -26,12 +26,17 @@ def guarded(code):
     return subprocess.run([sys.executable, "-c", GUARDED + code], capture_output=True, text=True)
 
 
-def test_the_preload_asks_nothing_of_an_accelerator_and_starts_no_thread():
+def test_the_preload_asks_nothing_of_an_accelerator_starts_no_thread_and_leaves_nothing_to_import():
     done = guarded(
-        "import threading\n"
+        "import sys, threading\n"
         "from linrec_bench.execution import preload\n"
         "assert not torch.cuda.is_initialized()\n"
         "assert threading.active_count() == 1, threading.enumerate()\n"
+        "from linrec_bench.execution import worker\n"
+        "from linrec_bench.measures.instruments import operations\n"
+        "before = len(sys.modules)\n"
+        "with operations.Watch(): torch.ones(2) + 1\n"
+        "assert len(sys.modules) == before, len(sys.modules) - before\n"
     )
     assert done.returncode == 0, done.stderr
 
@@ -39,15 +44,3 @@ def test_the_preload_asks_nothing_of_an_accelerator_and_starts_no_thread():
 def test_what_the_preload_leaves_out_would_be_seen():
     done = guarded("from torch._subclasses.fake_tensor import FakeTensorMode\nwith FakeTensorMode(): pass\n")
     assert "an accelerator was asked for" in done.stderr
-
-
-def test_nothing_is_left_to_import_for_the_first_count():
-    done = guarded(
-        "import sys\n"
-        "from linrec_bench.execution import preload, worker\n"
-        "from linrec_bench.measures.instruments import operations\n"
-        "before = len(sys.modules)\n"
-        "with operations.Watch(): torch.ones(2) + 1\n"
-        "assert len(sys.modules) == before, len(sys.modules) - before\n"
-    )
-    assert done.returncode == 0, done.stderr

@@ -223,6 +223,7 @@ found = counts_of(jobs, count(jobs))
 """
 
 
+@pytest.mark.slow
 def test_another_process_counts_the_same():
     """Every mechanism, direction and phase: the same code raises no alarm."""
     here = {}

@@ -31,7 +31,9 @@ def is_causal(spec, objective):
 
 
 def case(spec, objective):
-    training = {} if objective is None else {"objective": objective, "epochs": 2}
+    # Which epoch is chosen does not depend on the model.
+    epochs = 2 if spec.name in ("sasrec", "bert4rec") else 1
+    training = {} if objective is None else {"objective": objective, "epochs": epochs}
     return Case(
         task="recommend",
         phase="train_and_rank",

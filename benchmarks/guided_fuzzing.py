@@ -6,7 +6,7 @@
 Begins with `fuzz/corpus.zip`, which holds inputs of earlier runs that reached lines of their own, and what
 lies in FOLDER; adds what it finds there. An input that is neither read nor refused with a sentence, or takes
 more than 10 s, ends it: the input is kept as `crash-...` in FOLDER. `--keep` puts what FOLDER holds into
-`corpus.zip`, without the inputs that reach nothing new; tests read all of these.
+`corpus.zip`; tests read all of these.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -111,16 +110,12 @@ def fuzz(atheris: ModuleType, name: str, arguments: list[str]) -> None:
 
 
 def keep(name: str, folder: Path) -> None:
-    """Put the inputs of a folder that reach lines of their own into `corpus.zip`."""
-    with tempfile.TemporaryDirectory() as merged:
-        command = [sys.executable, "-m", "benchmarks.guided_fuzzing", name, "--corpus", merged]
-        subprocess.run([*command, "--merge", str(folder)], check=True, stderr=subprocess.DEVNULL)
-        found = sorted(
-            (path.read_bytes() for path in Path(merged).iterdir()), key=lambda each: (len(each), each)
-        )
+    """Make the inputs of a folder those of a reader in `corpus.zip`; libFuzzer leaves what reached lines of
+    its own there."""
+    found = {path.read_bytes() for path in folder.iterdir() if "-" not in path.name}
     others = {other: corpus(other) for other in READERS if other != name} if CORPUS.exists() else {}
     with zipfile.ZipFile(CORPUS, "w", zipfile.ZIP_DEFLATED) as archive:
-        for reader, contents in sorted({**others, name: found}.items()):
+        for reader, contents in sorted({**others, name: sorted(found)}.items()):
             for content in contents:
                 # Equal inputs give an equal file.
                 entry = zipfile.ZipInfo(f"{reader}/{sha256(content).hexdigest()[:16]}", (1980, 1, 1, 0, 0, 0))
@@ -136,7 +131,6 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--merge", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     given.corpus.mkdir(parents=True, exist_ok=True)
     if given.keep:
@@ -144,8 +138,6 @@ def main() -> None:
         return
     atheris = instrumented()
     arguments = [f"-timeout={LONGEST_S}", f"-max_len={LONGEST_BYTES}", f"-seed={given.seed}"]
-    if given.merge:
-        fuzz(atheris, given.reader, [*arguments, "-merge=1", str(given.corpus), str(given.merge)])
     kept = corpus(given.reader) if CORPUS.exists() else []
     for content in [*seeds(given.reader), *kept]:
         (given.corpus / sha256(content).hexdigest()[:16]).write_bytes(content)

@@ -123,7 +123,11 @@ def whole_times(column: pa.Array, times: str, unit: Unit) -> tuple[np.ndarray, n
 def guesses(values: pa.Array) -> list[dict[str, str]]:
     """Settings `times` and `unit` that read all values; more than one where they read them differently."""
     readings: dict[bytes, dict[str, str]] = {}
+    texts = values.cast(pa.string())
     for times in (*FORMS, *FORMATS):
+        # Most formats are not even that of the first value, which is soon told.
+        if times in FORMATS and not pc.all(_have_form(texts[:1], times)).as_py():
+            continue
         for unit in DIGITS:
             moments, good = whole_times(values, times, unit)
             if good.all():
@@ -139,10 +143,13 @@ def likely(values: pa.Array) -> str | None:
     """The first form of text that most values have, in the calendar or not; None without one."""
     texts = values.cast(pa.string())
     for times in ("iso", *FORMATS):
-        found = pc.match_substring_regex(texts, rf"^(?i:{_ISO if times == 'iso' else _pattern(times)})$")
-        if 2 * pc.sum(found).as_py() > len(texts):
+        if 2 * pc.sum(_have_form(texts, times)).as_py() > len(texts):
             return times
     return None
+
+
+def _have_form(texts: pa.Array, times: str) -> pa.Array:
+    return pc.match_substring_regex(texts, rf"^(?i:{_ISO if times == 'iso' else _pattern(times)})$")
 
 
 def _pattern(times: str) -> str:

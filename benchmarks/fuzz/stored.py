@@ -22,7 +22,7 @@ from linrec_bench.analysis.power import SAME, tally
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
 from linrec_bench.commands import catalogue_cache
-from linrec_bench.data.folders import cache_folder
+from linrec_bench.data_folders import cache_folder
 from linrec_bench.gate import baseline, calibration
 from linrec_bench.results import scratch, store
 from linrec_bench.results.case_table import CASES as CASES_FILE

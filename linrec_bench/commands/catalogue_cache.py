@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from importlib.metadata import entry_points
 
-from linrec_bench.data.folders import cache_folder
+from linrec_bench.data_folders import cache_folder
 from linrec_bench.results.environment import code_hash
 from linrec_bench.whole_file import replaced
 

@@ -17,11 +17,11 @@ from linrec_bench.data import item_features
 from linrec_bench.data.bad_rows import BadRows
 from linrec_bench.data.columns import EVENT_COLUMNS, checked
 from linrec_bench.data.events import Events, OnBadRows, identity_of, with_features
-from linrec_bench.data.folders import existing
 from linrec_bench.data.parquet_files import files_of, parquet_parts
 from linrec_bench.data.source import Source
 from linrec_bench.data.text_files import SEPARATORS, WHITESPACE, Form, Quotes, read_text
 from linrec_bench.data.times import Unit, check_times
+from linrec_bench.data_folders import existing
 
 NO_TIME = "none"
 

@@ -24,8 +24,8 @@ from jaxtyping import Int64
 
 from linrec_bench.data import item_features, streaming
 from linrec_bench.data.events import Events
-from linrec_bench.data.folders import CACHE_VARIABLE, cache_folder
 from linrec_bench.data.sequences import Counts, Sequences
+from linrec_bench.data_folders import CACHE_VARIABLE, cache_folder
 
 FORMAT = 2
 """Increased when the arrays change for equal events, so that older folders are not used."""

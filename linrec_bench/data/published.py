@@ -18,9 +18,9 @@ from linrec_bench.data.archives import ArchiveError, NoMember, opened
 from linrec_bench.data.bad_rows import BadRows
 from linrec_bench.data.event_table import read_events
 from linrec_bench.data.events import Events, OnBadRows, identity_of, with_features
-from linrec_bench.data.folders import data_folders
 from linrec_bench.data.source import Remote, Source
 from linrec_bench.data.text_files import Form
+from linrec_bench.data_folders import data_folders
 
 if TYPE_CHECKING:
     import pandas as pd

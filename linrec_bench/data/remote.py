@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linrec_bench.data.folders import cache_folder, data_folders
 from linrec_bench.data.source import Progress, Remote
+from linrec_bench.data_folders import cache_folder, data_folders
 
 if TYPE_CHECKING:
     import requests

@@ -17,11 +17,11 @@ from pyarrow import parquet
 
 from linrec_bench.data.archives import DAMAGES, ArchiveError
 from linrec_bench.data.column_roles import role_columns
-from linrec_bench.data.folders import existing
 from linrec_bench.data.opening import opened_log
 from linrec_bench.data.parquet_files import files_of
 from linrec_bench.data.text_files import SEPARATORS, WHITESPACE, column_names, fields_of
 from linrec_bench.data.times import guesses, likely
+from linrec_bench.data_folders import existing
 
 SAMPLE_BYTES = 2**18
 SAMPLE_ROWS = 1000

@@ -239,7 +239,7 @@ def suites_in_the_pages():
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_suites_in_the_pages_are_valid(tmp_path, device):
     found = list(suites_in_the_pages())
-    assert len(found) == 6
+    assert len(found) == 7
     for number, (_, text) in enumerate(found):
         path = tmp_path / f"suite_{number}.yaml"
         path.write_text(text)

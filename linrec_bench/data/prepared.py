@@ -81,8 +81,10 @@ def load(folder: Path) -> Sequences:
         table = _mapped(folder, "item_features") if meta["featured"] else None
         if not len(items) == len(timestamps) == int(offsets[-1]):
             raise ValueError("its arrays have different lengths")
-        if offsets[0] != 0 or (np.diff(offsets) < 0).any():
-            raise ValueError("its histories overlap")
+        if offsets[0] != 0 or (np.diff(offsets) < 1).any():
+            raise ValueError("its histories overlap or are empty")
+        if items.min() < 1 or items.max() > meta["n_items"]:
+            raise ValueError(f"its items are not 1 to {meta['n_items']}")
         return Sequences(
             items=items,
             timestamps=timestamps,
@@ -142,4 +144,7 @@ def _rename(folder: Path, target: Path) -> None:
 
 def _mapped(folder: Path, name: str) -> np.ndarray:
     # A plain array: slices of np.memmap cost more.
-    return np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
+    found = np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
+    if found.dtype.kind != "i" or not found.dtype.isnative:
+        raise ValueError(f"{name}.npy holds {found.dtype}")
+    return found

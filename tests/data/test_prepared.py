@@ -82,6 +82,11 @@ def test_a_cache_that_is_a_file_is_said(log, tmp_path, monkeypatch):
         ("items", lambda whole: whole.replace(b"), }", b"(, }")),
         # The second of the histories ends before it begins.
         ("offsets", lambda whole: whole[:-16] + (99).to_bytes(8, "little") + whole[-8:]),
+        # The last one is empty.
+        ("offsets", lambda whole: whole[:-16] + 2 * whole[-8:]),
+        ("offsets", lambda whole: whole.replace(b"'<i8'", b"'<u8'")),
+        ("items", lambda whole: whole.replace(b"'<i4'", b"'>i4'").replace(b"'<i8'", b"'>i8'")),
+        ("items", lambda whole: whole[:-4] + (77).to_bytes(4, "little")),
     ],
 )
 def test_a_damaged_folder_says_what_to_do(log, name, damage):

@@ -54,6 +54,9 @@ _TEXTS = ("model", "dataset", "detail", "kernel", "reference", "interval_over")
 """Columns whose empty strings a CSV file cannot tell from missing values."""
 
 
+_LARGEST = 1e100
+
+
 @dataclass(frozen=True)
 class Part:
     """The rows of a run that one figure shows, and the stem of its files.
@@ -75,7 +78,8 @@ class Part:
 def parts(samples: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Part]:
     """Every figure that may be drawn of a run."""
     texts = {column: summary[column].astype(object).fillna("") for column in _TEXTS}
-    whole = summary.assign(**texts)
+    whole = _drawable(summary).assign(**texts)
+    samples = _drawable(samples)
     # No other task reads the data set that its case has from the suite.
     costs = ~whole["task"].isin(trainings())
     whole["dataset"] = whole["dataset"].mask(costs, lengths_from(whole))
@@ -92,6 +96,18 @@ def parts(samples: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Part]:
             for part, own in chosen.items():
                 here = samples["case_id"].isin(own["case_id"])
                 yield Part(part, spec, own, samples if here.all() else samples[here])
+
+
+def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows without numbers that no axis holds, which are those of damaged or made files: they are missing
+    then."""
+    numbers = {name: column for name, column in rows.items() if column.dtype.kind == "f"}
+    beyond = {
+        name: (size > _LARGEST) | ((size > 0) & (size < 1 / _LARGEST))
+        for name, column in numbers.items()
+        for size in [column.abs()]
+    }
+    return rows.assign(**{name: numbers[name].mask(where) for name, where in beyond.items() if where.any()})
 
 
 def draw_all(

@@ -108,7 +108,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
                 ax.set_ylabel(side)
             else:
                 ax.yaxis.set_major_formatter(NullFormatter())
-            _draw_panel(ax, pareto(part, cost=price.column), price, looks, style)
+            _draw_panel(ax, pareto(_costing(part, price), cost=price.column), price, looks, style)
         grid[0][0].text(
             0.02,
             0.98,
@@ -273,6 +273,7 @@ def _quality_range(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def _cost_range(rows: pd.DataFrame, price: Price) -> Range:
+    rows = _costing(rows, price)
     values = rows[price.column]
     low = rows[[price.column, f"{price.column}_low"]].min(axis=1).clip(lower=(1 - FURTHEST) * values).min()
     high = rows[[price.column, f"{price.column}_high"]].max(axis=1).max()
@@ -280,6 +281,11 @@ def _cost_range(rows: pd.DataFrame, price: Price) -> Range:
     low, high = max(low, values.min() / 3), min(high, values.max() * 3)
     margin = max(high / low, 1.5) ** 0.1
     return low / margin, high * margin
+
+
+def _costing(rows: pd.DataFrame, price: Price) -> pd.DataFrame:
+    """Those that a log axis can show."""
+    return rows[rows[price.column] > 0]
 
 
 def _scale(ax: Axes, rows: pd.DataFrame, price: Price) -> None:

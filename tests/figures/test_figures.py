@@ -17,6 +17,7 @@ from linrec_bench.figures import (
     NothingToDraw,
     draw_all,
     layout,
+    parts,
     save,
     style_of,
 )
@@ -591,3 +592,21 @@ def test_nothing_is_no_point_of_a_log_axis(planted):
     assert {"time", "memory", "growth"} <= set(drawn)
     words = " ".join(text.get_text() for text in drawn["memory"].findobj(Text))
     assert "0, which a log axis cannot show: copy." in " ".join(words.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", [1e300, 1e-300, np.inf])
+@pytest.mark.parametrize("kind", ["cost", "quality"])
+def test_numbers_that_no_axis_holds_are_missing_and_the_rest_is_drawn(request, kind, value):
+    summary = request.getfixturevalue(f"{kind}_summary").copy()
+    samples = request.getfixturevalue(f"{kind}_samples").copy()
+    numbers = ["time_s", "memory_bytes", "train_time_s", "peak_process_bytes", "energy_j", "ndcg@10"]
+    of = summary["attention"] == "linrec"
+    for column in summary.columns.intersection(numbers):
+        summary[column] = summary[column].astype(float).mask(of, value)
+    samples.loc[samples["attention"] == "linrec", "value"] = value
+    drawn = []
+    for part in parts(samples, summary):
+        with contextlib.suppress(NothingToDraw):
+            drawn.append(part.draw())
+    assert drawn

@@ -6,11 +6,13 @@ and a fork cannot use CUDA once its parent has counted the devices. `FakeTensorM
 
 import torch
 
+# Several hundred modules, which torch imports when a custom operation or an optimiser is first called.
+import torch._dynamo
+
 from linrec_bench import attention, data, models
 from linrec_bench.execution import worker  # noqa: F401
 from linrec_bench.measures.instruments import operations
 
-# The first dispatch mode of a process imports several hundred modules of torch and sympy.
 with operations.Watch():
     torch.ones(1) + 1
 

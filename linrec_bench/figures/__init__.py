@@ -101,7 +101,7 @@ def parts(samples: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Part]:
 def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows without numbers that no axis holds, which are those of damaged or made files: they are missing
     then."""
-    numbers = {name: column for name, column in rows.items() if column.dtype.kind == "f"}
+    numbers = {str(name): column for name, column in rows.items() if column.dtype.kind == "f"}
     beyond = {
         name: (size > _LARGEST) | ((size > 0) & (size < 1 / _LARGEST))
         for name, column in numbers.items()

@@ -25,7 +25,7 @@ from linrec_bench.analysis.quality_findings import difference_findings
 from linrec_bench.analysis.samples_table import outcomes
 from linrec_bench.gate import calibration
 from linrec_bench.gate.check import BROKEN, HOLDS, NOTHING, UNDECIDED
-from linrec_bench.presentation import words
+from linrec_bench.presentation import numbers, words
 from linrec_bench.presentation.case_names import case_name
 from linrec_bench.results import stored_runs
 from linrec_bench.results.store import Run, open_run
@@ -225,13 +225,26 @@ def _stored(*runs: Run) -> tuple[list[pd.DataFrame], list[Ranks], tuple[str, ...
     summary of each."""
     without = [run for run in runs if not run.has_samples()]
     if not without:
-        return [run.samples() for run in runs], [run.ranks() for run in runs], _left_out(*runs)
+        notes = (*_left_out(*runs), *_budgets(*runs))
+        return [run.samples() for run in runs], [run.ranks() for run in runs], notes
     notes = tuple(
         f"{run.folder}: kept without samples, compared by its summary: intervals are those of medians, and "
         "nothing is paired by user"
         for run in without
     )
-    return [run.summary() for run in runs], [NO_RANKS for _ in runs], notes
+    return [run.summary() for run in runs], [NO_RANKS for _ in runs], (*notes, *_budgets(*runs))
+
+
+def _budgets(*runs: Run) -> tuple[str, ...]:
+    """What a budget of seconds means for quality."""
+    trainings = [
+        case.training for run in runs for case in run.cases().values() if case.evaluation is not None
+    ]
+    budgets = {training.budget_seconds for training in trainings if training is not None} - {None}
+    if not budgets:
+        return ()
+    seconds = ", ".join(numbers.duration(budget) for budget in sorted(filter(None, budgets)))
+    return (f"{seconds} for each training: how far it comes, and so its quality, depends on the machine",)
 
 
 def _cases(table: pd.DataFrame, *names: str | None) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from linrec_bench.commands import compare
 from linrec_bench.gate.calibration import Calibration
 from linrec_bench.results import store
 from linrec_bench.results.rows import TRIAL, row_of
+from linrec_bench.settings import TrainingSettings
 
 ENVIRONMENT = {
     "linrec_bench": {"version": "0.1.0", "code": "aaa"},
@@ -269,6 +270,23 @@ def test_trainings_are_shown_by_measure(tmp_path, monkeypatch, capfd):
     assert quality[1:4] == ["0.1701", "0.2202", "+0.0501"]
     assert quality[-1] == "better"
     assert "3 seeds" in " ".join(text.split())
+
+
+def test_a_budget_of_seconds_is_said_beside_quality(tmp_path):
+    budget = TrainingSettings(budget_seconds=90.0)
+    trained = Case(
+        task="recommend",
+        phase="train_and_rank",
+        attention="linrec",
+        seq_len=8,
+        model="sasrec",
+        dataset="synthetic",
+        training=budget,
+    )
+    folders = [plant(tmp_path, day, cases={trained: 1.0}) for day in (1, 2)]
+    (note,) = compare.runs(*folders, margin=MARGIN).notes
+    assert note.startswith("90 s for each training") or note.startswith("1.5 min for each training")
+    assert note.endswith("its quality, depends on the machine")
 
 
 def plant_curve(root, day, curve, *, epoch_s):

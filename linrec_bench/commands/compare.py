@@ -237,13 +237,12 @@ def _stored(*runs: Run) -> tuple[list[pd.DataFrame], list[Ranks], tuple[str, ...
 
 def _budgets(*runs: Run) -> tuple[str, ...]:
     """What a budget of seconds means for quality."""
-    trainings = [
-        case.training for run in runs for case in run.cases().values() if case.evaluation is not None
-    ]
-    budgets = {training.budget_seconds for training in trainings if training is not None} - {None}
+    ranked = [case for run in runs for case in run.cases().values() if case.evaluation is not None]
+    given = {case.training.budget_seconds for case in ranked if case.training is not None}
+    budgets = sorted(filter(None, given))
     if not budgets:
         return ()
-    seconds = ", ".join(numbers.duration(budget) for budget in sorted(filter(None, budgets)))
+    seconds = ", ".join(map(numbers.duration, budgets))
     return (f"{seconds} for each training: how far it comes, and so its quality, depends on the machine",)
 
 

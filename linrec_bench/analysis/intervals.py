@@ -124,7 +124,9 @@ def _interval(value: float, draws: Array, sizes: list[int], level: float) -> Int
     if rounds == 1 and sizes[0] == 1:
         return Interval(value, math.nan, math.nan, 1, "nothing")
     deviations = np.quantile(np.log(draws / value), [(1 - level) / 2, (1 + level) / 2])
-    low, high = value * np.exp(widening(rounds, level=level) * deviations)
+    # An end beyond all numbers is infinite.
+    with np.errstate(over="ignore"):
+        low, high = value * np.exp(widening(rounds, level=level) * deviations)
     # The point lies in its interval even where all draws fall on one side of it.
     return Interval(
         value, min(float(low), value), max(float(high), value), rounds, "rounds" if rounds > 1 else "samples"

@@ -7,16 +7,16 @@ from typing import TypeVar
 
 from linrec_bench.case import Case, Params, label
 from linrec_bench.declarations import tasks
+from linrec_bench.measures.device.names import ByKind
 from linrec_bench.parameters import BEST, EAGER
 from linrec_bench.suite.base_models import Named
 from linrec_bench.suite.expand import expand
 from linrec_bench.suite.expectation import Expectation
 from linrec_bench.suite.schema import Suite
 
-FASTEST_FIRST = {"cpu": ("native", "compile"), "cuda": ("triton", "fla", "compile")}
-REST = ("compile",)
-"""Back ends by device, and of other devices, in the order in which they are tried. Those of other names,
-which somebody wrote for one mechanism, come first, and `eager` last."""
+FASTEST_FIRST = ByKind(cpu=("native", "compile"), accelerator=("triton", "fla", "compile"))
+"""Back ends in the order in which they are tried. Those of other names, which somebody wrote for one
+mechanism, come first, and `eager` last."""
 
 Written = tuple[str, Params]
 Line = TypeVar("Line", bound=Expectation)
@@ -100,10 +100,10 @@ def _order(mechanism: str, device: str) -> list[str]:
     from linrec_bench import attention
 
     there = attention.registry()[mechanism].backends
-    known = {name for names in FASTEST_FIRST.values() for name in names}
+    known = {*FASTEST_FIRST.cpu, *FASTEST_FIRST.accelerator}
     return [
         *(name for name in there if name not in known),
-        *(name for name in FASTEST_FIRST.get(device, REST) if name in there),
+        *(name for name in FASTEST_FIRST.on(device) if name in there),
     ]
 
 

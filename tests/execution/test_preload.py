@@ -38,11 +38,7 @@ def test_the_preload_asks_nothing_of_an_accelerator_starts_no_thread_and_leaves_
         "with operations.Watch(): torch.ones(2) + 1\n"
         "from linrec_bench.attention.ops.prefix_sums import sums_before\n"
         "sums_before(torch.ones(1, 1, 2, 1), torch.zeros(1, 1, 1))\n"
-        "weight = torch.nn.Parameter(torch.ones(1))\n"
-        "optimiser = torch.optim.AdamW([weight])\n"
-        "weight.sum().backward()\n"
-        "optimiser.step()\n"
-        "assert len(sys.modules) < before + 3, len(sys.modules) - before\n"
+        "assert len(sys.modules) == before, len(sys.modules) - before\n"
     )
     assert done.returncode == 0, done.stderr
 

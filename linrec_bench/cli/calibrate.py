@@ -40,7 +40,7 @@ def command(
 
     path = results / CALIBRATION
     with terminal.counter("calibrating") as on_trial:
-        found = calibrate(path, suite, device=device, rounds=rounds, on_trial=on_trial)
+        found = calibrate(path, suite, device=device, rounds=rounds, on_trial=on_trial, on_note=terminal.say)
     if as_json:
         print(found.to_json())
         return

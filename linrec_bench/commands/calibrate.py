@@ -17,11 +17,18 @@ from linrec_bench.results import environment
 
 
 def calibrate(
-    path: Path, suite: str | None, *, device: str, rounds: int, on_trial: Callable[[int, int], None]
+    path: Path,
+    suite: str | None,
+    *,
+    device: str,
+    rounds: int,
+    on_trial: Callable[[int, int], None],
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> calibration.Calibration:
     """Calibrate the timed gate on this machine, with the timed ratios of `suite` where one is named, and
-    write the margins to `path`. Raises `ValueError` (one line) for a suite without such ratios."""
-    planned = run.prepare(suite, device=device) if suite else None
+    write the margins to `path`; `on_note` as in `run.prepare`. Raises `ValueError` (one line) for a suite
+    without such ratios."""
+    planned = run.prepare(suite, device=device, on_note=on_note) if suite else None
     located = planned.located if planned else locate(device)
     pairs = calibration.own_pairs(located.kind)
     if planned:

@@ -88,7 +88,8 @@ def paper_causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _chunks(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    q, k, v = (x.unflatten(2, (-1, CHUNK)) for x in (q, k, v))
+    chunk = next(size for size in range(CHUNK, 0, -1) if q.shape[2] % size == 0)
+    q, k, v = (x.unflatten(2, (-1, chunk)) for x in (q, k, v))
     states = F.pad((k.mT @ v).cumsum(dim=2), (0, 0, 0, 0, 1, 0))[:, :, :-1]
     return ((q @ k.mT).tril() @ v + q @ states).flatten(2, 3)
 

@@ -20,7 +20,7 @@ from docs.generator.markdown import (
     table,
 )
 from linrec_bench import attention
-from linrec_bench.attention.spec import Spec
+from linrec_bench.attention.spec import Request, Spec
 
 FOLDER = "mechanisms"
 
@@ -128,7 +128,7 @@ def _properties(spec: Spec) -> Iterator[tuple[str, str]]:
         yield "Layer", "projections of q, k, v and of the output around the core"
     if spec.timestamps:
         yield "Timestamps", "an input of the layer"
-    if spec.refusal is not None and spec.refusal("cpu", torch.float64, backward=True) is not None:
+    if spec.refusal is not None and spec.refusal(Request("cpu", torch.float64, backward=True)) is not None:
         yield "Runs on", "some devices and data types only; elsewhere a row `unsupported` with the reason"
     if spec.backends:
         yield "Backends", f"besides plain torch: {', '.join(map(code, spec.backends))}"

@@ -109,22 +109,20 @@ class OneQuery(Protocol):
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, *, seen: Tensor, scale: float) -> Tensor: ...
 
 
-@runtime_checkable
-class Refusal(Protocol):
-    """Why an implementation raises `Unsupported` for such tensors; None where it runs them.
+@dataclass(frozen=True)
+class Request:
+    """What tensors an implementation would be given. What is None does not matter to who asks."""
 
-    `causal` and `head_size` are None where the question is about the device and the dtype alone.
-    """
+    device_type: str
+    dtype: torch.dtype
+    backward: bool
+    causal: bool | None = None
+    head_size: int | None = None
+    length: int | None = None
 
-    def __call__(
-        self,
-        device_type: str,
-        dtype: torch.dtype,
-        *,
-        backward: bool,
-        causal: bool | None = None,
-        head_size: int | None = None,
-    ) -> str | None: ...
+
+Refusal = Callable[[Request], "str | None"]
+"""Why an implementation raises `Unsupported` for such tensors; None where it runs them."""
 
 
 KernelName = Callable[[Callable[[], object]], str]

@@ -66,10 +66,13 @@ def _of_case(case: Case) -> Iterator[Verdict]:
         "real over counted operations": ("value", SAME),
         "real over counted dispatches": ("value", SAME),
         "host_memory": ("exponent", Bound(-math.inf, most + HOST_TOLERANCE, f"<= {most:g} as declared")),
+        "fresh_memory": ("exponent", Bound(-math.inf, most + HOST_TOLERANCE, f"<= {most:g} as declared")),
         "python_instructions": ("exponent", Bound(-math.inf, 1 + HOST_TOLERANCE, "<= 1")),
     }
     try:
         found, basis = _measured(case), Basis()
+        if "fresh_memory" not in found:
+            del asked["fresh_memory"]
         sound = all(answer(asked[name][1], number, number) == "holds" for name, number in found.items())
         # What is found already would only take its time at a larger size.
         if sound and spec.memory_exponent <= 1 and memory.process_peak_is_reset():
@@ -106,6 +109,7 @@ def _of_case(case: Case) -> Iterator[Verdict]:
 def _measured(case: Case) -> dict[str, float]:
     from linrec_bench import tasks
     from linrec_bench.measures.instruments.exact import COUNT_LIMIT_S, exact, tally
+    from linrec_bench.measures.instruments.fresh_memory import LARGEST_KEPT, fresh_bytes
     from linrec_bench.measures.instruments.instructions import python_instructions
     from linrec_bench.measures.instruments.memory import host_bytes
 
@@ -115,7 +119,7 @@ def _measured(case: Case) -> dict[str, float]:
     there = {n: build(replace(case, seq_len=n)) for n in LENGTHS}
     host = {n: host_bytes(workload) for n, workload in there.items()}
     steps = {n: python_instructions(workload) for n, workload in there.items()}
-    return {
+    found = {
         "real over counted operations": (
             (1 + real.flops + real.elements) / (1 + counted.flops + counted.elements)
         ),
@@ -123,6 +127,12 @@ def _measured(case: Case) -> dict[str, float]:
         "host_memory": exact_exponent(host) if host[LENGTHS[-1]] > LEAST_HOST_BYTES else 0.0,
         "python_instructions": exact_exponent(steps) if steps[LENGTHS[-1]] > LEAST_STEPS else 0.0,
     }
+    if exact(replace(case, seq_len=LENGTHS[-1]), build).peak_with_scratch_bytes < LARGEST_KEPT:
+        fresh = {n: fresh_bytes(workload) for n, workload in there.items()}
+        known = {n: size for n, size in fresh.items() if size is not None}
+        if len(known) == len(LENGTHS):
+            found["fresh_memory"] = exact_exponent(known) if known[LENGTHS[-1]] > LEAST_HOST_BYTES else 0.0
+    return found
 
 
 def _process_peak(case: Case, *, linear: bool) -> tuple[float, float]:

@@ -112,6 +112,7 @@ def _fastest(mechanism: str, cases: Sequence[Case], device: str) -> tuple[str, l
     import torch
 
     from linrec_bench import attention
+    from linrec_bench.attention.spec import Request
 
     backends = attention.registry()[mechanism].backends
     reasons: list[str] = []
@@ -120,11 +121,14 @@ def _fastest(mechanism: str, cases: Sequence[Case], device: str) -> tuple[str, l
     for name in _order(mechanism, device):
         refused = [
             backends[name].refusal(
-                device,
-                getattr(torch, case.dtype),
-                backward=case.phase != "forward",
-                causal=case.causal,
-                head_size=case.head_size,
+                Request(
+                    device,
+                    getattr(torch, case.dtype),
+                    backward=case.phase != "forward",
+                    causal=case.causal,
+                    head_size=case.head_size,
+                    length=case.seq_len,
+                )
             )
             for case in cases
         ]

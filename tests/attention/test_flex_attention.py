@@ -14,6 +14,7 @@ from linrec_bench.attention import Unsupported, contract
 from linrec_bench.attention.contract.probe_inputs import difference, gradients, real, run
 from linrec_bench.attention.mechanisms import flex_attention as flex
 from linrec_bench.attention.mechanisms.flex_attention import SPEC
+from linrec_bench.attention.spec import Request
 from linrec_bench.case import Case
 from linrec_bench.measures.instruments.exact import exact
 from linrec_bench.tasks import core as core_task
@@ -34,7 +35,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ 
     ],
 )
 def test_where_it_is_refused(device: str, dtype: torch.dtype, backward: bool, reason: str | None) -> None:
-    found = flex.refusal(device, dtype, backward=backward)
+    found = flex.refusal(Request(device, dtype, backward))
     assert found is None if reason is None else found is not None and reason in found
 
 

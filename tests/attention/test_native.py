@@ -21,7 +21,8 @@ from linrec_bench.measures.instruments import memory
 from linrec_bench.tasks.workloads import Workload
 
 LINREC = ["linrec", "linrec-column"]
-NAMES = [*LINREC, "sdpa"]
+FORMS = [*((name, causal) for name in LINREC for causal in (False, True)), ("sdpa", True)]
+"""Mechanism, causal."""
 NATIVE = {"backend": "native"}
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 
@@ -29,8 +30,7 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ 
 @pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("check", contract.CHECKS)
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "causal"), FORMS)
 def test_it_keeps_the_contract(name: str, causal: bool, check: str) -> None:
     assert contract.CHECKS[check](registry()[name], causal=causal, params=NATIVE) is None
 
@@ -59,8 +59,7 @@ def found(name: str, given: list[Tensor], *, causal: bool, backend: str, mask: T
 @needs_compiler
 @pytest.mark.parametrize("threads", [1, 7])
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "causal"), FORMS)
 def test_tiles_and_segments_change_nothing(name: str, causal: bool, masked: bool, threads: int) -> None:
     """Ragged lengths, head sizes that fill no vector, and more threads than heads."""
     before = torch.get_num_threads()
@@ -81,19 +80,18 @@ def test_tiles_and_segments_change_nothing(name: str, causal: bool, masked: bool
 @needs_compiler
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names processors of x86-64")
 @pytest.mark.parametrize("march", ["x86-64", "x86-64-v3"])
-@pytest.mark.parametrize("name", ["linrec", "sdpa"])
+@pytest.mark.parametrize(("name", "causal"), [("linrec", False), ("linrec", True), ("sdpa", True)])
 def test_processors_with_shorter_vectors_compute_the_same(
-    name: str, march: str, monkeypatch: pytest.MonkeyPatch
+    name: str, causal: bool, march: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Vectors of 16 and of 32 bytes; a head size that fills none of them."""
     monkeypatch.setenv(native_build.PROCESSOR, march)
     given = [contract.noise((1, 2, 37, 5), torch.float64, seed=seed) for seed in range(3)]
     mask = contract.noise((1, 37), torch.float64, seed=5) > -1
-    for causal in (False, True):
-        eager, cpp = (
-            found(name, given, causal=causal, backend=backend, mask=mask) for backend in ("eager", "native")
-        )
-        torch.testing.assert_close(cpp, eager)
+    eager, cpp = (
+        found(name, given, causal=causal, backend=backend, mask=mask) for backend in ("eager", "native")
+    )
+    torch.testing.assert_close(cpp, eager)
 
 
 @needs_compiler
@@ -130,13 +128,12 @@ def test_it_holds_outputs_and_gradients_and_little_else(name: str, causal: bool)
 
 
 @needs_compiler
-@pytest.mark.parametrize("causal", [False, True])
-def test_softmax_holds_a_head_for_each_thread_and_no_weights(causal: bool) -> None:
+def test_softmax_holds_a_head_for_each_thread_and_no_weights() -> None:
     q, k, v = (torch.randn(4, 8, 512, 16, requires_grad=True) for _ in range(3))
     slope = torch.randn_like(v)
 
     def call() -> Tensor:
-        return core("sdpa", q, k, v, causal=causal, backend="native")
+        return core("sdpa", q, k, v, causal=True, backend="native")
 
     def reset() -> None:
         for x in (q, k, v):
@@ -157,27 +154,24 @@ def test_softmax_holds_a_head_for_each_thread_and_no_weights(causal: bool) -> No
 def test_large_scores_and_large_numbers_stay_finite() -> None:
     """Single precision: scores of 1e4, of which all but one weight vanish."""
     q, k, v = (contract.noise((1, 2, 50, 16), torch.float64, seed=seed).float() for seed in range(3))
-    for causal in (False, True):
-        exact = core("softmax", *(x.double() for x in (q * 100, k * 100, v)), causal=causal)
-        single = core("sdpa", q * 100, k * 100, v, causal=causal, backend="native")
-        torch.testing.assert_close(single.double(), exact, rtol=1e-3, atol=1e-3)
-        large = core("sdpa", q, k, v * 1e37, causal=causal, backend="native")
-        assert large.isfinite().all()
+    exact = core("softmax", *(x.double() for x in (q * 100, k * 100, v)), causal=True)
+    single = core("sdpa", q * 100, k * 100, v, causal=True, backend="native")
+    torch.testing.assert_close(single.double(), exact, rtol=1e-3, atol=1e-3)
+    large = core("sdpa", q, k, v * 1e37, causal=True, backend="native")
+    assert large.isfinite().all()
 
 
 @needs_compiler
-@pytest.mark.parametrize("causal", [False, True])
-def test_a_query_that_is_no_number_gives_none(causal: bool) -> None:
+def test_a_query_that_is_no_number_gives_none() -> None:
     q, k, v = contract.inputs(20)
     q[:, :, 7] = float("nan")
-    out = core("sdpa", q, k, v, causal=causal, backend="native")
+    out = core("sdpa", q, k, v, causal=True, backend="native")
     assert out[:, :, 7].isnan().all()
     assert out[:, :, :7].isfinite().all()
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("name", "causal"), FORMS)
 def test_a_slope_without_memory_of_its_own_is_read_right(name: str, causal: bool) -> None:
     q, k, v = (x.requires_grad_() for x in contract.inputs(20))
     grads = [
@@ -188,8 +182,7 @@ def test_a_slope_without_memory_of_its_own_is_read_right(name: str, causal: bool
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("name", "causal"), FORMS)
 def test_second_derivatives_are_refused(name: str, causal: bool) -> None:
     q, k, v = (x.requires_grad_() for x in contract.inputs(5))
     out = core(name, q, k, v, causal=causal, backend="native")
@@ -197,7 +190,7 @@ def test_second_derivatives_are_refused(name: str, causal: bool) -> None:
         torch.autograd.grad(out.sum(), q, create_graph=True)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*LINREC, "sdpa"])
 def test_counts_are_those_of_the_form_in_torch(name: str) -> None:
     counts = [
         predict(
@@ -213,6 +206,17 @@ def test_counts_are_those_of_the_form_in_torch(name: str) -> None:
     ]
     assert counts[1].compiles
     assert counts[0] == replace(counts[1], compiles=False)
+
+
+@needs_compiler
+def test_softmax_refuses_where_torch_is_faster() -> None:
+    q, k, v = (x.float() for x in contract.inputs(5))
+    with pytest.raises(Unsupported, match="native of sdpa is causal: without causality torch's own kernel"):
+        core("sdpa", q, k, v, causal=False, backend="native")
+    for shape in ((1, 1, 1025, 4), (1, 1, 4, 65)):
+        x = torch.zeros(shape)
+        with pytest.raises(Unsupported, match=r"native of sdpa takes at most (1,024 tokens|64 features)"):
+            core("sdpa", x, x, x, causal=True, backend="native")
 
 
 def test_types_and_devices_without_a_library_are_unsupported() -> None:

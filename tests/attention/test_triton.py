@@ -18,6 +18,7 @@ from linrec_bench import attention
 from linrec_bench.attention import Unsupported, contract, registry
 from linrec_bench.attention.backends.triton import linrec
 from linrec_bench.attention.contract.probe_inputs import Given, difference, gradients, run
+from linrec_bench.attention.spec import Request
 from linrec_bench.case import Case, freeze
 from linrec_bench.execution.worker import predict
 
@@ -96,13 +97,13 @@ def test_what_the_kernels_do_not_take(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, head_size: int, reason: str | None
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    found = linrec.refusal("cuda", dtype, backward=True, causal=True, head_size=head_size)
+    found = linrec.refusal(Request("cuda", dtype, backward=True, causal=True, head_size=head_size))
     assert found is None if reason is None else found is not None and reason in found
 
 
 def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    found = linrec.refusal("cuda", torch.bfloat16, backward=False)
+    found = linrec.refusal(Request("cuda", torch.bfloat16, backward=False))
     assert found is not None
     assert "needs the package triton, which is not installed" in found
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from linrec_bench.attention.spec import Backend, Core, Spec, Unsupported, accepted
+from linrec_bench.attention.spec import Backend, Core, Request, Spec, Unsupported, accepted
 from linrec_bench.parameters import EAGER
 
 
@@ -43,7 +43,7 @@ def refusal(
     """Why the implementation that the settings choose runs no such tensors; None where it runs some."""
     backend = _backend(spec, settings)
     refuse = spec.refusal if backend is None else backend.refusal
-    return None if refuse is None else refuse(device_type, dtype, backward=backward)
+    return None if refuse is None else refuse(Request(device_type, dtype, backward))
 
 
 def compiles(spec: Spec, settings: Mapping[str, object]) -> bool:
@@ -74,7 +74,8 @@ def _implementation(
     if isinstance(q, FakeTensor):
         return backend.counted or spec.core
     backward = torch.is_grad_enabled() and any(x.requires_grad for x in (q, k, v))
-    reason = backend.refusal(q.device.type, q.dtype, backward=backward, causal=causal, head_size=q.shape[-1])
+    request = Request(q.device.type, q.dtype, backward, causal, head_size=q.shape[-1], length=q.shape[-2])
+    reason = backend.refusal(request)
     if reason is not None:
         raise Unsupported(reason)
     return backend.attend

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from linrec_bench.attention.backends.native_build import no_compiler
 from linrec_bench.attention.ops.block_sizes import pads
-from linrec_bench.attention.spec import Backend
+from linrec_bench.attention.spec import Backend, Request
 
 Formula = Callable[..., Tensor]
 
@@ -36,19 +36,11 @@ def backend(formula: Formula, causal_formula: Formula) -> Backend:
     return Backend(attend=attend, refusal=refusal, counted=attend)
 
 
-def refusal(
-    device_type: str,
-    dtype: torch.dtype,
-    *,
-    backward: bool,
-    causal: bool | None = None,
-    head_size: int | None = None,
-) -> str | None:
+def refusal(request: Request) -> str | None:
     """Why nothing is compiled: no C++ compiler for a CPU, or a torch that gets causal gradients wrong."""
-    del dtype, head_size
-    if device_type == "cpu" and (reason := no_compiler("compile")):
+    if request.device_type == "cpu" and (reason := no_compiler("compile")):
         return reason
-    if causal and backward and TorchVersion(torch.__version__) < CAUSAL_GRADIENTS_SINCE:
+    if request.causal and request.backward and TorchVersion(torch.__version__) < CAUSAL_GRADIENTS_SINCE:
         return (
             f"backend compile: torch {torch.__version__} compiles wrong gradients of causal forms; "
             f"expected torch {CAUSAL_GRADIENTS_SINCE} or later, or backend: eager"

@@ -29,7 +29,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
-from linrec_bench.attention.spec import Backend
+from linrec_bench.attention.spec import Backend, Request
 
 DEVICES = ("cuda",)
 HALF = (torch.bfloat16, torch.float16)
@@ -66,30 +66,25 @@ def backend(
 
 
 def refusal(
-    device_type: str,
-    dtype: torch.dtype,
+    request: Request,
     *,
-    backward: bool,
-    causal: bool | None = None,
-    head_size: int | None = None,
     dtypes: Sequence[torch.dtype] = (torch.float32, *HALF),
     widest_head: int | None = None,
 ) -> str | None:
     """Why a kernel cannot run such tensors here; None where it can."""
-    del backward
-    if causal is False:
+    if request.causal is False:
         return "backend fla has causal kernels only; expected causal: true, or backend eager"
-    if device_type not in DEVICES:
-        return f"backend fla runs on CUDA devices only, not on {device_type}"
+    if request.device_type not in DEVICES:
+        return f"backend fla runs on CUDA devices only, not on {request.device_type}"
     if importlib.util.find_spec("fla") is None:
         return "backend fla needs the package fla-core, which is not installed (pip install 'fla-core[cuda]')"
-    if dtype not in dtypes:
+    if request.dtype not in dtypes:
         names = " or ".join(str(each).removeprefix("torch.") for each in dtypes)
-        return f"backend fla has no kernel for {str(dtype).removeprefix('torch.')}; expected {names}"
-    if head_size is not None and widest_head is not None and head_size > widest_head:
-        return f"backend fla takes at most {widest_head} features a head here, got {head_size}"
-    if head_size is not None and head_size % 2 and dtype in HALF:
-        return f"backend fla needs an even head size in half types, got {head_size}"
+        return f"backend fla has no kernel for {str(request.dtype).removeprefix('torch.')}; expected {names}"
+    if request.head_size is not None and widest_head is not None and request.head_size > widest_head:
+        return f"backend fla takes at most {widest_head} features a head here, got {request.head_size}"
+    if request.head_size is not None and request.head_size % 2 and request.dtype in HALF:
+        return f"backend fla needs an even head size in half types, got {request.head_size}"
     return None
 
 

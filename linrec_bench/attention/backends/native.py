@@ -20,7 +20,7 @@ from torch import Tensor
 
 from linrec_bench.attention.backends.native_build import library, no_compiler, processor
 from linrec_bench.attention.ops.blockwise import state_dtype
-from linrec_bench.attention.spec import Backend, Core
+from linrec_bench.attention.spec import Backend, Core, Refusal, Request
 
 TILE = 16
 _STORED = {
@@ -38,25 +38,17 @@ class _Rows(Structure):
     _fields_ = [("data", c_void_p), *((name, c_int64) for name in ("batch", "head", "token"))]
 
 
-def refusal(
-    device_type: str,
-    dtype: torch.dtype,
-    *,
-    backward: bool,
-    causal: bool | None = None,
-    head_size: int | None = None,
-) -> str | None:
+def refusal(request: Request) -> str | None:
     """Why the library cannot take such tensors; None where it can."""
-    del backward, causal, head_size
-    if device_type != "cpu":
-        return f"backend native runs on a CPU, not on {device_type}; use eager or compile"
-    if dtype not in _STORED:
+    if request.device_type != "cpu":
+        return f"backend native runs on a CPU, not on {request.device_type}; use eager or compile"
+    if request.dtype not in _STORED:
         known = ", ".join(str(each).removeprefix("torch.") for each in _STORED)
-        return f"backend native knows {known}, not {dtype}; use eager or compile"
+        return f"backend native knows {known}, not {request.dtype}; use eager or compile"
     return no_compiler("native")
 
 
-def backend(attend: Core) -> Backend:
+def backend(attend: Core, refusal: Refusal = refusal) -> Backend:
     """A C++ implementation; counts are those of `core`."""
     return Backend(attend=attend, refusal=refusal)
 

@@ -1,4 +1,4 @@
-// Softmax attention, row by row of its weights: of length N there is nothing but q, k, v, o, their gradients and,
+// Causal softmax attention, row by row of its weights: of length N there is nothing but q, k, v, o, their gradients and,
 // for each thread, the keys and values of one head. `native_softmax.py` says what the passes compute.
 
 #include "tokens.h"
@@ -36,15 +36,13 @@ static inline void copy_row(const Stored* from, Real scale, Real* to) {
 // What one head needs of all its tokens. Tables of rows are [N, W], turned ones [D, N], both padded with zeros.
 struct Head {
   int64_t batch, head, length, width;
-  bool causal;
   Mask real;
 
-  Head(const Shape& shape, int64_t number, Mask mask, int causal)
+  Head(const Shape& shape, int64_t number, Mask mask)
       : batch(number / shape.heads),
         head(number % shape.heads),
         length(shape.length),
         width(padded(shape.length)),
-        causal(causal),
         real(mask ? mask + batch * shape.length : nullptr) {}
 
   template <typename Number>
@@ -74,10 +72,10 @@ struct Head {
   }
 
   // Whether a query has no output: beyond the end, or padding that would see what came before it.
-  bool blind(int64_t token) const { return token >= length || (causal && real && !real[token]); }
+  bool blind(int64_t token) const { return token >= length || (real && !real[token]); }
 
   // The keys up to which the queries from `token` on see any, in whole vectors.
-  int64_t seen(int64_t token) const { return causal ? std::min(padded(token + R), width) : width; }
+  int64_t seen(int64_t token) const { return std::min(padded(token + R), width); }
 };
 
 // R rows of D numbers, zeros where the head has ended.
@@ -108,7 +106,7 @@ static void score(const Head& head, const Real (*q)[W], const Real* keys, const 
     multiply(q, keys, head.width, j, products);
     for (int r = 0; r < R; ++r) *(Lanes*)(scores + r * head.width + j) = products[r] + *(const Lanes*)(bars + j);
   }
-  for (int r = 0; head.causal && r < R; ++r)
+  for (int r = 0; r < R; ++r)
     for (int64_t j = token + r + 1; j < end; ++j) scores[r * head.width + j] = -INFINITE;
 }
 
@@ -170,12 +168,12 @@ extern "C" {
 // Of each thread, for `work`.
 int64_t workspace(const Shape* shape, int back) { return numbers(shape->length, back); }
 
-// out = softmax(scale q k^T) v, and the logarithms of the sums of exponentials, [B, H, N].
+// out = softmax(scale q k^T) v over the keys up to each query, and the logarithms of the sums of exponentials, [B, H, N].
 void attend(const Shape* shape, const Rows<Stored>* q, const Rows<Stored>* k, const Rows<Stored>* v, Mask real,
-            int causal, const Rows<Stored>* out, Real* sums, Real* work) {
+            const Rows<Stored>* out, Real* sums, Real* work) {
   const Real scale = 1 / std::sqrt(Real(D));
   FOR_EACH_HEAD(shape, work, 0) {
-    const Head head(*shape, number, real, causal);
+    const Head head(*shape, number, real);
     Real *keys = space, *values = keys + D * head.width, *weights = values + W * head.width,
          *bars = weights + R * head.width;
     head.load_turned(*k, keys);
@@ -221,11 +219,11 @@ void attend(const Shape* shape, const Rows<Stored>* q, const Rows<Stored>* k, co
 
 // dq, dk, dv from the slope at out.
 void attend_back(const Shape* shape, const Rows<Stored>* q, const Rows<Stored>* k, const Rows<Stored>* v, Mask real,
-                 int causal, const Rows<Stored>* out, const Real* sums, const Rows<Stored>* slope,
+                 const Rows<Stored>* out, const Real* sums, const Rows<Stored>* slope,
                  const Rows<Stored>* dq, const Rows<Stored>* dk, const Rows<Stored>* dv, Real* work) {
   const Real scale = 1 / std::sqrt(Real(D));
   FOR_EACH_HEAD(shape, work, 1) {
-    const Head head(*shape, number, real, causal);
+    const Head head(*shape, number, real);
     const int64_t width = head.width;
     Real *keys = space, *values = keys + D * width, *rows = values + D * width, *at_keys = rows + W * width,
          *at_values = at_keys + W * width, *weights = at_values + W * width, *slopes = weights + R * width,

@@ -31,7 +31,7 @@ from linrec_bench.attention.mechanisms import softmax
 from linrec_bench.attention.ops import kv_cache
 from linrec_bench.attention.ops.autograd import Context
 from linrec_bench.attention.ops.compact_padding import inverse, real_first, take
-from linrec_bench.attention.spec import Events, Mask, Spec, State, Tokens, Unsupported
+from linrec_bench.attention.spec import Events, Mask, Request, Spec, State, Tokens, Unsupported
 
 BLOCK = 128
 """Queries and keys of a block, torch's default."""
@@ -77,28 +77,20 @@ def _refuse(*tensors: Tensor) -> None:
     q = tensors[0]
     if isinstance(q, FakeTensor):
         return
-    reason = refusal(q.device.type, q.dtype, backward=_differentiated(*tensors))
+    reason = refusal(Request(q.device.type, q.dtype, backward=_differentiated(*tensors)))
     if reason is not None:
         raise Unsupported(f"attention flex-attention: {reason}")
 
 
-def refusal(
-    device_type: str,
-    dtype: torch.dtype,
-    *,
-    backward: bool,
-    causal: bool | None = None,
-    head_size: int | None = None,
-) -> str | None:
+def refusal(request: Request) -> str | None:
     """Why such tensors have no fused kernel here; None where they have one."""
-    del causal, head_size
-    if dtype not in (torch.float32, torch.bfloat16, torch.float16):
-        return f"torch has no fused kernel for {dtype}; expected float32, bfloat16 or float16"
+    if request.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+        return f"torch has no fused kernel for {request.dtype}; expected float32, bfloat16 or float16"
     if "1" in (os.environ.get("TORCHDYNAMO_DISABLE"), os.environ.get("TORCH_COMPILE_DISABLE")):
         return "torch.compile is switched off, and without it torch writes out the N x N weights"
-    if device_type != "cpu":
+    if request.device_type != "cpu":
         return None
-    if backward:
+    if request.backward:
         return "torch has no backward pass for it on a CPU; expected phase forward, or a CUDA device"
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:

@@ -6,7 +6,7 @@ Dao et al. 2022, FlashAttention (arXiv 2205.14135), where torch picks that kerne
 really runs. No N x N mask is ever built: without causality padding is a [B, 1, 1, N] mask of keys; with both,
 the real tokens are moved to the front, in order, where plain causality is the whole mask.
 
-The backend `native` is a kernel of our own for short histories on a CPU, see `native_softmax`.
+The backend `native` is a causal kernel of our own for short histories on a CPU, see `native_softmax`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ SPEC = Spec(
     deviations=("a query that sees no key gives zero",),
     core=core,
     reference=softmax.reference,
-    backends={"native": native.backend(native_softmax.attend)},
+    backends={"native": native.backend(native_softmax.attend, native_softmax.refusal)},
     time_exponent=2.0,
     memory_exponent=1.0,
     complexity="4 N^2 d a head",

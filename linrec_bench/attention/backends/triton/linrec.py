@@ -33,7 +33,7 @@ from torch import Tensor
 
 from linrec_bench.attention.backends import linrec_passes
 from linrec_bench.attention.ops.blockwise import state_dtype
-from linrec_bench.attention.spec import Backend
+from linrec_bench.attention.spec import Backend, Request
 
 DEVICES = ("cuda", "xpu")
 DTYPES = (torch.float32, torch.bfloat16)
@@ -42,28 +42,22 @@ PROGRAMS = 1024
 CAUSAL_PROGRAMS = 256
 
 
-def refusal(
-    device_type: str,
-    dtype: torch.dtype,
-    *,
-    backward: bool,
-    causal: bool | None = None,
-    head_size: int | None = None,
-) -> str | None:
+def refusal(request: Request) -> str | None:
     """Why the kernels cannot run such tensors here; None where they can.
 
     On a CPU they run in Triton's interpreter alone, which `TRITON_INTERPRET=1` switches on: for tests.
     """
-    del backward, causal
-    if device_type not in DEVICES and not (device_type == "cpu" and interpreted()):
-        return f"backend triton runs on GPUs, not on {device_type}; use eager or compile"
+    if request.device_type not in DEVICES and not (request.device_type == "cpu" and interpreted()):
+        return f"backend triton runs on GPUs, not on {request.device_type}; use eager or compile"
     if importlib.util.find_spec("triton") is None:
         return "backend triton needs the package triton, which is not installed (torch for GPUs has it)"
-    if dtype not in DTYPES:
+    if request.dtype not in DTYPES:
         known = " or ".join(str(each).removeprefix("torch.") for each in DTYPES)
-        return f"backend triton has no kernel for {str(dtype).removeprefix('torch.')}; expected {known}"
-    if head_size is not None and head_size > WIDEST_HEAD:
-        return f"backend triton takes at most {WIDEST_HEAD} features a head, got {head_size}"
+        return (
+            f"backend triton has no kernel for {str(request.dtype).removeprefix('torch.')}; expected {known}"
+        )
+    if request.head_size is not None and request.head_size > WIDEST_HEAD:
+        return f"backend triton takes at most {WIDEST_HEAD} features a head, got {request.head_size}"
     return None
 
 

@@ -24,7 +24,7 @@ from linrec_bench.declarations import trainings
 from linrec_bench.execution import schedule
 from linrec_bench.gate.baseline import name_of
 from linrec_bench.gate.other_commit import Tree, arguments_of
-from linrec_bench.gate.remeasure import Timed, settle
+from linrec_bench.gate.remeasure import Timed, doubled, settle
 from linrec_bench.suite.expand import Job
 
 NOW, BEFORE = "now", "before"
@@ -69,6 +69,7 @@ def verdicts(
             is_open=lambda verdict: verdict.answer == "undecided",
             measure=rounds.measure,
             budget_s=budget_s,
+            rounds_at=doubled,
         )
     return [verdict for verdict in found if verdict.basis.facts.get("status") not in NO_CLAIM]
 

@@ -35,9 +35,19 @@ class Timed(Generic[Samples, Answer]):
     judge: Callable[[Samples], Answer]
 
 
+def in_steps(rounds: int, look: int) -> int:
+    """Rounds at a look: those that a case asks for, and `FURTHER_ROUNDS` more each time."""
+    return rounds + look * FURTHER_ROUNDS
+
+
+def doubled(rounds: int, look: int) -> int:
+    """Rounds at a look: twice as many each time, where a round is short."""
+    return rounds * 2**look
+
+
 def looks(rounds: int) -> tuple[int, ...]:
     """The rounds at which a question about cases of `rounds` rounds is judged, if it stays open."""
-    return tuple(rounds + look * FURTHER_ROUNDS for look in range(LOOKS))
+    return tuple(in_steps(rounds, look) for look in range(LOOKS))
 
 
 def settle(
@@ -47,6 +57,7 @@ def settle(
     is_open: Callable[[Answer], bool],
     measure: Callable[[Sequence[Job]], Samples],
     budget_s: float,
+    rounds_at: Callable[[int, int], int] = in_steps,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Answer]:
     """The answer to each question: measure, judge, and measure again in further rounds what is open, and
@@ -58,8 +69,9 @@ def settle(
         wanted = frozenset().union(*(timed[index].case_ids for index in pending))
         if not pending or (look and clock() - started >= budget_s):
             break
-        rounds = look * FURTHER_ROUNDS
-        samples = measure([replace(job, rounds=job.rounds + rounds) for job in jobs if job.case.id in wanted])
+        samples = measure(
+            [replace(job, rounds=rounds_at(job.rounds, look)) for job in jobs if job.case.id in wanted]
+        )
         answers |= {index: timed[index].judge(samples) for index in pending}
         pending = [index for index in pending if is_open(answers[index])]
     return [answers[index] for index in range(len(timed))]

@@ -16,7 +16,7 @@ from linrec_bench.analysis.verdict import Basis, Bound, Claim, Verdict, answer
 from linrec_bench.gate import baseline, baseline_verdicts, check
 from linrec_bench.gate.exact_counts import count
 from linrec_bench.gate.questions import contracts, questions, verdicts
-from linrec_bench.gate.remeasure import Timed, looks, settle
+from linrec_bench.gate.remeasure import Timed, doubled, in_steps, looks, settle
 from linrec_bench.presentation.baseline_changes import changes
 from linrec_bench.presentation.verdicts import claim_text, found_text
 from linrec_bench.suite.expand import expand
@@ -137,8 +137,15 @@ def test_only_what_is_undecided_is_measured_again_until_the_budget_is_spent():
     assert asked == [{("softmax", 5), ("sdpa", 5)}, {("sdpa", 8)}, {("sdpa", 11)}]
 
 
-@pytest.mark.parametrize(("budget_s", "rounds"), [(0, [5]), (math.inf, [5, 8, 11, 14, 17, 20])])
-def test_an_open_question_is_asked_a_fixed_number_of_times_and_within_the_budget(budget_s, rounds):
+@pytest.mark.parametrize(
+    ("rounds_at", "budget_s", "rounds"),
+    [
+        (in_steps, 0, [5]),
+        (in_steps, math.inf, [5, 8, 11, 14, 17, 20]),
+        (doubled, math.inf, [5, 10, 20, 40, 80, 160]),
+    ],
+)
+def test_an_open_question_is_asked_a_fixed_number_of_times_and_within_the_budget(rounds_at, budget_s, rounds):
     _, (job, *_) = prepared()
     asked = []
     timed = [Timed(frozenset({job.case.id}), lambda _: "open")]
@@ -148,9 +155,11 @@ def test_an_open_question_is_asked_a_fixed_number_of_times_and_within_the_budget
         is_open=lambda answer: answer == "open",
         measure=lambda jobs: asked.append(jobs[0].rounds),
         budget_s=budget_s,
+        rounds_at=rounds_at,
     )
     assert found == ["open"]
-    assert asked == rounds == list(looks(5))[: len(rounds)]
+    assert asked == rounds
+    assert looks(5) == (5, 8, 11, 14, 17, 20)
 
 
 TIMED = SUITE.replace("[flops, peak_memory]", "[time, flops]").replace("[512, 1024, 2048, 4096]", "[512]")

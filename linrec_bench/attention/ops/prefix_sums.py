@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from linrec_bench.attention.ops.autograd import Context
-from linrec_bench.measures.instruments import kernel_scratch
+from linrec_bench.measures.instruments import fake, kernel_scratch
 
 FEWEST = 8
 """Rows that are summed one after another, without groups."""
@@ -97,6 +97,7 @@ def _scratch_rows(rows: int) -> int:
 
 
 kernel_scratch.register(torch.ops.linrec_bench.sums_in_groups.default, _scratch_bytes)
+fake.has_shape_function(torch.ops.linrec_bench.sums_in_groups)
 
 
 def _group(rows: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, in_kernel_invocation_manager
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from linrec_bench.measures.instruments.operations import Observer, Watch, tensors
 
@@ -40,6 +40,28 @@ _results: dict[Hashable, _New | str] = {}
 """Of common operations, by the form of their arguments: cases share most of their blocks."""
 
 
+class _ShapeFunction:
+    """Inside, operations on fake tensors of the mode run the shape functions of their kernels: torch's
+    `in_kernel_invocation_manager`, without the cost of a generator."""
+
+    def __init__(self, mode: FakeTensorMode) -> None:
+        self._mode, self._before = mode, mode.in_kernel_invocation
+        self._guards = torch._C._DisableTorchDispatch(), torch._C._PreserveDispatchKeyGuard()
+
+    def __enter__(self) -> None:
+        dispatch, keys = self._guards
+        dispatch.__enter__()
+        self._mode.in_kernel_invocation = True
+        keys.__enter__()
+        torch._C._set_meta_in_tls_dispatch_include(True)
+
+    def __exit__(self, *raised: object) -> None:
+        dispatch, keys = self._guards
+        self._mode.in_kernel_invocation = self._before
+        keys.__exit__(None, None, None)
+        dispatch.__exit__(None, None, None)
+
+
 class FakeWatch(Watch):
     """A `Watch` for operations on fake tensors, and on real ones."""
 
@@ -60,16 +82,18 @@ class FakeWatch(Watch):
             # the shape and layout of any elementwise function of the two.
             return self.run(aten.mul.Tensor, (args[0], args[_GRADIENT_AND_INPUT[func]]), {})
         packet, asked = func.overloadpacket, kwargs
+        if packet in _NO_RESULT and _mode_of(args) is not None:
+            return None
         known = packet in _ONE_RESULT
         if packet in _FACTORIES and kwargs.get("device") in (None, _CPU) and "generator" not in kwargs:
             known, kwargs = True, {**kwargs, "device": _META}
             mode = _mode_of(args) or (None if tensors(args) else _active_mode())
         else:
-            mode = _mode_of((*args, *kwargs.values())) if known or packet in _VIEWS else None
+            mode = _mode_of((*args, *kwargs.values())) if known or packet in _ASKED else None
         if mode is None:
             return func(*args, **asked)
         if not known:
-            with in_kernel_invocation_manager(mode):
+            with _ShapeFunction(mode):
                 return self._as_fake(mode, func(*args, **kwargs))
         return self._one_result(mode, func, args, kwargs)
 
@@ -90,7 +114,7 @@ class FakeWatch(Watch):
             with torch._C._DisableTorchDispatch():
                 out = torch.empty_strided(result.size, result.stride, dtype=result.dtype, device=_META)
         else:
-            with in_kernel_invocation_manager(mode):
+            with _ShapeFunction(mode):
                 out = func(*args, **kwargs)
         if isinstance(out, FakeTensor):
             # What is written to, which is fake already: the first argument, or `out`, whose calls are rare.
@@ -160,27 +184,28 @@ _GRADIENT_AND_INPUT: dict[OpOverload[..., Any], int] = {
     aten.softplus_backward.default: 1,
 }
 
-# Other names for the same storage.
-_VIEWS: frozenset[object] = frozenset(
-    {
-        aten.alias,
-        aten.as_strided,
-        aten.detach,
-        aten.expand,
-        aten.permute,
-        aten.select,
-        aten.slice,
-        aten.split,
-        aten.split_with_sizes,
-        aten.squeeze,
-        aten.t,
-        aten.transpose,
-        aten.unbind,
-        aten.unsqueeze,
-        aten.view,
-        aten._unsafe_view,
-    }
-)
+# Other names for the same storage, and operations of one's own: their shape functions are asked each time.
+_ASKED: set[object] = {
+    aten.alias,
+    aten.as_strided,
+    aten.detach,
+    aten.expand,
+    aten.permute,
+    aten.select,
+    aten.slice,
+    aten.split,
+    aten.split_with_sizes,
+    aten.squeeze,
+    aten.t,
+    aten.transpose,
+    aten.unbind,
+    aten.unsqueeze,
+    aten.view,
+    aten._unsafe_view,
+}
+
+# What they write is no new tensor.
+_NO_RESULT: frozenset[object] = frozenset({aten._foreach_add_, aten._fused_adamw_})
 
 # One new tensor; on which device is asked for, or that of the first argument.
 _FACTORIES: frozenset[object] = frozenset(
@@ -208,8 +233,11 @@ _ONE_RESULT: frozenset[object] = frozenset(
         aten._softmax_backward_data,
         aten.add,
         aten.add_,
+        aten.addcmul,
         aten.addmm,
+        aten.amax,
         aten.baddbmm_,
+        aten.bitwise_and,
         aten.bitwise_not,
         aten.bmm,
         aten.cat,
@@ -220,22 +248,29 @@ _ONE_RESULT: frozenset[object] = frozenset(
         aten.cos,
         aten.cumsum,
         aten.div,
+        aten.div_,
         aten.elu,
         aten.eq,
         aten.exp,
         aten.exp_,
         aten.fill_,
         aten.flip,
+        aten.gather,
         aten.ge,
+        aten.gelu,
+        aten.gelu_backward,
         aten.gt,
+        aten.index_add,
         aten.index_select,
         aten.le,
+        aten.linalg_vector_norm,
         aten.log,
         aten.lt,
         aten.masked_fill,
         aten.masked_fill_,
         aten.maximum,
         aten.mean,
+        aten.minimum,
         aten.mm,
         aten.mul,
         aten.mul_,
@@ -245,6 +280,7 @@ _ONE_RESULT: frozenset[object] = frozenset(
         aten.reciprocal,
         aten.relu,
         aten.rsqrt,
+        aten.rsqrt_,
         aten.rsub,
         aten.select_backward,
         aten.sigmoid,
@@ -257,6 +293,8 @@ _ONE_RESULT: frozenset[object] = frozenset(
         aten.stack,
         aten.sub,
         aten.sum,
+        aten.threshold,
+        aten.threshold_,
         aten.threshold_backward,
         aten.tril,
         aten.tril_,
@@ -266,3 +304,8 @@ _ONE_RESULT: frozenset[object] = frozenset(
         aten.zero_,
     }
 )
+
+
+def has_shape_function(packet: object) -> None:
+    """State that what an operation of one's own makes is told by its function for fake tensors alone."""
+    _ASKED.add(packet)

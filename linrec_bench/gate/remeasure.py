@@ -42,7 +42,7 @@ def in_steps(rounds: int, look: int) -> int:
 
 def doubled(rounds: int, look: int) -> int:
     """Rounds at a look: twice as many each time, where a round is short."""
-    return rounds * 2**look
+    return rounds << look
 
 
 def looks(rounds: int) -> tuple[int, ...]:

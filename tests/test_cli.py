@@ -295,9 +295,16 @@ def test_init_writes_a_workflow_for_what_is_there_and_overwrites_nothing(folder,
         (("--plugin", "my_own.py", "--ci", "github"), "complexity.yml exists"),
         (("--plugin", "My-Own.txt"), "expected a Python file in lower case"),
         (("--ci", "github"), "expected --plugin FILE.py"),
+        # What is written must be read again.
+        (("é.yaml",), "expected the name of a suite"),
+        (("new\nline/a.yaml",), "expected a path without"),
+        (("--plugin", "quo'te/own.py"), "expected a path without"),
+        # Nothing of a pair is written where one of it cannot be.
+        (("--plugin", "other.py", "my_own.yaml"), "my_own.yaml exists"),
     ):
         assert call(monkeypatch, "init", *arguments) == 2
         assert reason in capfd.readouterr().err
+    assert not (folder / "other.py").exists()
 
 
 def test_init_rewrites_a_schema_and_nothing_else(folder, monkeypatch, capfd):

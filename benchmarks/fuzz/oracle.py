@@ -23,18 +23,35 @@ from linrec_bench.cli import last_resort
 from linrec_bench.execution import server
 
 DOCUMENTED = (0, 1, 2, 3, 4, 130, 141)
-LONGEST_S = 10
+LONGEST_S, LONGEST_WAIT_S = 10, 300
+TIMERS = (
+    (signal.SIGVTALRM, signal.ITIMER_VIRTUAL, LONGEST_S),
+    (signal.SIGALRM, signal.ITIMER_REAL, LONGEST_WAIT_S),
+)
+"""CPU time of this process that an input may take, and time for which it may wait for others."""
+
 Found = Counter[str]
 
 
 @cache
-def command() -> Callable[[], object]:
+def command() -> typer.core.TyperCommand | typer.core.TyperGroup:
     """The command line, made once: half of the time of a call that is refused."""
     return typer.main.get_command(cli.app)
 
 
+def verb_of(arguments: Sequence[str]) -> str:
+    """The words of a command line that name its verb, such as `data describe`."""
+    words, group = [], command()
+    for word in arguments:
+        group = getattr(group, "commands", {}).get(word)
+        if group is None:
+            break
+        words.append(word)
+    return " ".join(words)
+
+
 class Hang(BaseException):
-    """More CPU time than an input may take."""
+    """More time than an input may take."""
 
 
 class Place:
@@ -93,20 +110,25 @@ class Place:
 
         def verb() -> None:
             sys.argv = ["linrec-bench", *arguments]
-            sys.exit(last_resort.run(command()))
+            ended = last_resort.run(command())
+            sys.exit(ended)
 
-        self.judge(found, kind, verb, arguments)
+        words = verb_of(arguments)
+        if self.judge(found, kind, verb, arguments):
+            found[f"reached {words}: {kind}"] += 1
 
-    def judge(self, found: Found, kind: str, verb: Callable[[], object], shown: object = "") -> None:
-        """Call a verb or a reader, and count how it ended."""
-        said, code = io.StringIO(), 0
-        signal.signal(signal.SIGVTALRM, _hang)
-        signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_S)
+    def judge(self, found: Found, kind: str, verb: Callable[[], object], shown: object = "") -> bool:
+        """Call a verb or a reader, and count how it ended; whether what was given could be parsed."""
+        said, code, parsed = io.StringIO(), 0, True
+        for alarm, timer, seconds in TIMERS:
+            signal.signal(alarm, _hang)
+            signal.setitimer(timer, seconds)
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
                 verb()
         except SystemExit as ended:
             code = int(ended.code or 0)
+            parsed = not isinstance(ended.__context__, typer.TyperException)
         except ValueError as refusal:
             code = 2 if str(refusal).strip() else 70
         except Hang:
@@ -121,7 +143,8 @@ class Place:
                 ]
             ] += 1
         finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            for _, timer, _ in TIMERS:
+                signal.setitimer(timer, 0)
         found["inputs"] += 1
         found[f"{kind}: exit {code}"] += 1
         if code not in DOCUMENTED or "Traceback" in said.getvalue():
@@ -131,6 +154,7 @@ class Place:
             found["files outside"] += 1
             found[f"outside: {kind} {shown} {self.written[0]}"] += 1
             self.written.clear()
+        return parsed
 
 
 def _hang(*_: object) -> None:

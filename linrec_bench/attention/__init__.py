@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from linrec_bench.attention import calls, mechanisms
 from linrec_bench.attention.layer import AttentionLayer, check_heads
 from linrec_bench.attention.spec import Spec, State, Unsupported, accepted
+from linrec_bench.error_text import ANYTHING, in_a_line
 from linrec_bench.registry import Registry, specs_in
 
 __all__ = [
@@ -50,20 +51,24 @@ def registry() -> Registry[Spec]:
 
 
 def load_plugin(path: Path) -> Spec:
-    """Load the `SPEC` of a user's own file; `ValueError` when the file has none, or cannot be imported."""
+    """Load the `SPEC` of a user's own file; `ValueError` when the file has none, cannot be imported, or has
+    signatures that cannot be read."""
     module_spec = importlib.util.spec_from_file_location(f"linrec_bench_plugin_{path.stem}", path)
     if module_spec is None or module_spec.loader is None or not path.is_file():
         raise ValueError(f"plugin {path}: not a Python file")
     module = importlib.util.module_from_spec(module_spec)
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:
-        # A user's own code may raise anything.
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"plugin {path}: cannot be imported: {type(error).__name__}: {reason}") from error
+    except ANYTHING as error:
+        raise ValueError(f"plugin {path}: cannot be imported: {in_a_line(error)}") from error
     spec = getattr(module, "SPEC", None)
     if not isinstance(spec, Spec):
         raise ValueError(f"plugin {path}: expected a module-level SPEC of linrec_bench.attention.Spec")
+    try:
+        # Annotations are code, which is read here first.
+        _ = spec.parameters, spec.tensors
+    except ANYTHING as error:
+        raise ValueError(f"plugin {path}: its signatures cannot be read: {in_a_line(error)}") from error
     register(spec)
     return spec
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -129,6 +131,9 @@ KernelName = Callable[[Callable[[], object]], str]
 """Runs a call once and names the kernel that it used; empty where there was none to see."""
 
 
+_PLAIN = (str, bool, float, tuple[str, ...], Mapping[str, str])
+_NAME = re.compile(r"[\w.+-]+")
+
 _SHARED = frozenset(
     {"q", "k", "v", "padding_mask", "causal", "hidden_size", "heads", "seq_len", "state", "like", "backend"}
 )
@@ -178,8 +183,8 @@ class Spec:
     row. `state_exponent` is that of the length of the history in the bytes of the state and in the operations
     of a step.
 
-    Raises `TypeError` where a function lacks an argument of its protocol, `ValueError` for an `at_most` that
-    cannot be read.
+    Raises `TypeError` where a function lacks an argument of its protocol, `ValueError` for a value that its
+    annotation excludes, a name that could not be typed, and an `at_most` that cannot be read.
     """
 
     name: str
@@ -216,6 +221,7 @@ class Spec:
     refusal: Refusal | None = None
 
     def __post_init__(self) -> None:
+        self._check_values()
         tokens = ("q", "k", "v", "padding_mask", "causal")
         for role, function, arguments in (
             ("core", self.core, tokens),
@@ -240,6 +246,23 @@ class Spec:
             cost_bounds.read(self.at_most)
         except ValueError as error:
             raise ValueError(f"attention {self.name}: {error}") from error
+
+    def _check_values(self) -> None:
+        """Hold what is neither a function nor a class to its annotation."""
+        plain = {name: each for name, each in parameters_of(Spec).items() if each.annotation in _PLAIN}
+        check_parameters("a SPEC", plain, {name: getattr(self, name) for name in plain})
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"attention {self.name!r}: expected a name of letters, digits and any of . + - _"
+            )
+        for name, value in (("time_exponent", self.time_exponent), ("memory_exponent", self.memory_exponent)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"attention {self.name}: {name} is {value}; expected a number from 0")
+        if not all(isinstance(backend, Backend) for backend in self.backends.values()):
+            raise TypeError(f"attention {self.name}: backends; expected names, each with a Backend")
+        for name in ("kernel", "refusal", "one_query"):
+            if not (getattr(self, name) is None or callable(getattr(self, name))):
+                raise TypeError(f"attention {self.name}: {name}; expected a function")
 
     @cached_property
     def bounds(self) -> tuple[CostBound, ...]:

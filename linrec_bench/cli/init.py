@@ -18,6 +18,10 @@ DEFAULT_FILE = Path("suite.yaml")
 WORKFLOW_FILE = Path(".github/workflows/complexity.yml")
 
 
+_UNQUOTED = re.compile(r"""[\x00-\x1f\x7f-\x9f"'\\#]|: """)
+"""What a path may not have that stands in comments, texts of Python and values of YAML."""
+
+
 class Ci(StrEnum):
     """Services for which a workflow can be written."""
 
@@ -57,21 +61,29 @@ def command(
 
     Example: `linrec-bench init my_suite.yaml --schema suite.schema.json`
     """
+    from linrec_bench.suite.base_models import NAME
     from linrec_bench.suite.json_schema import TITLE, suite_schema
     from linrec_bench.suite.template import TEMPLATE, modeline
 
     if plugin is None and (layer or ci):
         raise ValueError(f"{'--layer' if layer else '--ci'}: expected --plugin FILE.py beside it")
-    if plugin is not None:
-        _write_plugin(plugin, layer=layer, ci=ci)
     target = file if file is not None or schema is not None or plugin is not None else DEFAULT_FILE
+    for path in (target, schema, plugin):
+        if path is not None and _UNQUOTED.search(path.as_posix()):
+            raise ValueError(f"{str(path)!r}: expected a path without quotes, # and line breaks")
+    if target is not None and not re.fullmatch(NAME, target.stem):
+        raise ValueError(f"{target}: expected the name of a suite, of letters, digits and any of . _ -")
     if target is not None and target.exists():
         raise ValueError(f"{target} exists; expected the name of a new file")
+    if (
+        schema is not None
+        and schema.exists()
+        and f'"title": "{TITLE}"' not in schema.read_text(encoding="utf-8", errors="replace")
+    ):
+        raise ValueError(f"{schema} exists and is no schema of suites; expected the name of a new file")
+    if plugin is not None:
+        _write_plugin(plugin, layer=layer, ci=ci)
     if schema is not None:
-        if schema.exists() and f'"title": "{TITLE}"' not in schema.read_text(
-            encoding="utf-8", errors="replace"
-        ):
-            raise ValueError(f"{schema} exists and is no schema of suites; expected the name of a new file")
         _write(schema, json.dumps(suite_schema(), indent=2) + "\n")
     if target is not None:
         head = modeline(Path(os.path.relpath(schema, target.parent)).as_posix()) if schema else ""

@@ -5,15 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from linrec_bench import attention
 from linrec_bench.analysis.measurements import of_samples
-from linrec_bench.attention.contract import CHECKS, applicable, applies, directions, limits, unprobed
+from linrec_bench.attention.contract import (
+    CHECKS,
+    Check,
+    applicable,
+    applies,
+    directions,
+    limits,
+    unprobed,
+)
 from linrec_bench.attention.spec import Spec
 from linrec_bench.case import Case, Params, freeze, label, read_name
+from linrec_bench.error_text import ANYTHING, in_a_line
 from linrec_bench.execution import devices
 from linrec_bench.gate.exact_counts import count
 from linrec_bench.gate.questions import contracts, verdicts
@@ -25,7 +36,10 @@ from linrec_bench.suite.limits import Limits, Sampling
 from linrec_bench.suite.source_map import assignment
 
 EXPONENTS = "declared exponents"
+REFUSAL = "refusal"
 PROPERTIES = (*CHECKS, EXPONENTS)
+
+T = TypeVar("T")
 
 _LENGTHS = (16_384, 65_536, 262_144)
 _BATCH = 16
@@ -134,24 +148,34 @@ def _parse(text: str) -> tuple[Spec, dict[str, object]]:
 
 
 def probe_card(spec: Spec, params: dict[str, object], causal: bool, *, device: str = CPU) -> Card:
+    """The card of one mechanism; what its code raises stands as a contradiction."""
+    found: dict[str, str | None] = {}
     with torch.device(device):
-        why_not = unprobed(spec, params)
-        found = {
-            name: probe(spec, causal=causal, params=params)
-            for name, probe in applicable(spec, params).items()
-            if applies(name, spec, causal=causal)
-        }
+        probes, raised = _asked(lambda: applicable(spec, params))
+        why_not = unprobed(spec, params) if raised is None else None
+        if raised is not None:
+            found[REFUSAL] = raised
+        for name, probe in (probes or {}).items():
+            answers, raised = _asked(partial(_answers, name, probe, spec, params, causal))
+            if raised or answers:
+                found[name] = raised or answers[0]
+        left_out = _asked(lambda: limits(spec, causal=causal))[0] or ()
     found[EXPONENTS] = check_exponents(spec, params, causal)
     given = freeze(params)
-    return Card(
-        label(spec.name, given),
-        spec.name,
-        given,
-        causal,
-        found,
-        why_not or "",
-        tuple(limits(spec, causal=causal)),
-    )
+    return Card(label(spec.name, given), spec.name, given, causal, found, why_not or "", tuple(left_out))
+
+
+def _asked(ask: Callable[[], T]) -> tuple[T | None, str | None]:
+    """What it gives, and None; None, and what it raises, as the code of a mechanism may."""
+    try:
+        return ask(), None
+    except ANYTHING as error:
+        return None, f"raises {in_a_line(error, place=True)}"
+
+
+def _answers(name: str, probe: Check, spec: Spec, params: Params, causal: bool) -> list[str | None]:
+    """The answer of a probe; none where it means nothing for the mechanism."""
+    return [probe(spec, causal=causal, params=params)] if applies(name, spec, causal=causal) else []
 
 
 def check_exponents(spec: Spec, params: dict[str, object], causal: bool) -> str | None:

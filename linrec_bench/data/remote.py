@@ -26,6 +26,8 @@ FIRST_WAIT_S = 1.0
 
 _TIMEOUT_S = 60
 _CHUNK_BYTES = 2**16
+_DIGITS = 19
+"""Of a size in bytes, at most."""
 
 
 def fetch(remote: Remote, folder: Path | None, progress: Progress, *, name: str) -> Path:
@@ -150,7 +152,9 @@ class _Download:
             self._write(response, have)
 
     def _write(self, response: requests.Response, have: int) -> None:
-        total = have + int(response.headers.get("Content-Length", 0))
+        told = response.headers.get("Content-Length", "")
+        # A number of a thousand digits is no size.
+        total = have + int(told) if told.isdecimal() and len(told) < _DIGITS else 0
         # Any: urllib3's response, untyped in requests; it raises if the connection breaks.
         raw: Any = response.raw
         with self.partial.open("ab" if have else "wb") as file:

@@ -16,7 +16,7 @@ from linrec_bench.case import Case
 from linrec_bench.declarations import PREDICTED, tasks
 from linrec_bench.execution import devices, schedule, worker
 from linrec_bench.execution.schedule import Ceilings, Pace, Planned, Prediction
-from linrec_bench.execution.trial import Executor, Sample, Trial, TrialResult
+from linrec_bench.execution.trial import CallEnded, Executor, Sample, Trial, TrialResult
 from linrec_bench.measures.device.names import CPU
 from linrec_bench.results.rows import TRIAL, Row, row_of
 from linrec_bench.results.store import Writer
@@ -192,7 +192,10 @@ class _Driver:
 
     def _predict(self, case: Case) -> Prediction | None:
         if case.id not in self.predictions:
-            prediction = self.executor.call(worker.predict, case).result()
+            try:
+                prediction = self.executor.call(worker.predict, case).result()
+            except CallEnded as end:
+                prediction = Prediction(error=str(end))
             # What fails on fake tensors may still run: nothing is known of it.
             self.predictions[case.id] = None if prediction is not None and prediction.error else prediction
         return self.predictions[case.id]

@@ -13,6 +13,10 @@ from linrec_bench.tasks import Report
 R = TypeVar("R")
 
 
+class CallEnded(ValueError):
+    """The code of a call ended its process: it crashed, or left without an answer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """One number that a trial reported."""
@@ -81,7 +85,8 @@ class Executor(Protocol):
     def call(self, function: Callable[..., R], *args: object) -> Future[R]:
         """`function(*args)` in a process that is kept for further calls; nothing is measured there.
 
-        The future raises what the function raises, and `ValueError` where the process cannot start or dies.
+        The future raises what the function raises, `CallEnded` where that ends its process, and another
+        `ValueError` where the process cannot start or is killed.
         """
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from linrec_bench.attention.backends import choice
 from linrec_bench.attention.ops.block_sizes import blocks_as_on
 from linrec_bench.attention.spec import Unsupported
 from linrec_bench.case import Case
+from linrec_bench.error_text import ANYTHING, in_a_line
 from linrec_bench.execution.audit import Auditor, Suspect, other_work, remembers
 from linrec_bench.execution.schedule import Prediction
 from linrec_bench.measures.device.facts import facts_and_state
@@ -130,9 +131,9 @@ def predict(case: Case) -> Prediction | None:
             counted = exact(case, build)
     except Unsupported as reason:
         return Prediction(unsupported=str(reason))
-    except Exception as error:  # noqa: BLE001 - code of a mechanism may read what a fake tensor lacks
-        first_line = str(error).strip().partition("\n")[0]
-        return Prediction(error=f"{type(error).__name__}: {first_line}")
+    except ANYTHING as error:
+        # Code of a mechanism may read what a fake tensor lacks.
+        return Prediction(error=in_a_line(error))
     return Prediction(
         flops=counted.flops,
         operations=counted.flops + counted.elements,

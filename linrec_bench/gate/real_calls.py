@@ -15,6 +15,7 @@ from linrec_bench.analysis.claim_verdicts import Place
 from linrec_bench.analysis.scaling import exact_exponent
 from linrec_bench.analysis.verdict import SPEC, Basis, Bound, Claim, Quantity, Verdict, answer
 from linrec_bench.case import Case, as_typed
+from linrec_bench.error_text import ANYTHING, in_a_line
 from linrec_bench.suite.expand import Job
 
 LENGTHS = (257, 513)
@@ -82,10 +83,9 @@ def _of_case(case: Case) -> Iterator[Verdict]:
                 asked["peak_process_bytes"] = ("value", Bound(-math.inf, allowed, "<= what the counts allow"))
     except attention.Unsupported:
         return
-    except Exception as error:  # noqa: BLE001 - code of a plugin may raise anything
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+    except ANYTHING as error:
         found = {}
-        basis = Basis("missing", {"measure": "real call", "status": "error", "detail": reason})
+        basis = Basis("missing", {"measure": "real call", "status": "error", "detail": in_a_line(error)})
     for measure, (quantity, bound) in asked.items():
         claim = Claim(
             attention=as_typed(case.attention, case.attention_params),

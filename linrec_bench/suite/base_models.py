@@ -13,6 +13,10 @@ from linrec_bench.registry import did_you_mean
 
 Values = TypeVar("Values", bound=tuple[object, ...])
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What a suite or a scale may be called, as a regular expression; a suite that is given no name has that of
+its file, without the suffix."""
+
 Positive = Annotated[int, Field(strict=True, gt=0)]
 NotNegative = Annotated[int, Field(strict=True, ge=0)]
 Truth = Annotated[bool, Field(strict=True)]

@@ -9,6 +9,7 @@ from typing import Any
 
 from linrec_bench.measures.device.names import KINDS
 from linrec_bench.registry import did_you_mean
+from linrec_bench.suite.base_models import NAME
 from linrec_bench.suite.schema import SUITE_KEYS, SWEEP_KEYS
 from linrec_bench.suite.source_map import Location, SourceText, SuiteError
 
@@ -20,7 +21,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     "per_device": (dict, "a mapping"),
     "scales": (dict, "a mapping of names to what each changes"),
 }
-_SCALE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SCALE_NAME = re.compile(NAME)
 
 
 def check_top(

@@ -20,7 +20,7 @@ from linrec_bench.declarations import tasks
 from linrec_bench.registry import did_you_mean
 from linrec_bench.results.case_table import canonical
 from linrec_bench.settings import EvaluationSettings, Settings, TrainingSettings
-from linrec_bench.suite.base_models import Named, Positive, Strict, distinct
+from linrec_bench.suite.base_models import NAME, Named, Positive, Strict, distinct
 from linrec_bench.suite.expectation import Expectation, PaperClaim
 from linrec_bench.suite.grid import FULL, Fixed, Grid
 from linrec_bench.suite.limits import Limits, Sampling
@@ -145,7 +145,7 @@ class Suite(Strict):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=rf"^{NAME}$")]
     """Name of the folder for its runs; by default the name of the file."""
     title: str = ""
     """Title of tables and figures."""

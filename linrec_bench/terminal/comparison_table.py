@@ -20,7 +20,7 @@ from linrec_bench.presentation import numbers as say
 from linrec_bench.presentation import words
 from linrec_bench.presentation.case_names import case_name
 from linrec_bench.presentation.sentences import sentences
-from linrec_bench.terminal.streams import heading, listed, out
+from linrec_bench.terminal.streams import heading, listed, out, paragraph
 from linrec_bench.terminal.tables import show_table
 
 MOST_NAMES = 20
@@ -54,9 +54,10 @@ def show_comparison(found: Compared) -> None:
 
 def _show_sides(found: Compared) -> None:
     if found.against:
-        out.print(f"A {found.against}, B {found.attention}, both in {found.a}", soft_wrap=True)
+        paragraph(f"A {found.against}, B {found.attention}, both in {found.a}")
     else:
-        out.print(f"A {found.a}\nB {found.b}", soft_wrap=True)
+        paragraph(f"A {found.a}")
+        paragraph(f"B {found.b}")
     for difference in found.differences:
         listed(f"differs: {difference.key}: {_value(difference.a)} -> {_value(difference.b)}")
     if found.other_machine:

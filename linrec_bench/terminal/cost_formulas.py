@@ -29,7 +29,7 @@ def show_costs(costs: Sequence[Cost]) -> None:
 def _line(name: str, text: str) -> None:
     wrapped = textwrap.wrap(
         text,
-        width=max(40, out.width),
+        width=max(20, out.width),
         initial_indent=f"  {name:<13}",
         subsequent_indent=" " * 15,
         break_long_words=False,

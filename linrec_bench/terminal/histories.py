@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from linrec_bench.data import Sniffed
 from linrec_bench.data.description import Bin
-from linrec_bench.terminal.streams import draws_blocks, out
+from linrec_bench.terminal.streams import draws_blocks, out, paragraph
 from linrec_bench.terminal.tables import show_table
 
 _WIDTH = 79
@@ -33,9 +33,9 @@ def show_data(found: Mapping[str, int | float], bins: Sequence[Bin], *, dropped:
         if key not in optional or value:
             out.print(f"{key:<16}{_number(value):>14}")
     if found["removed_events"]:
-        out.print("removed: by min_interactions, users and items with too few events", soft_wrap=True)
+        paragraph("removed: by min_interactions, users and items with too few events")
     for reason in dropped:
-        out.print(f"dropped: {reason}", soft_wrap=True, markup=False)
+        paragraph(f"dropped: {reason}")
     out.print()
     lines = histogram(bins, blocks=draws_blocks(), width=min(_WIDTH, out.width - 1))
     out.print("\n".join(lines), soft_wrap=True)

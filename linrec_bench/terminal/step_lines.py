@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linrec_bench.commands.history import Step
-from linrec_bench.terminal.streams import indented, out
+from linrec_bench.terminal.streams import heading, indented, out
 
 
 def show_steps(steps: Sequence[Step], told: str) -> None:
     """Each commit with what it changed, then how many steps there are in what was `told`."""
     for step in steps:
         commit = step.commit
-        out.print(f"{commit.commit[:12]} {commit.date} {commit.subject}", style="bold", soft_wrap=True)
+        heading(f"{commit.commit[:12]} {commit.date} {commit.subject}")
         if not step.is_exact:
             indented(f"or a commit before it, after {step.before.commit[:12]}; --bisect names it")
         for case, lines in step.lines.items():
-            out.print(f"  {case}", soft_wrap=True)
+            indented(case)
             for line in lines:
-                out.print(f"    {line}", soft_wrap=True)
+                indented(line, by=4)
     out.print(f"{told}: {len(steps)} {'step' if len(steps) == 1 else 'steps'}")

@@ -247,7 +247,20 @@ def test_a_layer_refuses_uneven_heads() -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("def (", "SyntaxError: "), ("raise RuntimeError('no such\\nlibrary')", "RuntimeError: no such")],
+    [
+        ("def (", "SyntaxError: "),
+        ("raise RuntimeError('no such\\nlibrary')", "RuntimeError: no such"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        (
+            "class Silent(Exception):\n    def __str__(self): return None\nraise Silent",
+            "Silent: an exception without a text",
+        ),
+        (PLUGIN.replace('"twice"', '"a b"'), "ValueError: attention 'a b': expected a name of letters"),
+        (
+            PLUGIN.replace("causal=False,", "time_exponent=float('nan'),"),
+            "ValueError: attention twice: time_exponent is nan; expected a number from 0",
+        ),
+    ],
 )
 def test_a_plugin_that_cannot_be_imported_is_an_error_of_one_line(tmp_path, text, reason):
     plugin = tmp_path / "broken.py"

@@ -150,3 +150,38 @@ def test_a_wrong_exponent_is_caught(monkeypatch, name, changes, found):
     registry = Registry("attention", [(name, planted)])
     monkeypatch.setattr(attention, "registry", lambda: registry)
     assert verify.check_exponents(planted, {}, False).startswith(found)
+
+
+def raising(error):
+    def code(*_, **__):
+        raise error
+
+    return code
+
+
+class Odd(torch.nn.Module):
+    def __init__(self, hidden_size, heads):
+        raise KeyError(hidden_size)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "reason"),
+    [
+        (
+            {"core": lambda q, k, v, padding_mask, causal: None},
+            "agreement",
+            "raises TypeError: core gives None",
+        ),
+        (
+            {"core": lambda q, k, v, padding_mask, causal: 1 / 0},
+            "causal",
+            "raises ZeroDivisionError: division",
+        ),
+        ({"refusal": raising(SystemExit(0))}, "refusal", "raises SystemExit: 0 (test_verify.py:"),
+        ({"layer": Odd}, "layer shape", "raises KeyError: 24 (test_verify.py:"),
+    ],
+)
+def test_what_a_mechanism_raises_stands_on_its_card(changes, name, reason):
+    sound = attention.registry()["copy"]
+    card = verify.probe_card(replace(sound, **changes), {}, True)
+    assert card.found[name].startswith(reason)

@@ -51,6 +51,15 @@ class Plain(SimpleHTTPRequestHandler):
         self.end_headers()
 
 
+class Boasting(Plain):
+    """Promises more bytes than any number of a machine can say."""
+
+    def send_header_lines(self, start):
+        self.send_response(200)
+        self.send_header("Content-Length", "9" * 400)
+        self.end_headers()
+
+
 class Ranged(Plain):
     """Knows ranges, and cuts after 100,000 bytes of every answer."""
 
@@ -193,6 +202,14 @@ def test_a_download_cut_by_a_server_without_ranges_leaves_nothing(served, tmp_pa
     assert list((tmp_path / "mine").iterdir()) == []
     # The first try brought something; so many more in a row did not.
     assert len(handler.asked) == 1 + remote.TRIES
+
+
+def test_a_size_beyond_all_sizes_is_none(served, tmp_path):
+    file, _ = served(Boasting)
+    totals = set()
+    with pytest.raises(ValueError, match="could not be downloaded"):
+        get(file, tmp_path, lambda done, total: totals.add(total))
+    assert totals == {0}
 
 
 def test_a_wrong_hash_leaves_nothing_behind(served, tmp_path):

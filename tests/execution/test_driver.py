@@ -13,7 +13,7 @@ from linrec_bench.case import Case
 from linrec_bench.execution import worker
 from linrec_bench.execution.driver import run_jobs
 from linrec_bench.execution.schedule import Prediction
-from linrec_bench.execution.trial import Sample, TrialResult
+from linrec_bench.execution.trial import CallEnded, Sample, TrialResult
 from linrec_bench.results import store
 from linrec_bench.results.case_table import text_of
 from linrec_bench.results.rows import TRIAL
@@ -78,6 +78,10 @@ class FakeExecutor:
     def call(self, function, case):
         assert function is worker.predict
         known = self.predictions.get((case.attention, case.seq_len))
+        if isinstance(known, Exception):
+            failed = Future()
+            failed.set_exception(known)
+            return failed
         return ended(known or Prediction(flops=100, minimum_bytes=10))
 
     def wait(self, running):
@@ -175,6 +179,12 @@ def test_what_is_predicted_not_to_fit_or_not_to_exist_is_never_started(run):
         ("big", 8, 0, "skipped"),
         ("none", 8, 0, "unsupported"),
     ]
+
+
+def test_a_case_whose_code_ends_the_process_that_counts_it_is_measured_all_the_same(run):
+    executor = FakeExecutor(predictions={("a", 8): CallEnded("the process died of SIGSEGV")})
+    execute(run, [job("a", rounds=1), job("b", rounds=1)], executor)
+    assert closings(run) == [("a", 8, 0, "ok"), ("b", 8, 0, "ok")]
 
 
 def test_a_case_too_slow_for_its_limit_is_skipped_after_a_smaller_one_was_measured(run):

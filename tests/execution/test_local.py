@@ -12,7 +12,7 @@ import pytest
 
 from linrec_bench.execution.executors.local import LocalExecutor
 from linrec_bench.execution.server import STEADY_ALLOCATOR
-from linrec_bench.execution.trial import Trial
+from linrec_bench.execution.trial import CallEnded, Trial
 
 MIB = 2**20
 
@@ -167,6 +167,13 @@ def test_a_worker_that_cannot_import_is_an_error_of_one_line(tmp_path):
 def test_a_worker_that_dies_is_replaced_for_the_next_call(executor):
     with pytest.raises(ValueError, match=r"died of SIGKILL\. What was measured is stored; the same command"):
         executor.call(end_self).result()
+    assert executor.call(add, 1, 1).result() == 2
+
+
+@pytest.mark.parametrize(("end", "told"), [(partial(os._exit, 3), "exit code 3"), (os.abort, "SIGABRT")])
+def test_code_that_ends_its_own_process_is_told_from_a_kill(executor, end, told):
+    with pytest.raises(CallEnded, match=told):
+        executor.call(end).result()
     assert executor.call(add, 1, 1).result() == 2
 
 

@@ -150,20 +150,30 @@ def run(
     padding_mask: Tensor | None = None,
     reference: bool = False,
 ) -> Tensor:
-    """o of the implementation that `params` choose, or of the `reference`.
+    """o of the implementation that `params` choose, or of the `reference`; `TypeError` where it is no tensor.
 
     Settings that only a gate module or a layer has are left out.
     """
     if reference:
         own = accepted(spec.reference, params)
-        return spec.reference(
-            **having.tokens, padding_mask=padding_mask, causal=causal, **having.weights, **own
+        return _tensor(
+            spec.reference(
+                **having.tokens, padding_mask=padding_mask, causal=causal, **having.weights, **own
+            ),
+            "reference",
         )
     qkv = (having.tokens[name] for name in "qkv")
     others = {name: x for name, x in having.tokens.items() if name not in "qkv"} | having.weights
-    return choice.attend(
-        spec, *qkv, padding_mask=padding_mask, causal=causal, settings=params, tensors=others
+    return _tensor(
+        choice.attend(spec, *qkv, padding_mask=padding_mask, causal=causal, settings=params, tensors=others),
+        "core",
     )
+
+
+def _tensor(found: object, of: str) -> Tensor:
+    if not isinstance(found, Tensor):
+        raise TypeError(f"{of} gives {type(found).__name__}; expected a tensor [B, H, N, d]")
+    return found
 
 
 def gradients(

@@ -22,10 +22,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from linrec_bench import allotment
+from linrec_bench.error_text import ANYTHING, in_a_line
 from linrec_bench.execution import server
 from linrec_bench.execution.executors import ExecutorSpec
 from linrec_bench.execution.process_bounds import end_with_the_parent, limit_memory
-from linrec_bench.execution.trial import Sample, Trial, TrialResult
+from linrec_bench.execution.trial import CallEnded, Sample, Trial, TrialResult
 from linrec_bench.measures.device.names import CPU
 from linrec_bench.results.rows import Status
 from linrec_bench.tasks import Report
@@ -40,6 +41,9 @@ _UNKNOWN = 255
 
 _GO_ON = "What was measured is stored; the same command goes on with it"
 _SERVER_ENDED = f"the process that starts the workers of this run was ended. {_GO_ON}"
+
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+"""Signals by which code ends its own process; others come from outside."""
 
 _ENDING_S = 10.0
 """A process that has closed its pipe is given this long to leave its exit code."""
@@ -146,15 +150,20 @@ class LocalExecutor:
         if is_new:
             self._caller.worker = self._start(_serve_calls)
         connection, process = self._caller.worker
+        starts = is_new
         try:
             if is_new:
                 self._greet(connection.recv())
+                # It has imported the plugins.
+                starts = connection.recv() is not None
             connection.send((function, args))
             result, error = connection.recv()
         except (EOFError, ConnectionError) as end:
             del self._caller.worker
             wait([process.sentinel], _ENDING_S)
             exit_code = self._end(process)
+            if not starts and exit_code is not None and (exit_code >= 0 or -exit_code in _CRASHES):
+                raise CallEnded(_death(exit_code)) from end
             if exit_code is not None and exit_code < 0:
                 raise ValueError(f"a helper of the run was ended: {_death(exit_code)}. {_GO_ON}") from end
             raise ValueError(
@@ -318,18 +327,10 @@ def _ending(work: Callable[[Report], None], report: Report) -> _Ending:
         return _Ending("suspect", str(reason))
     except Unsupported as reason:
         return _Ending("unsupported", str(reason))
-    except Exception as error:  # noqa: BLE001 - the boundary of the process: every failure becomes a row
-        return _Ending(failure(error) or "error", _first_line(error))
+    except ANYTHING as error:
+        # The boundary of the process: every failure becomes a row.
+        return _Ending(failure(error) or "error", in_a_line(error, place=True))
     return _Ending("ok")
-
-
-def _first_line(error: BaseException) -> str:
-    import traceback
-
-    lines = str(error).strip().splitlines()
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300] + place
 
 
 def _begin(plugins: Sequence[Path]) -> None:
@@ -349,6 +350,7 @@ def _serve_calls(connection: Connection, plugins: Sequence[Path]) -> None:
     connection.send(os.getppid())
     hide_accelerators()
     _begin(plugins)
+    connection.send(None)
     # What was imported stays: counts ask for collections, which need not look through it.
     gc.freeze()
     while True:

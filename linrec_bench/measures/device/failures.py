@@ -13,6 +13,8 @@ from typing import Literal
 
 import torch
 
+from linrec_bench.error_text import text_of
+
 _NO_MEMORY = re.compile(
     r"can't allocate memory"
     r"|(CUDA|HIP|MPS|XPU)[\w ]*( error:| backend)? out of memory"
@@ -36,11 +38,11 @@ def failure(error: BaseException) -> Literal["oom", "unsupported"] | None:
     causes = list(_causes(error))
     if any(isinstance(each, Uncapturable) for each in causes):
         return "unsupported"
-    if any(type(each).__name__ == "OutOfResources" or _NO_RESOURCES.search(str(each)) for each in causes):
+    if any(type(each).__name__ == "OutOfResources" or _NO_RESOURCES.search(text_of(each)) for each in causes):
         return "unsupported"
     if any(isinstance(each, MemoryError | torch.OutOfMemoryError) for each in causes):
         return "oom"
-    return "oom" if any(_NO_MEMORY.search(str(each)) for each in causes) else None
+    return "oom" if any(_NO_MEMORY.search(text_of(each)) for each in causes) else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

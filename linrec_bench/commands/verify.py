@@ -157,8 +157,8 @@ def probe_card(spec: Spec, params: dict[str, object], causal: bool, *, device: s
             found[REFUSAL] = raised
         for name, probe in (probes or {}).items():
             answers, raised = _asked(partial(_answers, name, probe, spec, params, causal))
-            if raised or answers:
-                found[name] = raised or answers[0]
+            if answers is None or answers:
+                found[name] = answers[0] if answers else raised
         left_out = _asked(lambda: limits(spec, causal=causal))[0] or ()
     found[EXPONENTS] = check_exponents(spec, params, causal)
     given = freeze(params)
@@ -173,7 +173,9 @@ def _asked(ask: Callable[[], T]) -> tuple[T | None, str | None]:
         return None, f"raises {in_a_line(error, place=True)}"
 
 
-def _answers(name: str, probe: Check, spec: Spec, params: Params, causal: bool) -> list[str | None]:
+def _answers(
+    name: str, probe: Check, spec: Spec, params: Mapping[str, object], causal: bool
+) -> list[str | None]:
     """The answer of a probe; none where it means nothing for the mechanism."""
     return [probe(spec, causal=causal, params=params)] if applies(name, spec, causal=causal) else []
 

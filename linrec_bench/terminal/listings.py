@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from linrec_bench.results.store import Run
 
 
+_LEAST_SHOWN = 10
+"""Characters of a field that is cut."""
+
+
 def show_entries(entries: Sequence[Mapping[str, str]]) -> None:
     """Records as a table; the last column takes what width is left."""
     head = list(entries[0]) if entries else []
@@ -29,13 +33,17 @@ def show_entry(entry: Mapping[str, str]) -> None:
 
 
 def show_lines(entries: Sequence[Mapping[str, str]], fields: Sequence[str]) -> None:
-    """Some fields of records, a line each; the last one is cut where the terminal ends."""
-    widths = [max(len(field), *(len(entry[field]) for entry in entries)) + 2 for field in fields[:-1]]
+    """Some fields of records, a line each; the last one is cut where the terminal ends, and left out where
+    hardly any of it would be seen."""
+    most = [max(len(field), *(len(entry[field]) for entry in entries)) for field in fields[:-1]]
+    gap = 2 if sum(most) + 2 * len(most) + _LEAST_SHOWN <= out.width else 1
+    left = out.width - sum(most) - gap * len(most)
     for record in ({field: field for field in fields}, *entries):
-        cells = [f"{record[field]:<{width}}" for field, width in zip(fields, widths, strict=False)]
-        left = max(10, out.width - sum(widths))
+        cells = [f"{record[field]:<{width + gap}}" for field, width in zip(fields, most, strict=False)]
         last = record[fields[-1]]
-        out.print("".join(cells) + (last if len(last) <= left else f"{last[: left - 1]}…"), soft_wrap=True)
+        if left >= _LEAST_SHOWN:
+            cells.append(last if len(last) <= left else f"{last[: left - 1]}…")
+        out.print("".join(cells).rstrip(), soft_wrap=True)
 
 
 def show_files(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import hypothesis
 from hypothesis import strategies as st
@@ -40,9 +41,7 @@ VALUE = st.recursive(
 )
 
 
-def made(
-    strategy: st.SearchStrategy[object], probe: Callable[[object], None], *, count: int, seed: int
-) -> None:
+def made(strategy: st.SearchStrategy[object], probe: Callable[[Any], None], *, count: int, seed: int) -> None:
     """Call `probe` with `count` examples that follow from the seed."""
 
     @hypothesis.seed(seed)

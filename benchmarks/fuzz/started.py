@@ -76,12 +76,15 @@ def made_starts(place: Place, rng: random.Random, count: int, found: Found) -> N
 
 
 def made_calibrations(place: Place, rng: random.Random, count: int, found: Found) -> None:
-    """Small suites of few rounds, most of which have no timed ratios; then a check that reads the file."""
+    """Small suites of few rounds, half of which have timed ratios."""
     Path("results").mkdir()
 
-    def probe(suite: object) -> None:
+    def probe(suite: dict[str, object]) -> None:
+        if rng.random() < 0.5:
+            timed = {"attention": ["linrec", "softmax"], "fixed": {"hidden_size": 8, "heads": 2}}
+            suite |= timed | {"task": "core", "phases": ["forward"], "measures": ["time"]}
         Path("made.yaml").write_text(yaml.safe_dump(suite))
-        rounds = rng.choice(("2", "2", "3", "1", "x"))
+        rounds = rng.choice(("2", "2", "2", "3", "1"))
         place.call(found, "made calibration", "calibrate", "made.yaml", "--rounds", rounds, "--device", "cpu")
         Path("results/calibration.json").unlink(missing_ok=True)
 

@@ -187,3 +187,4 @@ def rude_servers(place: Place, rng: random.Random, count: int, found: Found) -> 
             place.call(found, "rude server", "data", "fetch", rng.choice(names), *folder)
             shutil.rmtree("down")
     server.shutdown()
+    server.server_close()

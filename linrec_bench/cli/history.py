@@ -36,6 +36,14 @@ Range = Annotated[
         "--bisect", metavar="FIRST..LAST", help="Name the commits of this range that changed a count."
     ),
 ]
+Times = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Name the stored runs of a suite from which on cases take another time.",
+        autocompletion=completion.runs,
+    ),
+]
 Export = Annotated[
     Service | None,
     typer.Option(
@@ -50,26 +58,35 @@ def command(
     file: File = Path("counts-history.jsonl"),
     record: IsRecorded = False,
     bisect: Range = None,
+    times: Times = None,
     export: Export = None,
     set_: Settings = None,
     plugin: Plugins = None,
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Show which commits changed exact counts.
+    """Show which commits changed counts, or runs times.
 
     Counts have no noise: every difference between two commits is a change of the code, or of torch. Both
-    `--record` and `--bisect` count commits as they were committed, in a temporary git worktree. Exit 0, or 2:
-    usage error.
+    `--record` and `--bisect` count commits as they were committed, in a temporary git worktree. `--times`
+    looks for changes of level in the times of ten or more stored runs of a suite on one machine; the risk
+    that any is false is 5 %. Exit 0, or 2: usage error.
 
     Example: `linrec-bench history my_complexity.yaml --plugin my_attention.py --record`
 
     Example: `linrec-bench history my_complexity.yaml --plugin my_attention.py --bisect v1.0..main`
+
+    Example: `linrec-bench history --times results/my_timed_suite`
     """
     from linrec_bench import terminal
     from linrec_bench.commands import history as commands
     from linrec_bench.gate import history
 
+    if times is not None:
+        if suite is not None or record or bisect is not None or export is not None:
+            raise ValueError("history --times: expected a folder of runs, and no suite or other option")
+        _show_times(times, as_json=as_json)
+        return
     if (suite is not None) != (record or bisect is not None) or (record and bisect is not None):
         raise ValueError("history: expected a suite with --record or with --bisect, and none without them")
     chosen = commands.Chosen(suite or "", device, set_ or [], plugin or [])
@@ -91,3 +108,16 @@ def command(
         print(json.dumps([step.as_record() for step in steps], indent=2))
     else:
         terminal.show_steps(steps, told)
+
+
+def _show_times(folder: Path, *, as_json: bool) -> None:
+    from linrec_bench import terminal
+    from linrec_bench.commands import times_history
+
+    found = times_history.steps(folder)
+    for note in found.notes:
+        terminal.say(note)
+    if as_json:
+        print(json.dumps([step.as_record() for step in found.steps], indent=2))
+    else:
+        terminal.show_time_steps(found, str(folder))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from linrec_bench.terminal.progress_bar import progress as progress
     from linrec_bench.terminal.run_summary import show_summary as show_summary
     from linrec_bench.terminal.step_lines import show_steps as show_steps
+    from linrec_bench.terminal.step_lines import show_time_steps as show_time_steps
     from linrec_bench.terminal.streams import out as out
     from linrec_bench.terminal.streams import say as say
     from linrec_bench.terminal.streams import talk as talk
@@ -42,7 +43,7 @@ _HOMES = {
     "plan_tables": ("show_forecast", "show_plan"),
     "progress_bar": ("progress",),
     "run_summary": ("show_summary",),
-    "step_lines": ("show_steps",),
+    "step_lines": ("show_steps", "show_time_steps"),
     "streams": ("out", "say", "talk"),
     "verdict_lines": ("show_cards", "show_verdicts", "write_reports"),
 }

@@ -65,7 +65,7 @@ def command(
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Show which commits changed counts, or runs times.
+    """Show what changed counts, or times.
 
     Counts have no noise: every difference between two commits is a change of the code, or of torch. Both
     `--record` and `--bisect` count commits as they were committed, in a temporary git worktree. `--times`

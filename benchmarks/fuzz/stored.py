@@ -21,11 +21,11 @@ from linrec_bench.analysis.paired_quality import COLUMNS
 from linrec_bench.analysis.power import SAME, tally
 from linrec_bench.analysis.summary import summarise
 from linrec_bench.case import Case
-from linrec_bench.commands import catalogue_cache
 from linrec_bench.data_folders import cache_folder
 from linrec_bench.gate import baseline, calibration
 from linrec_bench.results import scratch, store
 from linrec_bench.results.case_table import CASES as CASES_FILE
+from linrec_bench.results.kept import kept
 from linrec_bench.results.rows import TRIAL, row_of
 from linrec_bench.training.checkpoint import Checkpoint
 
@@ -195,7 +195,7 @@ def damaged_caches(place: Place, rng: random.Random, count: int, found: Found) -
 
     def catalogue() -> None:
         # What is read must be what was written.
-        assert catalogue_cache.kept("attention", lambda: records) == records
+        assert kept("catalogue-attention", lambda: records) == records
 
     catalogue()
     whole = {path: path.read_bytes() for path in cache_folder().rglob("*") if path.is_file()}

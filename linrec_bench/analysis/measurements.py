@@ -48,8 +48,10 @@ class Numbers:
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self._rows = rows
-        measures = rows["measure"].to_numpy()
-        self._places = {measure: np.flatnonzero(measures == measure) for measure in set(measures)}
+        self._places = {
+            measure: np.asarray(places)
+            for measure, places in rows.groupby("measure", observed=True).indices.items()
+        }
         self._grouped: dict[str, tuple[Values, Values]] = {}
 
     def of(self, measure: str, keys: Sequence[Key]) -> Values:

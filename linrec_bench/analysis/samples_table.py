@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from linrec_bench.analysis.intervals import Array
 from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.rows import TRIAL
+from linrec_bench.results.samples_file import plain
 
 CASE_COLUMNS = (
     "run_id",
@@ -67,7 +68,7 @@ def outcomes(samples: pd.DataFrame) -> pd.DataFrame:
     """
     if is_summary(samples):
         return samples[[*CASE_COLUMNS, *CASE_DATA, "status", "detail", "reason", "trials"]]
-    closing = samples[(samples["measure"] == TRIAL) & (samples["task"] != DEVICE_TASK)]
+    closing = plain(samples[(samples["measure"] == TRIAL) & (samples["task"] != DEVICE_TASK)])
     ranked = closing.assign(_severity=closing["status"].map(SEVERITY.index), _order=np.arange(len(closing)))
     worst = ranked.sort_values(["_severity", "_order"], ascending=[False, True]).drop_duplicates(
         ["run_id", "case_id"]
@@ -87,7 +88,7 @@ def measured(
     samples: pd.DataFrame, *, status: str | None = "ok", columns: Sequence[str] | None = None
 ) -> pd.DataFrame:
     """The samples of cases that belong to a closed trial; with `status`, to a trial that ended so. Of all
-    columns, or of those that are asked for.
+    columns, in plain texts, or of those that are asked for.
 
     A time of 0 is none: the clock did not move.
     """
@@ -96,10 +97,10 @@ def measured(
     ended = of_cases & closing
     if status is not None:
         ended &= samples["status"] == status
-    trial = samples.groupby(["run_id", "case_id", "round"], sort=False).ngroup()
+    trial = samples.groupby(["run_id", "case_id", "round"], sort=False, observed=True).ngroup()
     told = samples["value"].notna() & ((samples["measure"] != "time") | (samples["value"] > 0))
     kept = of_cases & ~closing & told & trial.isin(trial[ended].unique())
-    return samples.loc[kept, list(columns or samples.columns)]
+    return plain(samples[kept]) if columns is None else samples.loc[kept, list(columns)]
 
 
 def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key, dict[int, Array]]:
@@ -113,9 +114,13 @@ def by_round(rows: pd.DataFrame, measure: str, *, unit: str | None) -> dict[Key,
         raise ValueError(f"measure {measure} has unit {other.iloc[0]!r}; expected {unit!r}")
     if chosen.empty:
         return {}
-    numbers = chosen["value"].to_numpy(dtype=np.float64)
+    trial = ["run_id", "case_id", "round"]
+    group = chosen.groupby(trial, observed=True).ngroup().to_numpy()
+    order = np.argsort(group, kind="stable")
+    first = np.flatnonzero(np.diff(group[order], prepend=-1))
+    keys = chosen[trial].take(order[first]).itertuples(index=False, name=None)
+    values = np.split(chosen["value"].to_numpy(dtype=np.float64)[order], first[1:])
     found: dict[Key, dict[int, Array]] = {}
-    for key, places in sorted(chosen.groupby(["run_id", "case_id", "round"]).indices.items()):
-        run_id, case_id, number = cast(tuple[str, str, int], key)
-        found.setdefault((run_id, case_id), {})[int(number)] = numbers[places]
+    for (run_id, case_id, number), samples in sorted(zip(keys, values, strict=True), key=itemgetter(0)):
+        found.setdefault((run_id, case_id), {})[int(number)] = samples
     return found

@@ -26,6 +26,7 @@ from linrec_bench.declarations import PREDICTED, Quantity, Summarised, tasks
 from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.load_results import SAMPLE_COLUMNS
 from linrec_bench.results.rows import TRIAL
+from linrec_bench.results.samples_file import plain
 
 _OF_SAMPLES = ("host", "measure", "group_by", "group", "unit", "round", "repeat", "value", "status", "detail")
 _CASE_MEANINGS = {name: text for name, text in SAMPLE_COLUMNS.items() if name not in _OF_SAMPLES} | {
@@ -156,14 +157,14 @@ def _put(frame: pd.DataFrame, column: str, intervals: list[Interval]) -> None:
 
 
 def _rounds(samples: pd.DataFrame, keys: list[Key]) -> list[int]:
-    closing = samples[(samples["measure"] == TRIAL) & (samples["status"] == "ok")]
+    closing = plain(samples[(samples["measure"] == TRIAL) & (samples["status"] == "ok")])
     counts = closing.groupby(["run_id", "case_id"])["round"].nunique().to_dict()
     return [int(counts.get(key, 0)) for key in keys]
 
 
 def _kernels(rows: pd.DataFrame, keys: list[Key]) -> list[str]:
     """The kernel of each case; several, joined by a slash, where its rounds differed."""
-    named = rows[rows["measure"] == "kernel"]
+    named = plain(rows[rows["measure"] == "kernel"])
     found = named.groupby(["run_id", "case_id"])["group"].unique().to_dict()
     return ["/".join(sorted(found.get(key, []))) for key in keys]
 
@@ -177,7 +178,7 @@ def _medians(found: dict[Key, dict[int, Array]], keys: list[Key]) -> list[float]
 
 def _least_time_s(frame: pd.DataFrame, samples: pd.DataFrame) -> pd.Series[float]:
     """The time that arithmetic or traffic needs at the device's ceilings, whichever is longer."""
-    device = samples[samples["task"] == DEVICE_TASK]
+    device = plain(samples[samples["task"] == DEVICE_TASK])
     keys = ["run_id", "device", "dtype"]
     ceilings = device.pivot_table(index=keys, columns="measure", values="value", aggfunc="median")
     joined = frame[keys].join(ceilings.reindex(columns=["matmul_rate", "copy_bandwidth"]), on=keys)

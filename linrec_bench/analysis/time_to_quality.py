@@ -16,6 +16,7 @@ import pandas as pd
 from linrec_bench.analysis.naming import FLOORS
 from linrec_bench.analysis.samples_table import CASE_COLUMNS, measured
 from linrec_bench.declarations import trainings
+from linrec_bench.results.samples_file import plain
 
 METRIC = "ndcg@10"
 
@@ -43,7 +44,7 @@ def learning_curves(samples: pd.DataFrame, *, status: str | None = "ok") -> pd.D
     rows = samples[samples["task"].isin(trainings())]
     validations = rows[(rows["phase"] == "validation") & (rows["measure"] == METRIC)]
     if validations.empty:
-        return validations.rename(columns={"value": "quality"}).assign(seconds=0.0, joules=0.0)
+        return plain(validations).rename(columns={"value": "quality"}).assign(seconds=0.0, joules=0.0)
     rows = measured(rows, status=status)
     curves = rows[(rows["phase"] == "validation") & (rows["measure"] == METRIC)]
     curves = curves.rename(columns={"value": "quality"})

@@ -36,21 +36,21 @@ def command(
 
     Example: `linrec-bench export results/long_seq --out long_seq.parquet`
     """
-    import warnings
+    import pandas as pd
 
     from linrec_bench import terminal
     from linrec_bench.results import stored_runs
     from linrec_bench.results.export import export
-    from linrec_bench.results.load_results import NotLoaded, load_results
+    from linrec_bench.results.load_results import tables
 
     if table is None:
         table = "samples" if any(run.has_samples() for run in stored_runs.at(folder)[0]) else "summary"
         terminal.say(f"table: {table}")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", NotLoaded)
-        frame = load_results(folder, table=table)
-    export(frame, out, escape_formulas=escape_formulas)
-    for warning in caught:
-        terminal.say(f"left out: {warning.message}")
-    runs = frame["run_id"].nunique()
-    terminal.say(f"{len(frame)} rows of {runs} {'run' if runs == 1 else 'runs'}: {out}")
+    frames, reasons = tables(folder, table)
+    runs, rows = len(frames), sum(map(len, frames))
+    # Summaries have columns of their own: those of what was measured.
+    parts = frames if table == "samples" else [pd.concat(frames, ignore_index=True)]
+    export(parts, out, escape_formulas=escape_formulas)
+    for reason in reasons:
+        terminal.say(f"left out: {reason}")
+    terminal.say(f"{rows} rows of {runs} {'run' if runs == 1 else 'runs'}: {out}")

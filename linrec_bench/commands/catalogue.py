@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from linrec_bench.registry import Registry
@@ -33,12 +34,14 @@ def entries(kind: str, *, plugins: Sequence[Path] = ()) -> list[Record]:
         "suites": _suites,
         "measures": _measures,
     }[kind]
-    if kind not in ("attention", "models") or "torch" in sys.modules:
+    # Mechanisms of other packages may change without notice.
+    others = entry_points(group="linrec_bench.attention")
+    if kind not in ("attention", "models") or "torch" in sys.modules or others:
         return make()
     # Files of mechanisms and models import torch, which takes longer than all else.
-    from linrec_bench.commands.catalogue_cache import kept
+    from linrec_bench.results.kept import kept
 
-    return kept(kind, make)
+    return kept(f"catalogue-{kind}", make)
 
 
 def _attention() -> list[Record]:

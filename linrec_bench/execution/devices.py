@@ -1,4 +1,7 @@
-"""The devices of a run, asked in processes of their own: whoever asked CUDA cannot fork workers after it."""
+"""The devices of a run, asked in processes of their own: whoever asked CUDA cannot fork workers after it.
+
+Where only the CPU is asked for, torch is not imported.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from linrec_bench.execution import executors, worker
+from linrec_bench.execution import executors
 from linrec_bench.execution.trial import Executor, Sample, Trial
 from linrec_bench.measures.device.names import CPU, numbered
 from linrec_bench.measures.device.refusal import NO_DEVICE, NO_DRIVER, Refusal, refusal
+from linrec_bench.results.torch_facts import torch_facts
 from linrec_bench.tasks import Report
 
 AUTO = "auto"
@@ -46,15 +50,15 @@ def locate(asked: str, *, plugins: Sequence[Path] = ()) -> Located:
     """
     names = tuple(name.strip() for name in asked.split(","))
     if asked == AUTO:
-        kind = worker.accelerator_kind()
-        names = (CPU if kind is None else kind,)
+        names = (torch_facts()["accelerator"] or CPU,)
     kinds = {numbered(name)[0] for name in names}
     if len(kinds) > 1 or len(set(names)) < len(names) or (len(names) > 1 and names[0] == CPU):
         raise ValueError(f"--device {asked}: expected one device, or several of one kind, each once")
     if kinds == {CPU}:
         return ON_CPU
-    if worker.accelerator_kind() not in kinds:
-        text = f"this torch is not compiled with {kinds.pop()}; it has {worker.accelerator_kind() or CPU}"
+    built_for = torch_facts()["accelerator"]
+    if built_for not in kinds:
+        text = f"this torch is not compiled with {kinds.pop()}; it has {built_for or CPU}"
         raise ValueError(refusal(asked, text).line)
     return _described(asked, names, plugins)
 
@@ -84,6 +88,8 @@ def describe(
     name: str, plugins: Sequence[Path]
 ) -> tuple[Mapping[str, object], Mapping[str, object]] | Refusal:
     """Facts and state of one device, by a process that ends with its answer."""
+    from linrec_bench.execution import worker
+
     with closing(executors.start(plugins=plugins, devices=(name,))) as executor:
         samples = ask(executor, partial(worker.describe_device, numbered(name)[0]))
     told = json.loads(samples[0].detail)

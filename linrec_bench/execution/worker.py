@@ -157,12 +157,6 @@ def _beyond_live(counted: Exact) -> int:
     return with_scratch - counted.peak_live_bytes + heap_holes(with_scratch)
 
 
-def accelerator_kind() -> str | None:
-    """The kind of accelerator that this torch was built for, by its build alone; None for the CPU."""
-    found = torch.accelerator.current_accelerator()
-    return None if found is None else found.type
-
-
 def describe_device(kind: str, emit: Emit) -> None:
     """Facts and state of the device as JSON in a detail, or why it is refused."""
     try:

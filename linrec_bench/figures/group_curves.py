@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from linrec_bench.analysis.groups import quality_by_group
+from linrec_bench.analysis.groups import KINDS, quality_by_group
 from linrec_bench.analysis.seeds import VARIANT
 from linrec_bench.analysis.systems import FLOORS, compared
 from linrec_bench.figures import curves, layout
 from linrec_bench.figures.style import NothingToDraw, Style
 from linrec_bench.figures.tooltips import TooltipFigure
 from linrec_bench.presentation import numbers
+from linrec_bench.results.rows import TRIAL
+from linrec_bench.results.samples_file import plain
 
 BY_GROUP = curves.Curve(
     column="quality",
@@ -35,7 +37,8 @@ def draw(
     summary: pd.DataFrame, samples: pd.DataFrame, curve: curves.Curve, *, kind: str, style: Style
 ) -> TooltipFigure:
     """Test NDCG@10 by group of `kind`: means over seeds, 95 % t intervals (none with one seed)."""
-    found, summary = quality_by_group(compared(samples, summary)), compared(summary)
+    grouped = plain(samples[samples["group_by"].isin(KINDS) | (samples["measure"] == TRIAL)])
+    found, summary = quality_by_group(compared(grouped, summary)), compared(summary)
     rows = _floors_beside_one_model(found[found["kind"] == kind])
     if rows.empty:
         raise NothingToDraw(f"no trial that ended ok has quality by {kind}")

@@ -32,7 +32,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
 
     Where whole models were measured, each of them is a line beside the others.
     """
-    summary, samples = models_as_lines(summary, summary), models_as_lines(samples, summary)
+    summary = models_as_lines(summary)
     return curves.draw(
         summary,
         LATENCY,
@@ -42,11 +42,11 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     )
 
 
-def models_as_lines(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+def models_as_lines(summary: pd.DataFrame) -> pd.DataFrame:
     """The rows under the names of their systems; as they are where there are not two models to tell apart."""
     if "model" not in summary or summary["model"].nunique() < 2:
-        return frame
-    return as_systems(frame, summary)
+        return summary
+    return as_systems(summary, summary)
 
 
 SPEC = FigureSpec(

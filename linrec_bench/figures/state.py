@@ -28,7 +28,7 @@ def draw(summary: pd.DataFrame, samples: pd.DataFrame, style: Style = PAPER) -> 
     del samples
     if "state_bytes" not in summary:
         raise NothingToDraw("no case has state_bytes")
-    summary = mechanisms(models_as_lines(summary, summary))
+    summary = mechanisms(models_as_lines(summary))
     state = summary["state_bytes"].astype("float64")
     stateless = sorted(set(summary.loc[state == 0, "system"]) - set(summary.loc[state > 0, "system"]))
     said = f"No state at all: {', '.join(stateless)}." if stateless else ""

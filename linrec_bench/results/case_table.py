@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from linrec_bench.case import Case, Params
 from linrec_bench.results.rows import COLUMNS, Row
-from linrec_bench.results.samples_file import StoreError
+from linrec_bench.results.samples_file import TEXTS, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,13 +70,20 @@ def joined(frame: pd.DataFrame, cases: Mapping[str, Case], *, where: Path = Path
         raise StoreError(
             f"{where / CASES}: case {lacking} is not in it, though a row names it; left untouched"
         )
-    data = {stored: case_data(case) for stored, case in cases.items()}
-    data[""] = dict.fromkeys(CASE_DATA, "") | {"watermark_distance": None}
+    import pandas as pd
+
+    data = {stored: case_data(case) | {"case_id": case.id} for stored, case in cases.items()}
+    data[""] = dict.fromkeys((*CASE_DATA, "case_id"), "") | {"watermark_distance": None}
     ids = frame["case_id"]
-    columns = {name: ids.map({stored: values[name] for stored, values in data.items()}) for name in CASE_DATA}
-    columns["watermark_distance"] = columns["watermark_distance"].astype("Int64")
-    now = {stored: case.id for stored, case in cases.items()} | {"": ""}
-    return frame.assign(**columns, case_id=ids.map(now))
+    if isinstance(ids.dtype, pd.CategoricalDtype):
+        of_cases = pd.DataFrame([data[stored] for stored in ids.cat.categories], columns=list(data[""]))
+        of_cases = of_cases.astype(dict.fromkeys(of_cases, "category") | {"watermark_distance": "Int64"})
+        columns = of_cases.take(ids.cat.codes.to_numpy()).set_axis(frame.index)
+    else:
+        by_name = {name: {stored: values[name] for stored, values in data.items()} for name in data[""]}
+        columns = pd.DataFrame({name: ids.map(known) for name, known in by_name.items()})
+        columns = columns.astype({"watermark_distance": "Int64"})
+    return frame.assign(**{str(name): column for name, column in columns.items()})
 
 
 def frame_of(rows: Iterable[Row], cases: Iterable[Case]) -> pd.DataFrame:
@@ -84,6 +91,7 @@ def frame_of(rows: Iterable[Row], cases: Iterable[Case]) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame([row.as_dict() for row in rows], columns=list(COLUMNS))
+    frame = frame.astype(dict.fromkeys(TEXTS, "category"))
     return joined(frame, {case.id: case for case in cases})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shlex
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import linrec_bench
 from linrec_bench import allotment
+from linrec_bench.results.source_hash import code_hash, short_hash
+from linrec_bench.results.torch_facts import torch_facts
 
 MATTERS = ("linrec_bench", "python", "torch", "machine", "device", "allocator", "threads", "plugins")
 """The parts whose change makes stored numbers incomparable."""
@@ -26,16 +27,11 @@ def describe(
 ) -> dict[str, object]:
     """The environment of a run on a device of these facts; `allocator` holds the variables that workers run
     with. `device_state` is what makes no two runs incomparable, such as other processes there."""
-    import torch
-
+    torch = torch_facts()
     found: dict[str, object] = {
         "linrec_bench": {"version": linrec_bench.__version__, "code": code_hash()},
         "python": platform.python_version(),
-        "torch": {
-            "version": torch.__version__,
-            "cuda": torch.version.cuda,
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        },
+        "torch": {name: torch[name] for name in ("version", "cuda", "cpu_capability")},
         "machine": {
             "system": f"{platform.system()} {platform.release()}",
             "libc": " ".join(platform.libc_ver()),
@@ -46,9 +42,8 @@ def describe(
         },
         "device": dict(device),
         "allocator": dict(allocator),
-        # As torch reads OMP_NUM_THREADS, which may be a list, a word or empty.
-        "threads": torch.get_num_threads(),
-        "plugins": {path.name: _hash(path.read_bytes()) for path in plugins},
+        "threads": torch["threads"],
+        "plugins": {path.name: short_hash(path.read_bytes()) for path in plugins},
     }
     found["fingerprint"] = fingerprint(found)
     if device_state:
@@ -63,18 +58,7 @@ def describe(
 def fingerprint(environment: Mapping[str, object]) -> str:
     """Twelve hexadecimal digits over the parts that make numbers comparable."""
     parts = {key: environment[key] for key in MATTERS}
-    return _hash(json.dumps(parts, sort_keys=True).encode())
-
-
-def code_hash() -> str:
-    """Twelve hexadecimal digits over the package's own source: other code makes other numbers."""
-    package = Path(linrec_bench.__file__).parent
-    sources = sorted(path for kind in ("*.py", "*.cpp", "*.h") for path in package.rglob(kind))
-    return _hash(b"".join(str(path.relative_to(package)).encode() + path.read_bytes() for path in sources))
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:12]
+    return short_hash(json.dumps(parts, sort_keys=True).encode())
 
 
 VECTOR_EXTENSIONS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "asimd", "sve")

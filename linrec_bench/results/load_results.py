@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from linrec_bench.results import stored_runs
+from linrec_bench.results.samples_file import plain
 from linrec_bench.results.store import SAMPLES, Run, StoreError
 
 if TYPE_CHECKING:
@@ -66,10 +67,22 @@ def load_results(path: str | os.PathLike[str], *, table: Table = "samples") -> p
     """
     import pandas as pd
 
+    frames, reasons = tables(Path(path), table)
+    for reason in reasons:
+        # 1 is here, 2 is who called it.
+        warnings.warn(reason, NotLoaded, stacklevel=2)
+    return pd.concat(map(plain, frames), ignore_index=True)
+
+
+def tables(path: Path, table: Table) -> tuple[list[pd.DataFrame], list[str]]:
+    """What `load_results` puts together, a table a run with texts as categories, and why what is left out is.
+
+    Raises `StoreError` when nothing is left.
+    """
     if table not in _READERS:
         raise ValueError(f"table {table!r}; expected one of {', '.join(map(repr, _READERS))}")
     frames: dict[str, pd.DataFrame] = {}
-    runs, reasons = stored_runs.at(Path(path))
+    runs, reasons = stored_runs.at(path)
     for run in runs:
         try:
             run.environment()
@@ -93,14 +106,7 @@ def load_results(path: str | os.PathLike[str], *, table: Table = "samples") -> p
     if not frames:
         said = "; ".join(reasons) or "no runs there; expected the folder of a run, a suite or all results"
         raise StoreError(f"{path}: nothing to load: {said}")
-    _warn(reasons)
-    return pd.concat(frames.values(), ignore_index=True)
+    return list(frames.values()), reasons
 
 
 _READERS: dict[str, Callable[[Run], pd.DataFrame]] = {"samples": Run.samples, "summary": Run.summary}
-
-
-def _warn(reasons: Iterable[str]) -> None:
-    for reason in reasons:
-        # 1 is here, 2 is load_results, 3 is who called it.
-        warnings.warn(reason, NotLoaded, stacklevel=3)

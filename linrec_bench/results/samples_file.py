@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INTEGERS = ("seq_len", "batch_size", "hidden_size", "heads", "layers", "seed", "round", "repeat")
+TEXTS = tuple(name for name in COLUMNS if name not in (*INTEGERS, "causal", "value"))
 
 
 _BLOCK = 2**16
@@ -28,8 +29,8 @@ class StoreError(ValueError):
 
 @dataclass(frozen=True)
 class SamplesView:
-    """What a file of samples holds: the rows up to the last closed trial, typed, the byte where they end, and
-    how many rows of trials that were cut off come after."""
+    """What a file of samples holds: the rows up to the last closed trial, typed, texts as categories
+    (`plain`), the byte where they end, and how many rows of trials that were cut off come after."""
 
     frame: pd.DataFrame
     end: int
@@ -121,21 +122,42 @@ def _typed(part: _Part) -> pd.DataFrame:
     import pyarrow as pa
     from pyarrow import csv
 
-    types = dict.fromkeys(COLUMNS, pa.string())
+    types: dict[str, pa.DataType] = dict.fromkeys(TEXTS, pa.dictionary(pa.int32(), pa.string()))
     types |= dict.fromkeys(INTEGERS, pa.int64()) | {"value": pa.float64(), "causal": pa.bool_()}
     if part.is_empty():
-        empty: pd.DataFrame = pa.schema(list(types.items())).empty_table().to_pandas()
-        return empty
-    table = csv.read_csv(
-        part,
-        read_options=csv.ReadOptions(column_names=list(COLUMNS), use_threads=False),
-        parse_options=csv.ParseOptions(newlines_in_values=False, ignore_empty_lines=False),
-        convert_options=csv.ConvertOptions(
-            column_types=types, strings_can_be_null=False, null_values=["", "nan"]
-        ),
-    )
+        table = pa.schema(list(types.items())).empty_table()
+    else:
+        table = csv.read_csv(
+            part,
+            read_options=csv.ReadOptions(column_names=list(COLUMNS), use_threads=False),
+            parse_options=csv.ParseOptions(newlines_in_values=False, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(
+                column_types=types, strings_can_be_null=False, null_values=["", "nan"]
+            ),
+        )
     frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True)
-    return frame
+    return frame.assign(**{name: _in_order(frame[name]) for name in categories_in(frame)})
+
+
+def _in_order(texts: pd.Series) -> pd.Series:
+    """Categories in the order of the alphabet, in which texts are sorted and grouped."""
+    return texts.cat.reorder_categories(sorted(texts.cat.categories))
+
+
+def categories_in(frame: pd.DataFrame) -> list[str]:
+    """The columns of texts that are held as categories."""
+    import pandas as pd
+
+    return [str(name) for name, dtype in frame.dtypes.items() if isinstance(dtype, pd.CategoricalDtype)]
+
+
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with texts in place of categories.
+
+    A million rows repeat few texts, which categories hold once each; but these can be neither replaced,
+    joined with others nor put together.
+    """
+    return frame.astype({name: frame[name].cat.categories.dtype for name in categories_in(frame)})
 
 
 def _place(body: bytes, message: str) -> str:

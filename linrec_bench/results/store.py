@@ -149,8 +149,8 @@ class Run:
         return (self.folder / SAMPLES).is_file()
 
     def samples(self) -> pd.DataFrame:
-        """Every row of the trials that were closed, typed, with the data of its case (`CASE_DATA`); cut-off
-        rows are left out."""
+        """Every row of the trials that were closed, typed, with the data of its case (`CASE_DATA`), texts as
+        categories (`samples_file.plain`); cut-off rows are left out."""
         return joined(read_samples(self.folder / SAMPLES).frame, self.cases(), where=self.folder)
 
     def ranks(self) -> dict[Trial, dict[str, np.ndarray]]:

@@ -11,6 +11,7 @@ from linrec_bench.analysis.paired_quality import differences, of_ranks
 from linrec_bench.analysis.samples_table import outcomes
 from linrec_bench.analysis.significance import independent
 from linrec_bench.analysis.summary import summarise
+from linrec_bench.results.samples_file import plain
 from linrec_bench.settings import TrainingSettings
 
 MARGIN = 0.1
@@ -372,7 +373,7 @@ def test_mechanisms_are_found_by_label_or_by_a_name_that_is_not_shared(planted, 
         places("linrec", "softmax")
     with pytest.raises(ValueError, match="the same mechanism"):
         places("sdpa", "sdpa(padding=ignore)")
-    two_variants = planted.frame()[lambda f: f["attention"] != "linrec"]
+    two_variants = plain(planted.frame())[lambda f: f["attention"] != "linrec"]
     other = {"attention": "linrec(chunk=8)", "attention_name": "linrec", "attention_params": '{"chunk":8}'}
     two_variants.loc[two_variants["attention_name"] == "sdpa", list(other)] = list(other.values())
     with pytest.raises(ValueError, match="one of them in full"):

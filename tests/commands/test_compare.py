@@ -16,6 +16,7 @@ from linrec_bench.commands import compare
 from linrec_bench.gate.calibration import Calibration
 from linrec_bench.results import store
 from linrec_bench.results.rows import TRIAL, row_of
+from linrec_bench.results.samples_file import plain
 from linrec_bench.settings import TrainingSettings
 
 ENVIRONMENT = {
@@ -455,7 +456,7 @@ def test_export_writes_what_can_be_read_and_names_the_rest(tmp_path, monkeypatch
     assert f"rows of 1 run: {out}" in talk
     import pandas as pd
 
-    pd.testing.assert_frame_equal(pd.read_parquet(out), store.Run(run).samples())
+    pd.testing.assert_frame_equal(pd.read_parquet(out), plain(store.Run(run).samples()))
     assert call(monkeypatch, "export", tmp_path, "--out", tmp_path / "rows.xlsx") == 2
 
 

@@ -16,11 +16,11 @@ import pandas as pd
 import pytest
 
 from linrec_bench import allotment, data, load_results
-from linrec_bench.commands.catalogue_cache import kept
 from linrec_bench.data.events import identity_of
 from linrec_bench.execution.process_bounds import limit_memory
 from linrec_bench.figures.style import PAPER
 from linrec_bench.results import export, store, stored_runs
+from linrec_bench.results.kept import kept
 from linrec_bench.results.store import Run
 
 GIB = 2**30
@@ -228,7 +228,7 @@ def test_numbers_are_read_and_written_with_a_point_in_a_decimal_comma_locale(tmp
     pd.testing.assert_frame_equal(run.summary(), summary)
     pd.testing.assert_frame_equal(run.quality(), quality)
     assert summary["time_s"].dtype == float
-    export.export(load_results(run.folder, table="summary"), tmp_path / "out.csv")
+    export.export([load_results(run.folder, table="summary")], tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text().splitlines()[1].count(",") >= len(summary.columns) - 1
 
 

@@ -23,6 +23,7 @@ from linrec_bench.figures import (
 )
 from linrec_bench.results.case_table import CASE_DATA
 from linrec_bench.results.rows import COLUMNS as ROW_COLUMNS
+from linrec_bench.results.samples_file import plain
 
 STYLES = [PAPER, style_of("slides", "dark")]
 STYLE_NAMES = [style.suffix or "paper" for style in STYLES]
@@ -357,7 +358,7 @@ def test_floors_beside_one_model_stand_in_words_and_share_its_panel(quality_samp
         nothing = {"attention": "no-op", "attention_name": "no-op"}
         return pd.concat([rows, rows[mixing].assign(**floor, **nothing)], ignore_index=True)
 
-    samples = with_floor(quality_samples)
+    samples = with_floor(plain(quality_samples))
     summary = summarise(samples, reference="softmax")
     quality = FIGURES["quality"].draw(summary, samples)
     alone = FIGURES["quality"].draw(summarise(quality_samples, reference="softmax"), quality_samples)
@@ -452,6 +453,7 @@ def test_systems_are_lines_of_one_panel_of_history_and_of_learning(of_systems, a
 
 
 def test_mechanisms_within_models_have_a_panel_a_model(quality_samples, artists):
+    quality_samples = plain(quality_samples)
     both = pd.concat(
         [
             quality_samples.assign(model=model, model_name=name, case_id=quality_samples["case_id"] + model)

@@ -25,6 +25,7 @@ which documents its functions:
     systems                                     whether mechanisms or systems are compared
     compare, compare_sides, comparison          a run or a mechanism against another, and what that found
     case_pairing, compare_verdicts, significance cases compared, their verdicts; Student's t, Holm
+    change_points                               since which run a case takes another time
     claim_verdicts, regression, power           claims, accepted ratios, rate of false alarms
     claim_quantities, measurements              what claims are about; from samples, or from a summary alone
     samples_table                               how each case ended, and its samples by round

@@ -35,7 +35,7 @@ def show_time_steps(times: Times, told: str) -> None:
             indented(f"code and torch are those of {step.before}: the machine may have changed")
         for case, change in step.cases:
             text = f"x{three_digits(change.ratio)} {interval(change.low, change.high)}"
-            indented(f"{case_name(case)}: {text}")
+            indented(f"{case_name(case, case.keys() - {'case_id'})}: {text}")
         indented(f"{len(step.cases)} of {counted(times.series, 'case')}")
     searched = f"{counted(times.runs, 'run')}, {counted(times.series, 'case')}"
     out.print(f"{told}: {searched}: {counted(len(times.steps), 'step')}", soft_wrap=True)

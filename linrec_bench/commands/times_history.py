@@ -56,7 +56,7 @@ def steps(folder: Path) -> Times:
     """
     runs, notes = stored_runs.at(folder)
     kept, summaries = _summaries(runs, notes)
-    suites = sorted({str(environment["suite"]) for _, environment in kept})
+    suites = sorted({str(environment.get("suite", "")) for _, environment in kept})
     if len(suites) > 1:
         raise ValueError(f"--times {folder}: holds runs of {', '.join(suites)}; expected those of one suite")
     series, fields = _series(summaries)
@@ -103,13 +103,16 @@ def _series(
     series: dict[str, dict[int, float]] = {}
     fields: dict[str, Mapping[str, object]] = {}
     for number, summary in enumerate(summaries):
-        timed = summary[summary["time_s"] > 0]
+        timed = summary[summary["time_s"].between(1 / _LONGEST_S, _LONGEST_S)]
         for row in timed.to_dict("records"):
             case = str(row["case_id"])
             series.setdefault(case, {})[number] = float(row["time_s"])
             fields[case] = {column: row[column] for column in _FIELDS}
     return {case: times for case, times in series.items() if len(times) >= 2 * FEWEST}, fields
 
+
+_LONGEST_S = 1e9
+"""What lies beyond in either direction is damage, no time."""
 
 _FIELDS = ("case_id", "attention", "task", "phase", "causal", "seq_len", "batch_size", "hidden_size")
 

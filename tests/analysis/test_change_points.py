@@ -78,12 +78,12 @@ def plant(root, number, seconds, *, code, machine="one"):
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """Twelve runs; from the seventh on the longer case takes 1.3 times as long."""
+    """Fourteen runs; from the eighth on the longer case takes 1.3 times as long."""
     root, rng = tmp_path_factory.mktemp("results"), np.random.default_rng(3)
-    for number in range(12):
-        slower = 1.3 if number >= 6 else 1
+    for number in range(14):
+        slower = 1.3 if number >= 7 else 1
         times = np.array([1e-3, 2e-3 * slower]) * rng.lognormal(0, NOISE, 2)
-        plant(root, number, times, code="after" if number >= 6 else "before")
+        plant(root, number, times, code="after" if number >= 7 else "before")
     return root
 
 
@@ -102,14 +102,14 @@ def test_the_run_that_changed_a_time_is_named(runs, history, capfd):
     printed = capfd.readouterr().out
     stored = sorted(folder.name for folder in runs.iterdir())
     assert printed.startswith(
-        f"{stored[6]} 2026-01-07\n  linrec_bench: before -> after\n  mine, core forward"
+        f"{stored[7]} 2026-01-08\n  linrec_bench: before -> after\n  mine, core forward"
     )
     assert "N = 1,024" in printed
     assert "N = 512" not in printed
-    assert printed.endswith("12 runs, 2 cases: 1 step\n")
+    assert printed.endswith("14 runs, 2 cases: 1 step\n")
     assert history("--times", runs, "--json") == 0
     (step,) = json.loads(capfd.readouterr().out)
-    assert (step["run"], step["before"]) == (stored[6], stored[5])
+    assert (step["run"], step["before"]) == (stored[7], stored[6])
     (case,) = step["cases"]
     assert case["seq_len"] == 1024
     assert case["low"] <= 1.3 <= case["high"]
@@ -121,7 +121,25 @@ def test_runs_on_another_machine_are_left_out_and_too_few_are_an_error(runs, his
     assert "no case has a time in 10 runs on one machine, 1 found" in capfd.readouterr().err
     plant(runs.parent, 31, (1e-3, 2.6e-3), code="after")
     assert history("--times", runs) == 0
-    assert "1 of 14 runs left out: not on the machine of the newest" in capfd.readouterr().err
+    assert "1 of 16 runs left out: not on the machine of the newest" in capfd.readouterr().err
+
+
+def test_damage_is_left_out(runs, history, capfd):
+    first, second, third, *_ = sorted(runs.iterdir())
+    (first / "environment.json").write_text("{")
+    environment = json.loads((second / "environment.json").read_text())
+    del environment["suite"]
+    (second / "environment.json").write_text(json.dumps(environment))
+    rows = (third / "summary.csv").read_text().splitlines()
+    at = rows[0].split(",").index("time_s")
+    cells = [row.split(",") for row in rows[1:]]
+    cells = [[*row[:at], value, *row[at + 1 :]] for row, value in zip(cells, ("inf", "1e300"), strict=True)]
+    (third / "summary.csv").write_text("\n".join([rows[0], *map(",".join, cells)]) + "\n")
+    assert history("--times", runs) == 2
+    assert "holds runs of , mine" in capfd.readouterr().err
+    shutil.rmtree(second)
+    assert history("--times", runs) == 0
+    assert capfd.readouterr().out.endswith("12 runs, 2 cases: 1 step\n")
 
 
 def test_a_suite_beside_times_is_an_error(history, capfd):

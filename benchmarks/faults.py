@@ -3,8 +3,9 @@
     python -m benchmarks.faults --seed 1 --count 200 --jobs 2 --out faults.json
 
 `--count` kills, 3 of 10 of them in the processes of a real run (`process_kills.py`) and the others in a
-writer of a run, and 100 times as many inputs (`fuzz`). Kinds that ran apart (`--only KIND --out FILE`) are
-put together with `--count 0 --add FILE ...`. Exit 1: something was lost, doubled, needless, left behind or
+writer of a run, and 100 times as many inputs (`fuzz`), of which `reached VERB: KIND` counts those that got
+beyond the flags of a verb. Kinds that ran apart (`--only KIND --out FILE`) are put together with `--count 0
+--add FILE ...`. Exit 1: something was lost, doubled, needless, left behind or
 written outside, or a call ended in a traceback or took more than 10 s of CPU time.
 """
 

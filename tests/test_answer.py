@@ -77,6 +77,7 @@ def test_two_runs_one_page_one_paragraph_and_nothing_measured_twice(folder, monk
     ("arguments", "reason"),
     [
         (["log.txt", "--budget", "20"], "--budget 20: expected a time above 0 with its unit"),
+        (["log.txt", "--budget", "9" * 300 + "h"], "at most 10,000h"),
         (["none.csv"], "none.csv"),
         (["log.txt", "--set", "min_interactions=50"], "none of 240 events"),
     ],

@@ -84,3 +84,34 @@ def made_logs(place: Place, rng: random.Random, count: int, found: Found) -> Non
         shutil.rmtree("cache", ignore_errors=True)
 
     made(logs(), probe, count=count, seed=rng.getrandbits(32))
+
+
+BUDGETS = ("1s", "90s", "20m", "2h", "0s", "x", "9" * 300 + "h", "0.001s", "20")
+
+
+@st.composite
+def answerable(draw: st.DrawFn) -> tuple[str, list[str]]:
+    """A log that can be read, of few or many users, items and moments; and flags of `answer`."""
+    users, items = draw(st.sampled_from([1, 30, 30, 30])), draw(st.sampled_from([2, 20, 20, 20]))
+    events, step = draw(st.sampled_from([3, 40, 40, 40])), draw(st.sampled_from([0, 1, 3600, 10**9]))
+    start = draw(st.sampled_from([0, -(10**9), 1387670400, 1387670400, 2**62]))
+    rows = [
+        f"{user},{(user * 7 + at * at) % items},{start + step * at}\n"
+        for at in range(events)
+        for user in range(users)
+    ]
+    least = draw(st.sampled_from(["1", "1", "2", "5"]))
+    flags = ["--budget", draw(st.sampled_from(BUDGETS)), "--set", f"min_interactions={least}"]
+    flags += draw(st.sampled_from([[], ["--json"], ["--device", "cpu"]]))
+    return "user_id,item_id,timestamp\n" + "".join(rows), flags
+
+
+def made_answers(place: Place, rng: random.Random, count: int, found: Found) -> None:
+    """Plans alone, which measure an epoch of a training."""
+
+    def probe(example: tuple[str, list[str]]) -> None:
+        text, flags = example
+        Path("answered.csv").write_text(text)
+        place.call(found, "made answer", "answer", "answered.csv", "--dry-run", *flags)
+
+    made(answerable(), probe, count=count, seed=rng.getrandbits(32))

@@ -76,13 +76,14 @@ def made_starts(place: Place, rng: random.Random, count: int, found: Found) -> N
 
 
 def made_calibrations(place: Place, rng: random.Random, count: int, found: Found) -> None:
-    """Small suites of few rounds, half of which have timed ratios."""
+    """Small suites of few rounds, half of which have a timed ratio; each further one takes seconds."""
     Path("results").mkdir()
 
     def probe(suite: dict[str, object]) -> None:
         if rng.random() < 0.5:
             timed = {"attention": ["linrec", "softmax"], "fixed": {"hidden_size": 8, "heads": 2}}
             suite |= timed | {"task": "core", "phases": ["forward"], "measures": ["time"]}
+            suite["grid"] = {"seq_len": [rng.choice((1, 8, 33))]}
         Path("made.yaml").write_text(yaml.safe_dump(suite))
         rounds = rng.choice(("2", "2", "2", "3", "1"))
         place.call(found, "made calibration", "calibrate", "made.yaml", "--rounds", rounds, "--device", "cpu")

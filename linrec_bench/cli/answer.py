@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from linrec_bench.commands.answer_suites import Log
     from linrec_bench.results.store import Run
 
+_LONGEST_S = 10_000 * 3600.0
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -134,6 +135,10 @@ def _finish(log: Log, runs: Sequence[Run], page: Path, record: dict[str, object]
 def _seconds(text: str) -> float:
     """`90s`, `20m`, `1.5h` in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|m|min|h)", text.strip())
-    if match is None or not float(match[1]):
-        raise ValueError(f"--budget {text}: expected a time above 0 with its unit, such as 90s, 20m or 1.5h")
-    return float(match[1]) * _UNITS[match[2]]
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not 0 < seconds <= _LONGEST_S:
+        raise ValueError(
+            f"--budget {text}: expected a time above 0 with its unit, such as 90s, 20m or 1.5h, at most "
+            f"{_LONGEST_S / 3600:,.0f}h"
+        )
+    return seconds

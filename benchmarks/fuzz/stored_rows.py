@@ -75,6 +75,7 @@ def made_rows(place: Place, rng: random.Random, count: int, found: Found) -> Non
         ["compare", "results/s", "--attention", "linrec", "--against", "softmax"],
         ["check", "suite.yaml", "--from", "results/s"],
         ["report", "results/s", "--markdown", "out.md"],
+        ["history", "--times", "results/s"],
         ["run", "suite.yaml", "--dry-run", "--device", "cpu"],
     ]
 

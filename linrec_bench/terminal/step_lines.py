@@ -8,27 +8,27 @@ from linrec_bench.commands.history import Step
 from linrec_bench.commands.times_history import Times
 from linrec_bench.presentation.case_names import case_name
 from linrec_bench.presentation.numbers import counted, interval, three_digits
-from linrec_bench.terminal.streams import indented, out
+from linrec_bench.terminal.streams import heading, indented, paragraph
 
 
 def show_steps(steps: Sequence[Step], told: str) -> None:
     """Each commit with what it changed, then how many steps there are in what was `told`."""
     for step in steps:
         commit = step.commit
-        out.print(f"{commit.commit[:12]} {commit.date} {commit.subject}", style="bold", soft_wrap=True)
+        heading(f"{commit.commit[:12]} {commit.date} {commit.subject}")
         if not step.is_exact:
             indented(f"or a commit before it, after {step.before.commit[:12]}; --bisect names it")
         for case, lines in step.lines.items():
-            out.print(f"  {case}", soft_wrap=True)
+            indented(case)
             for line in lines:
-                out.print(f"    {line}", soft_wrap=True)
-    out.print(f"{told}: {len(steps)} {'step' if len(steps) == 1 else 'steps'}")
+                indented(line, by=4)
+    paragraph(f"{told}: {counted(len(steps), 'step')}")
 
 
 def show_time_steps(times: Times, told: str) -> None:
     """Each run with the cases whose times changed there, then how many steps there are in what was `told`."""
     for step in times.steps:
-        out.print(f"{step.run} {step.date}", style="bold", soft_wrap=True)
+        heading(f"{step.run} {step.date}")
         for part, (before, after) in step.changed.items():
             indented(f"{part}: {_short(before)} -> {_short(after)}")
         if not step.changed:
@@ -38,7 +38,7 @@ def show_time_steps(times: Times, told: str) -> None:
             indented(f"{case_name(case, case.keys() - {'case_id'})}: {text}")
         indented(f"{len(step.cases)} of {counted(times.series, 'case')}")
     searched = f"{counted(times.runs, 'run')}, {counted(times.series, 'case')}"
-    out.print(f"{told}: {searched}: {counted(len(times.steps), 'step')}", soft_wrap=True)
+    paragraph(f"{told}: {searched}: {counted(len(times.steps), 'step')}")
 
 
 def _short(part: object) -> str:

@@ -33,13 +33,13 @@ def heading(text: str) -> None:
     paragraph(text, style="bold")
 
 
-def indented(text: str) -> None:
+def indented(text: str, by: int = 2) -> None:
     """A line under a heading on standard output. One too long is wrapped into lines of about equal length, so
     that no word stands alone."""
-    width = max(20, out.width)
-    lines = _wrapped(text, width=width, first="  ", rest="    ")
+    width, first, rest = max(20, out.width), " " * by, " " * (by + 2)
+    lines = _wrapped(text, width=width, first=first, rest=rest)
     for narrower in range(width - 1, 20, -1):
-        tried = _wrapped(text, width=narrower, first="  ", rest="    ")
+        tried = _wrapped(text, width=narrower, first=first, rest=rest)
         if tried.count("\n") > lines.count("\n") or max(map(len, tried.split("\n"))) > narrower:
             break
         lines = tried

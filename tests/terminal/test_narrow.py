@@ -7,6 +7,7 @@ import pytest
 from benchmarks.fuzz.logs import LOG
 from benchmarks.fuzz.stored import store_run
 from linrec_bench import cli
+from linrec_bench.gate import history
 
 VERBS = [
     ["list", "attention"],
@@ -17,6 +18,7 @@ VERBS = [
     ["compare", "run", "other"],
     ["compare", "run", "--attention", "linrec", "--against", "softmax"],
     ["data", "describe", "log.csv", "--set", "min_interactions=30"],
+    ["history", "--file", "history.jsonl"],
 ]
 
 
@@ -26,6 +28,13 @@ def place(tmp_path_factory):
     store_run(folder).rename(folder / "run")
     shutil.copytree(folder / "run", folder / "other")
     (folder / "log.csv").write_text(LOG)
+    commits = [
+        history.Commit(commit=f"{at:040d}", parent="", date="2026-01-01", subject="which says in many words")
+        for at in range(2)
+    ]
+    case = "core forward linrec seq_len=1024 batch_size=16 causal"
+    entries = [history.Entry(each, "2", {case: {"flops": at}}) for at, each in enumerate(commits)]
+    history.write(folder / "history.jsonl", history.History("s", tuple(entries)))
     return folder
 
 

@@ -119,7 +119,6 @@ def damaged_runs(place: Place, rng: random.Random, count: int, found: Found) -> 
         ["check", "suite.yaml", "--from", run],
         ["convert", run],
         ["history", "--times", "results/s"],
-        ["history", "--times", "results/s"],
         ["run", "suite.yaml", "--dry-run", "--device", "cpu"],
     ]
     slow = [["report", "results"], ["plot", "results", "--format", "svg"]]

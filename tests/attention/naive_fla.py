@@ -118,6 +118,18 @@ def fused_chunk_based(q, k, v, scale=None, use_norm=True):
     return (out / (total + 1e-6) if use_norm else out).to(q.dtype)
 
 
+def parallel_forgetting_attn(q, k, v, g, scale=None, window_size=None, cu_seqlens=None):
+    _same_types(q, k, v)
+    assert g.shape == q.shape[:3]
+    assert g.dtype == torch.float32
+    assert scale is None
+    sums = g.double().cumsum(dim=1).transpose(1, 2)[..., None]
+    scores = torch.einsum("bihd,bjhd->bhij", q.double(), k.double()) * q.shape[-1] ** -0.5 + sums - sums.mT
+    future = torch.ones(q.shape[1], q.shape[1], dtype=torch.bool).triu(1)
+    weights = scores.masked_fill(future, -torch.inf).softmax(dim=-1)
+    return torch.einsum("bhij,bjhd->bihd", weights, v.double()).to(v.dtype)
+
+
 KERNELS = {
     "linear_attn": chunk_linear_attn,
     "simple_gla": chunk_simple_gla,
@@ -125,6 +137,7 @@ KERNELS = {
     "delta_rule": chunk_delta_rule,
     "gated_delta_rule": chunk_gated_delta_rule,
     "based": fused_chunk_based,
+    "forgetting_attn": parallel_forgetting_attn,
 }
 
 

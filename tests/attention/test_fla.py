@@ -35,6 +35,7 @@ KERNELS = {
     "gated-deltanet": "chunk_gated_delta_rule",
     "based": "fused_chunk_based",
     "hedgehog": "chunk_linear_attn",
+    "forgetting": "parallel_forgetting_attn",
 }
 HALF_ONLY = {"deltanet"}
 FLOAT32 = [name for name in NAMES if name not in HALF_ONLY]

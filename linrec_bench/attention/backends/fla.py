@@ -149,6 +149,16 @@ def gated(
     return _call("gla", "chunk_gla", q, k, v, g=_swap(log_decay.float()), scale=1.0)
 
 
+def forgetting(
+    q: Float[Tensor, "B H N d"],
+    k: Float[Tensor, "B H N d"],
+    v: Float[Tensor, "B H N d"],
+    log_forget: Float[Tensor, "B H N 1"],
+) -> Float[Tensor, "B H N d"]:
+    """softmax_j(q_i . k_j / sqrt(d) + sum of log_forget from j + 1 to i) v."""
+    return _call("forgetting_attn", "parallel_forgetting_attn", q, k, v, g=_gate(log_forget))
+
+
 def delta(
     q: Float[Tensor, "B H N d"],
     k: Float[Tensor, "B H N d"],

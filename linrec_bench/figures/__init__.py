@@ -5,15 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from linrec_bench import forks
 from linrec_bench.analysis.padding import lengths_from
+from linrec_bench.analysis.samples_table import compact
 from linrec_bench.declarations import trainings
+from linrec_bench.figures import pdf_files
 from linrec_bench.figures.spec import FigureSpec
 from linrec_bench.figures.style import PAPER, NothingToDraw, Style, style_of
 from linrec_bench.figures.tooltips import TooltipFigure
@@ -44,12 +50,6 @@ FORMATS = ("png", "svg", "pdf")
 
 DPI = 180
 
-_UNDATED: Mapping[str, object] = {
-    ".svg": {"Date": None},
-    ".pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
-}
-"""What would make the files of the same figure differ."""
-
 _TEXTS = ("model", "dataset", "detail", "kernel", "reference", "interval_over")
 """Columns whose empty strings a CSV file cannot tell from missing values."""
 
@@ -68,17 +68,19 @@ class Part:
     stem: str
     spec: FigureSpec
     summary: pd.DataFrame
-    samples: pd.DataFrame
+    run_samples: pd.DataFrame
 
     def draw(self, style: Style = PAPER) -> TooltipFigure:
         """The figure; raises `NothingToDraw` where the rows hold nothing for it."""
-        return self.spec.draw(self.summary, self.samples, style)
+        samples = self.run_samples
+        here = samples["case_id"].isin(self.summary["case_id"])
+        return self.spec.draw(self.summary, samples if here.all() else samples[here], style)
 
 
 def parts(samples: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Part]:
     """Every figure that may be drawn of a run."""
     texts = {column: summary[column].astype(object).fillna("") for column in _TEXTS}
-    whole = _drawable(summary).assign(**texts)
+    whole = compact(_drawable(summary).assign(**texts))
     samples = _drawable(samples)
     # No other task reads the data set that its case has from the suite.
     costs = ~whole["task"].isin(trainings())
@@ -94,8 +96,7 @@ def parts(samples: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Part]:
                     f"{stem}_bidirectional": rows[~rows["causal"]],
                 }
             for part, own in chosen.items():
-                here = samples["case_id"].isin(own["case_id"])
-                yield Part(part, spec, own, samples if here.all() else samples[here])
+                yield Part(part, spec, own, samples)
 
 
 def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
@@ -127,39 +128,62 @@ def draw_all(
     for name, spec in FIGURES.items():
         if not here.intersection(spec.tasks):
             drawn[name] = f"the run has no case of task {' or '.join(spec.tasks)}"
-    for part in parts(samples, summary):
-        try:
-            figure = part.draw(style)
-        except NothingToDraw as reason:
-            drawn[part.stem] = str(reason)
-        else:
-            drawn[part.stem] = save(
-                figure, folder / f"{part.stem}{style.suffix}", style=style, formats=formats
-            )
+    every = list(parts(samples, summary))
+    if "pdf" in formats:
+        # Once, and not in every fork.
+        pdf_files.families()
+    files = forks.started(partial(_files, style=style, formats=formats), every)
+    for part, found in zip(every, files, strict=True):
+        stem = folder / f"{part.stem}{style.suffix}"
+        drawn[part.stem] = found if isinstance(found, str) else _written(found, stem)
     return drawn
 
 
+def _files(part: Part, *, style: Style, formats: Sequence[str]) -> dict[str, bytes] | str:
+    """What the files of a figure hold, by format, or why there is none."""
+    try:
+        figure = part.draw(style)
+    except NothingToDraw as reason:
+        return str(reason)
+    return _contents(figure, style, formats)
+
+
 def save(
-    figure: Figure, stem: Path, *, style: Style = PAPER, dpi: int = DPI, formats: Sequence[str] = FORMATS
+    figure: Figure, stem: Path, *, style: Style = PAPER, formats: Sequence[str] = FORMATS
 ) -> tuple[Path, ...]:
     """Write stem.png, stem.svg and stem.pdf, or those of `formats`, each whole or not at all, making the
     folder; the same figure gives the same bytes."""
-    paths = tuple(stem.parent / f"{stem.name}.{ending}" for ending in formats)
-    with matplotlib.rc_context(style.rc):
-        for path in paths:
-            with replaced(path, make_folder=True) as temporary:
-                temporary.write_bytes(_content(figure, path.suffix, dpi))
+    return _written(_contents(figure, style, formats), stem)
+
+
+def _written(files: Mapping[str, bytes], stem: Path) -> tuple[Path, ...]:
+    paths = tuple(stem.parent / f"{stem.name}.{ending}" for ending in files)
+    for path, content in zip(paths, files.values(), strict=True):
+        with replaced(path, make_folder=True) as temporary:
+            temporary.write_bytes(content)
     return paths
 
 
-def _content(figure: Figure, ending: str, dpi: int) -> bytes:
+def _contents(figure: Figure, style: Style, formats: Sequence[str]) -> dict[str, bytes]:
+    with matplotlib.rc_context(style.rc):
+        return {ending: _content(figure, ending) for ending in formats}
+
+
+def _content(figure: Figure, ending: str) -> bytes:
     """The bytes of a file. PNG has a palette of 256 colours: a figure has no more to the eye, and the file is
     a third as large."""
-    buffer = io.BytesIO()
-    if ending != ".png":
-        figure.savefig(buffer, format=ending[1:], metadata=_UNDATED[ending])
+    if ending == "pdf":
+        return pdf_files.saved(figure)
+    if ending == "svg":
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
         return buffer.getvalue()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    picture, small = Image.open(buffer).convert("RGB"), io.BytesIO()
-    picture.quantize(256, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True, dpi=(dpi, dpi))
+    before = figure.dpi
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    figure.set_dpi(before)
+    pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+    picture, small = Image.fromarray(np.asarray(pixels)).convert("RGB"), io.BytesIO()
+    picture.quantize(256, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True, dpi=(DPI, DPI))
     return small.getvalue()

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from xml.etree import ElementTree as ET
 
@@ -51,7 +51,8 @@ class StyleSheet:
 
 @dataclass(frozen=True)
 class PagePoint:
-    """A point that answers, in the units of the drawing: `text`, and the class of its series."""
+    """A point that answers, in the units of the drawing: `text`, and the class of its series (or its name,
+    where no page is known)."""
 
     series: str
     x: float
@@ -71,38 +72,57 @@ class PageFigure:
     points: tuple[PagePoint, ...]
 
 
-def page_figure(
-    draw: Callable[[Style], TooltipFigure],
-    *,
-    themes: tuple[Style, Style],
-    prefix: str,
-    sheet: StyleSheet,
-    series_class: Callable[[str], str],
-) -> PageFigure:
-    """The figure that `draw` makes in a style, for a page in both `themes` (light, dark).
+@dataclass(frozen=True, kw_only=True)
+class ThemedFigure:
+    """A figure drawn in a light and a dark theme, before it knows its page; it can be pickled.
 
-    Identifiers start with `prefix`; `series_class` gives the class of a series by its name.
+    `names` are those of its series, which `points` name, too.
     """
-    light = draw(themes[0])
-    tree = _tree(light, themes[0])
-    dark = _recoloured(tree, counterparts(*themes)) or _tree(draw(themes[1]), themes[1])
-    names = sorted({point.series for point in light.tooltips} | set(_labelled(light)))
-    writer = _Writer(prefix, sheet, {f"{_SERIES}{at}": series_class(name) for at, name in enumerate(names)})
-    width, height = (72 * float(size) for size in light.get_size_inches())
-    cut = _heading_height(light)
-    per_pixel = 72 / light.dpi
-    points = tuple(
-        PagePoint(series_class(each.series), x * per_pixel, height - y * per_pixel, each.text)
-        for each in light.tooltips
-        for x, y in [each.position()]
-    )
-    return PageFigure(
-        title=light.title,
-        small_print=light.small_print,
+
+    title: str
+    small_print: str
+    view_box: str
+    width: int
+    light: ET.Element
+    dark: ET.Element
+    names: tuple[str, ...]
+    points: tuple[PagePoint, ...]
+
+    def on_page(self, *, prefix: str, sheet: StyleSheet, series_class: Callable[[str], str]) -> PageFigure:
+        """As a page shows it: identifiers start with `prefix`, `series_class` gives the class of a series by
+        its name."""
+        classes = {f"{_SERIES}{at}": series_class(name) for at, name in enumerate(self.names)}
+        writer = _Writer(prefix, sheet, classes)
+        return PageFigure(
+            title=self.title,
+            small_print=self.small_print,
+            view_box=self.view_box,
+            width=self.width,
+            svg="".join(writer.written(*pair) for pair in zip(self.light, self.dark, strict=True)),
+            points=tuple(replace(point, series=series_class(point.series)) for point in self.points),
+        )
+
+
+def themed(draw: Callable[[Style], TooltipFigure], themes: tuple[Style, Style]) -> ThemedFigure:
+    """The figure that `draw` makes in a style, in both `themes` (light, dark)."""
+    figure = draw(themes[0])
+    tree = _tree(figure, themes[0])
+    width, height = (72 * float(size) for size in figure.get_size_inches())
+    cut = _heading_height(figure)
+    per_pixel = 72 / figure.dpi
+    return ThemedFigure(
+        title=figure.title,
+        small_print=figure.small_print,
         view_box=f"0 {cut:.0f} {width:.0f} {height - cut:.0f}",
         width=round(SCALE * width),
-        svg="".join(writer.written(*pair) for pair in zip(tree, dark, strict=True)),
-        points=points,
+        light=tree,
+        dark=_recoloured(tree, counterparts(*themes)) or _tree(draw(themes[1]), themes[1]),
+        names=_names(figure),
+        points=tuple(
+            PagePoint(each.series, x * per_pixel, height - y * per_pixel, each.text)
+            for each in figure.tooltips
+            for x, y in [each.position()]
+        ),
     )
 
 
@@ -116,9 +136,14 @@ def _labelled(figure: TooltipFigure) -> dict[str, list[Artist]]:
     return found
 
 
+def _names(figure: TooltipFigure) -> tuple[str, ...]:
+    """Those of its series."""
+    return tuple(sorted({point.series for point in figure.tooltips} | set(_labelled(figure))))
+
+
 def _tree(figure: TooltipFigure, style: Style) -> ET.Element:
     """The parsed SVG without title and small print, which the page sets as text of its own."""
-    names = sorted({point.series for point in figure.tooltips} | set(_labelled(figure)))
+    names = _names(figure)
     for name, artists in _labelled(figure).items():
         for artist in artists:
             artist.set_gid(f"{_SERIES}{names.index(name)}")

@@ -14,10 +14,9 @@ def expectations(source: Source) -> list[Entry]:
     suite = source.suite
     if suite is None or not suite.expect:
         return []
-    measurements = claims.evidence_of(source.samples, source.summary, source.quality).measurements
     jobs = expand(suite, device=source.run.device())
     lines = [question for question in questions(suite, jobs) if question.claim.source.startswith("expect")]
-    return of_verdicts(verdicts(lines, measurements))
+    return of_verdicts(verdicts(lines, source.evidence.measurements))
 
 
 def paper_claims(source: Source) -> list[Entry]:
@@ -26,5 +25,4 @@ def paper_claims(source: Source) -> list[Entry]:
     if suite is None or not suite.claims:
         return []
     device = source.run.device()
-    evidence = claims.evidence_of(source.samples, source.summary, source.quality)
-    return of_claims(claims.rule(suite, expand(suite, device=device), [evidence], device=device))
+    return of_claims(claims.rule(suite, expand(suite, device=device), [source.evidence], device=device))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 
 import jinja2
 import pandas as pd
 
 import linrec_bench
+from linrec_bench import forks
 from linrec_bench.analysis.headline import findings
 from linrec_bench.analysis.systems import Identity, compared, identities, named
 from linrec_bench.declarations import trainings
-from linrec_bench.figures import FigureSpec, NothingToDraw, parts
-from linrec_bench.figures.page_svg import PageFigure, StyleSheet, page_figure
+from linrec_bench.figures import FigureSpec, NothingToDraw, Part, parts
+from linrec_bench.figures.page_svg import PageFigure, StyleSheet, ThemedFigure, themed
 from linrec_bench.presentation.sentences import sentences
 from linrec_bench.report import environment_view
 from linrec_bench.report.cards import cards_table, contradictions
@@ -53,7 +55,7 @@ class Section:
 def section(source: Source, *, id: str) -> Section:
     """The report section of one run."""
     summary, reference = source.summary, source.reference
-    parts = cost_parts(summary)
+    costs = cost_parts(summary)
     found = findings(summary, reference, source.quality)
     stops = [finding for finding in found if finding.kind == "stops"]
     others = [finding for finding in found if finding.kind != "stops"]
@@ -68,8 +70,8 @@ def section(source: Source, *, id: str) -> Section:
         findings=tuple(sentences(others, among=found)),
         stops=tuple(sentences(stops, among=found)),
         tables=(
-            *(table for part in parts for table in cost_tables(part)),
-            *filter(None, (frontier_table(part, memory) for part in parts)),
+            *(table for part in costs for table in cost_tables(part)),
+            *filter(None, (frontier_table(part, memory) for part in costs)),
             *quality_tables(summary, source.quality),
         ),
         ledger=tuple(
@@ -97,19 +99,28 @@ class Drawing:
     figure: PageFigure
 
 
-def drawings(source: Source, *, id: str, sheet: StyleSheet, legend: Legend) -> list[Drawing]:
-    """Every figure that a run has rows for, in the order of the registry."""
-    found = []
-    for part in parts(source.rows, source.summary):
-        name = f"{id}-{part.stem}"
-        try:
-            figure = page_figure(
-                part.draw, themes=(LIGHT, DARK), prefix=name, sheet=sheet, series_class=legend.add
-            )
-        except NothingToDraw:
-            continue
-        found.append(Drawing(name, part.spec, figure))
-    return found
+def drawings(
+    planned: Sequence[Part],
+    figures: Iterable[ThemedFigure | None],
+    *,
+    id: str,
+    sheet: StyleSheet,
+    legend: Legend,
+) -> list[Drawing]:
+    """The figures of a run as its page shows them; those of parts that have nothing to draw are None."""
+    return [
+        Drawing(name, part.spec, figure.on_page(prefix=name, sheet=sheet, series_class=legend.add))
+        for part, figure in zip(planned, figures, strict=True)
+        if figure is not None
+        for name in [f"{id}-{part.stem}"]
+    ]
+
+
+def _themed(part: Part) -> ThemedFigure | None:
+    try:
+        return themed(part.draw, (LIGHT, DARK))
+    except NothingToDraw:
+        return None
 
 
 def _compared(summary: pd.DataFrame) -> dict[str, Identity]:
@@ -122,6 +133,9 @@ def html(
     sources: Sequence[Source], notes: Sequence[str] = (), *, title: str = "", answer: Sequence[str] = ()
 ) -> str:
     """The page of some runs; `notes` tell of those that were left out, `answer` is a paragraph before all."""
+    # They are drawn while the sections are made.
+    every = [list(parts(source.rows, source.summary)) for source in sources]
+    figures = forks.started(_themed, [part for own in every for part in own])
     sections = [section(source, id=f"r{number}") for number, source in enumerate(sources, start=1)]
     names: dict[str, Identity] = {}
     together: dict[str, Identity] = {}
@@ -132,8 +146,8 @@ def html(
         names.setdefault(card.name, (card.name, ""))
     legend, sheet = Legend(names, together=together), StyleSheet()
     drawn = {
-        run.id: drawings(source, id=run.id, sheet=sheet, legend=legend)
-        for source, run in zip(sources, sections, strict=True)
+        run.id: drawings(own, islice(figures, len(own)), id=run.id, sheet=sheet, legend=legend)
+        for own, run in zip(every, sections, strict=True)
     }
     script = _text("report.js")
     return (

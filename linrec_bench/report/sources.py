@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from linrec_bench.analysis.paired_quality import COLUMNS as QUALITY_COLUMNS
+from linrec_bench.analysis.samples_table import compact
 from linrec_bench.analysis.summary import COLUMNS, summarise
 from linrec_bench.case import label
+from linrec_bench.gate.claims import Evidence, evidence_of
 from linrec_bench.report.cards import CardRow, CardsError, read_cards
 from linrec_bench.results import stored_runs
 from linrec_bench.results.case_table import CASE_DATA
@@ -45,6 +48,11 @@ class Source:
     def rows(self) -> pd.DataFrame:
         """The samples; none of them where they are not stored."""
         return pd.DataFrame(columns=[*ROW_COLUMNS, *CASE_DATA]) if self.samples is None else self.samples
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the run says of claims."""
+        return evidence_of(self.samples, self.summary, self.quality)
 
     @property
     def title(self) -> str:
@@ -98,7 +106,7 @@ def read(run: Run) -> Source:
     return Source(
         run=run,
         environment=environment,
-        summary=_ordered(summary, suite),
+        summary=compact(_ordered(summary, suite)),
         samples=samples,
         suite_text=suite_text,
         suite=suite,

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from linrec_bench.figures import FIGURES, NothingToDraw, draw_all, parts, style_of
-from linrec_bench.figures.page_svg import StyleSheet, page_figure
+from linrec_bench.figures.page_svg import StyleSheet, themed
 from linrec_bench.figures.style import counterparts
 
 pytestmark = pytest.mark.slow
@@ -21,9 +21,7 @@ def embedded():
 
     def make(draw, prefix="r1", sheet=None):
         classes = {}
-        found = page_figure(
-            draw,
-            themes=THEMES,
+        found = themed(draw, THEMES).on_page(
             prefix=prefix,
             sheet=sheet or StyleSheet(),
             series_class=lambda name: classes.setdefault(name, f"k{len(classes)}"),

@@ -63,11 +63,12 @@ def made_starts(place: Place, rng: random.Random, count: int, found: Found) -> N
     def read_again() -> None:
         """Each suite is one, and each mechanism can be loaded; raises `AssertionError`."""
         try:
-            for path in filter(Path.is_file, Path().rglob("*")):
-                text = path.read_text()
+            written = {path: path.read_text(errors="replace") for path in Path().rglob("*") if path.is_file()}
+            for path, text in written.items():
                 if "\nSPEC = Spec(" in text:
                     attention.load_plugin(path)
-                elif "\ntask: " in text:
+            for path, text in written.items():
+                if "\ntask: " in text:
                     load.load(path, device="cpu")
         except ValueError as refusal:
             raise AssertionError(f"what init wrote is refused: {refusal}") from refusal

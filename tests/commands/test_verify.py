@@ -185,3 +185,4 @@ def test_what_a_mechanism_raises_stands_on_its_card(changes, name, reason):
     sound = attention.registry()["copy"]
     card = verify.probe_card(replace(sound, **changes), {}, True)
     assert card.found[name].startswith(reason)
+    assert card.found[verify.EXPONENTS] == "not counted, because it raises"

@@ -1,14 +1,16 @@
 """The short form of `benchmarks/faults.py`: random kills, and made and damaged inputs."""
 
+import json
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from benchmarks import faults, fuzz, guided_fuzzing
 from benchmarks.fuzz import suites
 from benchmarks.fuzz.examples import made
-from benchmarks.fuzz.oracle import Place
+from benchmarks.fuzz.oracle import Place, command
 from linrec_bench.suite.load import load
 from linrec_bench.suite.source_map import SuiteError
 
@@ -51,6 +53,32 @@ def test_what_is_damaged_or_made_is_read_or_refused_with_a_sentence(tmp_path, mo
     assert found["inputs"] == count
     assert faults.bad(found) == 0, found
     assert sum(number for name, number in found.items() if name.endswith("exit 2")) > 0
+
+
+def verbs(group, *before):
+    for name, each in group.commands.items():
+        if hasattr(each, "commands"):
+            yield from verbs(each, *before, name)
+        else:
+            yield " ".join((*before, name))
+
+
+REFERENCE = Path(faults.__file__).parents[1] / "results" / "reference" / "faults" / "faults.json"
+
+
+def test_the_long_form_went_through_every_verb_and_kind():
+    counted = json.loads(REFERENCE.read_text())
+    assert {kind for kind, _, _ in counted["parts"]} == {kind for kind, _, _ in faults.parts(1, 200, 1)}
+    found = Counter(counted["found"])
+    assert faults.bad(found) == 0
+    assert found["kills"] >= 200
+    assert found["inputs"] >= 20_000
+    reached = Counter()
+    for name, number in found.items():
+        if name.startswith("reached "):
+            reached[name.removeprefix("reached ").partition(":")[0]] += number
+    # Beyond the reading of flags. A calibration takes seconds.
+    assert {verb for verb in verbs(command()) if reached[verb] < 10} == set()
 
 
 def test_the_oracle_sees_a_traceback_a_silence_and_a_file_outside(tmp_path, tmp_path_factory, monkeypatch):

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from linrec_bench.measures.instruments.operations import Observer, Watch, tensors
+from linrec_bench.measures.instruments.operations import Observer, Watch, per_operation, tensors
 
 aten = torch.ops.aten
 _CPU = torch.device("cpu")
@@ -76,20 +76,20 @@ class FakeWatch(Watch):
         return func(*args, **kwargs)
 
     def run(self, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        if func in _GRADIENT_AND_INPUT and isinstance(args[0], FakeTensor):
+        answer, asked = _answer(func), kwargs
+        if answer.input_at is not None and isinstance(args[0], FakeTensor):
             # torch's fake forms of these gradients lay the result out like the input of the forward pass,
             # the kernels like the incoming gradient; autograd then makes a copy, or does not. A product has
             # the shape and layout of any elementwise function of the two.
-            return self.run(aten.mul.Tensor, (args[0], args[_GRADIENT_AND_INPUT[func]]), {})
-        packet, asked = func.overloadpacket, kwargs
-        if packet in _NO_RESULT and _mode_of(args) is not None:
+            return self.run(aten.mul.Tensor, (args[0], args[answer.input_at]), {})
+        if answer.is_nothing and _mode_of(args) is not None:
             return None
-        known = packet in _ONE_RESULT
-        if packet in _FACTORIES and kwargs.get("device") in (None, _CPU) and "generator" not in kwargs:
+        known = answer.is_known
+        if answer.is_made and kwargs.get("device") in (None, _CPU) and "generator" not in kwargs:
             known, kwargs = True, {**kwargs, "device": _META}
             mode = _mode_of(args) or (None if tensors(args) else _active_mode())
         else:
-            mode = _mode_of((*args, *kwargs.values())) if known or packet in _ASKED else None
+            mode = _mode_of((*args, *kwargs.values())) if known or answer.is_asked else None
         if mode is None:
             return func(*args, **asked)
         if not known:
@@ -105,7 +105,7 @@ class FakeWatch(Watch):
         kwargs: Mapping[str, Any],
     ) -> Tensor:
         named = ((name, _form(value)) for name, value in kwargs.items())
-        form = (func, torch.get_default_dtype(), _form(args), *named)
+        form = (id(func), torch.get_default_dtype(), _form(args), *named)
         result = _results.get(form)
         if result is _IN_PLACE:
             given: Tensor = args[0]
@@ -304,6 +304,28 @@ _ONE_RESULT: frozenset[object] = frozenset(
         aten.zero_,
     }
 )
+
+
+class _Answer(NamedTuple):
+    """Who says what an operation on fake tensors makes: see the sets above."""
+
+    input_at: int | None
+    is_nothing: bool
+    is_known: bool
+    is_made: bool
+    is_asked: bool
+
+
+@per_operation
+def _answer(func: OpOverload[..., Any]) -> _Answer:
+    packet = func.overloadpacket
+    return _Answer(
+        _GRADIENT_AND_INPUT.get(func),
+        packet in _NO_RESULT,
+        packet in _ONE_RESULT,
+        packet in _FACTORIES,
+        packet in _ASKED,
+    )
 
 
 def has_shape_function(packet: object) -> None:

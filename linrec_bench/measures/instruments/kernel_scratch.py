@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
+from linrec_bench.measures.instruments.operations import per_operation
+
 aten = torch.ops.aten
 
 KEYS_AT_ONCE = 512
@@ -33,7 +35,7 @@ Scratch = Callable[..., int]
 
 def scratch_bytes(func: OpOverload[..., object], args: tuple[object, ...]) -> int:
     """Bytes that the kernel of `func` takes beside its results; 0 where none are known."""
-    formula = _SCRATCH.get(func)
+    formula = _formula(func)
     return 0 if formula is None else formula(*args)
 
 
@@ -103,3 +105,5 @@ _SCRATCH: dict[OpOverload[..., object], Scratch] = {
     aten.tril.default: _batches_apart,
     aten.triu.default: _batches_apart,
 }
+
+_formula = per_operation(_SCRATCH.get)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
+from enum import Enum
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -30,6 +31,25 @@ class Observer(Protocol):
         """One elementary operation has run: `out = func(*args, **kwargs)`."""
 
 
+Operation = OpOverload[..., object]
+Known = TypeVar("Known")
+
+
+def per_operation(make: Callable[[Operation], Known]) -> Callable[[Operation], Known]:
+    """`make`, asked once for each operation, by its identity: torch hashes operations in Python, which takes
+    longer than most questions about one."""
+    known: dict[int, tuple[Operation, Known]] = {}
+
+    def answer(func: Operation) -> Known:
+        found = known.get(id(func))
+        if found is None:
+            # With the operation itself, so that no other gets its identity.
+            found = known[id(func)] = func, make(func)
+        return found[1]
+
+    return answer
+
+
 KERNELS_OF = "CPU"
 """The device whose kernels are taken, on real and on fake tensors: every build of torch has them."""
 
@@ -45,7 +65,6 @@ class Watch(TorchDispatchMode):
     def __init__(self, *observers: Observer) -> None:
         TorchDispatchMode.__init__(self)
         self._observers = observers
-        self._elementary: set[OpOverload[..., object]] = set()
 
     def __torch_dispatch__(
         self,
@@ -55,14 +74,12 @@ class Watch(TorchDispatchMode):
         kwargs: Mapping[str, object] | None = None,
     ) -> object:
         kwargs = kwargs or {}
-        if func not in self._elementary:
-            # Queries of fake tensors (`prim::device`) are no operations and cannot be taken apart.
-            if func.namespace == "prim":
-                return self.query(func, args, kwargs)
-            if _is_composite(func):
-                with self:
-                    return func._op_dk(DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
-            self._elementary.add(func)
+        kind = _kind(func)
+        if kind is _Kind.QUERY:
+            return self.query(func, args, kwargs)
+        if kind is _Kind.COMPOSITE:
+            with self:
+                return func._op_dk(DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         seen = _ADD_IN_PLACE if func is _ADD and _in_place_without_watch(args) else func
         out = self.run(func, args, kwargs)
         for observer in self._observers:
@@ -87,7 +104,21 @@ class Watch(TorchDispatchMode):
         return func(*args, **kwargs)
 
 
-def _is_composite(func: OpOverload[..., object]) -> bool:
+class _Kind(Enum):
+    # Of fake tensors (`prim::device`): no operation, which cannot be taken apart.
+    QUERY = 0
+    COMPOSITE = 1
+    ELEMENTARY = 2
+
+
+@per_operation
+def _kind(func: Operation) -> _Kind:
+    if func.namespace == "prim":
+        return _Kind.QUERY
+    return _Kind.COMPOSITE if _is_composite(func) else _Kind.ELEMENTARY
+
+
+def _is_composite(func: Operation) -> bool:
     """Whether the device has nothing for the operation but torch's code that makes it of others.
 
     That code is C++; torch's copies of it in Python (`OpOverload.decompose`) choose otherwise in places.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils.flop_counter import flop_registry
 
-from linrec_bench.measures.instruments.operations import Watch, tensors
+from linrec_bench.measures.instruments.operations import Watch, per_operation, tensors
 
 aten = torch.ops.aten
 
@@ -148,7 +147,7 @@ class _Kind(NamedTuple):
     free: bool
 
 
-@cache
+@per_operation
 def _kind(func: OpOverload[..., object]) -> _Kind:
     packet = func.overloadpacket
     return _Kind(

@@ -116,7 +116,8 @@ def drawings(
     ]
 
 
-def _themed(part: Part) -> ThemedFigure | None:
+def figure_of(part: Part) -> ThemedFigure | None:
+    """What is drawn of the part, in light and dark; None where there is nothing."""
     try:
         return themed(part.draw, (LIGHT, DARK))
     except NothingToDraw:
@@ -135,7 +136,7 @@ def html(
     """The page of some runs; `notes` tell of those that were left out, `answer` is a paragraph before all."""
     # They are drawn while the sections are made.
     every = [list(parts(source.rows, source.summary)) for source in sources]
-    figures = forks.started(_themed, [part for own in every for part in own])
+    figures = forks.started(figure_of, [part for own in every for part in own])
     sections = [section(source, id=f"r{number}") for number, source in enumerate(sources, start=1)]
     names: dict[str, Identity] = {}
     together: dict[str, Identity] = {}

@@ -31,7 +31,7 @@ def describe(
     found: dict[str, object] = {
         "linrec_bench": {"version": linrec_bench.__version__, "code": code_hash()},
         "python": platform.python_version(),
-        "torch": {name: torch[name] for name in ("version", "cuda", "cpu_capability")},
+        "torch": {name: fact for name, fact in torch.items() if name not in ("threads", "accelerator")},
         "machine": {
             "system": f"{platform.system()} {platform.release()}",
             "libc": " ".join(platform.libc_ver()),

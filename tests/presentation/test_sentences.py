@@ -75,7 +75,7 @@ def test_a_sentence_that_is_too_long_goes_without_its_last_clause(planted, layer
         planted.cost(layer_case("linrec", n, causal=True, hidden_size=1024), 1e-6 * n, memory=n * 100)
         planted.cost(layer_case("sdpa", n), 1e-9 * n**2)
     frame = planted.frame()
-    frame.loc[frame["attention"] == "linrec", "attention"] = long
+    frame["attention"] = frame["attention"].astype(object).replace("linrec", long)
     (sentence,) = headline(summarise(frame, reference="sdpa"), "sdpa")
     assert sentence.startswith(f"{long} overtakes sdpa at N = ")
     # With its clause on memory it would be longer still.

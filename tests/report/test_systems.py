@@ -3,11 +3,12 @@
 import pytest
 
 from linrec_bench.analysis.systems import identities, named
+from linrec_bench.figures import parts
 from linrec_bench.figures.page_svg import StyleSheet
 from linrec_bench.report import html
 from linrec_bench.report.legend import Legend
 from linrec_bench.report.markdown import markdown
-from linrec_bench.report.page import drawings, section
+from linrec_bench.report.page import drawings, figure_of, section
 
 NAMES = ["recgrela", "sasrec, softmax", "sasrec, linrec", "lightsans", "popularity"]
 
@@ -18,8 +19,9 @@ def cells(table, name):
 
 
 def drawn(source):
-    legend = Legend({})
-    return {each.id: each for each in drawings(source, id="r1", sheet=StyleSheet(), legend=legend)}, legend
+    legend, planned = Legend({}), list(parts(source.rows, source.summary))
+    found = drawings(planned, map(figure_of, planned), id="r1", sheet=StyleSheet(), legend=legend)
+    return {each.id: each for each in found}, legend
 
 
 def test_systems_stand_in_one_figure(of_systems):

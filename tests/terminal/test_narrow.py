@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.fuzz.logs import LOG
 from benchmarks.fuzz.stored import store_run
-from linrec_bench import cli
+from linrec_bench import cli, terminal
 from linrec_bench.gate import history
 
 VERBS = [
@@ -41,7 +41,7 @@ def place(tmp_path_factory):
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_no_line_is_wider_than_the_terminal(place, verb, monkeypatch, capsys):
     monkeypatch.chdir(place)
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(terminal.out, "width", 40)
     monkeypatch.setattr("sys.argv", ["linrec-bench", *verb])
     with pytest.raises(SystemExit):
         cli.main()

@@ -110,13 +110,14 @@ def themed(draw: Callable[[Style], TooltipFigure], themes: tuple[Style, Style]) 
     width, height = (72 * float(size) for size in figure.get_size_inches())
     cut = _heading_height(figure)
     per_pixel = 72 / figure.dpi
+    dark = _recoloured(tree, counterparts(*themes))
     return ThemedFigure(
         title=figure.title,
         small_print=figure.small_print,
         view_box=f"0 {cut:.0f} {width:.0f} {height - cut:.0f}",
         width=round(SCALE * width),
         light=tree,
-        dark=_recoloured(tree, counterparts(*themes)) or _tree(draw(themes[1]), themes[1]),
+        dark=_tree(draw(themes[1]), themes[1]) if dark is None else dark,
         names=_names(figure),
         points=tuple(
             PagePoint(each.series, x * per_pixel, height - y * per_pixel, each.text)

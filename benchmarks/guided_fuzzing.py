@@ -8,8 +8,8 @@ lies in FOLDER; adds what it finds there. An input that is neither read nor refu
 more than 10 s, ends it: the input is kept as `crash-...` in FOLDER. `--keep` puts what FOLDER holds into
 `corpus.zip`; tests read all of these.
 
-A long run is ten minutes of one core for each reader, about 10,000 logs, 100,000 suites or a million rows:
-after it, ten minutes more reach hardly a further line. Keep what it found where its input ends no run.
+A long run is ten minutes of one core for each reader, about 10,000 logs, 100,000 suites or a million rows.
+Keep what it found where its input ends no run.
 """
 
 from __future__ import annotations
